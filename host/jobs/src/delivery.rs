@@ -1,0 +1,221 @@
+//! Webhook deliveries: one event to one target, at least once.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::{
+    clock::Millis,
+    id::{DeliveryId, JobId},
+    job::Job,
+    retry::Backoff,
+};
+
+/// Longest URL of a target, in bytes.
+pub const URL_BYTES_MAX: usize = 2048;
+
+/// A delivery is given up after so many attempts, about three days with [`BACKOFF`].
+pub const ATTEMPTS_MAX: u32 = 80;
+
+/// Delays between the attempts of a delivery: from a second to an hour.
+pub const BACKOFF: Backoff = Backoff::Exponential { base_ms: 1_000, cap_ms: 3_600_000 };
+
+/// Where a delivery goes. Text with `://` is a URL, anything else the name of a configured target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An URL that the submitter gave.
+    Url(String),
+    /// A name; only the operator knows the URL and the secret.
+    Named(String),
+}
+
+/// A text that is no target.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NotATarget {
+    /// Neither http nor https.
+    #[error("the callback URL must start with http:// or https://")]
+    Scheme,
+    /// Longer than [`URL_BYTES_MAX`].
+    #[error("the callback URL is longer than {URL_BYTES_MAX} bytes")]
+    TooLong,
+    /// Not a name.
+    #[error(
+        "a callback is a URL or the name of a target in roughneck.toml: lower-case letters, digits and `-`"
+    )]
+    Name,
+}
+
+impl std::str::FromStr for Target {
+    type Err = NotATarget;
+
+    fn from_str(text: &str) -> Result<Self, NotATarget> {
+        if text.len() > URL_BYTES_MAX {
+            return Err(NotATarget::TooLong);
+        }
+        if text.contains("://") {
+            let known = text.starts_with("http://") || text.starts_with("https://");
+            return known.then(|| Self::Url(text.to_owned())).ok_or(NotATarget::Scheme);
+        }
+        let is_name = !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        is_name.then(|| Self::Named(text.to_owned())).ok_or(NotATarget::Name)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(text) | Self::Named(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Serialize for Target {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Target {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A notification that a plugin asked for during a run. It is sent if the attempt succeeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// A target of the operator.
+    pub target: String,
+    /// The event's type, such as `site.changed`.
+    pub event: String,
+    /// JSON.
+    pub data: String,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// To be sent, now or after a delay.
+    Pending,
+    /// The target took it.
+    Delivered,
+    /// Given up; kept for a redelivery.
+    Dead,
+}
+
+impl DeliveryState {
+    /// The name in the store and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// One delivery as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Delivery {
+    /// Its id, the same on every attempt: receivers deduplicate on it.
+    pub id: DeliveryId,
+    /// The job it is about.
+    pub job: JobId,
+    /// Where it goes.
+    pub target: Target,
+    /// The event's type.
+    pub event: String,
+    /// JSON, signed as it stands.
+    #[serde(skip)]
+    pub body: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Attempts made.
+    pub attempts: u32,
+    /// The next attempt, while pending.
+    pub next_at: Millis,
+    /// When it was taken or given up.
+    pub finished_at: Option<Millis>,
+    /// What the last attempt met.
+    pub last_error: Option<String>,
+}
+
+/// How one attempt at a delivery ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    /// The target answered 2xx.
+    Delivered,
+    /// It did not; try again after this delay.
+    Retry {
+        /// Milliseconds.
+        delay_ms: u64,
+        /// One sentence.
+        error: String,
+    },
+    /// It did not, and there is no other attempt.
+    GiveUp {
+        /// One sentence.
+        error: String,
+    },
+}
+
+/// The type of the event that tells a job's end.
+#[must_use]
+pub fn end_event(job: &Job) -> String {
+    format!("job.{}", job.state.as_str())
+}
+
+/// The body of a webhook, in the Standard Webhooks shape: `type`, `timestamp`, `data`.
+#[must_use]
+pub fn body(event: &str, at: Millis, data: &serde_json::Value) -> String {
+    serde_json::json!({ "type": event, "timestamp": at.to_string(), "data": data }).to_string()
+}
+
+/// What a webhook tells about the end of a job.
+#[must_use]
+pub fn end_data(job: &Job) -> serde_json::Value {
+    let output = job.output.as_deref().map(|text| {
+        serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::String(text.to_owned()))
+    });
+    serde_json::json!({
+        "id": job.id,
+        "kind": job.kind,
+        "state": job.state,
+        "attempt": job.attempt,
+        "output": output,
+        "error": job.failure,
+        "usage": {
+            "calls": job.usage.calls,
+            "input_tokens": job.usage.input_tokens,
+            "output_tokens": job.usage.output_tokens,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_an_http_url_or_a_name() {
+        assert_eq!("http://a/b".parse(), Ok(Target::Url("http://a/b".into())));
+        assert_eq!("cms".parse(), Ok(Target::Named("cms".into())));
+        assert_eq!("ftp://a".parse::<Target>(), Err(NotATarget::Scheme));
+        assert_eq!("My Target".parse::<Target>(), Err(NotATarget::Name));
+        assert_eq!("".parse::<Target>(), Err(NotATarget::Name));
+        assert_eq!(
+            format!("http://{}", "a".repeat(3000)).parse::<Target>(),
+            Err(NotATarget::TooLong)
+        );
+    }
+
+    #[test]
+    fn giving_up_takes_about_three_days() {
+        let total_ms: u64 =
+            (1..ATTEMPTS_MAX).map(|attempt| crate::retry::delay_ms(&BACKOFF, attempt)).sum();
+        assert!((60..80).contains(&(total_ms / 3_600_000)), "{total_ms}");
+    }
+}

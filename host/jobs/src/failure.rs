@@ -1,0 +1,78 @@
+//! Why a run did not produce a result.
+
+/// What the plugin asks the host to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Disposition {
+    /// Try again, if the retry policy grants it.
+    Retry,
+    /// Do not try again.
+    Fail,
+    /// The work is no longer wanted.
+    Cancel,
+}
+
+/// The codes the host itself gives. Plugins add their own: the vocabulary is open.
+pub mod code {
+    /// The plugin trapped.
+    pub const TRAPPED: &str = "trapped";
+    /// The wall-clock limit of the kind passed.
+    pub const TIMEOUT: &str = "timeout";
+    /// The guest used more CPU than its manifest allows.
+    pub const CPU_LIMIT: &str = "cpu-limit";
+    /// The guest wanted more memory than its manifest allows.
+    pub const OUT_OF_MEMORY: &str = "out-of-memory";
+    /// The guest made more host calls than its manifest allows.
+    pub const HOST_CALL_LIMIT: &str = "host-call-limit";
+    /// The result was larger than the limit, or no JSON.
+    pub const INVALID_OUTPUT: &str = "invalid-output";
+    /// No installed plugin serves the kind.
+    pub const KIND_MISSING: &str = "kind-missing";
+    /// The plugin could not be started.
+    pub const PLUGIN_BROKEN: &str = "plugin-broken";
+    /// The host died too often while it ran this job.
+    pub const POISON: &str = "poison";
+    /// Ollama cannot be reached.
+    pub const OLLAMA_UNAVAILABLE: &str = "ollama-unavailable";
+    /// Ollama does not have the model.
+    pub const MODEL_NOT_INSTALLED: &str = "model-not-installed";
+    /// The job was cancelled.
+    pub const CANCELLED: &str = "cancelled";
+    /// The run no longer holds its lease.
+    pub const FENCED: &str = "fenced";
+}
+
+/// One failed attempt, in the plugin's words or the host's.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Failure {
+    /// What should happen next.
+    pub disposition: Disposition,
+    /// A stable kebab-case code.
+    pub code: String,
+    /// One sentence for a person.
+    pub message: String,
+    /// Milliseconds the other side asked to wait.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retry_after_ms: Option<u64>,
+    /// JSON of the plugin's own; the host never reads it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub detail: Option<String>,
+}
+
+impl Failure {
+    /// A failure that another attempt may mend.
+    #[must_use]
+    pub fn retry(code: &str, message: impl Into<String>) -> Self {
+        Self::new(Disposition::Retry, code, message.into())
+    }
+
+    /// A failure that no attempt can mend.
+    #[must_use]
+    pub fn fatal(code: &str, message: impl Into<String>) -> Self {
+        Self::new(Disposition::Fail, code, message.into())
+    }
+
+    fn new(disposition: Disposition, code: &str, message: String) -> Self {
+        Self { disposition, code: code.to_owned(), message, retry_after_ms: None, detail: None }
+    }
+}

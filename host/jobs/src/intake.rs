@@ -1,0 +1,246 @@
+//! From a submission to a job: names resolved, defaults filled in, limits checked.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
+
+use crate::{
+    clock::{Clock, Entropy, Millis},
+    delivery::Target,
+    id::JobId,
+    job::NewJob,
+    ports::catalog::Served,
+    priority::Priority,
+    schedule::{Fire, Schedule},
+};
+
+/// Largest input of a job, in bytes of JSON.
+pub const INPUT_BYTES_MAX: usize = 4 << 20;
+
+/// A start time further away than this is a mistake: a year, in milliseconds.
+pub const RUN_AT_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
+
+/// What a caller sends to `POST /jobs`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Submission {
+    /// A ULID of the caller's own: the same id is the same job.
+    pub id: Option<JobId>,
+    /// What to run.
+    pub kind: String,
+    /// JSON for the plugin; `{}` by default.
+    pub input: Option<Box<RawValue>>,
+    /// The kind's own priority by default.
+    pub priority: Option<Priority>,
+    /// Not before this instant: RFC 3339 or Unix milliseconds.
+    #[serde(default, deserialize_with = "instant")]
+    pub run_at: Option<Millis>,
+    /// Who is told about the end: a URL, the name of a target, or `{"url": …}`.
+    #[serde(default, deserialize_with = "callback")]
+    pub callback: Option<Target>,
+}
+
+/// Why a submission is refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NotAccepted {
+    /// Too large.
+    #[error(
+        "the input has {bytes} bytes and the limit is {INPUT_BYTES_MAX}; store the data elsewhere and submit its address"
+    )]
+    InputTooLarge {
+        /// As counted.
+        bytes: usize,
+    },
+    /// Too far away.
+    #[error("`run_at` is more than a year away")]
+    TooLate,
+}
+
+/// Makes the job of a submission to a kind that is served.
+///
+/// # Errors
+/// [`NotAccepted`] if a limit is passed.
+pub fn accept(
+    submission: Submission,
+    served: &Served,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+) -> Result<NewJob, NotAccepted> {
+    let now = clock.now();
+    let input = submission.input.map_or_else(|| "{}".to_owned(), |raw| raw.get().to_owned());
+    if input.len() > INPUT_BYTES_MAX {
+        return Err(NotAccepted::InputTooLarge { bytes: input.len() });
+    }
+    let run_at = submission.run_at.unwrap_or(now).max(now);
+    if run_at.since_ms(now) > RUN_AT_MS_MAX {
+        return Err(NotAccepted::TooLate);
+    }
+    let priority = submission.priority.unwrap_or(served.kind.priority);
+    Ok(NewJob {
+        id: submission.id.unwrap_or_else(|| JobId::new(clock, entropy)),
+        kind: served.kind.name.clone(),
+        class: served.kind.class.clone(),
+        priority,
+        rank: priority.rank(run_at),
+        enqueued_at: now,
+        run_at,
+        attempts_max: served.kind.retry.attempts_max,
+        input,
+        callback: submission.callback,
+        trace_parent: None,
+        fire: None,
+    })
+}
+
+/// Makes the job of a schedule's fire.
+///
+/// # Errors
+/// [`NotAccepted`] if a limit is passed.
+pub fn fire(
+    schedule: &Schedule,
+    at: Millis,
+    served: &Arc<Served>,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+) -> Result<NewJob, NotAccepted> {
+    let submission = Submission {
+        id: None,
+        kind: schedule.kind.clone(),
+        input: RawValue::from_string(schedule.input.clone()).ok(),
+        priority: None,
+        run_at: None,
+        callback: None,
+    };
+    let job = accept(submission, served, clock, entropy)?;
+    Ok(NewJob { fire: Some(Fire { schedule: schedule.id.clone(), at }), ..job })
+}
+
+fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Millis>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Instant {
+        Millis(i64),
+        Text(String),
+    }
+    let wrong = || {
+        de::Error::custom(
+            "`run_at` must be RFC 3339, such as 2027-01-31T06:00:00Z, or Unix milliseconds",
+        )
+    };
+    match Option::<Instant>::deserialize(deserializer).map_err(|_| wrong())? {
+        None => Ok(None),
+        Some(Instant::Millis(ms)) => Ok(Some(Millis(ms))),
+        Some(Instant::Text(text)) => {
+            let at: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
+            Ok(Some(Millis(at.as_millisecond())))
+        }
+    }
+}
+
+fn callback<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Target>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Callback {
+        Text(String),
+        Object { url: String },
+    }
+    let callback = Option::<Callback>::deserialize(deserializer).map_err(|_| {
+        de::Error::custom(
+            "`callback` must be a URL, the name of a target, or {\"url\": \"https://…\"}",
+        )
+    })?;
+    match callback {
+        None => Ok(None),
+        Some(Callback::Text(text) | Callback::Object { url: text }) => {
+            text.parse().map(Some).map_err(de::Error::custom)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::catalog::Plugin;
+
+    struct Now;
+    impl Clock for Now {
+        fn now(&self) -> Millis {
+            Millis(1_800_000_000_000)
+        }
+    }
+    impl Entropy for Now {
+        fn roll(&self) -> u128 {
+            7
+        }
+    }
+
+    fn served() -> Served {
+        let manifest = crate::manifest::parse(
+            "manifest = 1\n[plugin]\nname = \"p1\"\nversion = \"1.0.0\"\nworld = \"roughneck:plugin/job-pure@1.0.0\"\n\
+             [component]\nsource = \"p.wasm\"\n[[kind]]\nname = \"k1\"\nclass = \"io\"\npriority = \"low\"\n",
+        )
+        .unwrap();
+        let kind = manifest.kinds[0].clone();
+        Served { plugin: Arc::new(Plugin { digest: "sha256:0".into(), manifest }), kind }
+    }
+
+    fn read(json: &str) -> Result<Submission, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_the_caller_leaves_out_comes_from_the_manifest() {
+        let job = accept(read(r#"{"kind":"k1"}"#).unwrap(), &served(), &Now, &Now).unwrap();
+        assert_eq!((job.priority, job.input.as_str(), job.attempts_max), (Priority::Low, "{}", 4));
+        assert_eq!((job.run_at, job.rank), (Now.now(), Priority::Low.rank(Now.now())));
+    }
+
+    #[test]
+    fn the_input_keeps_its_bytes_and_its_key_order() {
+        let submission = read(r#"{"kind":"k1","input":{"z": 1.0,"a":[ ]}}"#).unwrap();
+        assert_eq!(
+            accept(submission, &served(), &Now, &Now).unwrap().input,
+            r#"{"z": 1.0,"a":[ ]}"#
+        );
+    }
+
+    #[test]
+    fn a_start_time_is_rfc_3339_or_milliseconds_and_at_most_a_year_away() {
+        let run_at = |json: &str| read(&format!(r#"{{"kind":"k1","run_at":{json}}}"#));
+        assert_eq!(
+            run_at("\"2027-01-31T06:00:00Z\"").unwrap().run_at,
+            Some(Millis(1_801_375_200_000))
+        );
+        assert_eq!(run_at("5").unwrap().run_at, Some(Millis(5)));
+        assert!(run_at("\"tomorrow\"").unwrap_err().contains("RFC 3339"));
+        let late = run_at("9999999999999").unwrap();
+        assert_eq!(accept(late, &served(), &Now, &Now), Err(NotAccepted::TooLate));
+    }
+
+    #[test]
+    fn a_callback_is_a_url_a_name_or_an_object_with_a_url() {
+        let callback =
+            |json: &str| read(&format!(r#"{{"kind":"k1","callback":{json}}}"#)).map(|s| s.callback);
+        assert_eq!(callback("\"cms\"").unwrap(), Some(Target::Named("cms".into())));
+        assert_eq!(
+            callback(r#"{"url":"https://a"}"#).unwrap(),
+            Some(Target::Url("https://a".into()))
+        );
+        assert!(callback("42").unwrap_err().contains("the name of a target"));
+        assert!(callback("\"ftp://a\"").unwrap_err().contains("http://"));
+    }
+
+    #[test]
+    fn unknown_fields_and_oversized_inputs_are_refused() {
+        assert!(
+            read(r#"{"kind":"k1","prio":"high"}"#).unwrap_err().contains("unknown field `prio`")
+        );
+        let input = RawValue::from_string(format!("\"{}\"", "a".repeat(INPUT_BYTES_MAX))).unwrap();
+        let submission = Submission { input: Some(input), ..read(r#"{"kind":"k1"}"#).unwrap() };
+        assert!(matches!(
+            accept(submission, &served(), &Now, &Now),
+            Err(NotAccepted::InputTooLarge { .. })
+        ));
+    }
+}

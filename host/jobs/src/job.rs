@@ -1,0 +1,139 @@
+//! The job as it is submitted and as it is kept.
+
+use crate::{
+    class::Class, clock::Millis, delivery::Target, failure::Failure, id::JobId, priority::Priority,
+    schedule::Fire, state::State, usage::Usage,
+};
+
+/// A job on its way into the store. [`crate::intake`] makes it from a submission and the manifest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewJob {
+    /// Made by the submitter or the host.
+    pub id: JobId,
+    /// The kind, under its present name.
+    pub kind: String,
+    /// The class its slots come from.
+    pub class: Class,
+    /// Kept for display; the order is in `rank`.
+    pub priority: Priority,
+    /// Lower runs first. Never rewritten.
+    pub rank: Millis,
+    /// When it was accepted.
+    pub enqueued_at: Millis,
+    /// Not before this instant.
+    pub run_at: Millis,
+    /// Attempts in all, the first included.
+    pub attempts_max: u32,
+    /// JSON, as the submitter wrote it.
+    pub input: String,
+    /// Who is told about the end.
+    pub callback: Option<Target>,
+    /// W3C `traceparent` of the submission.
+    pub trace_parent: Option<String>,
+    /// The schedule's fire this job answers, if any.
+    pub fire: Option<Fire>,
+}
+
+/// A job as the store keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// The kind.
+    pub kind: String,
+    /// The class.
+    pub class: Class,
+    /// The priority it was submitted with.
+    pub priority: Priority,
+    /// Where it is.
+    pub state: State,
+    /// Why it waits or why it ended, in one sentence.
+    pub reason: Option<String>,
+    /// When it was accepted.
+    pub enqueued_at: Millis,
+    /// Not before this instant; moved by retries.
+    pub run_at: Millis,
+    /// When the present or last run began.
+    pub started_at: Option<Millis>,
+    /// When it reached a terminal state.
+    pub finished_at: Option<Millis>,
+    /// Attempts begun and not given back.
+    pub attempt: u32,
+    /// Attempts in all.
+    pub attempts_max: u32,
+    /// Runs lost with their host.
+    pub losses: u32,
+    /// JSON of the submission.
+    pub input: String,
+    /// JSON of the result, once done.
+    pub output: Option<String>,
+    /// The last failure.
+    pub failure: Option<Failure>,
+    /// What its model calls cost, over all attempts.
+    pub usage: Usage,
+    /// Who is told about the end.
+    pub callback: Option<Target>,
+    /// W3C `traceparent` of the submission.
+    pub trace_parent: Option<String>,
+    /// Digest of the plugin that ran it last.
+    pub plugin: Option<String>,
+}
+
+/// One run of a job, for people who ask what happened.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Attempt {
+    /// Number of the run: the fencing token.
+    pub run: i64,
+    /// Number of the attempt; a lost run's number is used again.
+    pub attempt: u32,
+    /// When it was claimed.
+    pub started_at: Millis,
+    /// When it ended, or none while it runs.
+    pub finished_at: Option<Millis>,
+    /// How it ended: `done`, `failed`, `postponed`, `lost` or `cancelled`.
+    pub outcome: Option<String>,
+    /// Why, if it did not succeed.
+    pub failure: Option<Failure>,
+    /// What its model calls cost.
+    pub usage: Usage,
+    /// The job's own log, one line each, bounded.
+    pub log: Vec<LogLine>,
+}
+
+/// How much a line of a job's log matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// For the plugin's author.
+    Debug,
+    /// For the curious.
+    Info,
+    /// Worth a look.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// A line of a job's own log.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LogLine {
+    /// When it was written.
+    pub at: Millis,
+    /// How much it matters.
+    pub level: LogLevel,
+    /// The text, cut at the host's limit.
+    pub message: String,
+}
+
+/// Which jobs a reader wants, the newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only of this state.
+    pub state: Option<State>,
+    /// Only of this kind.
+    pub kind: Option<String>,
+    /// Only older than this job: the cursor of the next page.
+    pub before: Option<JobId>,
+    /// At most so many; the store clamps it to 1..=500.
+    pub limit: u32,
+}

@@ -1,0 +1,34 @@
+//! The pure domain of Roughneck and the ports through which it meets the world.
+//!
+//! What it does: says what a job is, which moves its state allows ([`lifecycle`]), when a failed
+//! one runs again ([`retry`]), what goes first ([`priority`]), what a plugin asks for
+//! ([`manifest`]) and may have ([`grant`]), when a schedule fires ([`schedule`]), and how a webhook
+//! is signed ([`signature`]).
+//!
+//! What it deliberately does not: no IO, no clock, no randomness, no async runtime. Time and dice
+//! are arguments; everything else is a trait in [`ports`].
+//!
+//! To add a state, start in [`state`] and let the compiler walk you through [`lifecycle`]. To add
+//! something the host must provide, add a trait to [`ports`] and implement it in one sibling crate.
+
+pub mod class;
+pub mod clock;
+pub mod delivery;
+pub mod event;
+pub mod failure;
+pub mod grant;
+pub mod id;
+pub mod intake;
+pub mod job;
+pub mod lifecycle;
+pub mod manifest;
+pub mod model;
+pub mod ports;
+pub mod priority;
+pub mod retry;
+pub mod run;
+pub mod schedule;
+pub mod signature;
+pub mod state;
+pub mod strict;
+pub mod usage;

@@ -1,0 +1,242 @@
+//! The one function that moves a job from state to state.
+//!
+//! State and event in, new state and its consequences out. No clock, no IO. The store calls it
+//! inside the transaction that writes the move, so what it refuses never happens.
+
+use crate::state::State;
+
+/// The part of a job that its moves depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Where it is.
+    pub state: State,
+    /// Attempts begun and not given back: 0 before the first, 1 during it.
+    pub attempt: u32,
+    /// Runs lost with their host.
+    pub losses: u32,
+    /// Losses the job may have before it is held to be poison.
+    pub losses_max: u32,
+}
+
+/// What happened to the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Its time has come.
+    Due,
+    /// A dispatcher gave it a slot.
+    Claimed,
+    /// The run waits for its model to be loaded.
+    ModelLoading,
+    /// The model answers.
+    ModelReady,
+    /// The run returned a result.
+    Succeeded,
+    /// The attempt failed and the retry policy grants another one after this delay.
+    FailedForNow {
+        /// Milliseconds until the next attempt.
+        delay_ms: u64,
+    },
+    /// The attempt failed and there is no other one.
+    FailedForGood,
+    /// The run could not do its work for a reason that is not the job's, such as a missing Ollama.
+    Postponed {
+        /// Milliseconds until the job may run again.
+        delay_ms: u64,
+    },
+    /// The host that ran it died, or its lease expired.
+    Lost,
+    /// The host that runs it stops and gives it back.
+    Released,
+    /// Somebody cancelled it, or the plugin said that it should be.
+    Cancelled,
+}
+
+/// The consequences of a move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// The new state.
+    pub state: State,
+    /// The new count of attempts.
+    pub attempt: u32,
+    /// The new count of losses.
+    pub losses: u32,
+    /// For [`State::Scheduled`]: milliseconds until it is due.
+    pub delay_ms: u64,
+}
+
+/// A move that the state does not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a job that is {} cannot take the event {event:?}", state.as_str())]
+pub struct Refused {
+    /// Where the job is.
+    pub state: State,
+    /// What it was told.
+    pub event: Event,
+}
+
+/// Decides the move that `event` causes.
+///
+/// An attempt is counted when it begins, and given back by a loss, a release or a postponement: none
+/// is the plugin's fault. A loss has a budget of its own; a job that kills its host again and again
+/// ends among the dead letters.
+///
+/// # Errors
+/// [`Refused`] if the state does not allow the event. A terminal state allows none.
+pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
+    let refused = Refused { state: job.state, event };
+    let to = |state| Move { state, attempt: job.attempt, losses: job.losses, delay_ms: 0 };
+    let given_back = job.attempt.saturating_sub(1);
+    match event {
+        Event::Due => match job.state {
+            State::Scheduled => Ok(to(State::Queued)),
+            State::Blocked
+            | State::Queued
+            | State::Loading
+            | State::Working
+            | State::Done
+            | State::Failed
+            | State::Cancelled => Err(refused),
+        },
+        Event::Claimed if job.state == State::Queued => {
+            Ok(Move { attempt: job.attempt.saturating_add(1), ..to(State::Working) })
+        }
+        Event::ModelLoading if job.state.is_running() => Ok(to(State::Loading)),
+        Event::ModelReady if job.state.is_running() => Ok(to(State::Working)),
+        Event::Succeeded if job.state.is_running() => Ok(to(State::Done)),
+        Event::FailedForNow { delay_ms } if job.state.is_running() => {
+            Ok(Move { delay_ms, ..to(State::Scheduled) })
+        }
+        Event::FailedForGood if job.state.is_running() => Ok(to(State::Failed)),
+        Event::Postponed { delay_ms } if job.state.is_running() => {
+            Ok(Move { attempt: given_back, delay_ms, ..to(State::Scheduled) })
+        }
+        Event::Lost if job.state.is_running() => {
+            let losses = job.losses.saturating_add(1);
+            let state = if losses >= job.losses_max { State::Failed } else { State::Queued };
+            Ok(Move { attempt: given_back, losses, ..to(state) })
+        }
+        Event::Released if job.state.is_running() => {
+            Ok(Move { attempt: given_back, ..to(State::Queued) })
+        }
+        Event::Cancelled if !job.state.is_terminal() => Ok(to(State::Cancelled)),
+        Event::Claimed
+        | Event::ModelLoading
+        | Event::ModelReady
+        | Event::Succeeded
+        | Event::FailedForNow { .. }
+        | Event::FailedForGood
+        | Event::Postponed { .. }
+        | Event::Lost
+        | Event::Released
+        | Event::Cancelled => Err(refused),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn job(state: State) -> Progress {
+        Progress { state, attempt: 2, losses: 1, losses_max: 3 }
+    }
+
+    fn events() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            Just(Event::Due),
+            Just(Event::Claimed),
+            Just(Event::ModelLoading),
+            Just(Event::ModelReady),
+            Just(Event::Succeeded),
+            any::<u64>().prop_map(|delay_ms| Event::FailedForNow { delay_ms }),
+            Just(Event::FailedForGood),
+            any::<u64>().prop_map(|delay_ms| Event::Postponed { delay_ms }),
+            Just(Event::Lost),
+            Just(Event::Released),
+            Just(Event::Cancelled),
+        ]
+    }
+
+    #[test]
+    fn every_allowed_move_is_in_this_table_and_no_other() {
+        use State::{Blocked, Cancelled, Done, Failed, Loading, Queued, Scheduled, Working};
+        let allowed: &[(State, Event, State)] = &[
+            (Scheduled, Event::Due, Queued),
+            (Queued, Event::Claimed, Working),
+            (Working, Event::ModelLoading, Loading),
+            (Loading, Event::ModelLoading, Loading),
+            (Loading, Event::ModelReady, Working),
+            (Working, Event::ModelReady, Working),
+            (Working, Event::Succeeded, Done),
+            (Loading, Event::Succeeded, Done),
+            (Working, Event::FailedForNow { delay_ms: 5 }, Scheduled),
+            (Loading, Event::FailedForNow { delay_ms: 5 }, Scheduled),
+            (Working, Event::FailedForGood, Failed),
+            (Loading, Event::FailedForGood, Failed),
+            (Working, Event::Postponed { delay_ms: 5 }, Scheduled),
+            (Loading, Event::Postponed { delay_ms: 5 }, Scheduled),
+            (Working, Event::Lost, Queued),
+            (Loading, Event::Lost, Queued),
+            (Working, Event::Released, Queued),
+            (Loading, Event::Released, Queued),
+            (Blocked, Event::Cancelled, Cancelled),
+            (Scheduled, Event::Cancelled, Cancelled),
+            (Queued, Event::Cancelled, Cancelled),
+            (Loading, Event::Cancelled, Cancelled),
+            (Working, Event::Cancelled, Cancelled),
+        ];
+        let events = [
+            Event::Due,
+            Event::Claimed,
+            Event::ModelLoading,
+            Event::ModelReady,
+            Event::Succeeded,
+            Event::FailedForNow { delay_ms: 5 },
+            Event::FailedForGood,
+            Event::Postponed { delay_ms: 5 },
+            Event::Lost,
+            Event::Released,
+            Event::Cancelled,
+        ];
+        for state in State::ALL {
+            for event in events {
+                let expected = allowed.iter().find(|row| row.0 == state && row.1 == event);
+                let got = advance(&job(state), event).map(|next| next.state).ok();
+                assert_eq!(got, expected.map(|row| row.2), "{state:?} {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_loss_a_release_and_a_postponement_give_the_attempt_back_and_a_failure_does_not() {
+        let working = job(State::Working);
+        assert_eq!(advance(&working, Event::Lost).unwrap().attempt, 1);
+        let released = advance(&working, Event::Released).unwrap();
+        assert_eq!((released.attempt, released.losses), (1, working.losses));
+        assert_eq!(advance(&working, Event::Postponed { delay_ms: 1 }).unwrap().attempt, 1);
+        assert_eq!(advance(&working, Event::FailedForNow { delay_ms: 1 }).unwrap().attempt, 2);
+    }
+
+    #[test]
+    fn a_job_that_keeps_killing_its_host_becomes_a_dead_letter() {
+        let poison = Progress { losses: 2, ..job(State::Working) };
+        assert_eq!(advance(&poison, Event::Lost).unwrap().state, State::Failed);
+    }
+
+    proptest! {
+        #[test]
+        fn no_story_leaves_a_terminal_state_or_overflows(story in prop::collection::vec(events(), 0..200)) {
+            let mut at = Progress { state: State::Queued, attempt: u32::MAX - 1, losses: 0, losses_max: 3 };
+            for event in story {
+                match advance(&at, event) {
+                    Ok(next) => {
+                        prop_assert!(!at.state.is_terminal());
+                        at = Progress { state: next.state, attempt: next.attempt, losses: next.losses, ..at };
+                    }
+                    Err(refused) => prop_assert_eq!(refused.state, at.state),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! From the written manifest to the checked one.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::{
+    CONTRACT, Kind, Limits, Manifest, ManifestError, ModelHint, VERSION, text,
+    written::{self, Written},
+};
+use crate::{
+    class::Class,
+    retry::{Backoff, RetryPolicy},
+    schedule::{Schedule, Spec},
+    strict,
+};
+
+/// Wall-clock limit of a kind that names none: ten minutes.
+const TIMEOUT_MS_DEFAULT: u64 = 600_000;
+
+/// No attempt may take longer than a day.
+const TIMEOUT_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+
+/// A policy with more attempts than this is a mistake.
+const ATTEMPTS_MAX: u32 = 100;
+
+/// A component's memory is 32-bit.
+const MEMORY_BYTES_MAX: u64 = 4 << 30;
+
+/// Reads a manifest. Its version is read first and alone, so that a newer manifest is told apart
+/// from a mistaken one.
+///
+/// # Errors
+/// [`ManifestError`] says what to change.
+pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
+    version(text)?;
+    let written: Written = strict::from_toml(text)?;
+    name(&written.plugin.name)?;
+    world(&written.plugin.world)?;
+    let source = source(written.component.source)?;
+    let kinds = kinds(&written.kind)?;
+    let schedules = schedules(&written.plugin.name, &written.cron, &kinds)?;
+    Ok(Manifest {
+        name: written.plugin.name,
+        version: written.plugin.version,
+        description: written.plugin.description,
+        source,
+        kinds,
+        capabilities: written.capabilities,
+        limits: limits(&written.limits)?,
+        schedules,
+    })
+}
+
+fn version(text: &str) -> Result<(), ManifestError> {
+    #[derive(Deserialize)]
+    struct Version {
+        manifest: Option<i64>,
+    }
+    let version: Version = strict::from_toml(text)?;
+    match version.manifest {
+        Some(VERSION) => Ok(()),
+        Some(newer) if newer > VERSION => Err(ManifestError::NewerVersion(newer)),
+        Some(_) | None => Err(ManifestError::NoVersion),
+    }
+}
+
+fn name(name: &str) -> Result<(), ManifestError> {
+    let is_name = (2..=63).contains(&name.len())
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if is_name { Ok(()) } else { Err(ManifestError::Name(name.to_owned())) }
+}
+
+/// `roughneck:plugin/job-llm@1.0.0`: the package must be ours and the version not newer than ours.
+fn world(world: &str) -> Result<(), ManifestError> {
+    let parts = world.split_once('/').and_then(|(package, rest)| {
+        let (_, version) = rest.split_once('@')?;
+        Some((package, version))
+    });
+    match parts {
+        Some((package, version)) if package == CONTRACT.0 && version == CONTRACT.1 => Ok(()),
+        Some(_) | None => Err(ManifestError::World(world.to_owned())),
+    }
+}
+
+fn source(source: String) -> Result<String, ManifestError> {
+    let beside = !source.is_empty() && !source.contains(['/', '\\']) && !source.starts_with('.');
+    if beside { Ok(source) } else { Err(ManifestError::Source(source)) }
+}
+
+fn kinds(written: &[written::Kind]) -> Result<Vec<Kind>, ManifestError> {
+    if written.is_empty() {
+        return Err(ManifestError::NoKind);
+    }
+    let mut seen = BTreeSet::new();
+    for name in written.iter().flat_map(|kind| kind.aliases.iter().chain([&kind.name])) {
+        self::name(name)?;
+        if !seen.insert(name) {
+            return Err(ManifestError::KindTwice(name.clone()));
+        }
+    }
+    written.iter().map(kind).collect()
+}
+
+fn kind(written: &written::Kind) -> Result<Kind, ManifestError> {
+    name(&written.class)?;
+    let key = |key: &str| format!("{key} of the kind {}", written.name);
+    let timeout_ms = match &written.timeout {
+        Some(text) => duration(&key("timeout"), text)?,
+        None => TIMEOUT_MS_DEFAULT,
+    };
+    if timeout_ms == 0 || timeout_ms > TIMEOUT_MS_MAX {
+        return Err(value(&key("timeout"), "must be more than 0 and at most 24h"));
+    }
+    Ok(Kind {
+        name: written.name.clone(),
+        aliases: written.aliases.clone(),
+        description: written.description.clone(),
+        class: Class(written.class.clone()),
+        priority: written.priority,
+        timeout_ms,
+        retry: written
+            .retry
+            .as_ref()
+            .map_or_else(|| Ok(RetryPolicy::default()), |w| retry(&key("retry"), w))?,
+        model: written
+            .model
+            .as_ref()
+            .map(|model| ModelHint { tag: model.tag.clone(), num_ctx: model.num_ctx }),
+    })
+}
+
+fn retry(key: &str, written: &written::Retry) -> Result<RetryPolicy, ManifestError> {
+    let default = RetryPolicy::default();
+    let attempts_max = written.max.unwrap_or(default.attempts_max);
+    if attempts_max == 0 || attempts_max > ATTEMPTS_MAX {
+        return Err(value(key, &format!("`max` counts the attempts, from 1 to {ATTEMPTS_MAX}")));
+    }
+    let backoff = match written.backoff {
+        written::Backoff::Exponential => Backoff::Exponential {
+            base_ms: duration(key, written.base.as_deref().unwrap_or("5s"))?,
+            cap_ms: duration(key, written.cap.as_deref().unwrap_or("10m"))?,
+        },
+        written::Backoff::Fixed if written.delays.is_empty() => {
+            return Err(value(key, "backoff \"fixed\" needs `delays`, such as [\"30s\", \"60s\"]"));
+        }
+        written::Backoff::Fixed => Backoff::Fixed {
+            delays_ms: written
+                .delays
+                .iter()
+                .map(|text| duration(key, text))
+                .collect::<Result<_, _>>()?,
+        },
+        written::Backoff::Polynomial => Backoff::Polynomial,
+    };
+    Ok(RetryPolicy { attempts_max, backoff, jitter: written.jitter.unwrap_or(default.jitter) })
+}
+
+fn limits(written: &written::Limits) -> Result<Limits, ManifestError> {
+    let default = Limits::default();
+    let size = |key: &str, text: &Option<String>, default: u64| match text {
+        Some(text) => text::size_bytes(text).map_err(|error| value(key, &error.to_string())),
+        None => Ok(default),
+    };
+    let limits = Limits {
+        memory_bytes_max: size("limits.memory", &written.memory, default.memory_bytes_max)?,
+        cpu_ms_max: written
+            .cpu
+            .as_deref()
+            .map_or(Ok(default.cpu_ms_max), |text| duration("limits.cpu", text))?,
+        host_calls_max: written.host_calls.unwrap_or(default.host_calls_max),
+        output_bytes_max: size("limits.output", &written.output, default.output_bytes_max)?,
+        log_bytes_max: size("limits.log", &written.log, default.log_bytes_max)?,
+    };
+    if limits.memory_bytes_max > MEMORY_BYTES_MAX {
+        return Err(value("limits.memory", "a component cannot have more than 4GiB"));
+    }
+    Ok(limits)
+}
+
+fn schedules(
+    plugin: &str,
+    written: &[written::Cron],
+    kinds: &[Kind],
+) -> Result<Vec<Arc<Schedule>>, ManifestError> {
+    let mut ids = BTreeSet::new();
+    let mut schedules = Vec::new();
+    for entry in written {
+        name(&entry.id)?;
+        if !ids.insert(&entry.id) {
+            return Err(value("cron.id", &format!("`{}` is named twice", entry.id)));
+        }
+        if !kinds.iter().any(|kind| kind.name == entry.kind) {
+            return Err(ManifestError::CronKind { id: entry.id.clone(), kind: entry.kind.clone() });
+        }
+        let input = match &entry.input {
+            Some(input) => serde_json::to_string(input)
+                .map_err(|error| value(&format!("cron.{}.input", entry.id), &error.to_string()))?,
+            None => "{}".to_owned(),
+        };
+        let schedule = Schedule::new(&Spec {
+            id: &format!("{plugin}/{}", entry.id),
+            kind: &entry.kind,
+            input: &input,
+            expr: &entry.expr,
+            zone: entry.timezone.as_deref(),
+            missed: entry.missed,
+            overlap: entry.overlap,
+        })
+        .map_err(|source| ManifestError::Cron { id: entry.id.clone(), source })?;
+        if entry.enabled {
+            schedules.push(Arc::new(schedule));
+        }
+    }
+    Ok(schedules)
+}
+
+fn duration(key: &str, text: &str) -> Result<u64, ManifestError> {
+    text::duration_ms(text).map_err(|error| value(key, &error.to_string()))
+}
+
+fn value(key: &str, why: &str) -> ManifestError {
+    ManifestError::Value { key: key.to_owned(), why: why.to_owned() }
+}
+
+/// Reads a size such as `1MiB` for serde.
+pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    text::size_bytes(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+manifest = 1
+[plugin]
+name = "newsletter"
+version = "2.4.0"
+world = "roughneck:plugin/job-llm@1.0.0"
+[component]
+source = "newsletter.wasm"
+[[kind]]
+name = "draft-section"
+class = "ollama"
+timeout = "15m"
+aliases = ["draft"]
+model = { tag = "default", num-ctx = 16384 }
+retry = { max = 3, backoff = "fixed", delays = ["30s", "60s"], jitter = false }
+[capabilities]
+llm = { models = ["qwen3:*"] }
+kv = { max-bytes = "1MiB" }
+[limits]
+memory = "128MiB"
+cpu = "30s"
+[[cron]]
+id = "weekly"
+kind = "draft-section"
+expr = "0 6 * * MON"
+timezone = "Europe/Berlin"
+input = { issue = "auto" }
+[ext.acme]
+owner = "content"
+"#;
+
+    #[test]
+    fn a_good_manifest_reads_whole() {
+        let manifest = parse(GOOD).unwrap();
+        let kind = &manifest.kinds[0];
+        assert_eq!((kind.timeout_ms, kind.retry.attempts_max), (900_000, 3));
+        assert_eq!(kind.retry.backoff, Backoff::Fixed { delays_ms: vec![30_000, 60_000] });
+        assert_eq!(manifest.limits.memory_bytes_max, 128 << 20);
+        assert_eq!(manifest.capabilities.kv.as_ref().unwrap().bytes_max, 1 << 20);
+        assert_eq!(manifest.schedules[0].id, "newsletter/weekly");
+        assert_eq!(manifest.schedules[0].input, r#"{"issue":"auto"}"#);
+    }
+
+    #[test]
+    fn each_mistake_gets_its_own_sentence() {
+        let table = [
+            ("manifest = 1", "", "the first line must be `manifest = 1`"),
+            ("manifest = 1", "manifest = 7", "newer than this host reads (1); upgrade roughneck"),
+            ("timeout = ", "time-out = ", "did you mean `timeout`?"),
+            ("@1.0.0", "@2.0.0", "rebuild the plugin"),
+            ("roughneck:plugin/", "acme:jobs/", "this host speaks roughneck:plugin@1.0.0"),
+            ("\"newsletter\"", "\"News Letter\"", "`News Letter` is not a name"),
+            ("newsletter.wasm", "../x.wasm", "beside plugin.toml"),
+            ("\"15m\"", "\"15 parsecs\"", "timeout of the kind draft-section"),
+            ("\"15m\"", "\"0s\"", "at most 24h"),
+            ("max = 3", "max = 0", "from 1 to 100"),
+            ("delays = [\"30s\", \"60s\"], ", "", "needs `delays`"),
+            ("[\"draft\"]", "[\"draft-section\"]", "`draft-section` is named twice"),
+            ("kind = \"draft-section\"", "kind = \"other\"", "names the kind `other`"),
+            ("0 6 * * MON", "every monday", "the cron entry `weekly` cannot be used"),
+            ("128MiB", "5GiB", "more than 4GiB"),
+            ("max-bytes", "maxbytes", "did you mean `max-bytes`?"),
+        ];
+        for (from, to, expected) in table {
+            assert!(GOOD.contains(from), "{from}");
+            let error = parse(&GOOD.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{from} -> {to}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_without_kinds_is_refused() {
+        let (head, _) = GOOD.split_once("[[kind]]").unwrap();
+        assert_eq!(parse(head).unwrap_err(), ManifestError::NoKind);
+    }
+
+    #[test]
+    fn a_disabled_schedule_is_checked_and_left_out() {
+        let off = GOOD.replace("expr =", "enabled = false\nexpr =");
+        assert!(parse(&off).unwrap().schedules.is_empty());
+        assert!(parse(&off.replace("0 6 * * MON", "nonsense")).is_err());
+    }
+}

@@ -1,0 +1,32 @@
+//! What the HTTP surface may ask of the engine.
+
+use async_trait::async_trait;
+
+use super::store::{Cancelled, StoreError};
+use crate::{event::Live, id::JobId};
+
+/// The engine as its operators see it.
+#[async_trait]
+pub trait Control: Send + Sync {
+    /// Cancels a job and stops its run at once, also inside a host call.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchJob`].
+    async fn cancel(&self, id: JobId) -> Result<Cancelled, StoreError>;
+
+    /// What a running job shows, or none if it does not run here.
+    fn live(&self, id: JobId) -> Option<Live>;
+
+    /// A watch on one job. Everything that happens after this call wakes it.
+    fn watch(&self, id: JobId) -> Box<dyn Watch>;
+
+    /// Whether the host has begun to stop and takes no new work.
+    fn is_stopping(&self) -> bool;
+}
+
+/// A watch on one job. It carries no facts: whoever is woken reads the store and [`Control::live`].
+#[async_trait]
+pub trait Watch: Send {
+    /// Returns when something may have happened since the last call.
+    async fn changed(&mut self);
+}

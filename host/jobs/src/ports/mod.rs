@@ -1,0 +1,13 @@
+//! What the host must provide: traits that the sibling crates implement. Only `cli` knows who
+//! implements what.
+
+pub mod bell;
+pub mod catalog;
+pub mod control;
+pub mod courier;
+pub mod kv;
+pub mod llm;
+pub mod outbox;
+pub mod runner;
+pub mod schedules;
+pub mod store;

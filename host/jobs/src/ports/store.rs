@@ -1,0 +1,267 @@
+//! The durable queue. Methods are intentions; each is one transaction, and when it returns its
+//! effect is on disk.
+
+use async_trait::async_trait;
+
+use crate::{
+    class::{Class, Slots},
+    clock::Millis,
+    delivery::Notice,
+    event::JobEvent,
+    failure::Failure,
+    id::JobId,
+    job::{Attempt, Filter, Job, LogLine, NewJob},
+    lifecycle::Refused,
+    run::Run,
+    state::State,
+    usage::Usage,
+};
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The run no longer holds the job. Nothing was written.
+    #[error("the run no longer holds its job; another one does, or the job has ended")]
+    Fenced,
+    /// The job's state does not allow it. Nothing was written.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// No such job.
+    #[error("there is no job {0}")]
+    NoSuchJob(JobId),
+    /// The disk or the database failed.
+    #[error("the store failed while it tried to {doing}")]
+    Broken {
+        /// What was tried.
+        doing: &'static str,
+        /// What it met.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The host is closing.
+    #[error("the store is closed because the host stops")]
+    Closed,
+}
+
+/// What became of a submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// A new job.
+    Created(JobId),
+    /// The same id was accepted before; that job stands.
+    Existing(JobId),
+}
+
+impl Submitted {
+    /// The job's id, new or not.
+    #[must_use]
+    pub fn id(self) -> JobId {
+        match self {
+            Self::Created(id) | Self::Existing(id) => id,
+        }
+    }
+}
+
+/// A wish for work.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Of this class.
+    pub class: Class,
+    /// At most so many jobs; never more than there are free slots.
+    pub limit: u32,
+    /// Now.
+    pub at: Millis,
+    /// Until when the claim holds without a renewal.
+    pub lease_until: Millis,
+}
+
+/// A job that now belongs to the caller.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// The job, in state `working`.
+    pub job: Job,
+    /// The right to run it.
+    pub run: Run,
+}
+
+/// How a run ended, as the retry policy judged it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// A result.
+    Done {
+        /// JSON.
+        output: String,
+    },
+    /// Another attempt later.
+    Retry {
+        /// Milliseconds until then.
+        delay_ms: u64,
+        /// What went wrong.
+        failure: Failure,
+    },
+    /// The dead letters.
+    Fail {
+        /// What went wrong.
+        failure: Failure,
+    },
+    /// Not the job's fault; the attempt is given back.
+    Postpone {
+        /// Milliseconds until the job may run again.
+        delay_ms: u64,
+        /// What went wrong.
+        failure: Failure,
+    },
+    /// No longer wanted, says the plugin.
+    Cancel {
+        /// Why.
+        failure: Failure,
+    },
+}
+
+/// The end of a run, written in one transaction with its slot, attempt, event and deliveries.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// When.
+    pub at: Millis,
+    /// Digest of the plugin that ran.
+    pub plugin: Option<String>,
+    /// What the run cost.
+    pub usage: Usage,
+    /// The job's own log.
+    pub log: Vec<LogLine>,
+    /// What the plugin asked to be told; sent only with [`Verdict::Done`].
+    pub notices: Vec<Notice>,
+}
+
+/// What became of a wish to cancel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It had not begun.
+    Waiting,
+    /// It was running; whoever runs it must stop now.
+    Running(Run),
+    /// It had ended before, in this state.
+    Ended(State),
+}
+
+/// What the reaper or the promotion did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Jobs that moved.
+    pub jobs: u32,
+    /// When to look again: the next due time, if there is one.
+    pub next_at: Option<Millis>,
+}
+
+/// Jobs in one state of one class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// The class.
+    pub class: Class,
+    /// The state.
+    pub state: State,
+    /// How many.
+    pub jobs: u64,
+}
+
+/// The queue.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Makes the classes have these slots. Slots in use are kept until they are free.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn set_slots(&self, slots: &[Slots]) -> Result<(), StoreError>;
+
+    /// Accepts a job, in state `queued` or, if it is due later, `scheduled`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn submit(&self, job: NewJob) -> Result<Submitted, StoreError>;
+
+    /// Hands out the best-ranked queued jobs of a class, each with a slot and a lease.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError>;
+
+    /// Says whether the run waits for its model (`loading`) or works.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if the run no longer holds the job.
+    async fn set_loading(&self, run: Run, loading: bool, at: Millis) -> Result<(), StoreError>;
+
+    /// Prolongs leases. Returns the runs that no longer hold their job.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn renew(&self, runs: &[Run], lease_until: Millis) -> Result<Vec<Run>, StoreError>;
+
+    /// Ends a run. Returns the state it led to.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if the run no longer holds the job.
+    async fn finish(&self, run: Run, finish: Finish) -> Result<State, StoreError>;
+
+    /// Cancels a job in any state.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchJob`].
+    async fn cancel(&self, id: JobId, at: Millis) -> Result<Cancelled, StoreError>;
+
+    /// Gives a run back that the host cannot finish because it stops. Counts as no attempt and no loss.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if the run no longer holds the job.
+    async fn release(&self, run: Run, at: Millis) -> Result<(), StoreError>;
+
+    /// After a start: every run belongs to a dead incarnation, so each is lost at once. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn recover(&self, at: Millis) -> Result<u32, StoreError>;
+
+    /// Takes back up to `limit` runs whose lease has expired.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn reap(&self, at: Millis, limit: u32) -> Result<Swept, StoreError>;
+
+    /// Queues up to `limit` scheduled jobs that are due.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn promote(&self, at: Millis, limit: u32) -> Result<Swept, StoreError>;
+
+    /// One job.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
+
+    /// A page of jobs, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn jobs(&self, filter: Filter) -> Result<Vec<Job>, StoreError>;
+
+    /// The runs of a job, the oldest first; the present one included.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn attempts(&self, id: JobId) -> Result<Vec<Attempt>, StoreError>;
+
+    /// The events of a job after `seq`, the oldest first, at most 200.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn events(&self, id: JobId, after_seq: i64) -> Result<Vec<JobEvent>, StoreError>;
+
+    /// Jobs by class and state, terminal states left out: cheap at any depth of history.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn counts(&self) -> Result<Vec<Count>, StoreError>;
+}
