@@ -1,0 +1,40 @@
+//! The engine as the HTTP surface sees it.
+
+use async_trait::async_trait;
+use roughneck_jobs::{
+    event::Live,
+    id::JobId,
+    ports::{
+        control::{Control, Watch},
+        runner::Standing,
+        store::{Cancelled, StoreError},
+    },
+};
+
+use crate::Engine;
+
+#[async_trait]
+impl Control for Engine {
+    async fn cancel(&self, id: JobId) -> Result<Cancelled, StoreError> {
+        let parts = &self.shared.parts;
+        let cancelled = parts.store.cancel(id, parts.clock.now()).await?;
+        match &cancelled {
+            // The store has fenced the run already; this stops the guest and its host calls.
+            Cancelled::Running(run) => self.shared.runs.abort(*run, Standing::Cancelled),
+            Cancelled::Waiting | Cancelled::Ended(_) => {}
+        }
+        Ok(cancelled)
+    }
+
+    fn live(&self, id: JobId) -> Option<Live> {
+        self.shared.runs.of(id).map(|record| record.live())
+    }
+
+    fn watch(&self, id: JobId) -> Box<dyn Watch> {
+        Box::new(self.shared.parts.bells.watch(id))
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.shared.stopping.is_cancelled()
+    }
+}

@@ -1,0 +1,30 @@
+//! The engine: takes jobs from the store, has them run, and tells the world.
+//!
+//! What it does: dispatches by class ([`dispatcher`]), takes an attempt from claim to verdict
+//! ([`attempt`]), renews leases ([`heartbeat`]), takes back what is due or lost ([`sweeper`]), fires
+//! schedules ([`cron`]) and sends deliveries ([`deliveries`]).
+//!
+//! What it deliberately does not: it knows no database, no sandbox and no HTTP; it talks through
+//! the ports of `roughneck-jobs` only. It trusts no notification: each service reads the store,
+//! repairs what it finds, and sleeps until it is woken or something is due.
+//!
+//! To add a background service, write a loop of that form in a file of its own and start it in
+//! [`Engine::start`].
+
+mod attempt;
+mod bells;
+mod control;
+mod cron;
+mod deliveries;
+mod dispatcher;
+mod heartbeat;
+mod metrics;
+mod pause;
+mod record;
+mod runs;
+mod start;
+mod sweeper;
+
+pub use bells::Bells;
+pub use metrics::Metrics;
+pub use start::{Config, Engine, Parts};

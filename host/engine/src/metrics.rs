@@ -1,0 +1,160 @@
+//! What the engine counts.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use roughneck_jobs::{
+    class::Slots,
+    delivery::DeliveryOutcome,
+    ports::{
+        runner::Standing,
+        store::{Count, Verdict},
+    },
+    state::State,
+};
+
+/// Seconds from a claim to the guest's first instruction.
+const OVERHEAD_BUCKETS: [f64; 12] =
+    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0];
+
+/// The engine's metrics. Cheap to clone: all clones count together.
+#[derive(Clone)]
+pub struct Metrics {
+    attempts: Family<Attempt, Counter>,
+    deliveries: Family<Sent, Counter>,
+    jobs: Family<Jobs, Gauge<u64, AtomicU64>>,
+    pub(crate) overhead: Histogram,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Attempt {
+    outcome: AttemptOutcome,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(non_camel_case_types, reason = "the variants are the label's values")]
+enum AttemptOutcome {
+    done,
+    retry,
+    failed,
+    postponed,
+    cancelled,
+    fenced,
+    released,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Sent {
+    outcome: SentOutcome,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(non_camel_case_types, reason = "the variants are the label's values")]
+enum SentOutcome {
+    delivered,
+    retry,
+    dead,
+}
+
+/// The operator's classes and our states: both bounded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Jobs {
+    class: String,
+    state: String,
+}
+
+impl Metrics {
+    /// Makes the metrics and registers them.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            attempts: Family::default(),
+            deliveries: Family::default(),
+            jobs: Family::default(),
+            overhead: Histogram::new(OVERHEAD_BUCKETS),
+        };
+        // Counters are born at zero, so that the first event is an increase.
+        for outcome in [
+            AttemptOutcome::done,
+            AttemptOutcome::retry,
+            AttemptOutcome::failed,
+            AttemptOutcome::postponed,
+            AttemptOutcome::cancelled,
+            AttemptOutcome::fenced,
+            AttemptOutcome::released,
+        ] {
+            drop(metrics.attempts.get_or_create(&Attempt { outcome }));
+        }
+        for outcome in [SentOutcome::delivered, SentOutcome::retry, SentOutcome::dead] {
+            drop(metrics.deliveries.get_or_create(&Sent { outcome }));
+        }
+        registry.register(
+            "roughneck_attempts",
+            "Attempts by how they ended",
+            metrics.attempts.clone(),
+        );
+        registry.register(
+            "roughneck_webhook_attempts",
+            "Attempts at webhook deliveries by how they ended",
+            metrics.deliveries.clone(),
+        );
+        registry.register(
+            "roughneck_jobs",
+            "Jobs that have not ended, by class and state, as of the last look (at most 5 s ago)",
+            metrics.jobs.clone(),
+        );
+        registry.register(
+            "roughneck_dispatch_overhead_seconds",
+            "From the claim of a job to the first instruction of its guest",
+            metrics.overhead.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn ended(&self, verdict: &Verdict) {
+        let outcome = match verdict {
+            Verdict::Done { .. } => AttemptOutcome::done,
+            Verdict::Retry { .. } => AttemptOutcome::retry,
+            Verdict::Fail { .. } => AttemptOutcome::failed,
+            Verdict::Postpone { .. } => AttemptOutcome::postponed,
+            Verdict::Cancel { .. } => AttemptOutcome::cancelled,
+        };
+        self.attempts.get_or_create(&Attempt { outcome }).inc();
+    }
+
+    pub(crate) fn aborted(&self, standing: Standing) {
+        let outcome = match standing {
+            Standing::Cancelled => AttemptOutcome::cancelled,
+            Standing::Fenced => AttemptOutcome::fenced,
+            Standing::Stopping | Standing::Held => AttemptOutcome::released,
+        };
+        self.attempts.get_or_create(&Attempt { outcome }).inc();
+    }
+
+    pub(crate) fn delivered(&self, outcome: &DeliveryOutcome) {
+        let outcome = match outcome {
+            DeliveryOutcome::Delivered => SentOutcome::delivered,
+            DeliveryOutcome::Retry { .. } => SentOutcome::retry,
+            DeliveryOutcome::GiveUp { .. } => SentOutcome::dead,
+        };
+        self.deliveries.get_or_create(&Sent { outcome }).inc();
+    }
+
+    /// Sets the gauges of all configured classes; what is not counted is zero.
+    pub(crate) fn set_counts(&self, counts: &[Count], slots: &[Slots]) {
+        for Slots { class, .. } in slots {
+            for state in State::ALL.into_iter().filter(|state| !state.is_terminal()) {
+                let jobs = counts
+                    .iter()
+                    .find(|count| count.class == *class && count.state == state)
+                    .map_or(0, |count| count.jobs);
+                let labels = Jobs { class: class.to_string(), state: state.as_str().to_owned() };
+                self.jobs.get_or_create(&labels).set(jobs);
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! One run's record: what it shows, what it cost, and how it stands. The run's side of it is the
+//! port [`Supervisor`].
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use roughneck_jobs::{
+    clock::Clock,
+    delivery::Notice,
+    event::Live,
+    job::LogLine,
+    ports::{
+        bell::{Bell, Change},
+        runner::{Standing, Supervisor},
+        store::{Claimed, Store},
+    },
+    run::{LEASE_MS, Run},
+    usage::Usage,
+};
+use tokio::{sync::watch, time::Instant};
+use tracing::warn;
+
+use crate::{Bells, Metrics};
+
+/// Text of a run that late watchers can still read, in bytes.
+const TEXT_BYTES_MAX: usize = 256 << 10;
+
+/// What a finished run leaves.
+pub(crate) struct Left {
+    pub(crate) usage: Usage,
+    pub(crate) log: Vec<LogLine>,
+    pub(crate) notices: Vec<Notice>,
+}
+
+pub(crate) struct Record {
+    run: Run,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    bells: Arc<Bells>,
+    metrics: Metrics,
+    claimed_at: Instant,
+    standing: watch::Sender<Order>,
+    /// Monotonic, so that a change of the wall clock neither prolongs nor ends a lease.
+    lease_ends: Mutex<Instant>,
+    state: Mutex<State>,
+}
+
+/// How the run stands, and whether it must stop at once.
+#[derive(Clone, Copy)]
+struct Order {
+    standing: Standing,
+    abort: bool,
+}
+
+#[derive(Default)]
+struct State {
+    live: Live,
+    usage: Usage,
+    log: Vec<LogLine>,
+    notices: Vec<Notice>,
+}
+
+impl Record {
+    pub(crate) fn new(claimed: &Claimed, shared: &crate::start::Shared) -> Arc<Self> {
+        let live = Live { run: claimed.run.token, attempt: claimed.job.attempt, ..Live::default() };
+        let now = Instant::now();
+        Arc::new(Self {
+            run: claimed.run,
+            store: Arc::clone(&shared.parts.store),
+            clock: Arc::clone(&shared.parts.clock),
+            bells: Arc::clone(&shared.parts.bells),
+            metrics: shared.parts.metrics.clone(),
+            claimed_at: now,
+            standing: watch::Sender::new(Order { standing: Standing::Held, abort: false }),
+            lease_ends: Mutex::new(now + Duration::from_millis(LEASE_MS)),
+            state: Mutex::new(State { live, ..State::default() }),
+        })
+    }
+
+    pub(crate) fn run(&self) -> Run {
+        self.run
+    }
+
+    /// The lease was renewed at `at`.
+    pub(crate) fn renewed(&self, at: Instant) {
+        *self.lease_ends.lock().unwrap_or_else(PoisonError::into_inner) =
+            at + Duration::from_millis(LEASE_MS);
+    }
+
+    /// Stops the run if its lease has run out, whatever the store would say: another host may hold
+    /// the job by now.
+    pub(crate) fn expire(&self) {
+        let ends = *self.lease_ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if Instant::now() >= ends {
+            self.abort(Standing::Fenced);
+        }
+    }
+
+    /// Asks the run to stop if it can.
+    pub(crate) fn tell_stopping(&self) {
+        self.standing.send_if_modified(|order| {
+            let held = order.standing == Standing::Held;
+            if held {
+                order.standing = Standing::Stopping;
+            }
+            held
+        });
+    }
+
+    /// Stops the run at once, for this reason.
+    pub(crate) fn abort(&self, standing: Standing) {
+        self.standing.send_if_modified(|order| {
+            let first = !order.abort;
+            if first {
+                *order = Order { standing, abort: true };
+            }
+            first
+        });
+    }
+
+    /// Returns once the run must stop, with the reason.
+    pub(crate) async fn aborted(&self) -> Standing {
+        let mut orders = self.standing.subscribe();
+        match orders.wait_for(|order| order.abort).await {
+            Ok(order) => order.standing,
+            // The sender is ours: it outlives this call.
+            Err(_) => Standing::Fenced,
+        }
+    }
+
+    pub(crate) fn live(&self) -> Live {
+        self.state().live.clone()
+    }
+
+    /// Takes what the run leaves. The record shows nothing of it afterwards.
+    pub(crate) fn take(&self) -> Left {
+        let mut state = self.state();
+        Left {
+            usage: state.usage,
+            log: std::mem::take(&mut state.log),
+            notices: std::mem::take(&mut state.notices),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ring(&self) {
+        self.bells.ring(Change::Job(self.run.job));
+    }
+}
+
+#[async_trait]
+impl Supervisor for Record {
+    fn standing(&self) -> Standing {
+        self.expire();
+        self.standing.borrow().standing
+    }
+
+    fn began(&self) {
+        self.metrics.overhead.observe(self.claimed_at.elapsed().as_secs_f64());
+    }
+
+    async fn loading(&self, loading: bool) {
+        if let Err(error) = self.store.set_loading(self.run, loading, self.clock.now()).await {
+            warn!(job = %self.run.job, %error, "the loading state of job {} was not kept", self.run.job);
+        }
+    }
+
+    fn text(&self, piece: &str) {
+        append(&mut self.state().live, piece);
+        self.ring();
+    }
+
+    fn progress(&self, percent: Option<u8>, note: String) {
+        {
+            let mut state = self.state();
+            state.live.percent = percent;
+            state.live.note = note;
+            state.live.reports += 1;
+        }
+        self.ring();
+    }
+
+    fn log(&self, line: LogLine) {
+        self.state().log.push(line);
+    }
+
+    fn spent(&self, usage: &Usage) {
+        self.state().usage.add(usage);
+    }
+
+    fn notify(&self, notice: Notice) {
+        self.state().notices.push(notice);
+    }
+}
+
+/// Adds to the live text and drops whole characters at its front once it is full.
+fn append(live: &mut Live, piece: &str) {
+    live.text.push_str(piece);
+    if live.text.len() > TEXT_BYTES_MAX {
+        // Half is dropped, so that a long answer is not moved with every piece.
+        let cut = live.text.ceil_char_boundary(live.text.len() - TEXT_BYTES_MAX / 2);
+        live.text.drain(..cut);
+        live.text_from += cut as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn live_text_stays_bounded_and_its_offsets_stay_true() {
+        let mut live = Live::default();
+        let mut whole = String::new();
+        for n in 0..60_000 {
+            let piece = format!("ä{n} ");
+            whole.push_str(&piece);
+            append(&mut live, &piece);
+        }
+        assert!(live.text.len() <= TEXT_BYTES_MAX);
+        assert_eq!(whole.get(usize::try_from(live.text_from).unwrap()..), Some(live.text.as_str()));
+    }
+}

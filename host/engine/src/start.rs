@@ -1,0 +1,126 @@
+//! Starting and stopping the engine.
+
+use std::{sync::Arc, time::Duration};
+
+use roughneck_jobs::{
+    class::Slots,
+    clock::{Clock, Entropy},
+    ports::{
+        catalog::Catalog,
+        courier::Courier,
+        llm::Llm,
+        outbox::Outbox,
+        runner::Runner,
+        schedules::Schedules,
+        store::{Store, StoreError},
+    },
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use crate::{Bells, Metrics, cron, deliveries, dispatcher, heartbeat, runs::Runs, sweeper};
+
+/// What the engine works with.
+pub struct Parts {
+    /// The queue.
+    pub store: Arc<dyn Store>,
+    /// The deliveries.
+    pub outbox: Arc<dyn Outbox>,
+    /// The memory of schedules.
+    pub schedules: Arc<dyn Schedules>,
+    /// The plugins.
+    pub catalog: Arc<dyn Catalog>,
+    /// The sandbox.
+    pub runner: Arc<dyn Runner>,
+    /// The lane, for its health.
+    pub llm: Arc<dyn Llm>,
+    /// Sends webhooks.
+    pub courier: Arc<dyn Courier>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The dice.
+    pub entropy: Arc<dyn Entropy>,
+    /// Wakes the services; the store and the lane ring it.
+    pub bells: Arc<Bells>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// How the engine behaves.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The classes and their slots.
+    pub slots: Vec<Slots>,
+}
+
+/// The running engine.
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+    services: TaskTracker,
+}
+
+/// What all services hold.
+pub(crate) struct Shared {
+    pub(crate) parts: Parts,
+    pub(crate) config: Config,
+    pub(crate) runs: Runs,
+    /// The attempts under way.
+    pub(crate) attempts: TaskTracker,
+    /// Cancelled when the host takes no new work.
+    pub(crate) stopping: CancellationToken,
+}
+
+impl Engine {
+    /// Recovers what a dead host left, then starts the services.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be prepared.
+    pub async fn start(parts: Parts, config: Config) -> Result<Arc<Self>, StoreError> {
+        parts.store.set_slots(&config.slots).await?;
+        let lost = parts.store.recover(parts.clock.now()).await?;
+        if lost > 0 {
+            warn!(lost, "the last host died during {lost} runs; their jobs are queued again");
+        }
+        let engine = Arc::new(Self {
+            shared: Arc::new(Shared {
+                parts,
+                config,
+                runs: Runs::default(),
+                attempts: TaskTracker::new(),
+                stopping: CancellationToken::new(),
+            }),
+            services: TaskTracker::new(),
+        });
+        let shared = &engine.shared;
+        engine.services.spawn(dispatcher::serve(Arc::clone(shared)));
+        engine.services.spawn(heartbeat::serve(Arc::clone(shared)));
+        engine.services.spawn(sweeper::serve(Arc::clone(shared)));
+        engine.services.spawn(cron::serve(Arc::clone(shared)));
+        engine.services.spawn(deliveries::serve(Arc::clone(shared)));
+        Ok(engine)
+    }
+
+    /// Takes no new work from now on.
+    pub fn begin_stop(&self) {
+        self.shared.stopping.cancel();
+    }
+
+    /// Lets the running jobs finish within `limit`, gives the rest back to the queue, and returns
+    /// when nothing of the engine runs any more.
+    pub async fn stop(&self, limit: Duration) {
+        self.begin_stop();
+        self.shared.attempts.close();
+        self.shared.runs.tell_stopping();
+        let running = self.shared.attempts.len();
+        if running > 0 {
+            info!(running, "waiting up to {} s for {running} running jobs", limit.as_secs());
+        }
+        if tokio::time::timeout(limit, self.shared.attempts.wait()).await.is_err() {
+            let returned = self.shared.runs.return_all();
+            info!(returned, "{returned} jobs did not finish in time and go back to the queue");
+            self.shared.attempts.wait().await;
+        }
+        self.services.close();
+        self.services.wait().await;
+    }
+}

@@ -1,0 +1,149 @@
+//! Jobs from claim to verdict.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use roughneck_jobs::{
+    failure::Failure,
+    ports::{control::Control as _, store::Cancelled},
+    run::LEASE_MS,
+    state::State,
+};
+
+use crate::world::{Act, World};
+
+const ACT: &str = r#"{"kind":"act"}"#;
+const THINK: &str = r#"{"kind":"think"}"#;
+
+fn flaky() -> Act {
+    Act::Fail(Failure::retry("unavailable", "not now"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submitted_job_runs_and_is_done() {
+    let world = World::start([]).await;
+    let id = world.submit(ACT).await;
+    world.until(id, State::Done).await;
+    assert_eq!(world.store.row(id).attempt, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_class_with_one_slot_never_runs_two_jobs_at_once() {
+    let world = World::start(vec![Act::Work(Duration::from_secs(3)); 5]).await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(world.submit(THINK).await);
+    }
+    for id in ids {
+        world.until(id, State::Done).await;
+    }
+    assert_eq!(world.actors.at_once("ollama"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_attempt_is_repeated_after_its_delay() {
+    let world = World::start([flaky(), flaky()]).await;
+    let id = world.submit(ACT).await;
+    let before = world.store.row(id).enqueued_at;
+    world.until(id, State::Done).await;
+    let job = world.store.row(id);
+    assert_eq!(job.attempt, 3);
+    // 10 s, then 20 s.
+    let took_ms = job.finished_at.unwrap().since_ms(before);
+    assert!((30_000..31_000).contains(&took_ms), "{took_ms}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_attempts_are_used_up_becomes_a_dead_letter() {
+    let world = World::start([flaky(), flaky(), flaky()]).await;
+    let id = world.submit(ACT).await;
+    world.until(id, State::Failed).await;
+    assert_eq!(world.store.row(id).failure.unwrap().code, "unavailable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_postponement_burns_no_attempt_however_often_it_happens() {
+    let down = Act::Postpone(Failure::retry("ollama-unavailable", "down"));
+    let world = World::start(vec![down; 10]).await;
+    let id = world.submit(ACT).await;
+    world.until(id, State::Done).await;
+    assert_eq!(world.store.row(id).attempt, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_run_is_dropped_at_once_and_finishes_nothing() {
+    let world = World::start([Act::Work(Duration::from_secs(3_000))]).await;
+    let id = world.submit(ACT).await;
+    world.actors.begun.notified().await;
+    let cancelled = world.engine.cancel(id).await.unwrap();
+    assert!(matches!(cancelled, Cancelled::Running(_)));
+    world
+        .until_true("the run is dropped", || world.actors.dropped.load(Ordering::Relaxed) == 1)
+        .await;
+    assert_eq!(world.store.state(id), State::Cancelled);
+    assert!(world.engine.live(id).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_lost_its_job_is_stopped_by_the_next_heartbeat() {
+    let world = World::start([Act::Work(Duration::from_secs(3_000))]).await;
+    let id = world.submit(ACT).await;
+    world.actors.begun.notified().await;
+    world.store.steal(id);
+    world.pass(Duration::from_millis(LEASE_MS / 3 + 1_000)).await;
+    assert_eq!(world.actors.dropped.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_of_hours_keeps_its_lease() {
+    let world = World::start([Act::Work(Duration::from_secs(3 * 3_600))]).await;
+    let id = world.submit(ACT).await;
+    world.until(id, State::Done).await;
+    assert_eq!((world.store.row(id).losses, world.store.row(id).attempt), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_is_kept_although_the_store_failed_for_a_moment() {
+    let world = World::start([]).await;
+    world.store.break_finishes(3);
+    let id = world.submit(ACT).await;
+    world.until(id, State::Done).await;
+    assert_eq!(world.store.row(id).attempt, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_notification_was_lost_is_found() {
+    let world = World::start([]).await;
+    world.pass(Duration::from_millis(10)).await;
+    let job = world.job(ACT);
+    world.store.submit_silently(&job);
+    world.pass(Duration::from_secs(6)).await;
+    assert_eq!(world.store.state(job.id), State::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_of_a_kind_that_is_gone_waits_without_burning_attempts() {
+    let world = World::start([]).await;
+    let mut job = world.job(ACT);
+    job.kind = "gone".into();
+    world.store.submit_silently(&job);
+    world.pass(Duration::from_secs(600)).await;
+    let job = world.store.row(job.id);
+    assert_eq!(
+        (job.state.is_terminal(), job.failure.unwrap().code.as_str()),
+        (false, "kind-missing")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_for_ollama_wait_while_it_is_down_and_run_when_the_lane_rings() {
+    let world = World::start([]).await;
+    world.actors.ollama_is_down.store(true, Ordering::Relaxed);
+    let (thinking, acting) = (world.submit(THINK).await, world.submit(ACT).await);
+    world.until(acting, State::Done).await;
+    world.pass(Duration::from_secs(3_600)).await;
+    assert_eq!(world.store.state(thinking), State::Queued);
+    world.actors.ollama_is_down.store(false, Ordering::Relaxed);
+    world.ring_for("ollama");
+    world.until(thinking, State::Done).await;
+    assert_eq!(world.store.row(thinking).attempt, 1);
+}

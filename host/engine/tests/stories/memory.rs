@@ -1,0 +1,410 @@
+//! A store in memory, for the engine's tests: the same moves by the same pure function, no disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use roughneck_jobs::{
+    class::{Class, Slots},
+    clock::{Clock, Entropy, Millis},
+    delivery::{self, Delivery, DeliveryOutcome, DeliveryState},
+    event::JobEvent,
+    id::{DeliveryId, JobId},
+    job::{Attempt, Filter, Job, NewJob},
+    lifecycle::{Event, Progress, advance},
+    ports::{
+        bell::{Bell, Change},
+        outbox::{DueDeliveries, Outbox},
+        schedules::{Schedules, Settlement},
+        store::{
+            Cancelled, Claim, Claimed, Count, Finish, Store, StoreError, Submitted, Swept, Verdict,
+        },
+    },
+    run::{LOSSES_MAX, Run},
+    state::State,
+    usage::Usage,
+};
+
+use crate::world::Time;
+
+struct Row {
+    job: Job,
+    rank: Millis,
+    token: i64,
+    lease_until: Millis,
+}
+
+#[derive(Default)]
+struct Tables {
+    jobs: BTreeMap<JobId, Row>,
+    slots: BTreeMap<Class, u32>,
+    deliveries: BTreeMap<DeliveryId, Delivery>,
+    handled: BTreeMap<String, Millis>,
+    fires: BTreeSet<(String, Millis)>,
+    /// Finishes to fail before one succeeds.
+    broken_finishes: u32,
+    /// A schedule whose memory is broken.
+    broken_schedule: Option<String>,
+}
+
+pub(crate) struct Memory {
+    tables: Mutex<Tables>,
+    bell: Arc<dyn Bell>,
+    time: Arc<Time>,
+}
+
+impl Memory {
+    pub(crate) fn new(bell: Arc<dyn Bell>, time: Arc<Time>) -> Self {
+        Self { tables: Mutex::default(), bell, time }
+    }
+
+    pub(crate) fn state(&self, id: JobId) -> State {
+        self.lock().jobs[&id].job.state
+    }
+
+    pub(crate) fn row(&self, id: JobId) -> Job {
+        self.lock().jobs[&id].job.clone()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<JobId> {
+        self.lock().jobs.keys().copied().collect()
+    }
+
+    pub(crate) fn break_finishes(&self, count: u32) {
+        self.lock().broken_finishes = count;
+    }
+
+    pub(crate) fn break_schedule(&self, id: &str) {
+        self.lock().broken_schedule = Some(id.to_owned());
+    }
+
+    /// Accepts a job as a host would whose notification was lost.
+    pub(crate) fn submit_silently(&self, new: &NewJob) {
+        let row = Row { job: job(new), rank: new.rank, token: 0, lease_until: Millis(0) };
+        self.lock().jobs.insert(new.id, row);
+    }
+
+    /// Takes the job away from its run, as another host would.
+    pub(crate) fn steal(&self, id: JobId) {
+        let mut tables = self.lock();
+        let row = tables.jobs.get_mut(&id).unwrap();
+        apply(row, Event::Lost, self.time.now()).unwrap();
+        row.token += 1;
+        row.job.state = State::Scheduled;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap()
+    }
+}
+
+fn job(new: &NewJob) -> Job {
+    let later = new.run_at > new.enqueued_at;
+    Job {
+        id: new.id,
+        kind: new.kind.clone(),
+        class: new.class.clone(),
+        priority: new.priority,
+        state: if later { State::Scheduled } else { State::Queued },
+        reason: None,
+        enqueued_at: new.enqueued_at,
+        run_at: new.run_at,
+        started_at: None,
+        finished_at: None,
+        attempt: 0,
+        attempts_max: new.attempts_max,
+        losses: 0,
+        input: new.input.clone(),
+        output: None,
+        failure: None,
+        usage: Usage::default(),
+        callback: new.callback.clone(),
+        trace_parent: None,
+        plugin: None,
+    }
+}
+
+fn apply(row: &mut Row, event: Event, at: Millis) -> Result<(), StoreError> {
+    let job = &mut row.job;
+    let progress = Progress {
+        state: job.state,
+        attempt: job.attempt,
+        losses: job.losses,
+        losses_max: LOSSES_MAX,
+    };
+    let next = advance(&progress, event)?;
+    (job.state, job.attempt, job.losses) = (next.state, next.attempt, next.losses);
+    if next.state == State::Scheduled {
+        job.run_at = at.plus_ms(next.delay_ms);
+    }
+    if next.state.is_terminal() {
+        job.finished_at = Some(at);
+    }
+    Ok(())
+}
+
+impl Tables {
+    fn held(&mut self, run: Run) -> Result<&mut Row, StoreError> {
+        let row = self.jobs.get_mut(&run.job).ok_or(StoreError::Fenced)?;
+        let holds = row.token == run.token && row.job.state.is_running();
+        if holds { Ok(row) } else { Err(StoreError::Fenced) }
+    }
+
+    fn tell(&mut self, id: JobId, at: Millis, time: &Time) {
+        let job = &self.jobs[&id].job;
+        let Some(target) = job.callback.clone().filter(|_| job.state.is_terminal()) else { return };
+        let event = delivery::end_event(job);
+        let delivery = Delivery {
+            id: DeliveryId::new(time, time),
+            job: id,
+            target,
+            body: delivery::body(&event, at, &delivery::end_data(job)),
+            event,
+            state: DeliveryState::Pending,
+            attempts: 0,
+            next_at: at,
+            finished_at: None,
+            last_error: None,
+        };
+        self.deliveries.insert(delivery.id, delivery);
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn set_slots(&self, slots: &[Slots]) -> Result<(), StoreError> {
+        self.lock().slots = slots.iter().map(|s| (s.class.clone(), s.count)).collect();
+        Ok(())
+    }
+
+    async fn submit(&self, new: NewJob) -> Result<Submitted, StoreError> {
+        let (id, class) = (new.id, new.class.clone());
+        self.submit_silently(&new);
+        self.bell.ring(Change::Job(id));
+        self.bell.ring(Change::Class(class));
+        self.bell.ring(Change::Due);
+        Ok(Submitted::Created(id))
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
+        let mut tables = self.lock();
+        let of_class = |row: &&mut Row| row.job.class == claim.class;
+        let busy =
+            tables.jobs.values_mut().filter(of_class).filter(|row| row.job.state.is_running());
+        let busy = u32::try_from(busy.count()).unwrap();
+        let free = tables.slots[&claim.class].saturating_sub(busy).min(claim.limit);
+        let mut ready: Vec<&mut Row> = tables
+            .jobs
+            .values_mut()
+            .filter(of_class)
+            .filter(|row| row.job.state == State::Queued)
+            .collect();
+        ready.sort_by_key(|row| (row.rank, row.job.id));
+        let mut claimed = Vec::new();
+        for row in ready.into_iter().take(free as usize) {
+            apply(row, Event::Claimed, claim.at)?;
+            row.token += 1;
+            row.lease_until = claim.lease_until;
+            let run = Run { job: row.job.id, token: row.token };
+            claimed.push(Claimed { job: row.job.clone(), run });
+        }
+        Ok(claimed)
+    }
+
+    async fn set_loading(&self, run: Run, loading: bool, at: Millis) -> Result<(), StoreError> {
+        let event = if loading { Event::ModelLoading } else { Event::ModelReady };
+        apply(self.lock().held(run)?, event, at)
+    }
+
+    async fn renew(&self, runs: &[Run], lease_until: Millis) -> Result<Vec<Run>, StoreError> {
+        let mut tables = self.lock();
+        let mut lost = Vec::new();
+        for run in runs {
+            match tables.held(*run) {
+                Ok(row) => row.lease_until = lease_until,
+                Err(_) => lost.push(*run),
+            }
+        }
+        Ok(lost)
+    }
+
+    async fn finish(&self, run: Run, finish: Finish) -> Result<State, StoreError> {
+        let mut tables = self.lock();
+        if tables.broken_finishes > 0 {
+            tables.broken_finishes -= 1;
+            return Err(StoreError::Broken { doing: "finish", source: "the disk is full".into() });
+        }
+        let row = tables.held(run)?;
+        let (event, failure) = match finish.verdict {
+            Verdict::Done { output } => {
+                row.job.output = Some(output);
+                (Event::Succeeded, None)
+            }
+            Verdict::Retry { delay_ms, failure } => {
+                (Event::FailedForNow { delay_ms }, Some(failure))
+            }
+            Verdict::Fail { failure } => (Event::FailedForGood, Some(failure)),
+            Verdict::Postpone { delay_ms, failure } => {
+                (Event::Postponed { delay_ms }, Some(failure))
+            }
+            Verdict::Cancel { failure } => (Event::Cancelled, Some(failure)),
+        };
+        apply(row, event, finish.at)?;
+        row.job.failure = failure;
+        row.job.usage.add(&finish.usage);
+        let state = row.job.state;
+        tables.tell(run.job, finish.at, &self.time);
+        drop(tables);
+        self.bell.ring(Change::Due);
+        self.bell.ring(Change::Delivery);
+        Ok(state)
+    }
+
+    async fn cancel(&self, id: JobId, at: Millis) -> Result<Cancelled, StoreError> {
+        let mut tables = self.lock();
+        let row = tables.jobs.get_mut(&id).ok_or(StoreError::NoSuchJob(id))?;
+        let before = row.job.state;
+        if before.is_terminal() {
+            return Ok(Cancelled::Ended(before));
+        }
+        apply(row, Event::Cancelled, at)?;
+        let run = Run { job: id, token: row.token };
+        Ok(if before.is_running() { Cancelled::Running(run) } else { Cancelled::Waiting })
+    }
+
+    async fn release(&self, run: Run, _at: Millis) -> Result<(), StoreError> {
+        let mut tables = self.lock();
+        let row = tables.held(run)?;
+        row.job.state = State::Queued;
+        row.job.attempt -= 1;
+        Ok(())
+    }
+
+    async fn recover(&self, at: Millis) -> Result<u32, StoreError> {
+        let mut tables = self.lock();
+        let mut lost = 0;
+        for row in tables.jobs.values_mut().filter(|row| row.job.state.is_running()) {
+            apply(row, Event::Lost, at)?;
+            lost += 1;
+        }
+        Ok(lost)
+    }
+
+    async fn reap(&self, at: Millis, _limit: u32) -> Result<Swept, StoreError> {
+        let mut tables = self.lock();
+        let mut swept = Swept::default();
+        for row in tables.jobs.values_mut().filter(|row| row.job.state.is_running()) {
+            if row.lease_until <= at {
+                apply(row, Event::Lost, at)?;
+                swept.jobs += 1;
+            }
+        }
+        Ok(swept)
+    }
+
+    async fn promote(&self, at: Millis, _limit: u32) -> Result<Swept, StoreError> {
+        let mut tables = self.lock();
+        let mut swept = Swept::default();
+        let mut rung = BTreeSet::new();
+        for row in tables.jobs.values_mut().filter(|row| row.job.state == State::Scheduled) {
+            if row.job.run_at <= at {
+                apply(row, Event::Due, at)?;
+                rung.insert(row.job.class.clone());
+                swept.jobs += 1;
+            } else {
+                let next = swept.next_at.unwrap_or(row.job.run_at);
+                swept.next_at = Some(next.min(row.job.run_at));
+            }
+        }
+        drop(tables);
+        rung.into_iter().for_each(|class| self.bell.ring(Change::Class(class)));
+        Ok(swept)
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        Ok(self.lock().jobs.get(&id).map(|row| row.job.clone()))
+    }
+
+    async fn jobs(&self, _filter: Filter) -> Result<Vec<Job>, StoreError> {
+        Ok(self.lock().jobs.values().map(|row| row.job.clone()).collect())
+    }
+
+    async fn attempts(&self, _id: JobId) -> Result<Vec<Attempt>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn events(&self, _id: JobId, _after_seq: i64) -> Result<Vec<JobEvent>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn counts(&self) -> Result<Vec<Count>, StoreError> {
+        let mut counts: BTreeMap<(Class, &str), Count> = BTreeMap::new();
+        for Row { job, .. } in self.lock().jobs.values() {
+            let (class, state) = (job.class.clone(), job.state);
+            let key = (class.clone(), state.as_str());
+            counts.entry(key).or_insert(Count { class, state, jobs: 0 }).jobs += 1;
+        }
+        Ok(counts.into_values().collect())
+    }
+}
+
+#[async_trait]
+impl Outbox for Memory {
+    async fn due_deliveries(&self, at: Millis, _limit: u32) -> Result<DueDeliveries, StoreError> {
+        let tables = self.lock();
+        let pending = tables.deliveries.values().filter(|d| d.state == DeliveryState::Pending);
+        let (due, later): (Vec<_>, Vec<_>) = pending.cloned().partition(|d| d.next_at <= at);
+        Ok(DueDeliveries { due, next_at: later.iter().map(|d| d.next_at).min() })
+    }
+
+    async fn record_delivery(
+        &self,
+        id: DeliveryId,
+        outcome: DeliveryOutcome,
+        at: Millis,
+    ) -> Result<(), StoreError> {
+        let mut tables = self.lock();
+        let delivery = tables.deliveries.get_mut(&id).unwrap();
+        delivery.attempts += 1;
+        match outcome {
+            DeliveryOutcome::Delivered => delivery.state = DeliveryState::Delivered,
+            DeliveryOutcome::Retry { delay_ms, .. } => delivery.next_at = at.plus_ms(delay_ms),
+            DeliveryOutcome::GiveUp { .. } => delivery.state = DeliveryState::Dead,
+        }
+        Ok(())
+    }
+
+    async fn deliveries(&self, job: JobId) -> Result<Vec<Delivery>, StoreError> {
+        Ok(self.lock().deliveries.values().filter(|d| d.job == job).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl Schedules for Memory {
+    async fn handled_up_to(&self, schedule: &str, now: Millis) -> Result<Millis, StoreError> {
+        let mut tables = self.lock();
+        if tables.broken_schedule.as_deref() == Some(schedule) {
+            return Err(StoreError::Broken { doing: "read a schedule", source: "no".into() });
+        }
+        Ok(*tables.handled.entry(schedule.to_owned()).or_insert(now))
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Vec<JobId>, StoreError> {
+        let mut new = Vec::new();
+        for job in settlement.jobs {
+            let fire = job.fire.clone().unwrap();
+            if self.lock().fires.insert((fire.schedule, fire.at)) {
+                new.push(self.submit(job).await?.id());
+            }
+        }
+        self.lock().handled.insert(settlement.schedule, settlement.up_to);
+        Ok(new)
+    }
+}
+
+/// The dice of tests: they count.
+impl Entropy for Time {
+    fn roll(&self) -> u128 {
+        self.count()
+    }
+}

@@ -1,0 +1,281 @@
+//! The engine's world in tests: a clock that follows tokio's paused one, and plugins, a lane and a
+//! courier that do as they are told.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use prometheus_client::registry::Registry;
+use roughneck_engine::{Bells, Config, Engine, Metrics, Parts};
+use roughneck_jobs::{
+    class::{Class, default_slots},
+    clock::{Clock, Millis},
+    delivery::Delivery,
+    failure::Failure,
+    id::JobId,
+    intake::{self, Submission},
+    job::NewJob,
+    manifest,
+    model::{Call, Health, LlmError, Resolved},
+    ports::{
+        bell::{Bell, Change},
+        catalog::{Catalog, Plugin, RefusedPlugin, Served},
+        courier::{Courier, NotDelivered},
+        llm::{Answer, Llm},
+        runner::{Assignment, Outcome, Runner, Supervisor},
+        store::Store,
+    },
+    state::State,
+};
+use tokio::{sync::Notify, time::Instant};
+
+use crate::memory::Memory;
+
+/// The wall clock of a test: it moves with tokio's, which stands still unless everybody waits.
+pub(crate) struct Time {
+    start: Instant,
+    rolls: AtomicU64,
+}
+
+impl Time {
+    pub(crate) fn count(&self) -> u128 {
+        u128::from(self.rolls.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Clock for Time {
+    fn now(&self) -> Millis {
+        Millis(1_800_000_000_000).plus_ms(self.start.elapsed().as_millis() as u64)
+    }
+}
+
+/// What the plugin of a test does, by attempt.
+#[derive(Clone)]
+pub(crate) enum Act {
+    Succeed,
+    Fail(Failure),
+    Postpone(Failure),
+    /// Works for so long, then succeeds.
+    Work(Duration),
+}
+
+/// Plugins, lane and courier of a test.
+pub(crate) struct Actors {
+    plugin: Arc<Plugin>,
+    acts: Mutex<VecDeque<Act>>,
+    running: Mutex<BTreeMap<String, (u32, u32)>>,
+    /// Runs that were dropped before they ended.
+    pub(crate) dropped: AtomicU64,
+    pub(crate) begun: Notify,
+    pub(crate) ollama_is_down: AtomicBool,
+    /// Answers of the webhook's receiver; afterwards it takes everything.
+    pub(crate) receiver: Mutex<VecDeque<NotDelivered>>,
+    pub(crate) received: Mutex<Vec<Delivery>>,
+}
+
+const MANIFEST: &str = r#"
+manifest = 1
+[plugin]
+name = "actor"
+version = "1.0.0"
+world = "roughneck:plugin/job-pure@1.0.0"
+[component]
+source = "actor.wasm"
+[[kind]]
+name = "act"
+class = "io"
+timeout = "1h"
+retry = { max = 3, base = "10s", jitter = false }
+[[kind]]
+name = "think"
+class = "ollama"
+"#;
+
+impl Actors {
+    fn served(&self, kind: &str) -> Option<Arc<Served>> {
+        let kind = self.plugin.manifest.kinds.iter().find(|known| known.name == kind)?.clone();
+        Some(Arc::new(Served { plugin: Arc::clone(&self.plugin), kind }))
+    }
+
+    /// The most runs of a class that were under way at once.
+    pub(crate) fn at_once(&self, class: &str) -> u32 {
+        self.running.lock().unwrap().get(class).map_or(0, |(_, most)| *most)
+    }
+}
+
+impl Catalog for Actors {
+    fn served(&self, kind: &str) -> Option<Arc<Served>> {
+        Actors::served(self, kind)
+    }
+
+    fn plugins(&self) -> Vec<Arc<Plugin>> {
+        vec![Arc::clone(&self.plugin)]
+    }
+
+    fn refused(&self) -> Vec<RefusedPlugin> {
+        Vec::new()
+    }
+}
+
+/// Counts a run out, and notices when it was dropped in the middle.
+struct Under<'a> {
+    actors: &'a Actors,
+    class: String,
+    ended: bool,
+}
+
+impl Drop for Under<'_> {
+    fn drop(&mut self) {
+        self.actors.running.lock().unwrap().get_mut(&self.class).unwrap().0 -= 1;
+        self.actors.dropped.fetch_add(u64::from(!self.ended), Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Runner for Actors {
+    async fn run(&self, assignment: Assignment, supervisor: Arc<dyn Supervisor>) -> Outcome {
+        let class = assignment.job.class.to_string();
+        {
+            let mut running = self.running.lock().unwrap();
+            let entry = running.entry(class.clone()).or_default();
+            entry.0 += 1;
+            entry.1 = entry.1.max(entry.0);
+        }
+        let mut under = Under { actors: self, class, ended: false };
+        supervisor.began();
+        self.begun.notify_one();
+        let act = self.acts.lock().unwrap().pop_front().unwrap_or(Act::Succeed);
+        let outcome = match act {
+            Act::Succeed => Outcome::Done { output: "{}".into() },
+            Act::Fail(failure) => Outcome::Failed(failure),
+            Act::Postpone(failure) => Outcome::Postponed(failure),
+            Act::Work(duration) => {
+                tokio::time::timeout(duration, std::future::pending::<()>()).await.unwrap_err();
+                Outcome::Done { output: "{}".into() }
+            }
+        };
+        under.ended = true;
+        outcome
+    }
+}
+
+#[async_trait]
+impl Llm for Actors {
+    async fn open(&self, _: Call, _: Arc<dyn Supervisor>) -> Result<Box<dyn Answer>, LlmError> {
+        Err(LlmError::Invalid("no test calls a model here".into()))
+    }
+
+    async fn resolve(&self, model: &str) -> Result<Resolved, LlmError> {
+        Ok(Resolved { name: model.to_owned(), digest: None })
+    }
+
+    fn health(&self) -> Health {
+        if self.ollama_is_down.load(Ordering::Relaxed) {
+            Health::Down { reason: "it is down".into() }
+        } else {
+            Health::Up { version: "0".into(), models: 1 }
+        }
+    }
+}
+
+#[async_trait]
+impl Courier for Actors {
+    async fn send(&self, delivery: &Delivery, _at: Millis) -> Result<(), NotDelivered> {
+        self.received.lock().unwrap().push(delivery.clone());
+        match self.receiver.lock().unwrap().pop_front() {
+            Some(refusal) => Err(refusal),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An engine and everything around it.
+pub(crate) struct World {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) store: Arc<Memory>,
+    pub(crate) actors: Arc<Actors>,
+    pub(crate) time: Arc<Time>,
+    pub(crate) bells: Arc<Bells>,
+}
+
+impl World {
+    pub(crate) async fn start(acts: impl IntoIterator<Item = Act>) -> Self {
+        Self::with_schedules(acts, "", |_| {}).await
+    }
+
+    /// A world whose manifest has more lines, and whose store is prepared before the start.
+    pub(crate) async fn with_schedules(
+        acts: impl IntoIterator<Item = Act>,
+        cron: &str,
+        prepare: impl FnOnce(&Memory),
+    ) -> Self {
+        let time = Arc::new(Time { start: Instant::now(), rolls: AtomicU64::new(1) });
+        let bells = Arc::new(Bells::default());
+        let store = Arc::new(Memory::new(Arc::clone(&bells) as _, Arc::clone(&time)));
+        let manifest = manifest::parse(&format!("{MANIFEST}{cron}")).unwrap();
+        let actors = Arc::new(Actors {
+            plugin: Arc::new(Plugin { digest: "sha256:0".into(), manifest }),
+            acts: Mutex::new(acts.into_iter().collect()),
+            running: Mutex::default(),
+            dropped: AtomicU64::default(),
+            begun: Notify::new(),
+            ollama_is_down: AtomicBool::default(),
+            receiver: Mutex::default(),
+            received: Mutex::default(),
+        });
+        prepare(&store);
+        let parts = Parts {
+            store: Arc::clone(&store) as _,
+            outbox: Arc::clone(&store) as _,
+            schedules: Arc::clone(&store) as _,
+            catalog: Arc::clone(&actors) as _,
+            runner: Arc::clone(&actors) as _,
+            llm: Arc::clone(&actors) as _,
+            courier: Arc::clone(&actors) as _,
+            clock: Arc::clone(&time) as _,
+            entropy: Arc::clone(&time) as _,
+            bells: Arc::clone(&bells),
+            metrics: Metrics::register(&mut Registry::default()),
+        };
+        let engine = Engine::start(parts, Config { slots: default_slots() }).await.unwrap();
+        Self { engine, store, actors, time, bells }
+    }
+
+    pub(crate) fn job(&self, json: &str) -> NewJob {
+        let submission: Submission = serde_json::from_str(json).unwrap();
+        let served = self.actors.served(&submission.kind).unwrap();
+        intake::accept(submission, &served, &*self.time, &*self.time).unwrap()
+    }
+
+    pub(crate) async fn submit(&self, json: &str) -> JobId {
+        self.store.submit(self.job(json)).await.unwrap().id()
+    }
+
+    /// Lets time pass until the job is in the state; fails after a day.
+    pub(crate) async fn until(&self, id: JobId, state: State) {
+        self.until_true(&format!("{state:?}"), || self.store.state(id) == state).await;
+    }
+
+    pub(crate) async fn until_true(&self, what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(86_400);
+        while !condition() {
+            assert!(Instant::now() < deadline, "a day passed without: {what}");
+            self.pass(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Lets so much of the paused time pass.
+    pub(crate) async fn pass(&self, duration: Duration) {
+        tokio::time::timeout(duration, std::future::pending::<()>()).await.unwrap_err();
+    }
+
+    pub(crate) fn ring_for(&self, class: &str) {
+        self.bells.ring(Change::Class(Class(class.to_owned())));
+    }
+}

@@ -1,0 +1,76 @@
+//! Faults that can be switched on and off while the simulator runs.
+
+use std::sync::{Arc, Mutex};
+
+use crate::lock::locked;
+
+/// A handle to the fault switches. Clones switch the same server.
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    switches: Arc<Mutex<Switches>>,
+}
+
+#[derive(Debug)]
+struct Switches {
+    hang: bool,
+    refuse: bool,
+    errors_left: u32,
+    slowdown: f64,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self { hang: false, refuse: false, errors_left: 0, slowdown: 1.0 }
+    }
+}
+
+/// What a fault does to a request for work (generate, chat, embed and their `/v1` forms).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// 503, as when `OLLAMA_MAX_QUEUE` is reached.
+    Refuse,
+    /// 500, as when the runner died.
+    Error,
+}
+
+impl Faults {
+    /// While on, requests to every route are accepted and read, and never answered: not even after it is off again.
+    pub fn hang(&self, on: bool) {
+        locked(&self.switches).hang = on;
+    }
+
+    /// While on, work is refused with 503 and Ollama's queue-full body. Inventory routes still answer.
+    pub fn refuse(&self, on: bool) {
+        locked(&self.switches).refuse = on;
+    }
+
+    /// The next `count` requests for work get a 500.
+    pub fn fail_next(&self, count: u32) {
+        locked(&self.switches).errors_left = count;
+    }
+
+    /// Loading, prompts and tokens take `factor` times as long; 1 is normal. Anything that is no positive, finite
+    /// number counts as 1.
+    pub fn slow(&self, factor: f64) {
+        let sane = factor.is_finite() && factor > 0.0;
+        locked(&self.switches).slowdown = if sane { factor } else { 1.0 };
+    }
+
+    pub(super) fn hangs(&self) -> bool {
+        locked(&self.switches).hang
+    }
+
+    pub(super) fn slowdown(&self) -> f64 {
+        locked(&self.switches).slowdown
+    }
+
+    /// What happens to the request for work that has just arrived. Uses up one of the counted errors.
+    pub(super) fn strike(&self) -> Option<Fault> {
+        let mut switches = locked(&self.switches);
+        if switches.refuse {
+            return Some(Fault::Refuse);
+        }
+        switches.errors_left = switches.errors_left.checked_sub(1)?;
+        Some(Fault::Error)
+    }
+}

@@ -1,0 +1,168 @@
+//! `/api/generate` and `/api/chat`: loads, unloads, and answers as newline-delimited JSON.
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use serde::Serialize;
+
+use super::call::{Asked, Route, decide};
+use super::clock::wall_now;
+use super::dialect::{Dialect, Gathered, respond};
+use super::generation::{Done, Event, Metrics};
+use super::log::Recording;
+use super::request::CallRequest;
+use super::server::Server;
+use super::wire::{Answer, JSON, NDJSON, Refusal, error_json, first_value, go_json};
+
+/// Answers one of the two routes.
+pub(super) async fn call(
+    server: &Server,
+    body: &[u8],
+    recording: &Recording,
+    route: Route,
+) -> Result<Answer, Refusal> {
+    let mut watch = server.stopwatch();
+    let request: CallRequest = first_value(body)?;
+    let native = Native {
+        route,
+        // Verbatim, whatever the model is really called.
+        model: request.model.clone().unwrap_or_default(),
+    };
+    match decide(server, &request, route)? {
+        Asked::Unload(model) => {
+            server.runner.unload(&model);
+            Ok(native.without_answer("unload"))
+        }
+        Asked::Load(wanted) => {
+            recording.count_in_flight();
+            drop(server.runner.acquire(&wanted, &mut watch).await);
+            Ok(native.without_answer("load"))
+        }
+        Asked::Answer(mut call) => {
+            recording.count_in_flight();
+            let dictated = server.script.next().and_then(|reply| call.follow(reply));
+            if let Some((status, body)) = dictated {
+                return Ok(scripted(status, body));
+            }
+            let events = server.events(call, watch, recording);
+            respond(events, native, request.stream.unwrap_or(true)).await
+        }
+    }
+}
+
+/// A scripted status. One that HTTP does not have becomes 500.
+pub(super) fn scripted(status: u16, body: String) -> Answer {
+    let valid = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Answer::Whole { status: valid.as_u16(), content_type: JSON, body: Bytes::from(body) }
+}
+
+/// One object of `/api/generate`, fields in Ollama's order.
+#[derive(Serialize)]
+struct GenerateObject<'a> {
+    model: &'a str,
+    created_at: String,
+    response: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    thinking: &'a str,
+    #[serde(flatten)]
+    end: End,
+}
+
+/// One object of `/api/chat`, fields in Ollama's order.
+#[derive(Serialize)]
+struct ChatObject<'a> {
+    model: &'a str,
+    created_at: String,
+    message: ChatMessage<'a>,
+    #[serde(flatten)]
+    end: End,
+}
+
+#[derive(Serialize)]
+struct ChatMessage<'a> {
+    role: &'static str,
+    content: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    thinking: &'a str,
+}
+
+/// The tail that both share.
+#[derive(Serialize)]
+struct End {
+    done: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    context: Vec<u32>,
+    #[serde(flatten)]
+    metrics: Option<Metrics>,
+}
+
+impl End {
+    const NOT_YET: Self =
+        Self { done: false, done_reason: None, context: Vec::new(), metrics: None };
+
+    fn of(done: Option<Done>) -> Self {
+        done.map_or(Self::NOT_YET, |done| Self {
+            done: true,
+            done_reason: Some(done.reason),
+            context: done.context,
+            metrics: Some(done.metrics),
+        })
+    }
+}
+
+struct Native {
+    route: Route,
+    model: String,
+}
+
+impl Native {
+    fn object(&self, content: &str, thinking: &str, end: End) -> Vec<u8> {
+        let created_at = wall_now().to_string();
+        match self.route {
+            Route::Generate => go_json(&GenerateObject {
+                model: &self.model,
+                created_at,
+                response: content,
+                thinking,
+                end,
+            }),
+            Route::Chat => go_json(&ChatObject {
+                model: &self.model,
+                created_at,
+                message: ChatMessage { role: "assistant", content, thinking },
+                end,
+            }),
+        }
+    }
+
+    /// Loads and unloads answer with one object and no figures at all, also when a stream was asked for.
+    fn without_answer(&self, reason: &'static str) -> Answer {
+        let end = End { done: true, done_reason: Some(reason), ..End::NOT_YET };
+        Answer::Whole {
+            status: 200,
+            content_type: JSON,
+            body: Bytes::from(self.object("", "", end)),
+        }
+    }
+}
+
+impl Dialect for Native {
+    const STREAM_TYPE: &'static str = NDJSON;
+
+    fn chunk(&mut self, event: Event) -> Bytes {
+        let mut line = match event {
+            Event::Thinking(piece) => self.object("", &piece, End::NOT_YET),
+            Event::Text(piece) => self.object(&piece, "", End::NOT_YET),
+            Event::Done(done) => self.object("", "", End::of(Some(done))),
+            Event::Failed(message) => error_json(&message),
+        };
+        line.push(b'\n');
+        Bytes::from(line)
+    }
+
+    fn whole(&mut self, answer: Gathered) -> Bytes {
+        let end = End::of(answer.done);
+        Bytes::from(self.object(&answer.text, &answer.thinking, end))
+    }
+}

@@ -1,0 +1,184 @@
+//! All routes on one screen.
+
+use std::net::IpAddr;
+
+use hyper::header::{HOST, ORIGIN};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method};
+use serde_json::json;
+
+use super::call::Route as Call;
+use super::faults::Fault;
+use super::log::Recording;
+use super::server::Server;
+use super::wire::{Answer, Refusal};
+use super::{embed, inventory, native, openai};
+
+const PLAIN: &str = "text/plain";
+const PLAIN_UTF8: &str = "text/plain; charset=utf-8";
+
+/// Upstream's body when its queue is full, with both spaces.
+const QUEUE_FULL: &str = "server busy, please try again.  maximum pending requests exceeded";
+const RUNNER_DIED: &str = "llama runner process has terminated: simulated fault";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Root,
+    Version,
+    Status,
+    Tags,
+    Ps,
+    Show,
+    Generate,
+    Chat,
+    Embed,
+    Embeddings,
+    OpenAiModels,
+    OpenAiChat,
+}
+
+const LOOK: &[Method] = &[Method::GET, Method::HEAD];
+const GET: &[Method] = &[Method::GET];
+const POST: &[Method] = &[Method::POST];
+
+/// Pulling, creating, pushing, copying and deleting models are not simulated: they are unknown paths here.
+fn find(path: &str) -> Option<(Route, &'static [Method])> {
+    Some(match path {
+        "/" => (Route::Root, LOOK),
+        "/api/version" => (Route::Version, LOOK),
+        "/api/status" => (Route::Status, GET),
+        "/api/tags" => (Route::Tags, LOOK),
+        "/api/ps" => (Route::Ps, GET),
+        "/api/show" => (Route::Show, POST),
+        "/api/generate" => (Route::Generate, POST),
+        "/api/chat" => (Route::Chat, POST),
+        "/api/embed" => (Route::Embed, POST),
+        "/api/embeddings" => (Route::Embeddings, POST),
+        "/v1/models" => (Route::OpenAiModels, GET),
+        "/v1/chat/completions" => (Route::OpenAiChat, POST),
+        _ => return None,
+    })
+}
+
+/// Answers one request, whose body has been read.
+pub(super) async fn answer(
+    server: &Server,
+    head: &Parts,
+    body: &[u8],
+    recording: &Recording,
+) -> Answer {
+    if !local_host(&head.headers) || !local_origin(&head.headers) {
+        return Answer::text(403, PLAIN, "");
+    }
+    let Some((route, methods)) = find(head.uri.path()) else {
+        return Answer::text(404, PLAIN, "404 page not found");
+    };
+    if !methods.contains(&head.method) {
+        return Answer::text(405, PLAIN, "405 method not allowed");
+    }
+    let done = match strike(server, route) {
+        Some(refusal) => Err(refusal),
+        None => perform(server, route, body, recording).await,
+    };
+    done.unwrap_or_else(|refusal| match route {
+        Route::OpenAiChat | Route::OpenAiModels => openai::refused(refusal),
+        Route::Root
+        | Route::Version
+        | Route::Status
+        | Route::Tags
+        | Route::Ps
+        | Route::Show
+        | Route::Generate
+        | Route::Chat
+        | Route::Embed
+        | Route::Embeddings => refusal.into_native(),
+    })
+}
+
+async fn perform(
+    server: &Server,
+    route: Route,
+    body: &[u8],
+    recording: &Recording,
+) -> Result<Answer, Refusal> {
+    match route {
+        Route::Root => Ok(Answer::text(200, PLAIN_UTF8, "Ollama is running")),
+        Route::Version => Ok(inventory::version(server)),
+        Route::Status => {
+            Ok(Answer::json(&json!({"cloud": {"disabled": true, "source": "config"}})))
+        }
+        Route::Tags => Ok(inventory::tags(server)),
+        Route::Ps => Ok(inventory::ps(server)),
+        Route::Show => inventory::show(server, body),
+        Route::Generate => native::call(server, body, recording, Call::Generate).await,
+        Route::Chat => native::call(server, body, recording, Call::Chat).await,
+        Route::Embed => embed::embed(server, body).await,
+        Route::Embeddings => embed::embeddings(server, body).await,
+        Route::OpenAiModels => Ok(openai::models(server)),
+        Route::OpenAiChat => openai::chat_completions(server, body, recording).await,
+    }
+}
+
+/// The fault that hits a request for work; looking is never hit.
+fn strike(server: &Server, route: Route) -> Option<Refusal> {
+    match route {
+        Route::Generate | Route::Chat | Route::Embed | Route::Embeddings | Route::OpenAiChat => {
+            server.faults.strike().map(|fault| match fault {
+                Fault::Refuse => Refusal::new(503, QUEUE_FULL),
+                Fault::Error => Refusal::new(500, RUNNER_DIED),
+            })
+        }
+        Route::Root
+        | Route::Version
+        | Route::Status
+        | Route::Tags
+        | Route::Ps
+        | Route::Show
+        | Route::OpenAiModels => None,
+    }
+}
+
+/// On a loopback address Ollama answers a foreign `Host` with a bare 403, against DNS rebinding.
+fn local_host(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST) else {
+        return true;
+    };
+    host.to_str().is_ok_and(is_local)
+}
+
+/// A foreign `Origin` is refused as well. An origin without an address, such as `null`, is foreign.
+fn local_origin(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else {
+        return true;
+    };
+    let authority = origin.to_str().ok().and_then(|origin| {
+        let (_scheme, authority) = origin.split_once("://")?;
+        Some(authority)
+    });
+    authority.is_some_and(is_local)
+}
+
+fn is_local(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        Some(_) | None => authority,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let named = ["", "localhost"].contains(&host) || host.ends_with(".localhost");
+    named || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn only_this_machine_is_local() {
+        for host in ["localhost", "localhost:11434", "127.0.0.1:80", "[::1]:80", "app.localhost"] {
+            assert!(is_local(host), "{host}");
+        }
+        for host in ["example.org", "192.168.1.2:11434", "localhost.example.org"] {
+            assert!(!is_local(host), "{host}");
+        }
+    }
+}

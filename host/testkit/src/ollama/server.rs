@@ -1,0 +1,110 @@
+//! What the routes of one simulated server share, and the way of a request through it.
+
+use std::future::pending;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+
+use super::call::Call;
+use super::clock::Stopwatch;
+use super::config::{Config, Model};
+use super::faults::Faults;
+use super::generation::{Events, Job, events};
+use super::log::{Log, Recording};
+use super::names::normalised;
+use super::reply::Script;
+use super::router;
+use super::runner::Runner;
+use super::wire::Answer;
+use crate::listener::{Body, Handler};
+
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) config: Config,
+    pub(super) models: Vec<Arc<Model>>,
+    pub(super) runner: Arc<Runner>,
+    pub(super) faults: Faults,
+    pub(super) script: Script,
+    pub(super) log: Arc<Log>,
+    completions: AtomicUsize,
+}
+
+impl Server {
+    pub(super) fn new(config: Config) -> Self {
+        let script = Script::default();
+        script.append(config.replies.iter().cloned());
+        Self {
+            models: config.models.iter().cloned().map(Arc::new).collect(),
+            runner: Arc::new(Runner::new(config.log_entries_max)),
+            faults: Faults::default(),
+            script,
+            log: Arc::new(Log::new(config.log_entries_max)),
+            completions: AtomicUsize::new(0),
+            config,
+        }
+    }
+
+    /// The installed model that `name` means.
+    pub(super) fn model(&self, name: &str) -> Option<Arc<Model>> {
+        let wanted = normalised(name);
+        let model = self.models.iter().find(|model| normalised(&model.name) == wanted);
+        model.cloned()
+    }
+
+    pub(super) fn stopwatch(&self) -> Stopwatch {
+        Stopwatch::start(self.config.pace, self.faults.clone())
+    }
+
+    pub(super) fn events(&self, call: Call, watch: Stopwatch, recording: &Recording) -> Events {
+        events(Job { call, runner: Arc::clone(&self.runner), watch, recording: recording.clone() })
+    }
+
+    /// Upstream's ids are random below 999, and collide. These only repeat.
+    pub(super) fn next_completion_id(&self) -> String {
+        let number = self.completions.fetch_add(1, Ordering::Relaxed) % 999;
+        format!("chatcmpl-{number}")
+    }
+}
+
+impl Handler for Server {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>) -> io::Result<Response<Body>> {
+        let (head, body) = request.into_parts();
+        // Read to its end first: only then can hyper notice that the client leaves.
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let path = head.uri.path().to_owned();
+        let recording = self.log.begin(head.method.clone(), path, body.clone());
+        if self.faults.hangs() {
+            return pending().await;
+        }
+        let answer = router::answer(&self, &head, &body, &recording).await;
+        into_response(answer, &recording)
+    }
+}
+
+fn into_response(answer: Answer, recording: &Recording) -> io::Result<Response<Body>> {
+    let (status, content_type, body) = match answer {
+        Answer::Whole { status, content_type, body } => {
+            recording.finish();
+            let body = Full::<Bytes>::from(body).map_err(|never| match never {});
+            (status, content_type, body.boxed_unsync())
+        }
+        Answer::Stream { content_type, body } => {
+            let frames = body.map(|bytes| bytes.map(Frame::data));
+            (200, content_type, StreamBody::new(frames).boxed_unsync())
+        }
+        Answer::HangUp => return Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
+    };
+    recording.status(status);
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    Ok(response)
+}

@@ -1,0 +1,162 @@
+//! Bytes as Ollama's Go server writes and reads them.
+
+use std::fmt::Write as _;
+use std::io;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use serde_json::ser::Formatter;
+
+pub(super) const JSON: &str = "application/json; charset=utf-8";
+pub(super) const NDJSON: &str = "application/x-ndjson";
+pub(super) const SSE: &str = "text/event-stream";
+
+/// The bytes of a streamed body. An error cuts the connection.
+pub(super) type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// What a route answers.
+pub(super) enum Answer {
+    /// Everything at once.
+    Whole { status: u16, content_type: &'static str, body: Bytes },
+    /// Piece by piece, with 200.
+    Stream { content_type: &'static str, body: ByteStream },
+    /// Nothing: the connection is cut.
+    HangUp,
+}
+
+impl Answer {
+    pub(super) fn json(value: &impl Serialize) -> Self {
+        Self::Whole { status: 200, content_type: JSON, body: Bytes::from(go_json(value)) }
+    }
+
+    pub(super) fn text(status: u16, content_type: &'static str, text: &'static str) -> Self {
+        Self::Whole { status, content_type, body: Bytes::from_static(text.as_bytes()) }
+    }
+}
+
+/// An error before the first byte: a status and a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    pub(super) message: String,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'a str,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    /// In the shape of the native routes.
+    pub(super) fn into_native(self) -> Answer {
+        Answer::Whole {
+            status: self.status,
+            content_type: JSON,
+            body: Bytes::from(error_json(&self.message)),
+        }
+    }
+}
+
+/// `{"error":"…"}`, the body of a native error and the last line of a stream that failed.
+pub(super) fn error_json(message: &str) -> Vec<u8> {
+    go_json(&ErrorBody { error: message })
+}
+
+/// Serialises as Go's `encoding/json` does: compact, fields in the order of the struct, and `<`, `>`, `&` and the two
+/// line separators of JavaScript escaped.
+pub(super) fn go_json(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, GoStrings);
+    // Only a map with keys that are no strings could fail, and there is none.
+    let _infallible = value.serialize(&mut serializer);
+    bytes
+}
+
+struct GoStrings;
+
+impl Formatter for GoStrings {
+    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + io::Write,
+    {
+        const ESCAPED: [char; 5] = ['<', '>', '&', '\u{2028}', '\u{2029}'];
+        let mut escaped = String::with_capacity(fragment.len());
+        for c in fragment.chars() {
+            if ESCAPED.contains(&c) {
+                let _infallible = write!(escaped, "\\u{:04x}", u32::from(c));
+            } else {
+                escaped.push(c);
+            }
+        }
+        writer.write_all(escaped.as_bytes())
+    }
+}
+
+/// Decodes the first JSON value of a body and ignores what follows, as Go's `Decoder` does. The sentences for bad JSON
+/// are Go's for the common cases; for a value of the wrong type only the beginning is.
+pub(super) fn first_value<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    if body.trim_ascii().is_empty() {
+        return Err(Refusal::new(400, "missing request body"));
+    }
+    let mut decoder = serde_json::Deserializer::from_slice(body);
+    T::deserialize(&mut decoder).map_err(|error| Refusal::new(400, in_words_of_go(&error, body)))
+}
+
+fn in_words_of_go(error: &serde_json::Error, body: &[u8]) -> String {
+    match error.classify() {
+        Category::Eof | Category::Io => "unexpected EOF".to_owned(),
+        Category::Data => format!("json: cannot unmarshal: {error}"),
+        Category::Syntax => {
+            let line = body.split(|byte| *byte == b'\n').nth(error.line().saturating_sub(1));
+            let byte = line
+                .and_then(|line| line.get(error.column().saturating_sub(1)))
+                .map_or('?', |byte| char::from(*byte));
+            let wanted = if error.to_string().starts_with("key must be a string") {
+                "object key string"
+            } else {
+                "value"
+            };
+            format!("invalid character {byte:?} looking for beginning of {wanted}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn strings_are_escaped_as_go_escapes_them() {
+        let json = go_json(&"a<b> & \u{2028}\"é");
+        assert_eq!(String::from_utf8(json).unwrap(), r#""a\u003cb\u003e \u0026 \u2028\"é""#);
+    }
+
+    #[test]
+    fn only_the_first_value_of_a_body_is_read() {
+        let value = first_value::<Value>(br#" {"a":1} trailing rubbish"#);
+        assert_eq!(value, Ok(serde_json::json!({"a": 1})));
+    }
+
+    #[test]
+    fn bad_bodies_are_refused_in_the_words_of_go() {
+        let table: [(&[u8], &str); 5] = [
+            (b"", "missing request body"),
+            (b" \n", "missing request body"),
+            (b"{\"model\":", "unexpected EOF"),
+            (b"hello", "invalid character 'h' looking for beginning of value"),
+            (b"{bad}", "invalid character 'b' looking for beginning of object key string"),
+        ];
+        for (body, expected) in table {
+            assert_eq!(first_value::<Value>(body), Err(Refusal::new(400, expected)));
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The stand-ins as a client sees them: over real sockets, down to the bytes.
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod embeddings;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod inventory;
+#[cfg(test)]
+mod openai;
+#[cfg(test)]
+mod scheduling;
+#[cfg(test)]
+mod streaming;
+#[cfg(test)]
+mod structured;
+#[cfg(test)]
+mod webhooks;
