@@ -1,8 +1,14 @@
 //! The engine's stories, told on a store in memory and a clock that is moved by hand.
 
+#[cfg(test)]
 mod deliveries;
+#[cfg(test)]
 mod jobs;
+#[cfg(test)]
 mod memory;
+#[cfg(test)]
 mod schedules;
+#[cfg(test)]
 mod stopping;
+#[cfg(test)]
 mod world;
