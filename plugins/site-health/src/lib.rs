@@ -1,0 +1,58 @@
+//! Watches a web page: fetches it, compares with the last time, and notifies when it went down or
+//! came back.
+//!
+//! [`watch`] holds what to expect of a page and what a change is; it is pure. This file only talks
+//! to the host.
+
+use std::time::Duration;
+
+use roughneck_sdk::{Failure, Job, callback, http, kv, log};
+
+mod watch;
+
+use watch::{Expectation, Sighting};
+pub use watch::{Input, Output};
+
+/// A page that takes longer is down for its visitors. Well below the kind's timeout, so that a slow
+/// page is a result.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+const STORE: &str = "sites";
+const EVENT: &str = "site.changed";
+
+/// The plugin.
+#[derive(Debug)]
+pub struct SiteHealth;
+
+roughneck_sdk::export!(SiteHealth);
+
+impl Job for SiteHealth {
+    type Input = Input;
+    type Output = Output;
+
+    fn run(_kind: &str, input: Input) -> Result<Output, Failure> {
+        let expectation = Expectation::new(input)?;
+        let store = kv::open(STORE)?;
+        let previous = store.get(&expectation.url)?;
+        let now = look(&expectation)?;
+        log::info(format!("{}: {now}", expectation.url));
+
+        let output = Output::compare(&expectation, previous, now);
+        if output.changed {
+            callback::notify(&expectation.target, EVENT, &output)?;
+        }
+        // Last, so that a failure above leaves the old state and the next attempt sees the change
+        // again.
+        store.set(&expectation.url, &output.state())?;
+        Ok(output)
+    }
+}
+
+/// A page that nobody serves is a finding. A page that the host does not let us fetch is a failure:
+/// its sentence says which grant lacks.
+fn look(expectation: &Expectation) -> Result<Sighting, Failure> {
+    match http::get(&expectation.url).timeout(ANSWER_WITHIN).send() {
+        Ok(response) => Ok(expectation.judge(response.status(), response.body())),
+        Err(error) if http::is_unreachable(&error) => Ok(Sighting::unreachable(error.message)),
+        Err(error) => Err(error.into()),
+    }
+}
