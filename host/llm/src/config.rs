@@ -1,0 +1,125 @@
+//! Where Ollama is, and how patient the host is with it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use reqwest::Url;
+
+/// The settings of one lane.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `http://127.0.0.1:11434`; a path is kept as a prefix, a user and password become basic
+    /// authentication and are never shown.
+    pub url: String,
+    /// Names of the operator's own for models, such as `default` and `fast`. Not followed twice.
+    pub aliases: BTreeMap<String, String>,
+    /// How long a model stays loaded after a call, as Ollama writes it: `10m`, `-1` for ever. None
+    /// leaves it to Ollama.
+    pub keep_alive: Option<String>,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+    /// How long Ollama may take to say what it has installed or loaded.
+    pub probe_timeout: Duration,
+    /// How long a load, or the first byte of an answer, may take. Large models on slow disks and
+    /// long prompts take minutes.
+    pub first_byte: Duration,
+    /// How long an answer that has begun may stay silent.
+    pub stall: Duration,
+    /// How often a healthy Ollama is asked for its inventory.
+    pub poll_every: Duration,
+}
+
+impl Config {
+    /// The defaults, for the Ollama at `url`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            aliases: BTreeMap::new(),
+            keep_alive: None,
+            connect_timeout: Duration::from_secs(5),
+            probe_timeout: Duration::from_secs(10),
+            first_byte: Duration::from_secs(600),
+            stall: Duration::from_secs(120),
+            poll_every: Duration::from_secs(30),
+        }
+    }
+
+    /// # Errors
+    /// [`BadConfig::KeepAlive`]. Ollama has the last word on the units; zero must be caught here,
+    /// because a request that loads a model and has `keep_alive` 0 unloads it instead.
+    pub(crate) fn check_keep_alive(&self) -> Result<(), BadConfig> {
+        let Some(text) = &self.keep_alive else { return Ok(()) };
+        if text.contains(|letter: char| matches!(letter, '1'..='9')) {
+            Ok(())
+        } else {
+            Err(BadConfig::KeepAlive(text.clone()))
+        }
+    }
+
+    pub(crate) fn parsed_url(&self) -> Result<Url, BadConfig> {
+        let bad = |why: &str| BadConfig::Url { why: why.to_owned() };
+        let url = Url::parse(&self.url).map_err(|error| bad(&error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(bad("it must begin with http:// or https://"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(bad("it must end with the host, the port or a path"));
+        }
+        Ok(url)
+    }
+}
+
+/// Why a lane cannot start. The address is not repeated: it may contain a password.
+#[derive(Debug, thiserror::Error)]
+pub enum BadConfig {
+    /// The address is none.
+    #[error("the address of Ollama is not usable ({why}); write it like http://127.0.0.1:11434")]
+    Url {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The time that a model stays loaded is none, or no time at all.
+    #[error(
+        "keep_alive `{0}` is not usable; write it like 10m, or -1 for ever, but not 0: the model would be loaded anew for every call"
+    )]
+    KeepAlive(String),
+    /// No HTTP client can be made.
+    #[error(
+        "the HTTP client for Ollama cannot be set up; for https, install the system's certificates"
+    )]
+    Client(#[source] reqwest::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_none_says_how_to_write_one() {
+        for (url, why) in [
+            ("127.0.0.1:11434", "relative URL without a base"),
+            ("ftp://host", "it must begin with http:// or https://"),
+            ("http://host/?a=b", "it must end with the host, the port or a path"),
+        ] {
+            let error = Config::new(url).parsed_url().unwrap_err().to_string();
+            assert!(error.contains(why) && error.contains("http://127.0.0.1:11434"), "{error}");
+        }
+        assert!(Config::new("https://me:secret@host/prefix").parsed_url().is_ok());
+    }
+
+    #[test]
+    fn a_keep_alive_that_would_unload_the_model_is_refused() {
+        for (keep_alive, usable) in [
+            (None, true),
+            (Some("10m"), true),
+            (Some("-1"), true),
+            (Some("1h0m"), true),
+            (Some("0"), false),
+            (Some("0s"), false),
+            (Some("long"), false),
+        ] {
+            let keep_alive = keep_alive.map(str::to_owned);
+            let config = Config { keep_alive, ..Config::new("http://host") };
+            assert_eq!(config.check_keep_alive().is_ok(), usable, "{:?}", config.keep_alive);
+        }
+    }
+}

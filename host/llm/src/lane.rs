@@ -1,0 +1,183 @@
+//! The lane: one call in flight, whoever asks.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roughneck_jobs::{
+    model::{Call, Health, LlmError, Resolved},
+    ports::{
+        bell::Bell,
+        llm::{Answer, Llm},
+        runner::Supervisor,
+    },
+};
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{
+    answer::{Begun, Streamed},
+    client::Client,
+    config::{BadConfig, Config},
+    inventory::Inventory,
+    load,
+    metrics::{Account, Metrics, Outcome},
+    probe::Installed,
+    request,
+    resolve::{self, Wanted},
+    runner_key::RunnerKey,
+    stats::Measured,
+    turn::Turns,
+};
+
+/// The one path to one Ollama. Dropping it stops the watch over the inventory; calls that are under
+/// way end on their own.
+pub struct Lane {
+    shared: Arc<Shared>,
+    _watch: DropGuard,
+}
+
+/// What outlives the lane as long as a load or an answer needs it.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) client: Arc<Client>,
+    pub(crate) inventory: Inventory,
+    pub(crate) metrics: Arc<Metrics>,
+    turns: Turns,
+}
+
+impl Lane {
+    /// Starts to watch over the Ollama of `config`, until `shutdown` or until the lane is dropped.
+    /// `bell` is rung for the class `ollama` when Ollama comes back. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`BadConfig`]. That Ollama cannot be reached is none: see [`Llm::health`].
+    pub fn start(
+        config: Config,
+        bell: Arc<dyn Bell>,
+        shutdown: &CancellationToken,
+    ) -> Result<Arc<Self>, BadConfig> {
+        config.check_keep_alive()?;
+        let client = Arc::new(Client::new(&config)?);
+        let metrics = Arc::new(Metrics::new());
+        let inventory = Inventory::new(Arc::clone(&client), bell, Arc::clone(&metrics));
+        let turns = Turns::new(Arc::clone(&metrics));
+        let shared = Arc::new(Shared { config, client, inventory, metrics, turns });
+        let stop = shutdown.child_token();
+        let watched = Arc::clone(&shared);
+        let token = stop.clone();
+        tokio::spawn(async move {
+            watched.inventory.watch_over(watched.config.poll_every, token).await;
+        });
+        Ok(Arc::new(Self { shared, _watch: stop.drop_guard() }))
+    }
+
+    /// What operators see of the lane.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+}
+
+#[async_trait]
+impl Llm for Lane {
+    async fn open(
+        &self,
+        call: Call,
+        supervisor: Arc<dyn Supervisor>,
+    ) -> Result<Box<dyn Answer>, LlmError> {
+        let mut account = Account::open(Arc::clone(&self.shared.metrics));
+        match self.shared.begin(&call, &*supervisor, &mut account).await {
+            Ok(begun) => Ok(Box::new(Streamed::new(Arc::clone(&self.shared), begun, account))),
+            Err(error) => {
+                account.fail(Outcome::of(&error));
+                self.shared.react(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn resolve(&self, model: &str) -> Result<Resolved, LlmError> {
+        let wanted = resolve::wanted(&self.shared.config.aliases, model);
+        match self.shared.inventory.models() {
+            Some(models) => self.shared.installed(&wanted, &models).await,
+            None => Ok(wanted.unchecked()),
+        }
+    }
+
+    fn health(&self) -> Health {
+        self.shared.inventory.health()
+    }
+}
+
+impl Shared {
+    /// Waits for the turn, has the model loaded and sends the call.
+    async fn begin(
+        self: &Arc<Self>,
+        call: &Call,
+        supervisor: &dyn Supervisor,
+        account: &mut Account,
+    ) -> Result<Begun, LlmError> {
+        let wanted = resolve::wanted(&self.config.aliases, &call.model);
+        let models = match self.inventory.models() {
+            Some(models) => models,
+            None => self.inventory.refresh().await?,
+        };
+        let model = self.installed(&wanted, &models).await?;
+        account.model(self.inventory.label(&model.name));
+        let body = request::chat(call, &model.name, self.config.keep_alive.as_deref())?;
+        let key = RunnerKey::of(&model, &call.options);
+
+        let queued_at = Instant::now();
+        let turn = self.turns.take().await;
+        let queue = queued_at.elapsed();
+        self.metrics.queue_wait(queue);
+
+        let loaded = load::ensure_loaded(self, turn, &model.name, &key, supervisor).await;
+        let (mut turn, load) = loaded.map_err(|error| self.missing(error, &wanted))?;
+        let dispatched_at = Instant::now();
+        let sent = self.client.post("/api/chat", body).await;
+        let response = sent.map_err(|error| {
+            turn.residency().doubt();
+            self.missing(error, &wanted)
+        })?;
+        let measured = Measured { queue, load, first_token: None };
+        let tool_calls_before = call.messages.iter().map(|message| message.tool_calls.len()).sum();
+        Ok(Begun { response, turn, model, measured, dispatched_at, tool_calls_before })
+    }
+
+    /// The installed model that is meant, after a second look if the first finds none.
+    async fn installed(
+        &self,
+        wanted: &Wanted<'_>,
+        models: &[Installed],
+    ) -> Result<Resolved, LlmError> {
+        match wanted.among(models) {
+            Ok(model) => Ok(model),
+            // It may have been pulled since.
+            Err(_) => match self.inventory.refresh().await {
+                Ok(models) => wanted.among(&models),
+                Err(_) => Ok(wanted.unchecked()),
+            },
+        }
+    }
+
+    /// A model that the inventory knows and Ollama does not has been deleted since the last look.
+    fn missing(&self, error: LlmError, wanted: &Wanted<'_>) -> LlmError {
+        match error {
+            LlmError::Refused { status: 404, message } if message.contains("not found") => {
+                let models = self.inventory.models();
+                wanted.not_installed(models.as_deref().unwrap_or_default())
+            }
+            other => other,
+        }
+    }
+
+    /// Learns from a call that failed.
+    pub(crate) fn react(&self, error: &LlmError) {
+        match error {
+            LlmError::Unavailable { .. } => self.inventory.lost(error),
+            LlmError::BrokenOff(_) | LlmError::NotInstalled { .. } => self.inventory.suspect(),
+            LlmError::Refused { .. } | LlmError::Invalid(_) => {}
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! What operators see of the lane. Labels are bounded: a model that is not installed is `other`.
+
+use std::{sync::Arc, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use roughneck_jobs::model::LlmError;
+use tokio::time::Instant;
+
+use crate::{residency::SwapReason, stats::Cost};
+
+const WAIT_S: [f64; 18] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+    1800.0, 3600.0,
+];
+const FIRST_TOKEN_S: [f64; 16] = [
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
+];
+const TOKENS_PER_S: [f64; 13] =
+    [1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 60.0, 80.0, 100.0, 150.0, 200.0, 400.0];
+const SWAP_S: [f64; 11] = [0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0];
+
+/// Fewer tokens say nothing about speed.
+const TOKENS_FOR_SPEED_MIN: u64 = 5;
+
+/// The label of a model that is not installed: anybody can ask for any name.
+pub(crate) const OTHER: &str = "other";
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Outcome {
+    Ok,
+    Error,
+    /// The caller left.
+    Cancelled,
+    /// Refused before it reached Ollama, or because the model is not there.
+    Rejected,
+    /// Ollama fell silent.
+    Timeout,
+    /// The answer ended without its end.
+    Truncated,
+}
+
+impl Outcome {
+    const ALL: [Self; 6] =
+        [Self::Ok, Self::Error, Self::Cancelled, Self::Rejected, Self::Timeout, Self::Truncated];
+
+    /// The outcome of a call that failed before its answer began.
+    pub(crate) fn of(error: &LlmError) -> Self {
+        match error {
+            LlmError::NotInstalled { .. } | LlmError::Invalid(_) => Self::Rejected,
+            LlmError::Unavailable { .. } | LlmError::Refused { .. } => Self::Error,
+            // Before the first byte only silence breaks a call off.
+            LlmError::BrokenOff(_) => Self::Timeout,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum TokenType {
+    Input,
+    Output,
+    /// Pieces of answers that did not reach their end, where Ollama sends no count.
+    Estimated,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Stage {
+    Load,
+    PromptEval,
+    Eval,
+    Residual,
+}
+
+/// Implements the encoding of an enum's label values, one word each.
+macro_rules! label_values {
+    ($name:ident { $($variant:ident => $word:literal),+ $(,)? }) => {
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+                let word = match self { $(Self::$variant => $word),+ };
+                EncodeLabelValue::encode(&word, encoder)
+            }
+        }
+    };
+}
+
+label_values!(Outcome {
+    Ok => "ok",
+    Error => "error",
+    Cancelled => "cancelled",
+    Rejected => "rejected",
+    Timeout => "timeout",
+    Truncated => "truncated",
+});
+label_values!(TokenType { Input => "input", Output => "output", Estimated => "estimated" });
+label_values!(Stage {
+    Load => "load",
+    PromptEval => "prompt_eval",
+    Eval => "eval",
+    Residual => "residual",
+});
+label_values!(SwapReason { Cold => "cold", Model => "model", Options => "options" });
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModelLabels {
+    model: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabels {
+    model: Arc<str>,
+    r#type: TokenType,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    model: Arc<str>,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    stage: Stage,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SwapLabels {
+    reason: SwapReason,
+}
+
+type Seconds = Counter<f64, std::sync::atomic::AtomicU64>;
+type Buckets = Family<ModelLabels, Histogram, fn() -> Histogram>;
+
+/// The metrics of one lane.
+#[derive(Debug)]
+pub struct Metrics {
+    tokens: Family<TokenLabels, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    queue_wait: Histogram,
+    first_token: Buckets,
+    request_duration: Histogram,
+    tokens_per_second: Buckets,
+    stages: Family<StageLabels, Seconds>,
+    swaps: Family<SwapLabels, Counter>,
+    swap_duration: Histogram,
+    up: Gauge,
+    in_flight: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let metrics = Self {
+            tokens: Family::default(),
+            requests: Family::default(),
+            queue_wait: Histogram::new(WAIT_S),
+            first_token: Family::new_with_constructor(|| Histogram::new(FIRST_TOKEN_S)),
+            request_duration: Histogram::new(WAIT_S),
+            tokens_per_second: Family::new_with_constructor(|| Histogram::new(TOKENS_PER_S)),
+            stages: Family::default(),
+            swaps: Family::default(),
+            swap_duration: Histogram::new(SWAP_S),
+            up: Gauge::default(),
+            in_flight: Gauge::default(),
+        };
+        metrics.bear(&Arc::from(OTHER));
+        for stage in [Stage::Load, Stage::PromptEval, Stage::Eval, Stage::Residual] {
+            drop(metrics.stages.get_or_create(&StageLabels { stage }));
+        }
+        for reason in [SwapReason::Cold, SwapReason::Model, SwapReason::Options] {
+            drop(metrics.swaps.get_or_create(&SwapLabels { reason }));
+        }
+        metrics
+    }
+
+    /// Publishes the metrics, as `roughneck_…`. Call it once for each registry.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("roughneck");
+        let tokens = "Tokens; estimated ones are of answers that did not reach their end";
+        registry.register("tokens", tokens, self.tokens.clone());
+        registry.register("requests", "Calls of models", self.requests.clone());
+        let waits = "Waiting for the lane";
+        registry.register("queue_wait_seconds", waits, self.queue_wait.clone());
+        let first = "From dispatch to the first visible token";
+        registry.register("upstream_ttft_seconds", first, self.first_token.clone());
+        let whole = "From asking for the lane to the last byte";
+        registry.register("request_duration_seconds", whole, self.request_duration.clone());
+        let speed = "Generated tokens per second";
+        registry.register("decode_tokens_per_second", speed, self.tokens_per_second.clone());
+        let stages = "Where the time of Ollama went";
+        registry.register("ollama_stage_seconds", stages, self.stages.clone());
+        let swaps = "Models loaded by the host: nothing was loaded, another model, other options";
+        registry.register("model_swaps", swaps, self.swaps.clone());
+        let swap = "Loading a model";
+        registry.register("model_swap_seconds", swap, self.swap_duration.clone());
+        registry.register("upstream_up", "Whether Ollama answers", self.up.clone());
+        registry.register("inflight", "Calls that hold the lane", self.in_flight.clone());
+    }
+
+    /// The model is installed: from now on its counters exist.
+    pub(crate) fn bear(&self, model: &Arc<str>) {
+        for r#type in [TokenType::Input, TokenType::Output, TokenType::Estimated] {
+            drop(self.tokens.get_or_create(&TokenLabels { model: Arc::clone(model), r#type }));
+        }
+        for outcome in Outcome::ALL {
+            drop(self.requests.get_or_create(&RequestLabels { model: Arc::clone(model), outcome }));
+        }
+    }
+
+    pub(crate) fn up(&self, up: bool) {
+        self.up.set(up.into());
+    }
+
+    pub(crate) fn in_flight(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    pub(crate) fn queue_wait(&self, wait: Duration) {
+        self.queue_wait.observe(wait.as_secs_f64());
+    }
+
+    pub(crate) fn swap(&self, reason: SwapReason, took: Duration) {
+        self.swaps.get_or_create(&SwapLabels { reason }).inc();
+        self.swap_duration.observe(took.as_secs_f64());
+    }
+
+    fn tokens(&self, model: &Arc<str>, r#type: TokenType, count: u64) {
+        let labels = TokenLabels { model: Arc::clone(model), r#type };
+        self.tokens.get_or_create(&labels).inc_by(count);
+    }
+
+    fn stage(&self, stage: Stage, ns: u64) {
+        self.stages.get_or_create(&StageLabels { stage }).inc_by(seconds(ns));
+    }
+}
+
+/// Counts one call as in flight until it is dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// The account of one call. Whoever drops it before its end has cancelled the call.
+#[derive(Debug)]
+pub(crate) struct Account {
+    metrics: Arc<Metrics>,
+    model: Arc<str>,
+    opened_at: Instant,
+    pieces: u64,
+    closed: bool,
+}
+
+impl Account {
+    pub(crate) fn open(metrics: Arc<Metrics>) -> Self {
+        let model = Arc::from(OTHER);
+        Self { metrics, model, opened_at: Instant::now(), pieces: 0, closed: false }
+    }
+
+    /// The label of the model that is meant.
+    pub(crate) fn model(&mut self, model: Arc<str>) {
+        self.model = model;
+    }
+
+    /// A piece came: about one token.
+    pub(crate) fn piece(&mut self) {
+        self.pieces = self.pieces.saturating_add(1);
+    }
+
+    pub(crate) fn first_token(&self, took: Duration) {
+        let labels = ModelLabels { model: Arc::clone(&self.model) };
+        self.metrics.first_token.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// The answer reached its end.
+    pub(crate) fn complete(&mut self, cost: &Cost) {
+        let usage = &cost.usage;
+        self.metrics.tokens(&self.model, TokenType::Input, usage.input_tokens);
+        self.metrics.tokens(&self.model, TokenType::Output, usage.output_tokens);
+        self.metrics.stage(Stage::Load, usage.load_ns);
+        self.metrics.stage(Stage::PromptEval, usage.prompt_ns);
+        self.metrics.stage(Stage::Eval, usage.generate_ns);
+        self.metrics.stage(Stage::Residual, cost.residual_ns);
+        let speed = usage.tokens_per_second();
+        if let Some(speed) = speed.filter(|_| usage.output_tokens >= TOKENS_FOR_SPEED_MIN) {
+            let labels = ModelLabels { model: Arc::clone(&self.model) };
+            self.metrics.tokens_per_second.get_or_create(&labels).observe(speed);
+        }
+        self.close(Outcome::Ok);
+    }
+
+    /// The call failed. What had been generated is counted as an estimate.
+    pub(crate) fn fail(&mut self, outcome: Outcome) {
+        if !self.closed {
+            self.metrics.tokens(&self.model, TokenType::Estimated, self.pieces);
+            self.close(outcome);
+        }
+    }
+
+    fn close(&mut self, outcome: Outcome) {
+        self.closed = true;
+        let labels = RequestLabels { model: Arc::clone(&self.model), outcome };
+        self.metrics.requests.get_or_create(&labels).inc();
+        self.metrics.request_duration.observe(self.opened_at.elapsed().as_secs_f64());
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.fail(Outcome::Cancelled);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "2^53 ns are a hundred days")]
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}

@@ -1,0 +1,35 @@
+//! Which spellings mean the same model. Ollama folds case and fills in the registry, the
+//! namespace and the tag (OLLAMA.md §3, `getExistingName` in its source).
+
+/// The one spelling: trimmed, case folded, default registry and namespace removed, default tag
+/// added, and `:local`, which only forbids the cloud, dropped.
+pub(crate) fn normalised(name: &str) -> String {
+    let folded = name.trim().to_lowercase();
+    let short = folded.strip_suffix(":local").unwrap_or(&folded);
+    let short = short.strip_prefix("registry.ollama.ai/").unwrap_or(short);
+    let short = short.strip_prefix("library/").unwrap_or(short);
+    // A colon before the last slash belongs to a port, not to a tag.
+    let has_tag = short.rsplit('/').next().is_some_and(|last| last.contains(':'));
+    if has_tag { short.to_owned() } else { format!("{short}:latest") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normalised;
+
+    #[test]
+    fn spellings_of_one_model_meet_and_those_of_others_do_not() {
+        for (spelling, one) in [
+            ("llama3", "llama3:latest"),
+            (" LLAMA3:Latest ", "llama3:latest"),
+            ("llama3:local", "llama3:latest"),
+            ("library/llama3", "llama3:latest"),
+            ("registry.ollama.ai/library/llama3:8b", "llama3:8b"),
+            ("someone/thing", "someone/thing:latest"),
+            ("host:5000/someone/thing", "host:5000/someone/thing:latest"),
+            ("hf.co/someone/thing:Q4_K_M", "hf.co/someone/thing:q4_k_m"),
+        ] {
+            assert_eq!(normalised(spelling), one, "{spelling}");
+        }
+    }
+}

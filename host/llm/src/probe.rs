@@ -1,0 +1,126 @@
+//! What Ollama says about itself: its version, what is installed, what is loaded.
+
+use jiff::Timestamp;
+use roughneck_jobs::model::LlmError;
+use serde::Deserialize;
+
+use crate::client::Client;
+
+/// One look at Ollama.
+#[derive(Debug)]
+pub(crate) struct Probed {
+    pub(crate) version: String,
+    pub(crate) models: Vec<Installed>,
+}
+
+/// A model of `/api/tags`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Installed {
+    pub(crate) name: String,
+    pub(crate) digest: String,
+    /// RFC 3339 with the zone of Ollama's machine.
+    modified_at: String,
+    details: Details,
+    /// Absent before Ollama 0.30 or so.
+    pub(crate) capabilities: Option<Vec<String>>,
+    /// Set for models that run in Ollama's cloud.
+    remote_host: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Details {
+    family: String,
+}
+
+/// A model of `/api/ps`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Loaded {
+    pub(crate) name: String,
+    pub(crate) digest: String,
+    /// Tokens; may be less than was asked for, when memory was short.
+    pub(crate) context_length: Option<u64>,
+}
+
+impl Installed {
+    /// When it was pulled or made.
+    pub(crate) fn modified_at(&self) -> Option<Timestamp> {
+        self.modified_at.parse().ok()
+    }
+
+    /// Whether it can chat. Without capabilities the name and the family must do.
+    pub(crate) fn can_chat(&self) -> bool {
+        if let Some(capabilities) = &self.capabilities {
+            return capabilities.iter().any(|capability| capability == "completion");
+        }
+        let name = self.name.to_lowercase();
+        let is_embedder = ["embed", "bge-", "minilm", "gte-", "e5-", "rerank"];
+        !is_embedder.iter().any(|mark| name.contains(mark)) && !self.details.family.contains("bert")
+    }
+
+    /// Whether a request to it leaves the machine.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.remote_host.as_ref().is_some_and(|host| !host.is_empty())
+            || self.name.ends_with(":cloud")
+            || self.name.ends_with("-cloud")
+    }
+}
+
+/// Asks for the version and the installed models.
+pub(crate) async fn inventory(client: &Client) -> Result<Probed, LlmError> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: String,
+    }
+    #[derive(Deserialize)]
+    struct Tags {
+        models: Option<Vec<Installed>>,
+    }
+    let version: Version = client.get("/api/version").await?;
+    let tags: Tags = client.get("/api/tags").await?;
+    Ok(Probed { version: version.version, models: tags.models.unwrap_or_default() })
+}
+
+/// Asks for the loaded models.
+pub(crate) async fn loaded(client: &Client) -> Result<Vec<Loaded>, LlmError> {
+    #[derive(Deserialize)]
+    struct Ps {
+        models: Option<Vec<Loaded>>,
+    }
+    let ps: Ps = client.get("/api/ps").await?;
+    Ok(ps.models.unwrap_or_default())
+}
+
+#[cfg(test)]
+pub(crate) fn installed(json: serde_json::Value) -> Vec<Installed> {
+    serde_json::from_value(json).unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn embedders_and_cloud_models_are_told_from_chat_models() {
+        let table = installed(json!([
+            {"name": "qwen3:4b", "capabilities": ["completion", "tools"]},
+            {"name": "qwen3:4b"},
+            {"name": "all-minilm:latest"},
+            {"name": "something", "details": {"family": "nomic-bert"}},
+            {"name": "chatty-embed", "capabilities": ["completion"]},
+            {"name": "plain", "capabilities": ["embedding"]},
+        ]));
+        let can_chat: Vec<bool> = table.iter().map(Installed::can_chat).collect();
+        assert_eq!(can_chat, [true, true, false, false, true, false]);
+
+        let table = installed(json!([
+            {"name": "big:120b-cloud"},
+            {"name": "stub", "remote_host": "https://ollama.com:443"},
+            {"name": "cloudy:4b", "remote_host": ""},
+        ]));
+        let is_remote: Vec<bool> = table.iter().map(Installed::is_remote).collect();
+        assert_eq!(is_remote, [true, true, false]);
+    }
+}

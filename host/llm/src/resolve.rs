@@ -1,0 +1,199 @@
+//! From the name a job asks for to a model that is installed.
+
+use std::collections::BTreeMap;
+
+use roughneck_jobs::{
+    model::{LlmError, Resolved},
+    strict,
+};
+
+use crate::{model_name::normalised, probe::Installed};
+
+/// The alias that means something even when nobody configured it.
+const DEFAULT: &str = "default";
+/// What to pull when nothing is installed: small, and good enough for the plugins of this repo.
+const FIRST_MODEL: &str = "qwen3:4b";
+/// Names in a hint; more would hide the sentence.
+const HINT_NAMES_MAX: usize = 6;
+
+/// What a job asks for, once aliases are followed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Wanted<'a> {
+    /// This model.
+    Named {
+        /// Its name, as written.
+        name: &'a str,
+        /// The alias that led there.
+        alias: Option<&'a str>,
+    },
+    /// `default`, which nobody configured: the newest model that can chat.
+    Newest,
+}
+
+/// Follows an alias, once.
+pub(crate) fn wanted<'a>(aliases: &'a BTreeMap<String, String>, asked: &'a str) -> Wanted<'a> {
+    let asked = asked.trim();
+    match aliases.get_key_value(asked) {
+        Some((alias, name)) => Wanted::Named { name: name.trim(), alias: Some(alias) },
+        None if asked == DEFAULT => Wanted::Newest,
+        None => Wanted::Named { name: asked, alias: None },
+    }
+}
+
+impl Wanted<'_> {
+    /// The name at its word, for as long as Ollama cannot be asked.
+    pub(crate) fn unchecked(&self) -> Resolved {
+        let name = match self {
+            Self::Named { name, alias: _ } => name,
+            Self::Newest => DEFAULT,
+        };
+        Resolved { name: name.to_owned(), digest: None }
+    }
+
+    /// The installed model that is meant.
+    pub(crate) fn among(&self, models: &[Installed]) -> Result<Resolved, LlmError> {
+        let found = match self {
+            Self::Named { name, alias: _ } => find(models, name),
+            Self::Newest => newest(models),
+        };
+        found
+            .map(|model| Resolved {
+                name: model.name.clone(),
+                digest: Some(model.digest.clone()).filter(|digest| !digest.is_empty()),
+            })
+            .ok_or_else(|| self.not_installed(models))
+    }
+
+    /// The refusal, with what else could be meant.
+    pub(crate) fn not_installed(&self, models: &[Installed]) -> LlmError {
+        match self {
+            Self::Named { name, alias } => {
+                let mut hint = alias
+                    .map(|alias| format!("; the alias `{alias}` points to it"))
+                    .unwrap_or_default();
+                hint.push_str(&alternatives(models, name));
+                LlmError::NotInstalled { model: (*name).to_owned(), hint }
+            }
+            Self::Newest => LlmError::NotInstalled {
+                model: FIRST_MODEL.to_owned(),
+                hint: "; no model that can chat is installed, so `default` means nothing yet"
+                    .to_owned(),
+            },
+        }
+    }
+}
+
+/// The installed model of this name, in any spelling.
+pub(crate) fn find<'a>(models: &'a [Installed], name: &str) -> Option<&'a Installed> {
+    let name = normalised(name);
+    models.iter().find(|model| normalised(&model.name) == name)
+}
+
+fn newest(models: &[Installed]) -> Option<&Installed> {
+    models
+        .iter()
+        .filter(|model| model.can_chat() && !model.is_remote())
+        .max_by(|a, b| a.modified_at().cmp(&b.modified_at()).then_with(|| b.name.cmp(&a.name)))
+}
+
+fn alternatives(models: &[Installed], wrong: &str) -> String {
+    let normal = normalised(wrong);
+    // Ollama may have deleted it since the last look.
+    let others = models.iter().filter(|model| normalised(&model.name) != normal);
+    let names: Vec<&str> = others.map(|model| model.name.as_str()).collect();
+    // People forget the tag more often than the name, so names are also compared without it.
+    let without_tag = wrong.split(':').next().unwrap_or(wrong).to_lowercase();
+    let same_family = |name: &&&str| name.split(':').next() == Some(without_tag.as_str());
+    let near = strict::nearest(&normal, names.iter().copied())
+        .or_else(|| names.iter().find(same_family).copied());
+    match (near, names.len()) {
+        (Some(near), _) => format!("; did you mean `{near}`?"),
+        (None, 0) => "; nothing else is installed".to_owned(),
+        (None, installed) => {
+            let shown = names.iter().take(HINT_NAMES_MAX).copied().collect::<Vec<_>>().join(", ");
+            match installed.saturating_sub(HINT_NAMES_MAX) {
+                0 => format!("; installed: {shown}"),
+                more => format!("; installed: {shown} and {more} more"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::installed;
+    use serde_json::json;
+
+    fn shelf() -> Vec<Installed> {
+        installed(json!([
+            {"name": "qwen3:4b", "digest": "q", "modified_at": "2026-08-01T10:00:00+02:00"},
+            {"name": "llama3.2:3b", "digest": "l", "modified_at": "2026-08-01T09:30:00.5+01:00"},
+            {"name": "nomic-embed-text:latest", "digest": "n", "modified_at": "2026-09-01T00:00:00Z"},
+            {"name": "huge:1t-cloud", "digest": "h", "modified_at": "2026-10-01T00:00:00Z"},
+        ]))
+    }
+
+    fn resolve(asked: &str, models: &[Installed]) -> Result<String, String> {
+        let aliases = BTreeMap::from([
+            ("fast".to_owned(), "LLAMA3.2:3b".to_owned()),
+            ("gone".to_owned(), "mistral".to_owned()),
+        ]);
+        let resolved = wanted(&aliases, asked).among(models);
+        resolved.map(|model| model.name).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_and_aliases_lead_to_the_installed_model() {
+        for (asked, name) in [
+            ("qwen3:4b", "qwen3:4b"),
+            (" QWEN3:4B", "qwen3:4b"),
+            ("nomic-embed-text", "nomic-embed-text:latest"),
+            ("fast", "llama3.2:3b"),
+            // 09:30 at +01:00 is later than 10:00 at +02:00.
+            ("default", "llama3.2:3b"),
+        ] {
+            assert_eq!(resolve(asked, &shelf()), Ok(name.to_owned()), "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_configured_default_wins_over_the_newest() {
+        let aliases = BTreeMap::from([("default".to_owned(), "qwen3:4b".to_owned())]);
+        assert_eq!(
+            wanted(&aliases, "default").among(&shelf()).unwrap().digest.as_deref(),
+            Some("q")
+        );
+    }
+
+    #[test]
+    fn a_model_that_is_not_there_says_what_else_could_be_meant() {
+        let prefix = |model: &str| {
+            format!("the model `{model}` is not installed in Ollama; run `ollama pull {model}`")
+        };
+        for (asked, sentence) in [
+            ("qwen3:4", format!("{}; did you mean `qwen3:4b`?", prefix("qwen3:4"))),
+            ("qwen3", format!("{}; did you mean `qwen3:4b`?", prefix("qwen3"))),
+            (
+                "gone",
+                format!(
+                    "{}; the alias `gone` points to it; installed: qwen3:4b, llama3.2:3b, \
+                     nomic-embed-text:latest, huge:1t-cloud",
+                    prefix("mistral")
+                ),
+            ),
+        ] {
+            assert_eq!(resolve(asked, &shelf()), Err(sentence), "{asked}");
+        }
+        let empty = resolve("default", &[]).unwrap_err();
+        assert!(empty.starts_with(&prefix("qwen3:4b")), "{empty}");
+        assert_eq!(resolve("x", &[]), Err(format!("{}; nothing else is installed", prefix("x"))));
+    }
+
+    #[test]
+    fn without_an_inventory_a_name_is_taken_at_its_word() {
+        let aliases = BTreeMap::from([("fast".to_owned(), "small:1b".to_owned())]);
+        let unchecked = |asked| wanted(&aliases, asked).unchecked().name;
+        assert_eq!(["fast", "default", "x"].map(unchecked), ["small:1b", "default", "x"]);
+    }
+}

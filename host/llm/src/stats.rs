@@ -1,0 +1,122 @@
+//! What a call cost: Ollama's figures and the host's clock, put together.
+
+use std::time::Duration;
+
+use roughneck_jobs::usage::Usage;
+use serde::Deserialize;
+
+/// The figures of the last line. Ollama leaves out what is zero, and prompts that it had cached
+/// before 0.30.1. Durations are nanoseconds; Go's integers are signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Figures {
+    total_duration: i64,
+    load_duration: i64,
+    prompt_eval_count: i64,
+    prompt_eval_duration: i64,
+    eval_count: i64,
+    eval_duration: i64,
+}
+
+/// What the host measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Measured {
+    /// Waiting for the lane.
+    pub(crate) queue: Duration,
+    /// The load that this call had to wait for, if there was one.
+    pub(crate) load: Option<Duration>,
+    /// From dispatch to the first visible piece.
+    pub(crate) first_token: Option<Duration>,
+}
+
+/// The cost of one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cost {
+    /// What the job is told.
+    pub(crate) usage: Usage,
+    /// Time inside Ollama that no stage accounts for, in nanoseconds. Near zero with one call in
+    /// flight; more means that somebody else uses the same Ollama.
+    pub(crate) residual_ns: u64,
+}
+
+/// Puts both together.
+pub(crate) fn cost(figures: &Figures, measured: &Measured) -> Cost {
+    let load_in_call_ns = positive(figures.load_duration);
+    let prompt_ns = positive(figures.prompt_eval_duration);
+    let generate_ns = positive(figures.eval_duration);
+    let accounted_ns = load_in_call_ns.saturating_add(prompt_ns).saturating_add(generate_ns);
+    Cost {
+        usage: Usage {
+            calls: 1,
+            input_tokens: positive(figures.prompt_eval_count),
+            output_tokens: positive(figures.eval_count),
+            queue_ns: nanoseconds(measured.queue),
+            // After the host's own load Ollama still reports the milliseconds it took to find the
+            // model loaded; the wall time of the load is the figure that counts, once.
+            load_ns: measured.load.map_or(load_in_call_ns, nanoseconds),
+            prompt_ns,
+            generate_ns,
+            first_token_ns: measured.first_token.map_or(0, nanoseconds),
+        },
+        residual_ns: positive(figures.total_duration).saturating_sub(accounted_ns),
+    }
+}
+
+/// A duration as the job's cost counts it.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn positive(figure: i64) -> u64 {
+    u64::try_from(figure).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(json: &str) -> Figures {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn the_last_line_becomes_the_cost() {
+        let last = figures(
+            r#"{"done":true,"total_duration":1000,"load_duration":100,"prompt_eval_count":26,
+                "prompt_eval_duration":200,"eval_count":10,"eval_duration":600}"#,
+        );
+        let measured = Measured {
+            queue: Duration::from_nanos(7),
+            load: None,
+            first_token: Some(Duration::from_nanos(350)),
+        };
+        let usage = Usage {
+            calls: 1,
+            input_tokens: 26,
+            output_tokens: 10,
+            queue_ns: 7,
+            load_ns: 100,
+            prompt_ns: 200,
+            generate_ns: 600,
+            first_token_ns: 350,
+        };
+        assert_eq!(cost(&last, &measured), Cost { usage, residual_ns: 100 });
+    }
+
+    #[test]
+    fn a_load_by_the_host_is_not_counted_twice() {
+        let last = figures(r#"{"total_duration":90,"load_duration":40}"#);
+        let measured = Measured { load: Some(Duration::from_secs(2)), ..Measured::default() };
+        let cost = cost(&last, &measured);
+        assert_eq!((cost.usage.load_ns, cost.residual_ns), (2_000_000_000, 50));
+    }
+
+    #[test]
+    fn figures_that_are_absent_or_absurd_are_zero() {
+        for last in ["{}", r#"{"eval_count":-1,"load_duration":-5,"total_duration":-9}"#] {
+            let cost = cost(&figures(last), &Measured::default());
+            let nothing = Usage { calls: 1, ..Usage::default() };
+            assert_eq!(cost, Cost { usage: nothing, residual_ns: 0 }, "{last}");
+        }
+    }
+}
