@@ -37,7 +37,7 @@ impl Bells {
     pub(crate) fn watch(self: &Arc<Self>, job: JobId) -> JobWatch {
         let mut watched = lock(&self.watched);
         let sender = watched.entry(job).or_insert_with(|| watch::Sender::new(()));
-        JobWatch { job, bells: Arc::clone(self), receiver: sender.subscribe() }
+        JobWatch { job, bells: Arc::clone(self), receiver: Some(sender.subscribe()) }
     }
 }
 
@@ -63,21 +63,26 @@ impl Bell for Bells {
 pub(crate) struct JobWatch {
     job: JobId,
     bells: Arc<Bells>,
-    receiver: watch::Receiver<()>,
+    /// None only while it is dropped: it must go before the lock does, or two watches that end at
+    /// the same moment would each leave the entry to the other.
+    receiver: Option<watch::Receiver<()>>,
 }
 
 #[async_trait]
 impl Watch for JobWatch {
     async fn changed(&mut self) {
-        // The sender lives at least as long as this receiver.
-        let _ = self.receiver.changed().await;
+        if let Some(receiver) = &mut self.receiver {
+            // The sender lives at least as long as this receiver.
+            let _ = receiver.changed().await;
+        }
     }
 }
 
 impl Drop for JobWatch {
     fn drop(&mut self) {
         let mut watched = lock(&self.bells.watched);
-        if watched.get(&self.job).is_some_and(|sender| sender.receiver_count() <= 1) {
+        self.receiver = None;
+        if watched.get(&self.job).is_some_and(|sender| sender.receiver_count() == 0) {
             watched.remove(&self.job);
         }
     }

@@ -1,8 +1,8 @@
 //! The engine: takes jobs from the store, has them run, and tells the world.
 //!
-//! What it does: dispatches by class ([`dispatcher`]), takes an attempt from claim to verdict
-//! ([`attempt`]), renews leases ([`heartbeat`]), takes back what is due or lost ([`sweeper`]), fires
-//! schedules ([`cron`]) and sends deliveries ([`deliveries`]).
+//! What it does: dispatches by class (`dispatcher`), takes an attempt from claim to verdict
+//! (`attempt`), renews leases (`heartbeat`), takes back what is due or lost (`sweeper`), fires
+//! schedules (`cron`) and sends deliveries (`deliveries`).
 //!
 //! What it deliberately does not: it knows no database, no sandbox and no HTTP; it talks through
 //! the ports of `roughneck-jobs` only. It trusts no notification: each service reads the store,

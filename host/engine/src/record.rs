@@ -99,17 +99,6 @@ impl Record {
         }
     }
 
-    /// Asks the run to stop if it can.
-    pub(crate) fn tell_stopping(&self) {
-        self.standing.send_if_modified(|order| {
-            let held = order.standing == Standing::Held;
-            if held {
-                order.standing = Standing::Stopping;
-            }
-            held
-        });
-    }
-
     /// Stops the run at once, for this reason.
     pub(crate) fn abort(&self, standing: Standing) {
         self.standing.send_if_modified(|order| {

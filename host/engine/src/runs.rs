@@ -37,11 +37,6 @@ impl Runs {
         }
     }
 
-    /// Tells all runs that the host wants to stop. They may still finish.
-    pub(crate) fn tell_stopping(&self) {
-        self.all().iter().for_each(|record| record.tell_stopping());
-    }
-
     /// Stops all runs, so that their jobs are given back. Returns how many.
     pub(crate) fn return_all(&self) -> usize {
         let all = self.all();

@@ -110,7 +110,6 @@ impl Engine {
     pub async fn stop(&self, limit: Duration) {
         self.begin_stop();
         self.shared.attempts.close();
-        self.shared.runs.tell_stopping();
         let running = self.shared.attempts.len();
         if running > 0 {
             info!(running, "waiting up to {} s for {running} running jobs", limit.as_secs());

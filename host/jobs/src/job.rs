@@ -90,7 +90,7 @@ pub struct Attempt {
     pub started_at: Millis,
     /// When it ended, or none while it runs.
     pub finished_at: Option<Millis>,
-    /// How it ended: `done`, `failed`, `postponed`, `lost` or `cancelled`.
+    /// How it ended: `done`, `failed`, `postponed`, `lost`, `released` or `cancelled`.
     pub outcome: Option<String>,
     /// Why, if it did not succeed.
     pub failure: Option<Failure>,

@@ -23,7 +23,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     cargo::run(root, &clippy)?;
     cargo::run(&plugins, &clippy)?;
     println!("check: documentation");
-    let doc = ["doc", "--workspace", "--no-deps", "--document-private-items"];
+    let doc = ["doc", "--workspace", "--no-deps"];
     cargo::run_with(root, &doc, &[("RUSTDOCFLAGS", "--deny warnings")])?;
     println!("check: dependencies");
     deny(root)

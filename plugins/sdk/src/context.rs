@@ -9,7 +9,7 @@ use crate::Failure;
 /// Ends the run if nobody wants its result any more. Call it between steps of long work.
 ///
 /// # Errors
-/// A cancellation, once the job was cancelled or the host wants to stop.
+/// A cancellation, once the job was cancelled: going on is in vain.
 pub fn check_cancelled() -> Result<(), Failure> {
     if cancelled() {
         return Err(Failure::cancel("cancelled", "The job was cancelled while it ran."));

@@ -272,12 +272,10 @@ impl Store for Memory {
         Ok(if before.is_running() { Cancelled::Running(run) } else { Cancelled::Waiting })
     }
 
-    async fn release(&self, run: Run, _at: Millis) -> Result<(), StoreError> {
+    async fn release(&self, run: Run, at: Millis) -> Result<(), StoreError> {
         let mut tables = self.lock();
         let row = tables.held(run)?;
-        row.job.state = State::Queued;
-        row.job.attempt -= 1;
-        Ok(())
+        apply(row, Event::Released, at)
     }
 
     async fn recover(&self, at: Millis) -> Result<u32, StoreError> {

@@ -44,7 +44,7 @@ pub enum Standing {
     Held,
     /// It was cancelled.
     Cancelled,
-    /// The host stops; the run may still finish.
+    /// The host stops and could wait no longer: the job goes back to the queue.
     Stopping,
     /// It lost the job, and must cause nothing any more.
     Fenced,
