@@ -1,0 +1,1 @@
+SELECT name FROM class ORDER BY name

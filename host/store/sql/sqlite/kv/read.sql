@@ -1,0 +1,1 @@
+SELECT value FROM kv WHERE plugin = ?1 AND namespace = ?2 AND key = ?3

@@ -1,0 +1,1 @@
+SELECT octet_length(key) + octet_length(value) FROM kv WHERE plugin = ?1 AND namespace = ?2 AND key = ?3

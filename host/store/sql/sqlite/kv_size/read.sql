@@ -1,0 +1,1 @@
+SELECT bytes FROM kv_size WHERE plugin = ?1

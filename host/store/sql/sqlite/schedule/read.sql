@@ -1,0 +1,1 @@
+SELECT handled_up_to_ms FROM schedule WHERE id = ?1

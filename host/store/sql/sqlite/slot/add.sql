@@ -1,0 +1,1 @@
+INSERT INTO slot (class, n) VALUES (?1, ?2)

@@ -1,0 +1,20 @@
+//! Where the store lives and how much it may use.
+
+use std::path::PathBuf;
+
+/// What [`SqliteStore::open`](crate::SqliteStore::open) needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The folder of the database. It is created if it is missing, and belongs to one process.
+    pub data_dir: PathBuf,
+    /// Connections for reading, at least 1.
+    pub readers: u32,
+}
+
+impl Config {
+    /// The default for a data folder: four readers.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), readers: 4 }
+    }
+}

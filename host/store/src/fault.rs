@@ -1,0 +1,81 @@
+//! What can go wrong inside the store, before it is told to a caller.
+
+use roughneck_jobs::{lifecycle::Refused, ports::store::StoreError};
+
+/// A failed intention.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// An answer of the domain: fenced, refused, unknown.
+    Answer(StoreError),
+    /// The database.
+    Database(sqlx::Error),
+}
+
+impl Fault {
+    /// The error as the caller sees it, who wanted to `doing`.
+    pub(crate) fn told(self, doing: &'static str) -> StoreError {
+        match self {
+            Self::Answer(error) => error,
+            // A reader met the closed pool.
+            Self::Database(sqlx::Error::PoolClosed) => StoreError::Closed,
+            Self::Database(source) => StoreError::Broken { doing, source: source.into() },
+        }
+    }
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Answer(error)
+    }
+}
+
+impl From<Refused> for Fault {
+    fn from(refused: Refused) -> Self {
+        Self::Answer(refused.into())
+    }
+}
+
+/// A statement that had to touch one row and did not: a bug, or a hand in the database.
+#[derive(Debug, thiserror::Error)]
+#[error("a statement on `{table}` touched {rows} rows instead of one")]
+struct NotOneRow {
+    table: &'static str,
+    rows: u64,
+}
+
+/// Insists that a statement on `table` touched exactly one row.
+pub(crate) fn one_row(table: &'static str, rows: u64) -> Result<(), Fault> {
+    if rows == 1 {
+        return Ok(());
+    }
+    Err(Fault::Database(sqlx::Error::Protocol(NotOneRow { table, rows }.to_string())))
+}
+
+/// What an error of the database means for the file.
+pub(crate) enum Illness {
+    /// It is no database, or a damaged one.
+    Corrupt,
+    /// It cannot be written.
+    ReadOnly,
+    /// Anything else.
+    Other,
+}
+
+/// Reads SQLite's result code: the primary code is the low byte of the extended one.
+pub(crate) fn illness(error: &sqlx::Error) -> Illness {
+    let code = error.as_database_error().and_then(|error| error.code());
+    let code: Option<i32> = code.and_then(|code| code.parse().ok());
+    match code.map(|code| code & 0xff) {
+        // SQLITE_CORRUPT, SQLITE_NOTADB.
+        Some(11 | 26) => Illness::Corrupt,
+        // SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN.
+        Some(3 | 8 | 14) => Illness::ReadOnly,
+        Some(_) | None => Illness::Other,
+    }
+}

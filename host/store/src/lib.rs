@@ -1,0 +1,49 @@
+//! The ports [`Store`], [`Outbox`], [`Schedules`] and [`KeyValue`] on SQLite.
+//!
+//! What it does: keeps jobs, slots, attempts, events, deliveries, schedules and the state of plugins
+//! in one file. One task owns the only write connection; intentions reach it as commands, are
+//! committed in groups, and are answered after the commit: what a caller was told is on disk. Readers
+//! have their own connections and never wait for the writer.
+//!
+//! What it deliberately does not: decide. Which move a state allows is
+//! [`roughneck_jobs::lifecycle::advance`], asked inside the transaction that writes the move. It does
+//! not look at the clock either: instants are arguments.
+//!
+//! To add one more intention: a method of a port, a variant of `Command`, a file in `write/`, its
+//! statements in `sql/sqlite/<table>/<verb>.sql`, and a test in `tests/contract/`.
+//!
+//! [`Store`]: roughneck_jobs::ports::store::Store
+//! [`Outbox`]: roughneck_jobs::ports::outbox::Outbox
+//! [`Schedules`]: roughneck_jobs::ports::schedules::Schedules
+//! [`KeyValue`]: roughneck_jobs::ports::kv::KeyValue
+
+/// The statement in `sql/sqlite/<name>.sql`.
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/sqlite/", $name, ".sql"))
+    };
+}
+
+mod command;
+mod config;
+mod fault;
+mod kv;
+mod lock;
+mod metrics;
+mod open;
+mod outbox;
+mod perform;
+mod row;
+mod schedules;
+mod schema;
+mod sqlite_store;
+mod store;
+mod transaction;
+mod transition;
+mod write;
+mod writer;
+
+pub use config::Config;
+pub use metrics::Metrics;
+pub use open::OpenError;
+pub use sqlite_store::SqliteStore;

@@ -1,0 +1,109 @@
+//! What operators see of the store.
+
+use std::fmt::{self, Write as _};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+use crate::command::Kind;
+
+/// The label of the counter of commands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Label {
+    command: Kind,
+}
+
+impl EncodeLabelValue for Kind {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        encoder.write_str(self.as_str())
+    }
+}
+
+/// The metrics of a store. Clones share their values; reading them touches no database.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    commits: Counter,
+    failed_commits: Counter,
+    commands: Family<Label, Counter>,
+    batch_commands: Histogram,
+    commit_seconds: Histogram,
+    database_bytes: Gauge,
+}
+
+impl Metrics {
+    /// Metrics at zero, for every command.
+    pub(crate) fn new() -> Self {
+        let commands = Family::default();
+        for command in Kind::ALL {
+            drop(commands.get_or_create(&Label { command }));
+        }
+        Self {
+            commits: Counter::default(),
+            failed_commits: Counter::default(),
+            commands,
+            // 1 to 64, the largest batch.
+            batch_commands: Histogram::new(exponential_buckets(1.0, 2.0, 7)),
+            // 0.1 ms to 1.6 s.
+            commit_seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 15)),
+            database_bytes: Gauge::default(),
+        }
+    }
+
+    /// Shows the metrics, all named `roughneck_store_…`.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "roughneck_store_commits",
+            "Transactions that are on disk",
+            self.commits.clone(),
+        );
+        registry.register(
+            "roughneck_store_failed_commits",
+            "Transactions that were given up because the disk or the database failed",
+            self.failed_commits.clone(),
+        );
+        registry.register(
+            "roughneck_store_commands",
+            "Intentions that reached the writer, by name",
+            self.commands.clone(),
+        );
+        registry.register(
+            "roughneck_store_batch_commands",
+            "Intentions that shared a transaction",
+            self.batch_commands.clone(),
+        );
+        registry.register(
+            "roughneck_store_commit_seconds",
+            "Time of a transaction, from its beginning until it is on disk",
+            self.commit_seconds.clone(),
+        );
+        registry.register(
+            "roughneck_store_database_bytes",
+            "Size of the database with its write-ahead log, after the last commit",
+            self.database_bytes.clone(),
+        );
+    }
+
+    pub(crate) fn received(&self, command: Kind) {
+        self.commands.get_or_create(&Label { command }).inc();
+    }
+
+    pub(crate) fn committed(&self, commands: usize, seconds: f64, bytes: u64) {
+        self.commits.inc();
+        let commands = u32::try_from(commands).unwrap_or(u32::MAX);
+        self.batch_commands.observe(f64::from(commands));
+        self.commit_seconds.observe(seconds);
+        self.database_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn failed(&self) {
+        self.failed_commits.inc();
+    }
+}

@@ -1,0 +1,205 @@
+//! Opening the store: the folder, the lock, the connections, the schema, the writer.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use roughneck_jobs::{clock::Entropy, ports::bell::Bell};
+use sqlx::{
+    ConnectOptions as _, SqliteConnection, SqlitePool,
+    migrate::MigrateError,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{
+    Config, Metrics, SqliteStore,
+    fault::{self, Illness},
+    lock::{DirLock, NotLocked},
+    schema,
+    writer::Writer,
+};
+
+/// The database in the data folder.
+const DATABASE: &str = "roughneck.db";
+
+/// Only a backup tool can hold the database for longer than a moment.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The write-ahead log is cut back to this size after a burst: 64 MiB.
+const JOURNAL_BYTES_MAX: &str = "67108864";
+
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder cannot be made.
+    #[error(
+        "the data folder {} cannot be created; create it and give it to the user of this process, or choose another one with --data-dir",
+        path.display()
+    )]
+    NotCreatable {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Nothing can be written in the folder.
+    #[error(
+        "the data folder {} is not writable; give it to the user of this process, or choose another one with --data-dir",
+        path.display()
+    )]
+    NotWritable {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Another process has it.
+    #[error(
+        "the data folder {} is already in use by {}; stop that one first, or choose another one with --data-dir",
+        path.display(),
+        holder(*pid)
+    )]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// Who, if the lock file tells.
+        pid: Option<u32>,
+    },
+    /// A later release has migrated it.
+    #[error(
+        "the database {} was written by another version of roughneck (its migration {migration} is not one of this binary); \
+         install that version or a later one, or restore a backup",
+        path.display()
+    )]
+    OtherVersion {
+        /// The database.
+        path: PathBuf,
+        /// The migration in question.
+        migration: i64,
+    },
+    /// Not a database, or a broken one.
+    #[error(
+        "the file {} is not a database or is damaged; move it away to start empty, or restore a backup",
+        path.display()
+    )]
+    Corrupt {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Anything else, such as a full disk.
+    #[error(
+        "the database {} cannot be opened; check that its disk is mounted and has free space",
+        path.display()
+    )]
+    Failed {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+impl SqliteStore {
+    /// Opens the store in `config.data_dir`, creates or migrates it, and starts its writer on the
+    /// present tokio runtime.
+    ///
+    /// # Errors
+    /// [`OpenError`]: each sentence says what to do.
+    pub async fn open(
+        config: &Config,
+        bell: Arc<dyn Bell>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        let lock = take_dir(&config.data_dir)?;
+        let path = config.data_dir.join(DATABASE);
+        let options = options(&path);
+        let mut connection = connect(&options).await.map_err(|error| wrong(&path, error))?;
+        // Not `run`: its `Acquire` is not general enough for a future that is sent between threads.
+        schema::migrator()
+            .run_direct(None, &mut connection, false)
+            .await
+            .map_err(|error| not_migrated(&path, error))?;
+        let readers = readers(config, options).await.map_err(|error| wrong(&path, error))?;
+        let metrics = Metrics::new();
+        let writer =
+            Writer { connection, bell, entropy, metrics: metrics.clone(), path, _lock: lock };
+        Ok(Self::start(writer, readers, metrics))
+    }
+}
+
+fn take_dir(data_dir: &Path) -> Result<DirLock, OpenError> {
+    let path = || data_dir.to_owned();
+    fs::create_dir_all(data_dir)
+        .map_err(|source| OpenError::NotCreatable { path: path(), source })?;
+    DirLock::take(data_dir).map_err(|error| match error {
+        NotLocked::Held(pid) => OpenError::InUse { path: path(), pid },
+        NotLocked::Io(source) => OpenError::NotWritable { path: path(), source: source.into() },
+    })
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .disable_statement_logging()
+}
+
+async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    options
+        .clone()
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        // On macOS a plain fsync leaves the data in the drive's cache. Ignored elsewhere.
+        .pragma("fullfsync", "1")
+        .pragma("checkpoint_fullfsync", "1")
+        .pragma("journal_size_limit", JOURNAL_BYTES_MAX)
+        .connect()
+        .await
+}
+
+async fn readers(
+    config: &Config,
+    options: SqliteConnectOptions,
+) -> Result<SqlitePool, sqlx::Error> {
+    SqlitePoolOptions::new()
+        .max_connections(config.readers.max(1))
+        .connect_with(options.read_only(true))
+        .await
+}
+
+fn wrong(path: &Path, error: sqlx::Error) -> OpenError {
+    let path = path.to_owned();
+    match fault::illness(&error) {
+        Illness::Corrupt => OpenError::Corrupt { path, source: error.into() },
+        Illness::ReadOnly => OpenError::NotWritable { path, source: error.into() },
+        Illness::Other => OpenError::Failed { path, source: error.into() },
+    }
+}
+
+fn not_migrated(path: &Path, error: MigrateError) -> OpenError {
+    match error {
+        MigrateError::VersionMissing(migration) | MigrateError::VersionMismatch(migration) => {
+            OpenError::OtherVersion { path: path.to_owned(), migration }
+        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            wrong(path, error)
+        }
+        // A foreign enum that grows.
+        other => OpenError::Failed { path: path.to_owned(), source: other.into() },
+    }
+}

@@ -1,0 +1,67 @@
+//! The outbox of webhooks: [`Outbox`] on SQLite.
+
+use async_trait::async_trait;
+use roughneck_jobs::{
+    clock::Millis,
+    delivery::{Delivery, DeliveryOutcome},
+    id::{DeliveryId, JobId},
+    ports::{
+        outbox::{DueDeliveries, Outbox},
+        store::StoreError,
+    },
+};
+
+use crate::{SqliteStore, command::Command, fault::Fault, row};
+
+#[async_trait]
+impl Outbox for SqliteStore {
+    async fn due_deliveries(&self, at: Millis, limit: u32) -> Result<DueDeliveries, StoreError> {
+        let due = self.read_due_deliveries(at, limit).await;
+        due.map_err(|fault| fault.told("look for due deliveries"))
+    }
+
+    async fn record_delivery(
+        &self,
+        id: DeliveryId,
+        outcome: DeliveryOutcome,
+        at: Millis,
+    ) -> Result<(), StoreError> {
+        self.ask(|reply| Command::RecordDelivery { id, outcome, at, reply }).await
+    }
+
+    async fn deliveries(&self, job: JobId) -> Result<Vec<Delivery>, StoreError> {
+        let deliveries = self.read_deliveries(job).await;
+        deliveries.map_err(|fault| fault.told("read the deliveries of a job"))
+    }
+}
+
+impl SqliteStore {
+    async fn read_due_deliveries(&self, at: Millis, limit: u32) -> Result<DueDeliveries, Fault> {
+        let rows = sqlx::query(sql!("delivery/due"))
+            .bind(at.0)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
+        let due: Vec<Delivery> = rows.iter().map(row::delivery).collect::<Result<_, _>>()?;
+        // A full answer may have left some that are due as well.
+        let is_full = u32::try_from(due.len()).is_ok_and(|len| len >= limit);
+        let next_at = if is_full { Some(at) } else { self.next_delivery(at).await? };
+        Ok(DueDeliveries { due, next_at })
+    }
+
+    async fn next_delivery(&self, after: Millis) -> Result<Option<Millis>, Fault> {
+        let next: Option<i64> = sqlx::query_scalar(sql!("delivery/next"))
+            .bind(after.0)
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(next.map(Millis))
+    }
+
+    async fn read_deliveries(&self, job: JobId) -> Result<Vec<Delivery>, Fault> {
+        let rows = sqlx::query(sql!("delivery/list"))
+            .bind(job.to_string())
+            .fetch_all(&self.readers)
+            .await?;
+        Ok(rows.iter().map(row::delivery).collect::<Result<_, _>>()?)
+    }
+}

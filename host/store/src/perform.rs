@@ -1,0 +1,118 @@
+//! From a command to what it does.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use roughneck_jobs::{id::JobId, job::NewJob};
+
+use crate::{
+    command::{self, Command, Kind, Reply, Submission},
+    fault::Fault,
+    transaction::Transaction,
+    write::{
+        cancel, claim, finish, kv, loading, lost, promote, record, release, renew, settle, slots,
+        submit,
+    },
+};
+
+/// Answers, after the commit or after what kept it from happening.
+type Sender = Box<dyn FnOnce(Option<&Arc<sqlx::Error>>) + Send>;
+
+/// An answer that waits for the commit.
+pub(crate) struct Answer {
+    /// Whether the intention did what it should; otherwise it must leave nothing behind.
+    pub(crate) is_ok: bool,
+    send: Sender,
+}
+
+impl Answer {
+    fn new<T: Send + 'static>(reply: Reply<T>, kind: Kind, result: Result<T, Fault>) -> Self {
+        let is_ok = result.is_ok();
+        let send = move |lost: Option<&Arc<sqlx::Error>>| {
+            let result = match (result, lost) {
+                (Ok(_), Some(error)) => Err(command::broken(kind.doing(), error)),
+                (Ok(value), None) => Ok(value),
+                (Err(fault), Some(_) | None) => Err(fault.told(kind.doing())),
+            };
+            // A caller that is gone does not mind; what it wanted is done.
+            drop(reply.send(result));
+        };
+        Self { is_ok, send: Box::new(send) }
+    }
+
+    /// Answers after the transaction was committed, or `lost` to an error.
+    pub(crate) fn send(self, lost: Option<&Arc<sqlx::Error>>) {
+        (self.send)(lost);
+    }
+}
+
+/// Accepts submissions, all with one statement for each table. They fail together.
+pub(crate) async fn submissions(
+    tx: &mut Transaction<'_>,
+    submissions: &[Submission],
+) -> Result<BTreeSet<JobId>, Fault> {
+    let jobs: Vec<&NewJob> = submissions.iter().map(|submission| &submission.job).collect();
+    submit::all(tx, &jobs).await
+}
+
+/// Answers submissions of which the jobs in `created` are new.
+pub(crate) fn answer_submissions(
+    submissions: Vec<Submission>,
+    mut created: BTreeSet<JobId>,
+) -> impl Iterator<Item = Answer> {
+    submissions.into_iter().map(move |submission| {
+        let submitted = submit::answer(&mut created, submission.job.id);
+        Answer::new(submission.reply, Kind::Submit, Ok(submitted))
+    })
+}
+
+/// Does what a command wants.
+pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answer {
+    let kind = command.kind();
+    match command {
+        Command::SetSlots { slots, reply } => {
+            Answer::new(reply, kind, slots::set(tx, &slots).await)
+        }
+        Command::Submit(submission) => {
+            let result = submit::one(tx, &submission.job).await;
+            Answer::new(submission.reply, kind, result)
+        }
+        Command::Claim { claim, reply } => Answer::new(reply, kind, claim::best(tx, &claim).await),
+        Command::SetLoading { run, loading, at, reply } => {
+            Answer::new(reply, kind, loading::set(tx, run, loading, at).await)
+        }
+        Command::Renew { runs, lease_until, reply } => {
+            Answer::new(reply, kind, renew::all(tx, runs, lease_until).await)
+        }
+        Command::Finish { run, finish, reply } => {
+            Answer::new(reply, kind, finish::run(tx, run, *finish).await)
+        }
+        Command::Cancel { id, at, reply } => {
+            Answer::new(reply, kind, cancel::job(tx, id, at).await)
+        }
+        Command::Release { run, at, reply } => {
+            Answer::new(reply, kind, release::run(tx, run, at).await)
+        }
+        Command::Recover { at, reply } => Answer::new(reply, kind, lost::recover(tx, at).await),
+        Command::Reap { at, limit, reply } => {
+            Answer::new(reply, kind, lost::reap(tx, at, limit).await)
+        }
+        Command::Promote { at, limit, reply } => {
+            Answer::new(reply, kind, promote::due(tx, at, limit).await)
+        }
+        Command::RecordDelivery { id, outcome, at, reply } => {
+            Answer::new(reply, kind, record::delivery(tx, id, outcome, at).await)
+        }
+        Command::RememberSchedule { schedule, now, reply } => {
+            Answer::new(reply, kind, settle::remember(tx, &schedule, now).await)
+        }
+        Command::Settle { settlement, reply } => {
+            Answer::new(reply, kind, settle::fires(tx, &settlement).await)
+        }
+        Command::SetValue { run, entry, reply } => {
+            Answer::new(reply, kind, kv::set(tx, run, &entry).await)
+        }
+        Command::DeleteValue { run, key, reply } => {
+            Answer::new(reply, kind, kv::delete(tx, run, &key).await)
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Rows read back into the domain. What cannot be read is an error that names the column.
+
+use std::str::FromStr;
+
+use roughneck_jobs::{
+    class::Class,
+    clock::Millis,
+    delivery::{Delivery, DeliveryState},
+    event::JobEvent,
+    job::{Attempt, Job},
+    lifecycle::Progress,
+    run::{self, Run},
+};
+use serde::de::DeserializeOwned;
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+type Read<T> = Result<T, sqlx::Error>;
+
+/// A job with what only the store knows.
+pub(crate) struct Held {
+    pub(crate) job: Job,
+    /// The token of its present or last run; 0 before the first.
+    pub(crate) token: i64,
+}
+
+impl Held {
+    /// Reads a row of `job`, with `input`.
+    pub(crate) fn read(row: &SqliteRow) -> Read<Self> {
+        Ok(Self { job: job(row)?, token: row.try_get("token")? })
+    }
+
+    /// The part that [`roughneck_jobs::lifecycle::advance`] looks at.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            state: self.job.state,
+            attempt: self.job.attempt,
+            losses: self.job.losses,
+            losses_max: run::LOSSES_MAX,
+        }
+    }
+
+    /// The present run.
+    pub(crate) fn run(&self) -> Run {
+        Run { job: self.job.id, token: self.token }
+    }
+}
+
+/// Reads a row of `job`, with `input`.
+pub(crate) fn job(row: &SqliteRow) -> Read<Job> {
+    Ok(Job {
+        id: text(row, "id")?,
+        kind: row.try_get("kind")?,
+        class: Class(row.try_get("class")?),
+        priority: text(row, "priority")?,
+        state: text(row, "state")?,
+        reason: row.try_get("reason")?,
+        enqueued_at: millis(row, "enqueued_at_ms")?,
+        run_at: millis(row, "run_at_ms")?,
+        started_at: millis_or_none(row, "started_at_ms")?,
+        finished_at: millis_or_none(row, "finished_at_ms")?,
+        attempt: row.try_get("attempt")?,
+        attempts_max: row.try_get("attempts_max")?,
+        losses: row.try_get("losses")?,
+        input: row.try_get("input")?,
+        output: row.try_get("output")?,
+        failure: json_or_none(row, "failure")?,
+        usage: json(row, "usage")?,
+        callback: text_or_none(row, "callback")?,
+        trace_parent: row.try_get("trace_parent")?,
+        plugin: row.try_get("plugin")?,
+    })
+}
+
+/// Reads a row of `attempt`.
+pub(crate) fn attempt(row: &SqliteRow) -> Read<Attempt> {
+    Ok(Attempt {
+        run: row.try_get("run")?,
+        attempt: row.try_get("attempt")?,
+        started_at: millis(row, "started_at_ms")?,
+        finished_at: millis_or_none(row, "finished_at_ms")?,
+        outcome: row.try_get("outcome")?,
+        failure: json_or_none(row, "failure")?,
+        usage: json(row, "usage")?,
+        log: json(row, "log")?,
+    })
+}
+
+/// Reads a row of `job_event`.
+pub(crate) fn event(row: &SqliteRow) -> Read<JobEvent> {
+    Ok(JobEvent {
+        seq: row.try_get("seq")?,
+        at: millis(row, "at_ms")?,
+        state: text(row, "state")?,
+        attempt: row.try_get("attempt")?,
+        reason: row.try_get("reason")?,
+    })
+}
+
+/// Reads a row of `delivery`.
+pub(crate) fn delivery(row: &SqliteRow) -> Read<Delivery> {
+    let state: String = row.try_get("state")?;
+    let known = [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::Dead];
+    let state = known
+        .into_iter()
+        .find(|known| known.as_str() == state)
+        .ok_or_else(|| unreadable("state", format!("`{state}` is not a state of a delivery")))?;
+    Ok(Delivery {
+        id: text(row, "id")?,
+        job: text(row, "job")?,
+        target: text(row, "target")?,
+        event: row.try_get("event")?,
+        body: row.try_get("body")?,
+        state,
+        attempts: row.try_get("attempts")?,
+        next_at: millis(row, "next_at_ms")?,
+        finished_at: millis_or_none(row, "finished_at_ms")?,
+        last_error: row.try_get("last_error")?,
+    })
+}
+
+/// Reads a text column that the domain parses.
+pub(crate) fn text<T>(row: &SqliteRow, column: &'static str) -> Read<T>
+where
+    T: FromStr,
+    T::Err: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let text: String = row.try_get(column)?;
+    text.parse().map_err(|error| unreadable(column, error))
+}
+
+fn text_or_none<T>(row: &SqliteRow, column: &'static str) -> Read<Option<T>>
+where
+    T: FromStr,
+    T::Err: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let text: Option<String> = row.try_get(column)?;
+    text.map(|text| text.parse()).transpose().map_err(|error| unreadable(column, error))
+}
+
+fn json<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Read<T> {
+    let text: String = row.try_get(column)?;
+    serde_json::from_str(&text).map_err(|error| unreadable(column, error))
+}
+
+fn json_or_none<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Read<Option<T>> {
+    let text: Option<String> = row.try_get(column)?;
+    let value = text.map(|text| serde_json::from_str(&text)).transpose();
+    value.map_err(|error| unreadable(column, error))
+}
+
+fn millis(row: &SqliteRow, column: &'static str) -> Read<Millis> {
+    row.try_get(column).map(Millis)
+}
+
+fn millis_or_none(row: &SqliteRow, column: &'static str) -> Read<Option<Millis>> {
+    let at: Option<i64> = row.try_get(column)?;
+    Ok(at.map(Millis))
+}
+
+fn unreadable(
+    column: &'static str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: column.to_owned(), source: source.into() }
+}

@@ -1,0 +1,159 @@
+//! The queue: [`Store`] on SQLite.
+
+use async_trait::async_trait;
+use roughneck_jobs::{
+    class::{Class, Slots},
+    clock::Millis,
+    event::JobEvent,
+    id::JobId,
+    job::{Attempt, Filter, Job, NewJob},
+    ports::store::{Cancelled, Claim, Claimed, Count, Finish, Store, StoreError, Submitted, Swept},
+    run::Run,
+    state::State,
+};
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use crate::{
+    SqliteStore,
+    command::{Command, Submission},
+    fault::Fault,
+    row,
+};
+
+/// Jobs on one page.
+const PAGE_MAX: u32 = 500;
+
+/// Events in one answer.
+const EVENTS_MAX: u32 = 200;
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn set_slots(&self, slots: &[Slots]) -> Result<(), StoreError> {
+        let slots = slots.to_vec();
+        self.ask(|reply| Command::SetSlots { slots, reply }).await
+    }
+
+    async fn submit(&self, job: NewJob) -> Result<Submitted, StoreError> {
+        self.ask(|reply| Command::Submit(Box::new(Submission { job, reply }))).await
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
+        self.ask(|reply| Command::Claim { claim, reply }).await
+    }
+
+    async fn set_loading(&self, run: Run, loading: bool, at: Millis) -> Result<(), StoreError> {
+        self.ask(|reply| Command::SetLoading { run, loading, at, reply }).await
+    }
+
+    async fn renew(&self, runs: &[Run], lease_until: Millis) -> Result<Vec<Run>, StoreError> {
+        let runs = runs.to_vec();
+        self.ask(|reply| Command::Renew { runs, lease_until, reply }).await
+    }
+
+    async fn finish(&self, run: Run, finish: Finish) -> Result<State, StoreError> {
+        let finish = Box::new(finish);
+        self.ask(|reply| Command::Finish { run, finish, reply }).await
+    }
+
+    async fn cancel(&self, id: JobId, at: Millis) -> Result<Cancelled, StoreError> {
+        self.ask(|reply| Command::Cancel { id, at, reply }).await
+    }
+
+    async fn release(&self, run: Run, at: Millis) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Release { run, at, reply }).await
+    }
+
+    async fn recover(&self, at: Millis) -> Result<u32, StoreError> {
+        self.ask(|reply| Command::Recover { at, reply }).await
+    }
+
+    async fn reap(&self, at: Millis, limit: u32) -> Result<Swept, StoreError> {
+        self.ask(|reply| Command::Reap { at, limit, reply }).await
+    }
+
+    async fn promote(&self, at: Millis, limit: u32) -> Result<Swept, StoreError> {
+        self.ask(|reply| Command::Promote { at, limit, reply }).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.read_job(id).await.map_err(|fault| fault.told("read a job"))
+    }
+
+    async fn jobs(&self, filter: Filter) -> Result<Vec<Job>, StoreError> {
+        self.read_jobs(filter).await.map_err(|fault| fault.told("read a page of jobs"))
+    }
+
+    async fn attempts(&self, id: JobId) -> Result<Vec<Attempt>, StoreError> {
+        self.read_attempts(id).await.map_err(|fault| fault.told("read the attempts of a job"))
+    }
+
+    async fn events(&self, id: JobId, after_seq: i64) -> Result<Vec<JobEvent>, StoreError> {
+        let events = self.read_events(id, after_seq).await;
+        events.map_err(|fault| fault.told("read the events of a job"))
+    }
+
+    async fn counts(&self) -> Result<Vec<Count>, StoreError> {
+        self.read_counts().await.map_err(|fault| fault.told("count the jobs"))
+    }
+}
+
+impl SqliteStore {
+    async fn read_job(&self, id: JobId) -> Result<Option<Job>, Fault> {
+        let row = sqlx::query(sql!("job/read"))
+            .bind(id.to_string())
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.as_ref().map(row::job).transpose()?)
+    }
+
+    async fn read_jobs(&self, filter: Filter) -> Result<Vec<Job>, Fault> {
+        // Each combination has an index of its own, which an `OR` in one statement would hide.
+        let page = match (filter.state, &filter.kind) {
+            (None, None) => sql!("job/page"),
+            (Some(_), None) => sql!("job/page_of_state"),
+            (None, Some(_)) => sql!("job/page_of_kind"),
+            (Some(_), Some(_)) => sql!("job/page_of_state_and_kind"),
+        };
+        let mut query = sqlx::query(page)
+            .bind(filter.before.map(|before| before.to_string()))
+            .bind(filter.limit.clamp(1, PAGE_MAX));
+        if let Some(state) = filter.state {
+            query = query.bind(state.as_str());
+        }
+        if let Some(kind) = filter.kind {
+            query = query.bind(kind);
+        }
+        let rows = query.fetch_all(&self.readers).await?;
+        Ok(rows.iter().map(row::job).collect::<Result<_, _>>()?)
+    }
+
+    async fn read_attempts(&self, id: JobId) -> Result<Vec<Attempt>, Fault> {
+        let rows =
+            sqlx::query(sql!("attempt/list")).bind(id.to_string()).fetch_all(&self.readers).await?;
+        Ok(rows.iter().map(row::attempt).collect::<Result<_, _>>()?)
+    }
+
+    async fn read_events(&self, id: JobId, after_seq: i64) -> Result<Vec<JobEvent>, Fault> {
+        let rows = sqlx::query(sql!("job_event/list"))
+            .bind(id.to_string())
+            .bind(after_seq)
+            .bind(EVENTS_MAX)
+            .fetch_all(&self.readers)
+            .await?;
+        Ok(rows.iter().map(row::event).collect::<Result<_, _>>()?)
+    }
+
+    async fn read_counts(&self) -> Result<Vec<Count>, Fault> {
+        let rows = sqlx::query(sql!("job/count")).fetch_all(&self.readers).await?;
+        Ok(rows.iter().map(count).collect::<Result<_, _>>()?)
+    }
+}
+
+fn count(row: &SqliteRow) -> Result<Count, sqlx::Error> {
+    let jobs: i64 = row.try_get("jobs")?;
+    Ok(Count {
+        class: Class(row.try_get("class")?),
+        state: row::text(row, "state")?,
+        jobs: u64::try_from(jobs).unwrap_or(0),
+    })
+}

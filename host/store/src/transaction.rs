@@ -1,0 +1,97 @@
+//! The transaction of a batch, as the intentions in it see it.
+
+use std::{collections::BTreeSet, mem};
+
+use roughneck_jobs::{
+    class::Class,
+    clock::Entropy,
+    id::JobId,
+    ports::bell::{Bell, Change},
+};
+use sqlx::SqliteConnection;
+
+/// An open transaction. It lives inside one batch of the writer and is never given to callers.
+pub(crate) struct Transaction<'c> {
+    /// The write connection.
+    pub(crate) connection: &'c mut SqliteConnection,
+    /// The dice, for the ids of deliveries.
+    pub(crate) entropy: &'c dyn Entropy,
+    /// What to ring after the commit.
+    pub(crate) bells: Bells,
+}
+
+impl Transaction<'_> {
+    /// Begins a part that can fail alone.
+    pub(crate) async fn save(&mut self) -> Result<Savepoint, sqlx::Error> {
+        sqlx::query("SAVEPOINT part").execute(&mut *self.connection).await?;
+        Ok(Savepoint { before: mem::take(&mut self.bells) })
+    }
+
+    /// Ends the part: keeps what it wrote, or undoes it together with its bells. An error here means
+    /// that the database has given the whole transaction up.
+    pub(crate) async fn end(&mut self, part: Savepoint, keep: bool) -> Result<(), sqlx::Error> {
+        let of_part = mem::replace(&mut self.bells, part.before);
+        if keep {
+            self.bells.add(of_part);
+        } else {
+            sqlx::query("ROLLBACK TO part").execute(&mut *self.connection).await?;
+        }
+        sqlx::query("RELEASE part").execute(&mut *self.connection).await?;
+        Ok(())
+    }
+}
+
+/// Where a part began.
+#[must_use = "a part must be ended"]
+pub(crate) struct Savepoint {
+    before: Bells,
+}
+
+/// The changes of a batch, each kind rung once.
+#[derive(Default)]
+pub(crate) struct Bells {
+    jobs: BTreeSet<JobId>,
+    classes: BTreeSet<Class>,
+    due: bool,
+    delivery: bool,
+}
+
+impl Bells {
+    /// A job moved.
+    pub(crate) fn job(&mut self, id: JobId) {
+        self.jobs.insert(id);
+    }
+
+    /// A job of the class is ready, or a slot free.
+    pub(crate) fn class(&mut self, class: &Class) {
+        if !self.classes.contains(class) {
+            self.classes.insert(class.clone());
+        }
+    }
+
+    /// A job became due later than now.
+    pub(crate) fn due(&mut self) {
+        self.due = true;
+    }
+
+    /// A delivery waits, or its turn has come.
+    pub(crate) fn delivery(&mut self) {
+        self.delivery = true;
+    }
+
+    fn add(&mut self, other: Self) {
+        self.jobs.extend(other.jobs);
+        self.classes.extend(other.classes);
+        self.due |= other.due;
+        self.delivery |= other.delivery;
+    }
+
+    /// Rings them all.
+    pub(crate) fn ring(self, bell: &dyn Bell) {
+        let jobs = self.jobs.into_iter().map(Change::Job);
+        let classes = self.classes.into_iter().map(Change::Class);
+        let due = self.due.then_some(Change::Due);
+        let delivery = self.delivery.then_some(Change::Delivery);
+        jobs.chain(classes).chain(due).chain(delivery).for_each(|change| bell.ring(change));
+    }
+}

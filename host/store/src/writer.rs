@@ -1,0 +1,328 @@
+//! The task that owns the only write connection.
+//!
+//! It takes what waits, commits it as one transaction, and answers afterwards. While one batch is on
+//! its way to the disk the next one gathers, so batches grow with the load by themselves. No caller
+//! can stop it in the middle: a caller's future holds nothing but the end of a channel.
+
+use std::{
+    collections::VecDeque,
+    fs, mem,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use roughneck_jobs::{clock::Entropy, ports::bell::Bell};
+use sqlx::{Connection as _, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    Metrics,
+    command::{Command, Submission},
+    lock::DirLock,
+    perform::{self, Answer},
+    transaction::{Bells, Transaction},
+};
+
+/// Commands in one transaction: enough to share a sync to disk, few enough to answer soon.
+pub(crate) const BATCH_MAX: usize = 64;
+
+/// Bytes of inputs that go into one statement.
+const INPUT_BYTES_MAX: usize = 1 << 20;
+
+/// The writer.
+pub(crate) struct Writer {
+    pub(crate) connection: SqliteConnection,
+    pub(crate) bell: Arc<dyn Bell>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) metrics: Metrics,
+    /// The database, for its size.
+    pub(crate) path: PathBuf,
+    /// Freed when the last write is done, not before.
+    pub(crate) _lock: DirLock,
+}
+
+/// What is done as one part of a transaction.
+enum Unit {
+    /// Submissions in a row go through one statement.
+    Submissions(Vec<Submission>),
+    One(Command),
+}
+
+impl Writer {
+    /// Serves commands until `stop` is told or dropped, then those that already wait, then closes
+    /// the database.
+    pub(crate) async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut stop: oneshot::Receiver<()>,
+    ) {
+        let mut batch = Vec::new();
+        let mut is_open = true;
+        loop {
+            tokio::select! {
+                _ = &mut stop, if is_open => {
+                    is_open = false;
+                    commands.close();
+                }
+                received = commands.recv_many(&mut batch, BATCH_MAX) => {
+                    if received == 0 {
+                        break;
+                    }
+                    self.commit(mem::take(&mut batch)).await;
+                }
+            }
+        }
+        self.close().await;
+    }
+
+    async fn close(mut self) {
+        // An empty log makes the next start quick and a copy of the one file complete.
+        let emptied =
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.connection).await;
+        let closed = self.connection.close().await;
+        if let Err(error) = emptied.map(drop).and(closed) {
+            tracing::warn!(%error, "the database was not closed cleanly; the next start repairs it");
+        }
+    }
+
+    async fn commit(&mut self, batch: Vec<Command>) {
+        let started = Instant::now();
+        let size = batch.len();
+        batch.iter().for_each(|command| self.metrics.received(command.kind()));
+        let mut answers = Vec::with_capacity(size);
+        match self.transact(batch, &mut answers).await {
+            Ok(bells) => {
+                let bytes = bytes(&self.path);
+                self.metrics.committed(size, started.elapsed().as_secs_f64(), bytes);
+                answers.into_iter().for_each(|answer| answer.send(None));
+                bells.ring(&*self.bell);
+            }
+            Err(error) => {
+                self.metrics.failed();
+                tracing::error!(%error, "a transaction of {size} commands failed; nothing of it was written");
+                answers.into_iter().for_each(|answer| answer.send(Some(&error)));
+            }
+        }
+    }
+
+    async fn transact(
+        &mut self,
+        batch: Vec<Command>,
+        answers: &mut Vec<Answer>,
+    ) -> Result<Bells, Arc<sqlx::Error>> {
+        let mut units = units(batch);
+        let connection = &mut self.connection;
+        let entropy = &*self.entropy;
+        let mut tx = Transaction { connection, entropy, bells: Bells::default() };
+        let mut done = begin(tx.connection).await;
+        while done.is_ok() && !units.is_empty() {
+            done = perform_next(&mut tx, &mut units, answers).await;
+        }
+        if done.is_ok() {
+            done = execute(tx.connection, "COMMIT").await;
+        }
+        let bells = tx.bells;
+        let Err(error) = done else { return Ok(bells) };
+        // Fails where the database has rolled back by itself, which is as good.
+        drop(execute(&mut self.connection, "ROLLBACK").await);
+        let error = Arc::new(error);
+        units.into_iter().for_each(|unit| reject(unit, &error));
+        Err(error)
+    }
+}
+
+/// Begins a transaction as a writer: a deferred one could find the database busy half-way.
+async fn begin(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    if execute(connection, "BEGIN IMMEDIATE").await.is_ok() {
+        return Ok(());
+    }
+    // A transaction that a failed rollback left open must not take this batch down too.
+    drop(execute(connection, "ROLLBACK").await);
+    execute(connection, "BEGIN IMMEDIATE").await
+}
+
+async fn execute(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(statement).execute(connection).await.map(drop)
+}
+
+/// Groups the submissions that follow each other.
+fn units(batch: Vec<Command>) -> VecDeque<Unit> {
+    let mut units = VecDeque::with_capacity(batch.len());
+    let mut bytes = 0_usize;
+    for command in batch {
+        match command {
+            Command::Submit(submission) => {
+                bytes = bytes.saturating_add(submission.job.input.len());
+                match units.back_mut() {
+                    Some(Unit::Submissions(row)) if bytes <= INPUT_BYTES_MAX => {
+                        row.push(*submission);
+                    }
+                    Some(Unit::Submissions(_) | Unit::One(_)) | None => {
+                        bytes = submission.job.input.len();
+                        units.push_back(Unit::Submissions(vec![*submission]));
+                    }
+                }
+            }
+            other => units.push_back(Unit::One(other)),
+        }
+    }
+    units
+}
+
+/// Performs the next unit as a part of its own. An error here ends the whole transaction; whatever
+/// was not answered is among `units` then.
+async fn perform_next(
+    tx: &mut Transaction<'_>,
+    units: &mut VecDeque<Unit>,
+    answers: &mut Vec<Answer>,
+) -> Result<(), sqlx::Error> {
+    let part = tx.save().await?;
+    match units.pop_front() {
+        Some(Unit::One(command)) => {
+            // On the heap: the sum of all intentions is large.
+            let answer = Box::pin(perform::command(tx, command)).await;
+            let ended = tx.end(part, answer.is_ok).await;
+            answers.push(answer);
+            ended
+        }
+        Some(Unit::Submissions(submissions)) => {
+            let created = perform::submissions(tx, &submissions).await;
+            let ended = tx.end(part, created.is_ok()).await;
+            match created {
+                Ok(created) => answers.extend(perform::answer_submissions(submissions, created)),
+                // One of them is at fault; alone, it spoils nobody else's.
+                Err(_) => submissions.into_iter().rev().for_each(|submission| {
+                    units.push_front(Unit::One(Command::Submit(Box::new(submission))));
+                }),
+            }
+            ended
+        }
+        None => tx.end(part, true).await,
+    }
+}
+
+fn reject(unit: Unit, error: &Arc<sqlx::Error>) {
+    match unit {
+        Unit::One(command) => command.reject(error),
+        Unit::Submissions(submissions) => submissions
+            .into_iter()
+            .for_each(|submission| Command::Submit(Box::new(submission)).reject(error)),
+    }
+}
+
+/// Bytes of the database and its write-ahead log. Two system calls, no query.
+fn bytes(database: &Path) -> u64 {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    size(database).saturating_add(size(Path::new(&log)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use roughneck_jobs::{
+        clock::Millis,
+        ports::{
+            bell::Change,
+            store::{StoreError, Swept},
+        },
+    };
+    use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{command::Reply, schema};
+
+    struct Still;
+    impl Bell for Still {
+        fn ring(&self, _: Change) {}
+    }
+    impl Entropy for Still {
+        fn roll(&self) -> u128 {
+            0
+        }
+    }
+
+    fn options(dir: &TempDir) -> SqliteConnectOptions {
+        let options = SqliteConnectOptions::new().filename(dir.path().join("db"));
+        options.create_if_missing(true).busy_timeout(Duration::from_millis(1))
+    }
+
+    async fn writer(dir: &TempDir) -> Writer {
+        let mut connection = options(dir).connect().await.unwrap();
+        schema::migrator().run(&mut connection).await.unwrap();
+        Writer {
+            connection,
+            bell: Arc::new(Still),
+            entropy: Arc::new(Still),
+            metrics: Metrics::new(),
+            path: dir.path().join("db"),
+            _lock: DirLock::take(dir.path()).unwrap(),
+        }
+    }
+
+    fn promote() -> (Command, oneshot::Receiver<Result<Swept, StoreError>>) {
+        let (reply, answer): (Reply<Swept>, _) = oneshot::channel();
+        (Command::Promote { at: Millis(0), limit: 1, reply }, answer)
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_cannot_begin_is_answered_and_the_next_one_goes_on() {
+        let dir = TempDir::new().unwrap();
+        let mut writer = writer(&dir).await;
+        let mut other = options(&dir).connect().await.unwrap();
+        execute(&mut other, "BEGIN IMMEDIATE").await.unwrap();
+        let ((one, first), (two, second)) = (promote(), promote());
+        writer.commit(vec![one, two]).await;
+        for answer in [first.await.unwrap(), second.await.unwrap()] {
+            let error = answer.unwrap_err().to_string();
+            assert!(error.contains("queue the jobs that are due"), "{error}");
+        }
+        execute(&mut other, "ROLLBACK").await.unwrap();
+        let (three, third) = promote();
+        writer.commit(vec![three]).await;
+        assert_eq!(third.await.unwrap().unwrap(), Swept::default());
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_was_left_open_is_rolled_back_first() {
+        let dir = TempDir::new().unwrap();
+        let mut writer = writer(&dir).await;
+        execute(&mut writer.connection, "BEGIN").await.unwrap();
+        let left = "INSERT INTO schedule (id, handled_up_to_ms) VALUES ('left', 1)";
+        execute(&mut writer.connection, left).await.unwrap();
+        let (command, answer) = promote();
+        writer.commit(vec![command]).await;
+        assert_eq!(answer.await.unwrap().unwrap(), Swept::default());
+        let left = sqlx::query_scalar("SELECT count(*) FROM schedule");
+        let left: i64 = left.fetch_one(&mut writer.connection).await.unwrap();
+        assert_eq!(left, 0);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_the_database_gives_up_is_answered_with_an_error_by_all() {
+        let dir = TempDir::new().unwrap();
+        let mut writer = writer(&dir).await;
+        // A deferred constraint fails at the commit, when the answers are ready.
+        let trap = "CREATE TABLE trap (job TEXT REFERENCES job (id) DEFERRABLE INITIALLY DEFERRED)";
+        execute(&mut writer.connection, trap).await.unwrap();
+        let spring = "CREATE TRIGGER spring AFTER INSERT ON schedule BEGIN INSERT INTO trap VALUES ('nobody'); END";
+        execute(&mut writer.connection, spring).await.unwrap();
+        let (reply, remembered) = oneshot::channel();
+        let schedule = "s".to_owned();
+        let remember = Command::RememberSchedule { schedule, now: Millis(0), reply };
+        let (command, promoted) = promote();
+        writer.commit(vec![command, remember]).await;
+        assert!(matches!(promoted.await.unwrap(), Err(StoreError::Broken { .. })));
+        assert!(matches!(remembered.await.unwrap(), Err(StoreError::Broken { .. })));
+        let (next, answer) = promote();
+        writer.commit(vec![next]).await;
+        assert_eq!(answer.await.unwrap().unwrap(), Swept::default());
+    }
+}

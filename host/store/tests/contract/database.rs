@@ -1,0 +1,74 @@
+//! The database under test. To test another one, implement [`Database`] and choose it in [`new`].
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use roughneck_jobs::{
+    clock::Entropy,
+    ports::{bell::Bell, kv::KeyValue, outbox::Outbox, schedules::Schedules, store::Store},
+};
+use roughneck_store::{Config, SqliteStore};
+use tempfile::TempDir;
+
+/// All ports of one store.
+pub(crate) trait Ports: Store + Outbox + Schedules + KeyValue {}
+impl<T: Store + Outbox + Schedules + KeyValue> Ports for T {}
+
+/// An empty database that can be opened again after its store is gone.
+#[async_trait]
+pub(crate) trait Database: Send + Sync {
+    async fn open(&self, bell: Arc<dyn Bell>) -> Arc<dyn Ports>;
+}
+
+/// A new, empty database.
+pub(crate) fn new() -> Box<dyn Database> {
+    Box::new(Sqlite::new())
+}
+
+/// Dice that never repeat, and show the same numbers in each run.
+#[derive(Default)]
+pub(crate) struct Dice(AtomicU64);
+
+impl Entropy for Dice {
+    fn roll(&self) -> u128 {
+        u128::from(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// SQLite in a folder of its own.
+pub(crate) struct Sqlite {
+    dir: TempDir,
+    dice: Arc<Dice>,
+}
+
+impl Sqlite {
+    pub(crate) fn new() -> Self {
+        Self { dir: TempDir::new().unwrap(), dice: Arc::new(Dice::default()) }
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.data_dir().join("roughneck.db")
+    }
+
+    pub(crate) async fn store(&self, bell: Arc<dyn Bell>) -> SqliteStore {
+        let config = Config::new(self.data_dir());
+        SqliteStore::open(&config, bell, self.dice.clone()).await.unwrap()
+    }
+}
+
+#[async_trait]
+impl Database for Sqlite {
+    async fn open(&self, bell: Arc<dyn Bell>) -> Arc<dyn Ports> {
+        Arc::new(self.store(bell).await)
+    }
+}

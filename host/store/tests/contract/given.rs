@@ -1,0 +1,214 @@
+//! What the tests start from: jobs, instants, and a store with slots.
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use roughneck_jobs::{
+    class::{Class, Slots},
+    clock::{Entropy, Millis},
+    delivery::Delivery,
+    event::JobEvent,
+    failure::Failure,
+    id::JobId,
+    job::{Attempt, Job, NewJob},
+    ports::{
+        bell::{Bell, Change},
+        store::{Claim, Claimed, Finish, StoreError, Verdict},
+    },
+    priority::Priority,
+    run::{LEASE_MS, Run},
+    state::State,
+    usage::Usage,
+};
+
+use crate::database::{self, Database, Ports};
+
+/// The first instant of every story; the others are milliseconds after it.
+pub(crate) fn at(ms: u64) -> Millis {
+    Millis(1_800_000_000_000).plus_ms(ms)
+}
+
+pub(crate) fn io() -> Class {
+    Class("io".to_owned())
+}
+
+pub(crate) fn slots(count: u32) -> Vec<Slots> {
+    vec![Slots { class: io(), count }]
+}
+
+static JOBS: AtomicU64 = AtomicU64::new(1);
+
+struct Next;
+impl Entropy for Next {
+    fn roll(&self) -> u128 {
+        u128::from(JOBS.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// An id that sorts after those made before it.
+pub(crate) fn job_id() -> JobId {
+    JobId::at(at(0), &Next)
+}
+
+/// A job of class `io` that may run at once.
+pub(crate) fn new_job() -> NewJob {
+    NewJob {
+        id: job_id(),
+        kind: "test.echo".to_owned(),
+        class: io(),
+        priority: Priority::Normal,
+        rank: at(0),
+        enqueued_at: at(0),
+        run_at: at(0),
+        attempts_max: 4,
+        input: r#"{"text":"hello \u0000 wörld"}"#.to_owned(),
+        callback: None,
+        trace_parent: None,
+        fire: None,
+    }
+}
+
+/// A job that tells its end to a target.
+pub(crate) fn job_with_callback() -> NewJob {
+    NewJob { callback: Some("cms".parse().unwrap()), ..new_job() }
+}
+
+pub(crate) fn failure() -> Failure {
+    Failure::retry("unavailable", "the site did not answer")
+}
+
+pub(crate) fn ending(verdict: Verdict, at: Millis) -> Finish {
+    Finish {
+        verdict,
+        at,
+        plugin: Some("sha256:abc".to_owned()),
+        usage: Usage::default(),
+        log: Vec::new(),
+        notices: Vec::new(),
+    }
+}
+
+pub(crate) fn done() -> Verdict {
+    Verdict::Done { output: r#"{"ok":true}"#.to_owned() }
+}
+
+pub(crate) fn retry(delay_ms: u64) -> Verdict {
+    Verdict::Retry { delay_ms, failure: failure() }
+}
+
+/// All that is written about a job.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Everything {
+    pub(crate) job: Option<Job>,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) events: Vec<JobEvent>,
+    pub(crate) deliveries: Vec<Delivery>,
+}
+
+/// A bell that remembers.
+#[derive(Default)]
+pub(crate) struct Rung(Mutex<Vec<Change>>);
+
+impl Rung {
+    /// What was rung since the last call.
+    pub(crate) fn take(&self) -> Vec<Change> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl Bell for Rung {
+    fn ring(&self, change: Change) {
+        self.0.lock().unwrap().push(change);
+    }
+}
+
+/// A store with one database, two slots of class `io`, and a bell.
+pub(crate) struct World {
+    pub(crate) store: Arc<dyn Ports>,
+    pub(crate) rung: Arc<Rung>,
+    _database: Option<Box<dyn Database>>,
+}
+
+impl Deref for World {
+    type Target = dyn Ports;
+    fn deref(&self) -> &Self::Target {
+        &*self.store
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let database = database::new();
+        let world = Self::of(&*database).await;
+        Self { _database: Some(database), ..world }
+    }
+
+    /// The world in a database that outlives it.
+    pub(crate) async fn of(database: &dyn Database) -> Self {
+        let rung = Arc::new(Rung::default());
+        let store = database.open(rung.clone()).await;
+        store.set_slots(&slots(2)).await.unwrap();
+        Self { store, rung, _database: None }
+    }
+
+    pub(crate) async fn submitted(&self, job: NewJob) -> JobId {
+        self.submit(job).await.unwrap().id()
+    }
+
+    pub(crate) async fn claim_at(&self, limit: u32, now: Millis) -> Vec<Claimed> {
+        let claim = Claim { class: io(), limit, at: now, lease_until: now.plus_ms(LEASE_MS) };
+        self.claim(claim).await.unwrap()
+    }
+
+    /// Claims the one job that is there.
+    pub(crate) async fn claimed(&self, now: Millis) -> Claimed {
+        let mut claimed = self.claim_at(1, now).await;
+        assert_eq!(claimed.len(), 1, "a job and a slot were expected");
+        claimed.remove(0)
+    }
+
+    /// Submits a job and claims it.
+    pub(crate) async fn running(&self, job: NewJob) -> Run {
+        let id = self.submitted(job).await;
+        let claimed = self.claimed(at(0)).await;
+        assert_eq!(claimed.job.id, id);
+        claimed.run
+    }
+
+    pub(crate) async fn end(&self, run: Run, verdict: Verdict, now: Millis) -> State {
+        self.finish(run, ending(verdict, now)).await.unwrap()
+    }
+
+    pub(crate) async fn get_job(&self, id: JobId) -> Job {
+        self.job(id).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn everything(&self, id: JobId) -> Everything {
+        Everything {
+            job: self.job(id).await.unwrap(),
+            attempts: self.attempts(id).await.unwrap(),
+            events: self.events(id, 0).await.unwrap(),
+            deliveries: self.deliveries(id).await.unwrap(),
+        }
+    }
+
+    /// The states that a job went through.
+    pub(crate) async fn states(&self, id: JobId) -> Vec<State> {
+        self.events(id, 0).await.unwrap().into_iter().map(|event| event.state).collect()
+    }
+
+    /// How the runs of a job ended.
+    pub(crate) async fn outcomes(&self, id: JobId) -> Vec<String> {
+        let attempts = self.attempts(id).await.unwrap();
+        attempts.into_iter().map(|attempt| attempt.outcome.unwrap_or_default()).collect()
+    }
+}
+
+pub(crate) fn assert_fenced<T: std::fmt::Debug>(result: &Result<T, StoreError>) {
+    assert!(matches!(result, Err(StoreError::Fenced)), "{result:?}");
+}

@@ -1,0 +1,24 @@
+//! The contract of the store, as its callers rely on it. The tests see the ports only and get their
+//! database from [`database`], so that another one has to pass them as they are. What is particular
+//! to SQLite is in [`sqlite`].
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy excuses tests, and not the functions they share"
+)]
+
+mod budgets;
+mod cancel;
+mod claim;
+mod crash;
+mod database;
+mod deliveries;
+mod fence;
+mod given;
+mod history;
+mod kv;
+mod pages;
+mod schedules;
+mod sqlite;
+mod submit;

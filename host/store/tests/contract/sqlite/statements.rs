@@ -1,0 +1,141 @@
+//! Every statement: it can be prepared, the code uses it, and it does not read what it need not.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions,
+};
+
+use crate::{database::Sqlite, given::Rung};
+
+/// Statements that read a table from end to end: that of the classes, of which there are a few.
+const WHOLE: [&str; 1] = ["class/list"];
+
+/// Partial indexes that hold only what is alive. Reading one from end to end is what it is for.
+const ALIVE: [&str; 5] = ["job_ready", "job_due", "job_blocked", "job_lease", "delivery_due"];
+
+/// Statements that are asked all the time and stop at a LIMIT: sorting first would read everything.
+const IN_ORDER: [&str; 9] = [
+    "job/best",
+    "job/expired",
+    "job/due",
+    "job/page",
+    "job/page_of_state",
+    "job/page_of_kind",
+    "job/page_of_state_and_kind",
+    "delivery/due",
+    "delivery/next",
+];
+
+/// What each hot statement reads. The wrong index may be right by its order and wrong by its size.
+const INDEX: [(&str, &str); 11] = [
+    ("job/best", "job_ready"),
+    ("job/due", "job_due"),
+    ("job/next_due", "job_due"),
+    ("job/running", "job_lease"),
+    ("job/expired", "job_lease"),
+    ("job/next_lease", "job_lease"),
+    ("job/is_open_of_schedule", "job_open_of_schedule"),
+    ("slot/give_back", "slot_of_job"),
+    ("delivery/due", "delivery_due"),
+    ("delivery/due", "delivery_queue"),
+    ("delivery/next", "delivery_due"),
+];
+
+struct Statement {
+    /// `<table>/<verb>`.
+    name: String,
+    sql: String,
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+fn here(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
+}
+
+fn statements() -> Vec<Statement> {
+    let root = here("sql/sqlite");
+    let read = |path: PathBuf| {
+        let name = path.strip_prefix(&root).unwrap().with_extension("");
+        Statement {
+            name: name.to_str().unwrap().to_owned(),
+            sql: fs::read_to_string(path).unwrap(),
+        }
+    };
+    let statements: Vec<_> = files(&root).into_iter().map(read).collect();
+    assert!(statements.len() > 40, "the folder was not found");
+    statements
+}
+
+/// An empty database with its schema, and hands in it.
+async fn empty() -> (Sqlite, SqliteConnection) {
+    let database = Sqlite::new();
+    database.store(Arc::new(Rung::default())).await.close().await;
+    let hands = SqliteConnectOptions::new().filename(database.file()).connect().await.unwrap();
+    (database, hands)
+}
+
+async fn plan(hands: &mut SqliteConnection, statement: &Statement) -> Vec<String> {
+    let explain = format!("EXPLAIN QUERY PLAN {}", statement.sql);
+    let steps = sqlx::query(AssertSqlSafe(explain)).fetch_all(hands).await;
+    let steps = steps.unwrap_or_else(|error| panic!("{}: {error}", statement.name));
+    steps.iter().map(|step| step.get("detail")).collect()
+}
+
+#[tokio::test]
+async fn every_statement_can_be_prepared_and_reads_no_table_from_end_to_end() {
+    let (_database, mut hands) = empty().await;
+    for statement in statements() {
+        for step in plan(&mut hands, &statement).await {
+            let is_alive = ALIVE.iter().any(|index| step.ends_with(&format!("INDEX {index}")));
+            let is_fine = !step.starts_with("SCAN ")
+                || step.contains("VIRTUAL TABLE")
+                || step.contains("CONSTANT ROW")
+                || is_alive
+                || WHOLE.contains(&statement.name.as_str());
+            assert!(is_fine, "{}: {step}", statement.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn hot_statements_find_their_order_in_an_index() {
+    let (_database, mut hands) = empty().await;
+    let statements = statements();
+    for name in IN_ORDER {
+        let statement = statements.iter().find(|statement| statement.name == name).unwrap();
+        let plan = plan(&mut hands, statement).await;
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{name}: {plan:?}");
+    }
+}
+
+#[tokio::test]
+async fn hot_statements_use_the_index_that_was_made_for_them() {
+    let (_database, mut hands) = empty().await;
+    let statements = statements();
+    for (name, index) in INDEX {
+        let statement = statements.iter().find(|statement| statement.name == name).unwrap();
+        let plan = plan(&mut hands, statement).await;
+        assert!(
+            plan.iter().any(|step| step.contains(&format!("INDEX {index}"))),
+            "{name}: {plan:?}"
+        );
+    }
+}
+
+#[test]
+fn every_statement_is_used() {
+    let sources: String =
+        files(&here("src")).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    for Statement { name, .. } in statements() {
+        assert!(sources.contains(&format!("sql!(\"{name}\")")), "{name} is dead");
+    }
+}
