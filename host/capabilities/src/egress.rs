@@ -1,0 +1,279 @@
+//! The way out: which addresses the host connects to on behalf of others.
+//!
+//! Names are resolved here and the *addresses* are judged, so that a name which resolves to a public
+//! address when it is checked and to a private one when it is used (DNS rebinding) gains nothing:
+//! what is checked is what is connected to.
+
+use std::{
+    error::Error,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use reqwest::{
+    Client, Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Idle connections are cheap to make again and hold a file descriptor each.
+const IDLE_MAX_PER_HOST: usize = 4;
+
+/// How the host names itself to other servers.
+pub const USER_AGENT: &str = concat!("roughneck/", env!("CARGO_PKG_VERSION"));
+
+/// A host that resolves to nothing but addresses of the host's own network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is a private, loopback or otherwise non-public address")]
+pub struct PrivateAddress(pub String);
+
+/// The HTTP client could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client cannot be made; are the certificates of the system installed?")]
+pub struct NoClient(#[source] reqwest::Error);
+
+/// Two HTTP clients, with pools of their own: one reaches public addresses only, the other all.
+/// Neither follows redirects (each hop would have to be judged again) nor reads a proxy from the
+/// environment (the proxy would resolve the name).
+#[derive(Clone, Debug)]
+pub struct Egress {
+    public: Client,
+    private: Client,
+}
+
+impl Egress {
+    /// Makes the clients. A rustls provider must have been installed.
+    ///
+    /// # Errors
+    /// [`NoClient`].
+    pub fn new() -> Result<Self, NoClient> {
+        let builder = || {
+            Client::builder()
+                .user_agent(USER_AGENT)
+                .no_proxy()
+                .referer(false)
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .pool_max_idle_per_host(IDLE_MAX_PER_HOST)
+        };
+        Ok(Self {
+            public: builder().dns_resolver(PublicOnly).build().map_err(NoClient)?,
+            private: builder().build().map_err(NoClient)?,
+        })
+    }
+
+    /// The client for `url`. A literal address is judged here, because no name is resolved for it.
+    ///
+    /// # Errors
+    /// [`PrivateAddress`].
+    pub fn client(&self, url: &Url, allow_private: bool) -> Result<&Client, PrivateAddress> {
+        if allow_private {
+            return Ok(&self.private);
+        }
+        let literal = url.host_str().and_then(|host| {
+            host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok()
+        });
+        match literal {
+            Some(ip) if !is_public(ip) => Err(PrivateAddress(ip.to_string())),
+            Some(_) | None => Ok(&self.public),
+        }
+    }
+}
+
+/// Resolves names like the system does, and keeps the public addresses.
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let addresses: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(public_ones(name.as_str(), addresses)?)
+        })
+    }
+}
+
+fn public_ones(name: &str, addresses: Vec<SocketAddr>) -> Result<Addrs, PrivateAddress> {
+    let public: Vec<SocketAddr> =
+        addresses.into_iter().filter(|address| is_public(address.ip())).collect();
+    if public.is_empty() {
+        return Err(PrivateAddress(name.to_owned()));
+    }
+    Ok(Box::new(public.into_iter()))
+}
+
+/// The [`PrivateAddress`] among the causes of an error, if that is why a connection was not made.
+pub(crate) fn refused_address(error: &reqwest::Error) -> Option<&PrivateAddress> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref() {
+            return Some(refused);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// Scheme, host and port of a URL: what may be shown of it. Paths and queries carry secrets.
+#[must_use]
+pub fn origin(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{}://{host}:{port}", url.scheme()),
+        None => format!("{}://{host}", url.scheme()),
+    }
+}
+
+/// What went wrong, without the URL: the innermost cause says most.
+pub(crate) fn reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it did not answer in time".to_owned();
+    }
+    let mut innermost: &dyn Error = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    if innermost.is::<reqwest::Error>() {
+        return "the connection failed".to_owned();
+    }
+    crate::clip(&innermost.to_string(), 200)
+}
+
+/// Whether an address belongs to the public internet, after IANA's special-purpose registries. An
+/// IPv4 address inside an IPv6 one (mapped, or behind NAT64) is judged as the IPv4 address it is.
+#[must_use]
+pub fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => is_public_v4(ip),
+        IpAddr::V6(ip) => is_public_v6(ip),
+    }
+}
+
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    match ip.octets() {
+        // This network, private, loopback, link-local (cloud metadata), multicast and beyond.
+        [0 | 10 | 127 | 224..=255, ..] | [169, 254, ..] | [192, 168, ..] => false,
+        [172, second, ..] => !(16..=31).contains(&second),
+        // Carrier-grade NAT.
+        [100, second, ..] => !(64..=127).contains(&second),
+        // Protocol assignments, documentation, 6to4 relays, benchmarks.
+        [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 51, 100, _] | [203, 0, 113, _] => false,
+        [198, 18 | 19, ..] => false,
+        _ => true,
+    }
+}
+
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    if let Some(mapped) = ip.to_ipv4_mapped() {
+        return is_public_v4(mapped);
+    }
+    match ip.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, _, _] => {
+            let [.., a, b, c, d] = ip.octets();
+            is_public_v4(Ipv4Addr::new(a, b, c, d))
+        }
+        // Protocol assignments with Teredo, documentation, 6to4.
+        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x2002, ..] => false,
+        [0x3fff, 0..=0xfff, ..] => false,
+        // Global unicast; loopback, unique local, link-local and multicast lie outside.
+        [first, ..] => (0x2000..=0x3fff).contains(&first),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_the_public_internet_are_public() {
+        let table = [
+            ("1.1.1.1", true),
+            ("93.184.215.14", true),
+            ("100.63.255.255", true),
+            ("100.64.0.1", false),
+            ("100.127.255.255", false),
+            ("100.128.0.0", true),
+            ("172.15.255.255", true),
+            ("172.16.0.1", false),
+            ("172.31.255.255", false),
+            ("172.32.0.0", true),
+            ("0.0.0.0", false),
+            ("10.0.0.1", false),
+            ("127.0.0.1", false),
+            ("127.255.255.254", false),
+            ("169.254.169.254", false),
+            ("192.0.0.8", false),
+            ("192.0.2.1", false),
+            ("192.88.99.1", false),
+            ("192.168.1.1", false),
+            ("198.19.0.1", false),
+            ("198.51.100.1", false),
+            ("203.0.113.1", false),
+            ("224.0.0.1", false),
+            ("240.0.0.1", false),
+            ("255.255.255.255", false),
+            ("2606:4700:4700::1111", true),
+            ("2001:4860:4860::8888", true),
+            ("::", false),
+            ("::1", false),
+            ("::ffff:127.0.0.1", false),
+            ("::ffff:169.254.169.254", false),
+            ("::ffff:1.1.1.1", true),
+            ("::127.0.0.1", false),
+            ("64:ff9b::7f00:1", false),
+            ("64:ff9b::101:101", true),
+            ("64:ff9b:1::1", false),
+            ("100::1", false),
+            ("2001::1", false),
+            ("2001:db8::1", false),
+            ("2002:7f00:1::", false),
+            ("3fff::1", false),
+            ("fc00::1", false),
+            ("fd12:3456::1", false),
+            ("fe80::1", false),
+            ("ff02::1", false),
+        ];
+        for (ip, expected) in table {
+            assert_eq!(is_public(ip.parse().unwrap()), expected, "{ip}");
+        }
+    }
+
+    #[test]
+    fn of_a_name_with_mixed_addresses_only_the_public_ones_are_used() {
+        let mixed = vec!["127.0.0.1:0".parse().unwrap(), "1.1.1.1:0".parse().unwrap()];
+        let kept: Vec<SocketAddr> = public_ones("rebind.example", mixed).unwrap().collect();
+        assert_eq!(kept, ["1.1.1.1:0".parse().unwrap()]);
+        let private = vec!["127.0.0.1:0".parse().unwrap()];
+        let refused = public_ones("rebind.example", private).err().unwrap();
+        assert_eq!(refused, PrivateAddress("rebind.example".into()));
+    }
+
+    #[test]
+    fn what_is_shown_of_a_url_has_no_secrets() {
+        let url = "https://user:pw@hooks.example:8443/T00/B00?token=s3cret".parse().unwrap();
+        assert_eq!(origin(&url), "https://hooks.example:8443");
+    }
+
+    #[test]
+    fn however_a_loopback_address_is_written_it_is_refused() {
+        crate::fake::install_tls();
+        let egress = Egress::new().unwrap();
+        for url in ["http://127.1/", "http://0x7f.0.0.1/", "http://2130706433/", "http://[::1]/"] {
+            let url: Url = url.parse().unwrap();
+            assert!(egress.client(&url, false).is_err(), "{url}");
+            assert!(egress.client(&url, true).is_ok(), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_resolves_to_the_loopback_is_not_connected_to() {
+        crate::fake::install_tls();
+        let url: Url = "http://localhost:9/".parse().unwrap();
+        let egress = Egress::new().unwrap();
+        let request = egress.client(&url, false).unwrap().get(url);
+        let error = request.send().await.unwrap_err();
+        assert_eq!(refused_address(&error), Some(&PrivateAddress("localhost".into())));
+    }
+}

@@ -1,0 +1,131 @@
+//! The one guard every call of a guest passes: budget, standing, time.
+
+use roughneck_jobs::{failure::code, ports::runner::Standing};
+
+use crate::{Exhausted, HostError, Refusal, Session};
+
+impl Session {
+    /// Counts a call that cannot be refused, such as a fact about the run: the first one past the
+    /// budget stops the guest, because there is no other way to tell it.
+    ///
+    /// # Errors
+    /// [`Exhausted`].
+    pub fn count(&mut self) -> Result<(), Exhausted> {
+        self.calls = self.calls.saturating_add(1);
+        if self.calls > self.limits.host_calls_max { Err(self.exhausted()) } else { Ok(()) }
+    }
+
+    /// Lets a call through that may act on the world. Past its budget a guest is told so; at twice
+    /// the budget it evidently does not listen, and is stopped.
+    pub(crate) fn admit(&mut self) -> Result<(), Refusal> {
+        self.calls = self.calls.saturating_add(1);
+        let calls_max = self.limits.host_calls_max;
+        if self.calls > calls_max.saturating_mul(2) {
+            return Err(self.exhausted().into());
+        }
+        if self.calls > calls_max {
+            return Err(self.exhausted().as_host_error().into());
+        }
+        self.holds()?;
+        if self.left_ms() == 0 {
+            return Err(Refusal::fatal(
+                code::TIMEOUT,
+                "the time of this attempt is over; raise the kind's `timeout` in plugin.toml",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the run may still cause anything. Asked again inside long calls.
+    pub(crate) fn holds(&self) -> Result<(), HostError> {
+        match self.supervisor.standing() {
+            Standing::Held | Standing::Stopping => Ok(()),
+            Standing::Cancelled => Err(HostError::fatal(
+                code::CANCELLED,
+                "the job was cancelled; return from `run` to end the attempt",
+            )),
+            Standing::Fenced => Err(HostError::fatal(
+                code::FENCED,
+                "this run lost its job to another run and may cause nothing any more; return from `run`",
+            )),
+        }
+    }
+
+    /// Milliseconds until the host stops the guest.
+    pub(crate) fn left_ms(&self) -> u64 {
+        self.deadline.since_ms(self.ports.clock.now())
+    }
+
+    fn exhausted(&self) -> Exhausted {
+        Exhausted { calls_max: self.limits.host_calls_max }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::World;
+
+    fn told(result: Result<(), Refusal>) -> HostError {
+        match result.unwrap_err() {
+            Refusal::Told(error) => error,
+            Refusal::Stopped(stopped) => panic!("stopped: {stopped}"),
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_cancelled_or_lost_its_job_causes_nothing() {
+        let table = [
+            (Standing::Cancelled, "cancelled", "return from `run`"),
+            (Standing::Fenced, "fenced", "lost its job"),
+        ];
+        for (standing, code, sentence) in table {
+            let world = World::new();
+            let mut session = world.session();
+            world.supervisor.stand(standing);
+            let error = told(session.admit());
+            assert_eq!((error.code.as_str(), error.retryable), (code, false));
+            assert!(error.message.contains(sentence), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_stopping_host_lets_a_run_finish() {
+        let world = World::new();
+        world.supervisor.stand(Standing::Stopping);
+        assert_eq!(world.session().admit(), Ok(()));
+    }
+
+    #[test]
+    fn a_call_after_the_deadline_is_refused() {
+        let world = World::new();
+        let mut session = world.session();
+        world.clock.advance_ms(crate::fake::TIMEOUT_MS);
+        let error = told(session.admit());
+        assert_eq!(error.code, "timeout");
+        assert!(error.message.contains("`timeout` in plugin.toml"), "{error}");
+    }
+
+    #[test]
+    fn past_its_budget_a_guest_is_told_and_at_twice_the_budget_stopped() {
+        let world = World::new().limits(|limits| limits.host_calls_max = 3);
+        let mut session = world.session();
+        for _ in 0..3 {
+            assert_eq!(session.admit(), Ok(()));
+        }
+        for _ in 3..6 {
+            let error = told(session.admit());
+            assert_eq!(error.code, "host-call-limit");
+            assert!(error.message.contains("limit of 3; raise `limits.host-calls`"), "{error}");
+        }
+        assert_eq!(session.admit(), Err(Refusal::Stopped(Exhausted { calls_max: 3 })));
+    }
+
+    #[test]
+    fn a_call_that_cannot_be_refused_stops_the_guest_once_the_budget_is_used_up() {
+        let world = World::new().limits(|limits| limits.host_calls_max = 1);
+        let mut session = world.session();
+        assert_eq!(session.count(), Ok(()));
+        assert_eq!(session.count(), Err(Exhausted { calls_max: 1 }));
+    }
+}

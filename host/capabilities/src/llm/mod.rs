@@ -1,0 +1,179 @@
+//! Language models, through the host's one lane.
+
+mod options;
+mod request;
+
+use std::sync::Arc;
+
+use roughneck_jobs::{
+    failure::Failure,
+    grant::matches,
+    model::{Call, Completion, LlmError, Piece},
+    ports::llm::Answer,
+};
+
+use crate::{HostError, Refusal, Session, clip};
+
+pub use request::Request;
+
+/// An answer that the guest pulls piece by piece. Dropping it stops the generation.
+pub struct Stream(State);
+
+enum State {
+    /// On its way, and the run's only one.
+    Open { answer: Box<dyn Answer>, _only: Arc<()> },
+    /// Whole. The lane is free again, even if the guest keeps the stream.
+    Ended(Completion),
+    /// Over before its end.
+    Broken(HostError),
+}
+
+impl Session {
+    /// Begins a request to a model's name or alias.
+    ///
+    /// # Errors
+    /// [`crate::Exhausted`].
+    pub fn llm_request(&mut self, model: String) -> Result<Request, crate::Exhausted> {
+        self.count()?;
+        Ok(Request::new(model, &self.held))
+    }
+
+    /// Sends a request and waits for the whole answer.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn complete(&mut self, request: &Request) -> Result<Completion, Refusal> {
+        let mut stream = self.open_stream(request).await?;
+        Ok(self.drain(&mut stream).await?)
+    }
+
+    /// Sends a request and returns when the answer begins.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn open_stream(&mut self, request: &Request) -> Result<Stream, Refusal> {
+        self.admit()?;
+        if self.open_stream.strong_count() > 0 {
+            return Err(Refusal::fatal(
+                "stream-open",
+                "Ollama answers one call at a time; read the open stream to its end, finish or drop it before the next request",
+            ));
+        }
+        let call = request.call(&self.plugin, self.num_ctx)?;
+        self.model_is_allowed(&call).await?;
+        let opened = self.ports.llm.open(call, Arc::clone(&self.supervisor)).await;
+        let answer = opened.map_err(|error| self.llm_failed(&error))?;
+        self.upstream_down = None;
+        let only = Arc::new(());
+        self.open_stream = Arc::downgrade(&only);
+        Ok(Stream(State::Open { answer, _only: only }))
+    }
+
+    /// The next piece of text, or none at the end. Reasoning is passed over.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn next_piece(&mut self, stream: &mut Stream) -> Result<Option<String>, Refusal> {
+        self.admit()?;
+        Ok(self.pull(stream).await?)
+    }
+
+    /// Reads what is left and returns the whole answer.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn finish(&mut self, mut stream: Stream) -> Result<Completion, Refusal> {
+        self.admit()?;
+        Ok(self.drain(&mut stream).await?)
+    }
+
+    async fn drain(&mut self, stream: &mut Stream) -> Result<Completion, HostError> {
+        loop {
+            match &stream.0 {
+                State::Open { .. } => _ = self.pull(stream).await?,
+                State::Ended(completion) => return Ok(completion.clone()),
+                State::Broken(error) => return Err(error.clone()),
+            }
+        }
+    }
+
+    /// One piece, shown to those who wait, or none at the end.
+    async fn pull(&mut self, stream: &mut Stream) -> Result<Option<String>, HostError> {
+        loop {
+            let answer = match &mut stream.0 {
+                State::Open { answer, .. } => answer,
+                State::Ended(_) => return Ok(None),
+                State::Broken(error) => return Err(error.clone()),
+            };
+            let piece = match answer.next().await {
+                // A run that lost its job while it waited shows nothing.
+                Ok(piece) => self.holds().map(|()| piece),
+                Err(error) => Err(self.llm_failed(&error)),
+            };
+            match piece {
+                Ok(Some(Piece::Text(text))) => {
+                    self.supervisor.text(&text);
+                    return Ok(Some(text));
+                }
+                Ok(Some(Piece::Thinking(_))) => {}
+                Ok(None) => {
+                    let completion = answer.completion();
+                    self.supervisor.spent(&completion.usage);
+                    stream.0 = State::Ended(completion);
+                }
+                Err(error) => stream.0 = State::Broken(error),
+            }
+        }
+    }
+
+    /// The model must be named by the manifest and by the grant: as the plugin writes it, which may be
+    /// an alias of the operator, or as Ollama knows it.
+    async fn model_is_allowed(&self, call: &Call) -> Result<(), HostError> {
+        let named =
+            |patterns: &[String], name: &str| patterns.iter().any(|pattern| matches(pattern, name));
+        let wanted = self.wanted.llm.as_ref().map_or(&[][..], |wish| &wish.models);
+        let granted = &self.grant.models;
+        if named(wanted, &call.model) && named(granted, &call.model) {
+            return Ok(());
+        }
+        // What is not allowed under any name is not even looked up.
+        let resolved = match self.ports.llm.resolve(&call.model).await {
+            Ok(resolved) => resolved.name,
+            Err(_) => call.model.clone(),
+        };
+        let either =
+            |patterns: &[String]| named(patterns, &call.model) || named(patterns, &resolved);
+        let shown = clip(&call.model, 128);
+        if !either(wanted) {
+            let sentence = format!(
+                "the manifest does not name the model `{shown}`; add it to `llm.models` under [capabilities] in plugin.toml"
+            );
+            return Err(HostError::fatal("model-not-granted", sentence));
+        }
+        if !either(granted) {
+            let sentence = format!(
+                "the operator has not granted the model `{shown}`; add it to `models` under [grants.{}] in roughneck.toml",
+                self.plugin
+            );
+            return Err(HostError::fatal("model-not-granted", sentence));
+        }
+        Ok(())
+    }
+
+    fn llm_failed(&mut self, error: &LlmError) -> HostError {
+        match error {
+            LlmError::Unavailable { .. } => {
+                self.upstream_down = Some(Failure::retry(error.code(), error.to_string()));
+            }
+            LlmError::NotInstalled { .. }
+            | LlmError::Refused { .. }
+            | LlmError::BrokenOff(_)
+            | LlmError::Invalid(_) => {}
+        }
+        let host_error = HostError::fatal(error.code(), clip(&error.to_string(), 2 << 10));
+        HostError { retryable: error.is_retryable(), ..host_error }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+use roughneck_jobs::{
+    manifest::LlmWish,
+    model::{Message, Role, Tool},
+    ports::runner::Standing,
+};
+use serde_json::json;
+
+use super::*;
+use crate::fake::{World, told};
+
+fn world() -> World {
+    World::new().wants(|wanted| wanted.llm = Some(LlmWish { models: vec!["*".into()] }))
+}
+
+fn turn(text: &str) -> Message {
+    Message {
+        role: Role::User,
+        text: text.to_owned(),
+        images: Vec::new(),
+        tool_calls: Vec::new(),
+        tool_call_id: None,
+    }
+}
+
+fn ask(session: &mut Session, model: &str) -> Request {
+    let mut request = session.llm_request(model.to_owned()).unwrap();
+    request.push(turn("hello"));
+    request
+}
+
+#[tokio::test]
+async fn an_answer_is_shown_while_it_comes_and_paid_for_once() {
+    let world = world();
+    world.llm.answer(&["Hel", "lo"]);
+    let mut session = world.session();
+    let request = ask(&mut session, "default");
+    let completion = session.complete(&request).await.unwrap();
+    assert_eq!(completion.text, "Hello");
+    let seen = world.supervisor.seen();
+    assert_eq!((seen.text.as_str(), seen.usage.calls), ("Hello", 1));
+}
+
+#[tokio::test]
+async fn a_stream_is_pulled_piece_by_piece_and_finished() {
+    let world = world();
+    world.llm.answer(&["a", "b", "c"]);
+    let mut session = world.session();
+    let request = ask(&mut session, "default");
+    let mut stream = session.open_stream(&request).await.unwrap();
+    assert_eq!(session.next_piece(&mut stream).await.unwrap().as_deref(), Some("a"));
+    assert_eq!(world.supervisor.seen().usage.calls, 0);
+    let completion = session.finish(stream).await.unwrap();
+    assert_eq!(completion.text, "abc");
+    let seen = world.supervisor.seen();
+    assert_eq!((seen.text.as_str(), seen.usage.calls), ("abc", 1));
+}
+
+#[tokio::test]
+async fn the_kind_s_context_length_applies_unless_the_guest_sets_one() {
+    let world = world().num_ctx(8192);
+    let mut session = world.session();
+    let mut request = ask(&mut session, "default");
+    session.complete(&request).await.unwrap();
+    request.set_option("ollama.num_ctx", "16384");
+    session.complete(&request).await.unwrap();
+    let calls = world.llm.calls();
+    assert_eq!(calls[0].options["num_ctx"], json!(8192));
+    assert_eq!(calls[1].options["num_ctx"], json!(16_384));
+}
+
+#[tokio::test]
+async fn setters_become_clamped_options_of_ollama() {
+    let world = world();
+    let mut session = world.session();
+    let mut request = ask(&mut session, "default");
+    request.temperature(9.0);
+    request.seed(u64::MAX);
+    request.max_output_tokens(0);
+    request.stop(vec!["END".into()]);
+    request.response_schema(r#"{"type":"object"}"#.into());
+    session.complete(&request).await.unwrap();
+    let call = &world.llm.calls()[0];
+    let expected = json!({
+        "temperature": 2.0, "seed": i64::MAX, "num_predict": 1, "stop": ["END"],
+    });
+    assert_eq!(serde_json::Value::Object(call.options.clone()), expected);
+    assert_eq!(call.response_schema.as_deref(), Some(r#"{"type":"object"}"#));
+    assert_eq!(call.plugin, "probe");
+}
+
+#[tokio::test]
+async fn the_model_must_be_in_the_manifest_and_in_the_grant() {
+    let wants = |models: &[&str]| {
+        let models = models.iter().map(|model| (*model).to_owned()).collect();
+        World::new().wants(|wanted| wanted.llm = Some(LlmWish { models }))
+    };
+    let narrow = wants(&["small:*"]);
+    let mut session = narrow.session();
+    let request = ask(&mut session, "huge:70b");
+    let error = told(session.complete(&request).await);
+    assert_eq!(error.code, "model-not-granted");
+    assert!(error.message.contains("`huge:70b`; add it to `llm.models`"), "{error}");
+
+    let ungranted = wants(&["*"]).grant(|grant| grant.models = vec!["small:*".into()]);
+    let mut session = ungranted.session();
+    let request = ask(&mut session, "huge:70b");
+    let error = told(session.complete(&request).await);
+    assert!(error.message.contains("add it to `models` under [grants.probe]"), "{error}");
+    assert!(ungranted.llm.calls().is_empty());
+}
+
+#[tokio::test]
+async fn an_alias_is_allowed_by_the_name_it_stands_for() {
+    let world = world().grant(|grant| grant.models = vec!["small:*".into()]);
+    world.llm.alias("default", "small:1b");
+    world.llm.alias("other", "huge:70b");
+    let mut session = world.session();
+    let request = ask(&mut session, "default");
+    assert!(session.complete(&request).await.is_ok());
+    let request = ask(&mut session, "other");
+    assert_eq!(told(session.complete(&request).await).code, "model-not-granted");
+}
+
+#[tokio::test]
+async fn the_first_mistake_of_a_request_is_told_when_it_is_sent() {
+    type Mistake = fn(&mut Request);
+    let table: [(Mistake, &str, &str); 7] = [
+        (|r| r.temperature(f32::NAN), "invalid-request", "not a number"),
+        (|r| r.set_option("ollama.num_gpu", "1"), "option-not-allowed", "allowed are"),
+        (|r| r.response_schema("[]".into()), "invalid-request", "not a JSON object"),
+        (|r| r.stop(vec![String::new(); 17]), "invalid-request", "at most 16 stop"),
+        (|r| (0..1000).for_each(|_| r.push(turn("x"))), "invalid-request", "at most 1000 messages"),
+        (|r| r.push(turn(&"x".repeat(33 << 20))), "request-too-large", "one request"),
+        (
+            |r| {
+                r.tool(Tool {
+                    name: "t".into(),
+                    description: String::new(),
+                    parameters_schema: "no".into(),
+                });
+            },
+            "invalid-request",
+            "the schema of a tool",
+        ),
+    ];
+    for (mistake, code, sentence) in table {
+        let world = world();
+        let mut session = world.session();
+        let mut request = ask(&mut session, "default");
+        mistake(&mut request);
+        request.temperature(f32::NAN);
+        let error = told(session.complete(&request).await);
+        assert_eq!(error.code, code, "{error}");
+        assert!(error.message.contains(sentence), "{error}");
+        assert!(world.llm.calls().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_message_or_a_model_is_refused() {
+    let world = world();
+    let mut session = world.session();
+    let empty = session.llm_request("default".into()).unwrap();
+    assert!(told(session.complete(&empty).await).message.contains("at least one message"));
+    let nameless = ask(&mut session, "");
+    assert!(told(session.complete(&nameless).await).message.contains("1 to 256 bytes"));
+}
+
+#[tokio::test]
+async fn an_unavailable_ollama_is_remembered_until_it_answers_again() {
+    let world = world();
+    let mut session = world.session();
+    let request = ask(&mut session, "default");
+    world.llm.fail(LlmError::Unavailable { url: "http://o".into(), why: "refused".into() });
+    let error = told(session.complete(&request).await);
+    assert_eq!((error.code.as_str(), error.retryable), ("ollama-unavailable", true));
+    assert_eq!(session.upstream_down().unwrap().code, "ollama-unavailable");
+    world.llm.answer(&["back"]);
+    session.complete(&request).await.unwrap();
+    assert_eq!(session.upstream_down(), None);
+}
+
+#[tokio::test]
+async fn errors_of_ollama_keep_their_code_and_advice() {
+    let table = [
+        (LlmError::Refused { status: 503, message: "busy".into() }, "ollama-busy", true),
+        (LlmError::Refused { status: 400, message: "no".into() }, "ollama-refused", false),
+        (LlmError::BrokenOff("eof".into()), "ollama-broke-off", true),
+        (
+            LlmError::NotInstalled { model: "x".into(), hint: String::new() },
+            "model-not-installed",
+            false,
+        ),
+    ];
+    for (failure, code, retryable) in table {
+        let world = world();
+        let mut session = world.session();
+        let request = ask(&mut session, "default");
+        world.llm.fail(failure);
+        let error = told(session.complete(&request).await);
+        assert_eq!((error.code.as_str(), error.retryable), (code, retryable));
+        assert_eq!(session.upstream_down(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_loses_its_job_while_it_streams_shows_nothing_more() {
+    let world = world();
+    world.llm.answer(&["a", "b"]);
+    let mut session = world.session();
+    let request = ask(&mut session, "default");
+    let mut stream = session.open_stream(&request).await.unwrap();
+    session.next_piece(&mut stream).await.unwrap();
+    world.supervisor.stand(Standing::Fenced);
+    assert_eq!(told(session.finish(stream).await).code, "fenced");
+    let seen = world.supervisor.seen();
+    assert_eq!((seen.text.as_str(), seen.usage.calls), ("a", 0));
+}
+
+#[tokio::test]
+async fn a_guest_cannot_wait_for_the_lane_that_it_holds_itself() {
+    let world = world();
+    world.llm.answer(&["a"]);
+    let mut session = world.session();
+    let request = ask(&mut session, "default");
+    let mut stream = session.open_stream(&request).await.unwrap();
+    let error = told(session.complete(&request).await);
+    assert_eq!(error.code, "stream-open");
+    assert!(error.message.contains("finish or drop it"), "{error}");
+    while session.next_piece(&mut stream).await.unwrap().is_some() {}
+    assert!(session.complete(&request).await.is_ok(), "a stream that ended still holds the lane");
+    let dropped = session.open_stream(&request).await.unwrap();
+    drop(dropped);
+    assert!(session.complete(&request).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_stream_that_broke_stays_broken_and_frees_the_lane() {
+    let world = world();
+    world.llm.answer(&["a"]);
+    world.llm.break_off();
+    let mut session = world.session();
+    let request = ask(&mut session, "default");
+    let mut stream = session.open_stream(&request).await.unwrap();
+    session.next_piece(&mut stream).await.unwrap();
+    assert_eq!(told(session.next_piece(&mut stream).await).code, "ollama-broke-off");
+    assert!(session.complete(&request).await.is_ok());
+    assert_eq!(told(session.finish(stream).await).code, "ollama-broke-off");
+}

@@ -1,0 +1,104 @@
+//! One run, as its guest meets the host.
+
+use std::sync::{Arc, Weak};
+
+use roughneck_jobs::{
+    clock::{Clock, Millis},
+    failure::Failure,
+    grant::Grant,
+    manifest::{Capabilities, Limits},
+    ports::{
+        kv::KeyValue,
+        llm::Llm,
+        runner::{Assignment, Supervisor},
+    },
+    run::Run,
+};
+
+use crate::{egress::Egress, held::Pool};
+
+/// What the host lends to every run.
+pub struct Ports {
+    /// The lane to Ollama.
+    pub llm: Arc<dyn Llm>,
+    /// Key-value state.
+    pub kv: Arc<dyn KeyValue>,
+    /// The way out for HTTP.
+    pub egress: Egress,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Everything one run may ask of the host. It is made for one attempt and dropped with it.
+pub struct Session {
+    pub(crate) run: Run,
+    pub(crate) plugin: String,
+    pub(crate) attempt: u32,
+    pub(crate) attempts_max: u32,
+    pub(crate) deadline: Millis,
+    pub(crate) trace_parent: Option<String>,
+    /// The canonical context length of the kind, in tokens.
+    pub(crate) num_ctx: Option<u32>,
+    pub(crate) wanted: Capabilities,
+    pub(crate) limits: Limits,
+    pub(crate) grant: Arc<Grant>,
+    pub(crate) supervisor: Arc<dyn Supervisor>,
+    pub(crate) ports: Arc<Ports>,
+    pub(crate) calls: u32,
+    pub(crate) log_bytes_left: u64,
+    pub(crate) log_is_full: bool,
+    pub(crate) notices: u32,
+    pub(crate) held: Pool,
+    /// Alive while an answer is on its way: a second call would wait for the lane that the first
+    /// holds, until the run's time is over.
+    pub(crate) open_stream: Weak<()>,
+    pub(crate) upstream_down: Option<Failure>,
+}
+
+impl Session {
+    /// The session of an attempt.
+    #[must_use]
+    pub fn new(
+        assignment: &Assignment,
+        grant: Arc<Grant>,
+        supervisor: Arc<dyn Supervisor>,
+        ports: Arc<Ports>,
+    ) -> Self {
+        let Assignment { job, run, served, deadline } = assignment;
+        let manifest = &served.plugin.manifest;
+        Self {
+            run: *run,
+            plugin: manifest.name.clone(),
+            attempt: job.attempt,
+            attempts_max: job.attempts_max,
+            deadline: *deadline,
+            trace_parent: job.trace_parent.clone(),
+            num_ctx: served.kind.model.as_ref().and_then(|model| model.num_ctx),
+            wanted: manifest.capabilities.clone(),
+            limits: manifest.limits,
+            grant,
+            supervisor,
+            ports,
+            calls: 0,
+            log_bytes_left: manifest.limits.log_bytes_max,
+            log_is_full: false,
+            notices: 0,
+            held: Pool::default(),
+            open_stream: Weak::new(),
+            upstream_down: None,
+        }
+    }
+
+    /// Who runs this attempt.
+    #[must_use]
+    pub fn supervisor(&self) -> &Arc<dyn Supervisor> {
+        &self.supervisor
+    }
+
+    /// Why what the run needed was not there, if that was so at its last try: a retryable failure of
+    /// the guest is then no fault of the job.
+    #[must_use]
+    pub fn upstream_down(&self) -> Option<&Failure> {
+        self.upstream_down.as_ref()
+    }
+}

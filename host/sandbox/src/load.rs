@@ -1,0 +1,204 @@
+//! Reads plugin folders.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use roughneck_capabilities::Ports;
+use roughneck_jobs::{
+    grant::{self, Grant},
+    manifest,
+    ports::catalog::{Plugin, RefusedPlugin},
+};
+use wasmtime::{Engine, component::Linker};
+
+use crate::{
+    bindings::JobFullPre,
+    cache::Cache,
+    compile::{Compiled, compile},
+    engine, gates,
+    guest::Guest,
+    linker,
+    metrics::Metrics,
+    plugins::{Plugins, Ready},
+    refused::Refused,
+    ticker::Ticker,
+};
+
+/// Longest manifest.
+const MANIFEST_BYTES_MAX: u64 = 256 << 10;
+
+const MANIFEST: &str = "plugin.toml";
+
+/// Where plugins are and what they may do.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Folders of plugins. Each is a plugin itself, if it holds a `plugin.toml`, or holds plugins.
+    pub dirs: Vec<PathBuf>,
+    /// Where compiled code is kept. It belongs inside the data directory: whoever can write there can
+    /// run code as the host. It is closed to other users.
+    pub cache_dir: PathBuf,
+    /// What the operator allows, by plugin. A plugin without an entry gets [`Grant::default`].
+    pub grants: BTreeMap<String, Grant>,
+}
+
+/// Why the sandbox cannot be set up. A bad plugin is never a reason.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// wasmtime does not run here.
+    #[error("the WebAssembly engine cannot be started on this machine")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No thread.
+    #[error("the thread that interrupts guests cannot be started")]
+    Ticker(#[source] io::Error),
+}
+
+impl Plugins {
+    /// Loads every plugin that passes its gates; the others are listed as refused. Compiling takes
+    /// seconds for large components: call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn load(config: Config, ports: Ports) -> Result<Self, LoadError> {
+        let broken = |error: wasmtime::Error| LoadError::Engine(error.into_boxed_dyn_error());
+        let engine = engine::new().map_err(broken)?;
+        let linker = linker::new(&engine).map_err(broken)?;
+        let ticker = Ticker::start({
+            let engine = engine.clone();
+            move || engine.increment_epoch()
+        })
+        .map_err(LoadError::Ticker)?;
+        let cache = match Cache::open(&config.cache_dir, &engine) {
+            Ok(cache) => Some(cache),
+            Err(error) => {
+                tracing::warn!(path = %config.cache_dir.display(), %error, "compiled code will not be kept");
+                None
+            }
+        };
+        let loader =
+            Loader { engine, linker, cache, grants: config.grants, metrics: Metrics::new() };
+        let mut plugins = Self::new(ticker, Arc::new(ports), loader.metrics.clone());
+        for dir in &config.dirs {
+            loader.load_dir(dir, &mut plugins);
+        }
+        loader.forget_others(&plugins);
+        Ok(plugins)
+    }
+}
+
+struct Loader {
+    engine: Engine,
+    linker: Linker<Guest>,
+    cache: Option<Cache>,
+    grants: BTreeMap<String, Grant>,
+    metrics: Metrics,
+}
+
+impl Loader {
+    fn load_dir(&self, dir: &Path, plugins: &mut Plugins) {
+        let folders = match plugin_folders(dir) {
+            Ok(folders) => folders,
+            Err(error) => {
+                let sentence = format!(
+                    "the plugin folder {} cannot be read ({error}); create it, or correct `plugins` in roughneck.toml",
+                    dir.display()
+                );
+                plugins.refuse(refusal(dir, Refused::new("folder-missing", sentence)));
+                return;
+            }
+        };
+        for folder in folders {
+            let admitted = self.load_plugin(&folder).and_then(|ready| plugins.admit(ready));
+            if let Err(refused) = admitted {
+                plugins.refuse(refusal(&folder, refused));
+            }
+        }
+    }
+
+    fn load_plugin(&self, folder: &Path) -> Result<Ready, Refused> {
+        let started = Instant::now();
+        let text = read_manifest(&folder.join(MANIFEST))?;
+        let manifest =
+            manifest::parse(&text).map_err(|error| Refused::because("manifest-invalid", &error))?;
+        let granted = self.grants.get(&manifest.name).cloned().unwrap_or_default();
+        grant::check(&manifest.name, &manifest.capabilities, &granted)
+            .map_err(|error| Refused::because("not-granted", &error))?;
+        let compiled = compile(&folder.join(&manifest.source), &self.engine, self.cache.as_ref())?;
+        let pre = self.link(&compiled, &manifest)?;
+        self.metrics.plugin_loaded(started.elapsed(), compiled.compile_time);
+        tracing::info!(
+            plugin = manifest.name,
+            version = manifest.version,
+            digest = compiled.digest_hex,
+            "plugin {} {} loaded in {} ms",
+            manifest.name,
+            manifest.version,
+            started.elapsed().as_millis(),
+        );
+        let digest = format!("sha256:{}", compiled.digest_hex);
+        let plugin = Arc::new(Plugin { digest, manifest });
+        Ok(Ready { plugin, pre, grant: Arc::new(granted) })
+    }
+
+    /// The gate of the binary, then linking: everything a run needs but its store.
+    fn link(
+        &self,
+        compiled: &Compiled,
+        manifest: &manifest::Manifest,
+    ) -> Result<JobFullPre<Guest>, Refused> {
+        let component = compiled.component.component_type();
+        gates::check_exports(component.exports(&self.engine).map(|(name, _)| name))?;
+        let imports = component.imports(&self.engine);
+        gates::check_imports(imports.map(|(name, _)| name), &manifest.capabilities)?;
+        let linked = self.linker.instantiate_pre(&compiled.component).and_then(JobFullPre::new);
+        linked.map_err(|error| {
+            let why = roughneck_capabilities::clip(&format!("{error:#}"), 500);
+            Refused::new(
+                "contract-mismatch",
+                format!("the component does not fit the contract ({why}); build it against this host's wit/"),
+            )
+        })
+    }
+
+    fn forget_others(&self, plugins: &Plugins) {
+        let Some(cache) = &self.cache else { return };
+        if let Err(error) = cache.keep_only(&plugins.digests_hex()) {
+            tracing::warn!(%error, "compiled code of former plugins cannot be removed");
+        }
+    }
+}
+
+/// The folder itself if it is a plugin, and the plugins in it, by name.
+fn plugin_folders(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let folder = entry?.path();
+        if folder.join(MANIFEST).is_file() {
+            folders.push(folder);
+        }
+    }
+    if dir.join(MANIFEST).is_file() {
+        folders.push(dir.to_path_buf());
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+fn read_manifest(path: &Path) -> Result<String, Refused> {
+    let refused =
+        |why: String| Refused::new("manifest-invalid", format!("{MANIFEST} cannot be read: {why}"));
+    let bytes = fs::metadata(path).map_err(|error| refused(error.to_string()))?.len();
+    if bytes > MANIFEST_BYTES_MAX {
+        return Err(refused(format!("it has {bytes} bytes, more than {MANIFEST_BYTES_MAX}")));
+    }
+    fs::read_to_string(path).map_err(|error| refused(error.to_string()))
+}
+
+fn refusal(folder: &Path, refused: Refused) -> RefusedPlugin {
+    let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
+    RefusedPlugin { name, code: refused.code, message: refused.message }
+}

@@ -1,0 +1,247 @@
+//! From the end of a guest to the outcome of its attempt. Pure.
+//!
+//! Which limit grants another attempt is a judgement: what depends on the moment (time, CPU, memory, a
+//! trap) may go better next time and is left to the kind's retry policy; what the plugin does the same
+//! way every time (a result that is no JSON or too large, too many host calls) fails at once.
+
+use roughneck_capabilities::clip;
+use roughneck_jobs::{
+    failure::{Disposition, Failure, code},
+    manifest::Limits,
+    ports::runner::Outcome,
+};
+use serde::de::IgnoredAny;
+
+use crate::{metrics::RunEnd, stop::Stop};
+
+const CODE_BYTES_MAX: usize = 64;
+const MESSAGE_BYTES_MAX: usize = 2 << 10;
+const DETAIL_BYTES_MAX: usize = 16 << 10;
+
+/// Longest wait a guest may ask for: a day.
+const RETRY_AFTER_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+
+/// How a guest came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It returned a result.
+    Returned(Vec<u8>),
+    /// It returned a failure.
+    Failed(Failure),
+    /// The host stopped it.
+    Stopped(Stop),
+    /// Its time was over.
+    TimedOut,
+    /// It trapped; these are wasm's words.
+    Trapped(String),
+    /// It could not be started.
+    Broken(String),
+}
+
+/// The outcome, and how it is counted. `upstream_down` is why what the run needed was not there.
+pub(crate) fn outcome(
+    end: End,
+    limits: &Limits,
+    timeout_ms: u64,
+    upstream_down: Option<&Failure>,
+) -> (RunEnd, Outcome) {
+    let failed = |end: RunEnd, failure: Failure| (end, Outcome::Failed(failure));
+    match end {
+        End::Returned(output) => match json(output, limits.output_bytes_max) {
+            Ok(output) => (RunEnd::Done, Outcome::Done { output }),
+            Err(failure) => failed(RunEnd::InvalidOutput, failure),
+        },
+        End::Failed(failure) => match (failure.disposition, upstream_down) {
+            (Disposition::Retry, Some(down)) => {
+                (RunEnd::Postponed, Outcome::Postponed(down.clone()))
+            }
+            (Disposition::Retry | Disposition::Fail | Disposition::Cancel, _) => {
+                failed(RunEnd::Failed, bounded(failure))
+            }
+        },
+        End::Stopped(stop) => stopped(stop, limits),
+        End::TimedOut => {
+            let sentence = format!(
+                "the attempt took longer than its timeout of {timeout_ms} ms; raise the kind's `timeout` in plugin.toml"
+            );
+            failed(RunEnd::Timeout, Failure::retry(code::TIMEOUT, sentence))
+        }
+        End::Trapped(message) => {
+            let sentence = format!("the plugin crashed: {}", clip(&message, MESSAGE_BYTES_MAX));
+            failed(RunEnd::Trapped, Failure::retry(code::TRAPPED, sentence))
+        }
+        End::Broken(message) => {
+            let sentence =
+                format!("the plugin could not be started: {}", clip(&message, MESSAGE_BYTES_MAX));
+            failed(RunEnd::Broken, Failure::fatal(code::PLUGIN_BROKEN, sentence))
+        }
+    }
+}
+
+fn stopped(stop: Stop, limits: &Limits) -> (RunEnd, Outcome) {
+    let (end, failure) = match stop {
+        Stop::Cpu => {
+            let sentence = format!(
+                "the plugin computed longer than its limit of {} ms; raise `limits.cpu` in plugin.toml",
+                limits.cpu_ms_max
+            );
+            (RunEnd::CpuLimit, Failure::retry(code::CPU_LIMIT, sentence))
+        }
+        Stop::Memory => {
+            let sentence = format!(
+                "the plugin wanted more memory than its limit of {} bytes; raise `limits.memory` in plugin.toml",
+                limits.memory_bytes_max
+            );
+            (RunEnd::OutOfMemory, Failure::retry(code::OUT_OF_MEMORY, sentence))
+        }
+        Stop::Calls(exhausted) => {
+            let failure = Failure::fatal(code::HOST_CALL_LIMIT, exhausted.to_string());
+            (RunEnd::HostCallLimit, failure)
+        }
+        Stop::Cancelled => {
+            let failure = Failure::fatal(code::CANCELLED, "the job was cancelled while it ran");
+            (RunEnd::Cancelled, Failure { disposition: Disposition::Cancel, ..failure })
+        }
+        Stop::Fenced => {
+            let failure = Failure::retry(code::FENCED, "the run lost its job to another run");
+            (RunEnd::Fenced, failure)
+        }
+    };
+    (end, Outcome::Failed(failure))
+}
+
+fn json(output: Vec<u8>, bytes_max: u64) -> Result<String, Failure> {
+    let invalid = |sentence: String| Failure::fatal(code::INVALID_OUTPUT, sentence);
+    if u64::try_from(output.len()).map_or(true, |bytes| bytes > bytes_max) {
+        return Err(invalid(format!(
+            "the result has {} bytes, more than its limit of {bytes_max}; raise `limits.output` in plugin.toml",
+            output.len()
+        )));
+    }
+    let not_json = |why: &dyn std::fmt::Display| {
+        invalid(format!("the result is not JSON ({why}); return JSON from `run`"))
+    };
+    let text = String::from_utf8(output).map_err(|error| not_json(&error.utf8_error()))?;
+    serde_json::from_str::<IgnoredAny>(&text).map_err(|error| not_json(&error))?;
+    Ok(text)
+}
+
+/// A guest's failure within the bounds of what the store keeps and people read.
+fn bounded(failure: Failure) -> Failure {
+    let code = clip(&failure.code, CODE_BYTES_MAX);
+    let is_detail = |detail: &String| {
+        detail.len() <= DETAIL_BYTES_MAX && serde_json::from_str::<IgnoredAny>(detail).is_ok()
+    };
+    Failure {
+        disposition: failure.disposition,
+        code: if code.is_empty() { "failed".to_owned() } else { code },
+        message: clip(&failure.message, MESSAGE_BYTES_MAX),
+        retry_after_ms: match failure.disposition {
+            Disposition::Retry => failure.retry_after_ms.map(|ms| ms.min(RETRY_AFTER_MS_MAX)),
+            Disposition::Fail | Disposition::Cancel => None,
+        },
+        detail: failure.detail.filter(is_detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roughneck_capabilities::Exhausted;
+
+    use super::*;
+
+    fn of(end: End) -> (RunEnd, Outcome) {
+        let limits = Limits { output_bytes_max: 8, ..Limits::default() };
+        outcome(end, &limits, 2000, None)
+    }
+
+    #[test]
+    fn every_limit_has_its_code_its_disposition_and_a_sentence_that_names_the_key() {
+        use Disposition::{Cancel, Fail, Retry};
+        let calls = Stop::Calls(Exhausted { calls_max: 7 });
+        let table = [
+            (End::TimedOut, RunEnd::Timeout, Retry, "timeout", "timeout of 2000 ms"),
+            (End::Stopped(Stop::Cpu), RunEnd::CpuLimit, Retry, "cpu-limit", "`limits.cpu`"),
+            (
+                End::Stopped(Stop::Memory),
+                RunEnd::OutOfMemory,
+                Retry,
+                "out-of-memory",
+                "`limits.memory`",
+            ),
+            (End::Stopped(calls), RunEnd::HostCallLimit, Fail, "host-call-limit", "limit of 7"),
+            (End::Stopped(Stop::Cancelled), RunEnd::Cancelled, Cancel, "cancelled", "cancelled"),
+            (End::Stopped(Stop::Fenced), RunEnd::Fenced, Retry, "fenced", "lost its job"),
+            (End::Trapped("boom".into()), RunEnd::Trapped, Retry, "trapped", "crashed: boom"),
+            (End::Broken("odd".into()), RunEnd::Broken, Fail, "plugin-broken", "started: odd"),
+            (
+                End::Returned(vec![b'1'; 9]),
+                RunEnd::InvalidOutput,
+                Fail,
+                "invalid-output",
+                "`limits.output`",
+            ),
+            (
+                End::Returned(b"{".to_vec()),
+                RunEnd::InvalidOutput,
+                Fail,
+                "invalid-output",
+                "not JSON",
+            ),
+            (End::Returned(vec![0xff]), RunEnd::InvalidOutput, Fail, "invalid-output", "not JSON"),
+            (
+                End::Returned(b"1 2".to_vec()),
+                RunEnd::InvalidOutput,
+                Fail,
+                "invalid-output",
+                "not JSON",
+            ),
+        ];
+        for (end, counted, disposition, code, sentence) in table {
+            let (run_end, outcome) = of(end.clone());
+            let Outcome::Failed(failure) = outcome else { panic!("{end:?}: {outcome:?}") };
+            assert_eq!(
+                (run_end, failure.disposition, failure.code.as_str()),
+                (counted, disposition, code)
+            );
+            assert!(failure.message.contains(sentence), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn a_result_within_the_limit_is_done_as_it_was_written() {
+        let (end, outcome) = of(End::Returned(b"{ \"a\":1}".to_vec()));
+        assert_eq!((end, outcome), (RunEnd::Done, Outcome::Done { output: "{ \"a\":1}".into() }));
+    }
+
+    #[test]
+    fn a_retryable_failure_while_ollama_is_down_is_no_fault_of_the_job() {
+        let down = Failure::retry(code::OLLAMA_UNAVAILABLE, "nobody listens");
+        let end = |failure| outcome(End::Failed(failure), &Limits::default(), 1, Some(&down)).1;
+        let retry = Failure::retry("summary-failed", "no model");
+        assert_eq!(end(retry), Outcome::Postponed(down.clone()));
+        let fatal = Failure::fatal("invalid-input", "no text");
+        assert_eq!(end(fatal.clone()), Outcome::Failed(fatal));
+    }
+
+    #[test]
+    fn a_guest_s_failure_is_bounded() {
+        let failure = Failure {
+            disposition: Disposition::Retry,
+            code: String::new(),
+            message: "x".repeat(1 << 20),
+            retry_after_ms: Some(u64::MAX),
+            detail: Some("no json".into()),
+        };
+        let (_, Outcome::Failed(failure)) = of(End::Failed(failure)) else { panic!() };
+        assert_eq!((failure.code.as_str(), failure.message.len()), ("failed", MESSAGE_BYTES_MAX));
+        assert_eq!((failure.retry_after_ms, failure.detail), (Some(RETRY_AFTER_MS_MAX), None));
+    }
+
+    #[test]
+    fn a_delay_makes_no_sense_without_another_attempt() {
+        let failure = Failure { retry_after_ms: Some(5), ..Failure::fatal("no", "no") };
+        let (_, Outcome::Failed(failure)) = of(End::Failed(failure)) else { panic!() };
+        assert_eq!(failure.retry_after_ms, None);
+    }
+}

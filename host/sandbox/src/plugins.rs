@@ -1,0 +1,121 @@
+//! The loaded plugins, as the catalog that the rest of the host reads.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use roughneck_capabilities::Ports;
+use roughneck_jobs::{
+    grant::Grant,
+    ports::catalog::{Catalog, Plugin, RefusedPlugin, Served},
+};
+
+use crate::{
+    bindings::JobFullPre, guest::Guest, metrics::Metrics, refused::Refused, ticker::Ticker,
+};
+
+/// A plugin that passed its gates.
+pub(crate) struct Ready {
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) pre: JobFullPre<Guest>,
+    pub(crate) grant: Arc<Grant>,
+}
+
+/// The plugins of this host, and the sandbox that runs them.
+pub struct Plugins {
+    ready: BTreeMap<String, Ready>,
+    /// By name and alias.
+    kinds: HashMap<String, Arc<Served>>,
+    refused: Vec<RefusedPlugin>,
+    pub(crate) ticker: Ticker,
+    pub(crate) ports: Arc<Ports>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Plugins {
+    pub(crate) fn new(ticker: Ticker, ports: Arc<Ports>, metrics: Metrics) -> Self {
+        Self {
+            ready: BTreeMap::new(),
+            kinds: HashMap::new(),
+            refused: Vec::new(),
+            ticker,
+            ports,
+            metrics,
+        }
+    }
+
+    /// Adds the sandbox's metrics to what operators see.
+    pub fn register(&self, registry: &mut prometheus_client::registry::Registry) {
+        self.metrics.register(registry);
+    }
+
+    /// The plugin of this name.
+    pub(crate) fn ready(&self, name: &str) -> Option<&Ready> {
+        self.ready.get(name)
+    }
+
+    pub(crate) fn digests_hex(&self) -> Vec<String> {
+        let digests = self.ready.values().map(|ready| ready.plugin.digest.as_str());
+        digests.map(|digest| digest.trim_start_matches("sha256:").to_owned()).collect()
+    }
+
+    /// Takes a plugin in, unless its name or a kind of it is taken: whoever came first keeps it, so
+    /// that a new folder can never take over the jobs of another plugin.
+    pub(crate) fn admit(&mut self, ready: Ready) -> Result<(), Refused> {
+        let manifest = &ready.plugin.manifest;
+        if self.ready.contains_key(&manifest.name) {
+            let sentence = format!(
+                "another folder already holds a plugin named `{}`; remove one of them",
+                manifest.name
+            );
+            return Err(Refused::new("plugin-twice", sentence));
+        }
+        for kind in &manifest.kinds {
+            for name in kind.aliases.iter().chain([&kind.name]) {
+                if let Some(other) = self.kinds.get(name) {
+                    let sentence = format!(
+                        "the kind `{name}` is already served by the plugin `{}`; rename it in one of them",
+                        other.plugin.manifest.name
+                    );
+                    return Err(Refused::new("kind-twice", sentence));
+                }
+            }
+        }
+        for kind in &manifest.kinds {
+            let plugin = Arc::clone(&ready.plugin);
+            let served = Arc::new(Served { plugin, kind: kind.clone() });
+            for name in kind.aliases.iter().chain([&kind.name]) {
+                self.kinds.insert(name.clone(), Arc::clone(&served));
+            }
+        }
+        self.ready.insert(manifest.name.clone(), ready);
+        Ok(())
+    }
+
+    pub(crate) fn refuse(&mut self, refused: RefusedPlugin) {
+        tracing::warn!(
+            plugin = refused.name,
+            code = refused.code,
+            "plugin {} refused: {}",
+            refused.name,
+            refused.message
+        );
+        self.metrics.plugin_refused();
+        self.refused.push(refused);
+    }
+}
+
+impl Catalog for Plugins {
+    fn served(&self, kind: &str) -> Option<Arc<Served>> {
+        self.kinds.get(kind).cloned()
+    }
+
+    fn plugins(&self) -> Vec<Arc<Plugin>> {
+        self.ready.values().map(|ready| Arc::clone(&ready.plugin)).collect()
+    }
+
+    fn refused(&self) -> Vec<RefusedPlugin> {
+        self.refused.clone()
+    }
+}

@@ -1,0 +1,14 @@
+//! The sandbox with real guests. Build them first: `cargo xtask guests`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod capabilities;
+mod gates;
+mod limits;
+mod world;
