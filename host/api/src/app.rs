@@ -1,0 +1,86 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+use roughneck_jobs::{
+    clock::{Clock, Entropy},
+    ports::{catalog::Catalog, control::Control, llm::Llm, outbox::Outbox, store::Store},
+};
+use tokio::sync::watch;
+
+use crate::metrics::Metrics;
+
+/// The rest of the host, as this crate sees it.
+pub struct Ports {
+    /// The queue.
+    pub store: Arc<dyn Store>,
+    /// The webhook deliveries.
+    pub outbox: Arc<dyn Outbox>,
+    /// The plugins.
+    pub catalog: Arc<dyn Catalog>,
+    /// The engine.
+    pub control: Arc<dyn Control>,
+    /// The path to Ollama.
+    pub llm: Arc<dyn Llm>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// The dice, for the ids of jobs.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// What the operator may change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The host's own version, shown at `/` and `/healthz`.
+    pub version: String,
+    /// Largest body of a request, in bytes.
+    pub body_bytes_max: usize,
+    /// Names besides `localhost` and IP addresses under which the host may be called, without a port.
+    pub host_names: Vec<String>,
+    /// How long open requests may take to end after the shutdown began, in milliseconds.
+    pub stop_grace_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            body_bytes_max: 8 << 20,
+            host_names: Vec::new(),
+            stop_grace_ms: 5_000,
+        }
+    }
+}
+
+/// The HTTP surface with everything it needs.
+pub struct App {
+    pub(crate) ports: Ports,
+    pub(crate) settings: Settings,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) metrics: Metrics,
+    /// Turns true once the server stops; open event streams end then.
+    closing: watch::Sender<bool>,
+}
+
+impl App {
+    /// `registry` is what `GET /metrics` shows; `metrics` are this crate's own, registered there.
+    #[must_use]
+    pub fn new(
+        ports: Ports,
+        settings: Settings,
+        registry: Arc<Registry>,
+        metrics: Metrics,
+    ) -> Arc<Self> {
+        let closing = watch::Sender::new(false);
+        Arc::new(Self { ports, settings, registry, metrics, closing })
+    }
+
+    pub(crate) fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+}

@@ -1,0 +1,231 @@
+//! Bodies of requests: bounded, and read as strict JSON with errors for people.
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, header},
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use roughneck_jobs::strict::nearest;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::error::Category;
+
+use crate::{code::Code, problem::Problem};
+
+/// How often the limit is read and thrown away before the connection is closed on a body that passes
+/// it: a client that is still sending would see a reset instead of the answer.
+const DRAIN_FACTOR: usize = 8;
+
+/// Reads a whole body of at most `bytes_max` bytes.
+///
+/// # Errors
+/// [`Code::BodyTooLarge`] and [`Code::BodyCutOff`].
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Bytes, Problem> {
+    // Whoever asks first has sent nothing yet, so there is nothing to drain.
+    if headers.contains_key(header::EXPECT) && declared(headers).is_some_and(|n| n > bytes_max) {
+        return Err(too_large(bytes_max));
+    }
+    let mut chunks = body.into_data_stream();
+    let mut kept = BytesMut::new();
+    let mut seen = 0_usize;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| {
+            Problem::new(
+                Code::BodyCutOff,
+                "the connection broke off within the body; send it again",
+            )
+        })?;
+        seen = seen.saturating_add(chunk.len());
+        if seen <= bytes_max {
+            kept.extend_from_slice(&chunk);
+        } else if seen / DRAIN_FACTOR >= bytes_max {
+            break;
+        } else {
+            kept = BytesMut::new();
+        }
+    }
+    if seen > bytes_max { Err(too_large(bytes_max)) } else { Ok(kept.freeze()) }
+}
+
+fn declared(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(
+        Code::BodyTooLarge,
+        format!(
+            "the body is larger than {bytes_max} bytes; store the data elsewhere and submit its address"
+        ),
+    )
+    .with("bytes_max", bytes_max)
+}
+
+/// Reads a JSON object into `T`, which should deny unknown fields.
+///
+/// # Errors
+/// [`Code::MalformedJson`] and [`Code::NotAnObject`]; [`Code::InvalidSubmission`] if the object does
+/// not fit `T`. Each says where.
+pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    // serde would take an array for a struct, field by field.
+    if first != Some(&b'{') {
+        return Err(match serde_json::from_slice::<IgnoredAny>(body) {
+            Ok(_) => not_an_object(),
+            Err(error) => explain(&error),
+        });
+    }
+    serde_json::from_slice(body).map_err(|error| explain(&error))
+}
+
+fn not_an_object() -> Problem {
+    Problem::new(
+        Code::NotAnObject,
+        "the body must be a JSON object, such as {\"kind\": \"…\", \"input\": {…}}",
+    )
+}
+
+fn explain(error: &serde_json::Error) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let message = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+    let (code, message) = match error.classify() {
+        Category::Syntax | Category::Eof | Category::Io => {
+            (Code::MalformedJson, format!("the body is not JSON: {message}"))
+        }
+        Category::Data => (Code::InvalidSubmission, sentence(message)),
+    };
+    // Errors that serde finds after the last byte of a value have no position.
+    if line == 0 {
+        return Problem::new(code, message);
+    }
+    Problem::new(code, format!("line {line}, column {column}: {message}"))
+        .with("line", line)
+        .with("column", column)
+}
+
+/// serde says "unknown field `x`, expected one of `a`, `b`", with the names in backticks.
+fn sentence(message: &str) -> String {
+    let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let Some((wrong, known)) = names.split_first() else { return message.to_owned() };
+    let (what, known) = if message.starts_with("missing field") {
+        return format!("`{wrong}` is missing");
+    } else if message.starts_with("unknown field") {
+        ("field", known)
+    } else if message.starts_with("unknown variant") {
+        ("value", known)
+    } else {
+        return message.to_owned();
+    };
+    let wrong: String = wrong.chars().take(64).collect();
+    match nearest(&wrong, known.iter().copied()) {
+        Some(right) => format!("unknown {what} `{wrong}`; did you mean `{right}`?"),
+        None => format!("unknown {what} `{wrong}`; known here: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roughneck_jobs::intake::Submission;
+
+    use super::*;
+
+    fn refused(body: &str) -> (&'static str, String) {
+        let failed = object::<Submission>(body.as_bytes()).unwrap_err().failed();
+        (failed.code.as_str(), failed.detail)
+    }
+
+    #[test]
+    fn every_wrong_body_is_told_what_is_wrong_and_where() {
+        let table = [
+            (
+                "",
+                "malformed-json",
+                "line 1, column 0: the body is not JSON: EOF while parsing a value",
+            ),
+            (
+                "{\"kind\": \"echo\",\n}",
+                "malformed-json",
+                "line 2, column 1: the body is not JSON: trailing comma",
+            ),
+            (
+                "kind=echo",
+                "malformed-json",
+                "line 1, column 1: the body is not JSON: expected value",
+            ),
+            (
+                "{\"kind\":\"echo\"} x",
+                "malformed-json",
+                "line 1, column 17: the body is not JSON: trailing characters",
+            ),
+            (
+                "[null, \"echo\"]",
+                "not-an-object",
+                "the body must be a JSON object, such as {\"kind\": \"…\", \"input\": {…}}",
+            ),
+            ("{}", "invalid-submission", "line 1, column 2: `kind` is missing"),
+            (
+                "{\"knd\":\"echo\"}",
+                "invalid-submission",
+                "line 1, column 6: unknown field `knd`; did you mean `kind`?",
+            ),
+            (
+                "{\"kind\":\"echo\",\"colour\":1}",
+                "invalid-submission",
+                "line 1, column 23: unknown field `colour`; known here: id, kind, input, priority, \
+                 run_at, callback",
+            ),
+            (
+                "{\"kind\":\"echo\",\"priority\":\"hihg\"}",
+                "invalid-submission",
+                "line 1, column 32: unknown value `hihg`; did you mean `high`?",
+            ),
+            (
+                "{\"kind\":7}",
+                "invalid-submission",
+                "line 1, column 9: invalid type: integer `7`, expected a string",
+            ),
+        ];
+        for (body, code, detail) in table {
+            assert_eq!(refused(body), (code, detail.to_owned()), "{body}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_malformed() {
+        let failed = object::<Submission>(b"{\"kind\":\"\xff\"}").unwrap_err().failed();
+        assert_eq!(failed.code, Code::MalformedJson);
+    }
+
+    #[tokio::test]
+    async fn a_body_at_the_limit_is_read_and_one_byte_more_is_refused() {
+        let read = |n: usize| async move {
+            read(&HeaderMap::new(), Body::from(vec![b'x'; n]), 10).await.map(|body| body.len())
+        };
+        assert_eq!(read(10).await.unwrap(), 10);
+        assert_eq!(read(11).await.unwrap_err().failed().code, Code::BodyTooLarge);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_asks_first_is_refused_before_it_sends() {
+        let headers = HeaderMap::from_iter([
+            (header::EXPECT, "100-continue".parse().unwrap()),
+            (header::CONTENT_LENGTH, "11".parse().unwrap()),
+        ]);
+        let never =
+            Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        assert_eq!(read(&headers, never, 10).await.unwrap_err().failed().code, Code::BodyTooLarge);
+    }
+
+    #[tokio::test]
+    async fn an_endless_body_is_not_read_for_ever() {
+        let chunk = || Ok::<_, std::io::Error>(Bytes::from_static(b"0123456789"));
+        let endless = Body::from_stream(futures_util::stream::repeat_with(chunk));
+        let problem = read(&HeaderMap::new(), endless, 10).await.unwrap_err();
+        assert_eq!(problem.failed().code, Code::BodyTooLarge);
+    }
+}

@@ -1,0 +1,49 @@
+//! `GET /healthz`: the process lives, and how the path to Ollama is. Always 200: restarting the host
+//! mends no Ollama.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use roughneck_jobs::model::Health;
+use serde::Serialize;
+
+use crate::App;
+
+#[derive(Serialize)]
+struct HealthView<'a> {
+    status: &'static str,
+    version: &'a str,
+    ollama: Health,
+}
+
+pub(crate) async fn check_health(State(app): State<Arc<App>>) -> Response {
+    let ollama = app.ports.llm.health();
+    let status = match ollama {
+        Health::Unknown | Health::Up { .. } => "ok",
+        Health::Down { .. } => "degraded",
+    };
+    Json(HealthView { status, version: &app.settings.version, ollama }).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Host, json};
+
+    #[tokio::test]
+    async fn a_host_without_ollama_is_degraded_and_alive() {
+        let host = Host::new();
+        let health = json(host.get("/healthz").await).await;
+        assert_eq!((&health["status"], &health["ollama"]["state"]), (&"ok".into(), &"up".into()));
+        host.fakes.llm.go_down();
+        host.fakes.store.break_down();
+        let response = host.get("/healthz").await;
+        assert_eq!(response.status(), 200);
+        let health = json(response).await;
+        assert_eq!(health["status"], "degraded");
+        assert_eq!(health["ollama"]["reason"], "nobody listens");
+    }
+}

@@ -1,0 +1,98 @@
+//! The codes of problems: stable, because clients branch on them.
+
+use axum::http::StatusCode;
+
+/// Why a request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// The body is not JSON.
+    MalformedJson,
+    /// The body is JSON, but not an object.
+    NotAnObject,
+    /// The connection broke off within the body.
+    BodyCutOff,
+    /// An id in the path is no ULID.
+    MalformedId,
+    /// The `Last-Event-ID` is none of ours.
+    MalformedEventId,
+    /// A query parameter is unknown or has no such value.
+    InvalidQuery,
+    /// The `Host` is not a name of this host: the sign of DNS rebinding.
+    ForeignHost,
+    /// A page of another origin sent the request.
+    ForeignOrigin,
+    /// No installed plugin serves the kind.
+    UnknownKind,
+    /// No such job.
+    UnknownJob,
+    /// Nothing is served at this path.
+    NoSuchRoute,
+    /// The path does not take this method; `Allow` names those it takes.
+    WrongMethod,
+    /// The job had ended before it could be cancelled.
+    AlreadyEnded,
+    /// The body passes the host's limit.
+    BodyTooLarge,
+    /// The input of the job passes its limit.
+    InputTooLarge,
+    /// The submission lacks a field, or has an unknown or an unusable one.
+    InvalidSubmission,
+    /// Ollama does not have the model that the kind needs.
+    ModelNotInstalled,
+    /// The host failed; its log says why.
+    Internal,
+    /// The store failed; the host's log says why.
+    StoreBroken,
+    /// The host stops and takes no new work.
+    Stopping,
+    /// The host cannot take work now.
+    NotReady,
+}
+
+impl Code {
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.facts().0
+    }
+
+    /// The status it is sent with.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        self.facts().1
+    }
+
+    /// The same few words for every problem of this code.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        self.facts().2
+    }
+
+    #[rustfmt::skip] // A table reads best with one row on one line.
+    fn facts(self) -> (&'static str, StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::MalformedJson => ("malformed-json", S::BAD_REQUEST, "The body is not JSON"),
+            Self::NotAnObject => ("not-an-object", S::BAD_REQUEST, "The body is not a JSON object"),
+            Self::BodyCutOff => ("body-cut-off", S::BAD_REQUEST, "The body broke off"),
+            Self::MalformedId => ("malformed-id", S::BAD_REQUEST, "The id is not a ULID"),
+            Self::MalformedEventId => ("malformed-event-id", S::BAD_REQUEST, "The event id is none of this host's"),
+            Self::InvalidQuery => ("invalid-query", S::BAD_REQUEST, "A query parameter cannot be used"),
+            Self::ForeignHost => ("foreign-host", S::FORBIDDEN, "The request is meant for another host"),
+            Self::ForeignOrigin => ("foreign-origin", S::FORBIDDEN, "The request comes from a foreign page"),
+            Self::UnknownKind => ("unknown-kind", S::NOT_FOUND, "No plugin serves this kind"),
+            Self::UnknownJob => ("unknown-job", S::NOT_FOUND, "There is no such job"),
+            Self::NoSuchRoute => ("no-such-route", S::NOT_FOUND, "There is nothing at this path"),
+            Self::WrongMethod => ("wrong-method", S::METHOD_NOT_ALLOWED, "The path does not take this method"),
+            Self::AlreadyEnded => ("already-ended", S::CONFLICT, "The job has ended"),
+            Self::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Self::InputTooLarge => ("input-too-large", S::PAYLOAD_TOO_LARGE, "The job's input is too large"),
+            Self::InvalidSubmission => ("invalid-submission", S::UNPROCESSABLE_ENTITY, "The submission cannot be used"),
+            Self::ModelNotInstalled => ("model-not-installed", S::UNPROCESSABLE_ENTITY, "The kind's model is not installed"),
+            Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "The host failed"),
+            Self::StoreBroken => ("store-broken", S::INTERNAL_SERVER_ERROR, "The store failed"),
+            Self::Stopping => ("stopping", S::SERVICE_UNAVAILABLE, "The host stops"),
+            Self::NotReady => ("not-ready", S::SERVICE_UNAVAILABLE, "The host cannot take work"),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Keeps web pages of others away from a host that trusts its loopback.
+//!
+//! A page in the user's own browser can reach `127.0.0.1`. It gives itself away by its `Origin`, or,
+//! after DNS rebinding, by a `Host` that is its own name. Programs send no `Origin` and call the host
+//! by an address or `localhost`. A missing `Host` (HTTP/1.0) is let through: browsers always send one.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, Uri, header, uri::Authority},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use crate::{App, code::Code, problem::Problem};
+
+/// Refuses requests of foreign pages before any operation sees them.
+pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    match check(request.uri(), request.headers(), &app.settings.host_names) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn check(uri: &Uri, headers: &HeaderMap, names: &[String]) -> Result<(), Problem> {
+    let host = match (uri.authority(), headers.get(header::HOST)) {
+        (Some(authority), _) => Some(authority.as_str().to_owned()),
+        (None, Some(host)) => Some(String::from_utf8_lossy(host.as_bytes()).into_owned()),
+        (None, None) => None,
+    };
+    if let Some(host) = &host
+        && !is_ours(host, names)
+    {
+        return Err(foreign_host(host));
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let origin = String::from_utf8_lossy(origin.as_bytes());
+    let same = host.is_some_and(|host| is_same(&origin, &host));
+    if same { Ok(()) } else { Err(foreign_origin(&origin)) }
+}
+
+/// Whether the host is an address, `localhost`, or a name the operator configured.
+fn is_ours(host: &str, names: &[String]) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host().trim_end_matches('.').to_ascii_lowercase();
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    address.parse::<IpAddr>().is_ok()
+        || name == "localhost"
+        || name.ends_with(".localhost")
+        || names.iter().any(|known| known.eq_ignore_ascii_case(&name))
+}
+
+/// Whether a page of `origin` is one that this very host served.
+fn is_same(origin: &str, host: &str) -> bool {
+    let (authority, port) = match origin.split_once("://") {
+        Some(("http", authority)) => (authority, ":80"),
+        Some(("https", authority)) => (authority, ":443"),
+        Some(_) | None => return false,
+    };
+    let bare = |text: &str| text.strip_suffix(port).unwrap_or(text).to_ascii_lowercase();
+    bare(authority) == bare(host)
+}
+
+fn foreign_host(host: &str) -> Problem {
+    let host: String = host.chars().take(100).collect();
+    Problem::new(
+        Code::ForeignHost,
+        format!(
+            "the request is for `{host}`, which is no name of this host; call it by its address or \
+             `localhost`, or add the name to `names` under [server] in roughneck.toml"
+        ),
+    )
+}
+
+fn foreign_origin(origin: &str) -> Problem {
+    let origin: String = origin.chars().take(100).collect();
+    Problem::new(
+        Code::ForeignOrigin,
+        format!(
+            "a page of `{origin}` sent this request, and only pages of this host may; \
+             let a server send it instead"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Host, json};
+
+    fn code(host: Option<&str>, origin: Option<&str>) -> Option<&'static str> {
+        let mut headers = HeaderMap::new();
+        let mut add = |name, value: Option<&str>| {
+            if let Some(value) = value {
+                headers.insert(name, value.parse().unwrap());
+            }
+        };
+        add(header::HOST, host);
+        add(header::ORIGIN, origin);
+        let uri = Uri::from_static("/jobs");
+        let problem = check(&uri, &headers, &["mini.lan".to_owned()]).err()?;
+        Some(problem.failed().code.as_str())
+    }
+
+    #[test]
+    fn the_host_is_known_by_addresses_localhost_and_configured_names_only() {
+        for host in [
+            "127.0.0.1:7117",
+            "[::1]:7117",
+            "10.1.2.3",
+            "localhost",
+            "LOCALHOST:7117",
+            "localhost.",
+            "ui.localhost:7117",
+            "mini.lan:7117",
+            "Mini.LAN",
+        ] {
+            assert_eq!(code(Some(host), None), None, "{host}");
+        }
+        for host in
+            ["evil.example:7117", "localhost.evil.example", "127.0.0.1.evil.example", "", "a b"]
+        {
+            assert_eq!(code(Some(host), None), Some("foreign-host"), "{host}");
+        }
+        assert_eq!(code(None, None), None);
+    }
+
+    #[test]
+    fn only_pages_of_this_very_host_and_port_may_send_requests() {
+        for (host, origin) in [
+            ("127.0.0.1:7117", "http://127.0.0.1:7117"),
+            ("localhost", "http://localhost:80"),
+            ("mini.lan", "https://mini.lan"),
+            ("mini.lan:443", "https://mini.lan"),
+        ] {
+            assert_eq!(code(Some(host), Some(origin)), None, "{origin}");
+        }
+        for (host, origin) in [
+            ("127.0.0.1:7117", "http://evil.example"),
+            ("127.0.0.1:7117", "http://127.0.0.1:3000"),
+            ("127.0.0.1:7117", "http://localhost:7117"),
+            ("127.0.0.1:7117", "null"),
+            ("127.0.0.1:7117", "file://127.0.0.1:7117"),
+            ("localhost", "http://localhost:443"),
+        ] {
+            assert_eq!(code(Some(host), Some(origin)), Some("foreign-origin"), "{origin}");
+        }
+        assert_eq!(code(None, Some("http://127.0.0.1")), Some("foreign-origin"));
+    }
+
+    #[tokio::test]
+    async fn a_refused_page_submits_nothing() {
+        let host = Host::new();
+        let request = axum::http::Request::post("/jobs")
+            .header("host", "127.0.0.1:7117")
+            .header("origin", "https://evil.example")
+            .body(r#"{"kind":"echo"}"#.into())
+            .unwrap();
+        let response = host.call(request).await;
+        assert_eq!(response.status(), 403);
+        assert_eq!(json(response).await["code"], "foreign-origin");
+        assert!(host.fakes.store.submitted().is_empty());
+    }
+}

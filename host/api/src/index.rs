@@ -1,0 +1,76 @@
+//! `GET /` and the answers to requests that no operation takes.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{Method, Uri},
+    response::IntoResponse,
+};
+
+use crate::{App, code::Code, problem::Problem};
+
+const ROUTES: &str = "\
+POST   /jobs              submit a job: {\"kind\": \"…\", \"input\": {…}}
+GET    /jobs              list jobs: ?state= &kind= &limit= &before=
+GET    /jobs/{id}         one job
+DELETE /jobs/{id}         cancel it
+GET    /jobs/{id}/events  follow it: server-sent events
+GET    /plugins           installed and refused plugins
+GET    /healthz           is the process alive, is Ollama up
+GET    /readyz            does it take work
+GET    /metrics           OpenMetrics
+";
+
+/// `GET /`: what there is, for a person with curl.
+pub(crate) async fn index(State(app): State<Arc<App>>) -> String {
+    format!("roughneck {}\n\n{ROUTES}", app.settings.version)
+}
+
+/// Any path without a route.
+pub(crate) async fn no_such_route(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    Problem::new(
+        Code::NoSuchRoute,
+        format!("there is nothing at `{path}`; `GET /` lists what there is"),
+    )
+}
+
+/// Any path with a route that does not take the method. The router adds `Allow`.
+pub(crate) async fn wrong_method(method: Method, uri: Uri) -> impl IntoResponse {
+    Problem::new(
+        Code::WrongMethod,
+        format!("`{}` does not take {method}; the header `Allow` names what it takes", uri.path()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Host, json, text};
+
+    #[tokio::test]
+    async fn the_index_names_the_version_and_every_route() {
+        let page = text(Host::new().get("/").await).await;
+        assert!(page.starts_with("roughneck 9.9.9\n"), "{page}");
+        for route in ["/jobs/{id}/events", "/plugins", "/healthz", "/readyz", "/metrics"] {
+            assert!(page.contains(route), "{route}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_route_is_a_problem_that_points_to_the_index() {
+        let response = Host::new().get("/job").await;
+        assert_eq!(response.status(), 404);
+        let problem = json(response).await;
+        assert_eq!(problem["code"], "no-such-route");
+        assert_eq!(problem["detail"], "there is nothing at `/job`; `GET /` lists what there is");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_method_is_a_problem_that_names_the_right_ones() {
+        let response = Host::new().send("PUT", "/jobs", "").await;
+        assert_eq!(response.status(), 405);
+        assert_eq!(response.headers()["allow"], "GET,HEAD,POST");
+        assert_eq!(json(response).await["code"], "wrong-method");
+    }
+}

@@ -1,0 +1,46 @@
+//! The HTTP surface: jobs, their events, plugins, health and metrics.
+//!
+//! What it does: turns requests into calls of the ports in [`roughneck_jobs::ports`], and their
+//! answers into JSON, Server-Sent Events or one kind of problem (RFC 9457).
+//!
+//! What it deliberately does not: decide anything about a job. It keeps no state but its counters
+//! and the number of open streams; a second instance beside it would answer the same.
+//!
+//! To add an operation, write a file with its parameters, handler and tests, named after it, and
+//! add its line to `router.rs`. To add an error, add a variant to [`Code`].
+
+mod app;
+mod body;
+mod cancel_job;
+mod check_health;
+mod check_ready;
+mod code;
+mod cursor;
+mod event_stream;
+mod follow_job;
+mod get_job;
+mod guard;
+mod index;
+mod job_path;
+mod list_jobs;
+mod list_plugins;
+mod measure;
+mod metrics;
+mod problem;
+mod query;
+mod router;
+mod scrape_metrics;
+mod serve;
+mod submit_job;
+mod trace_parent;
+mod usage_view;
+mod view;
+
+#[cfg(test)]
+mod testing;
+
+pub use app::{App, Ports, Settings};
+pub use code::Code;
+pub use metrics::Metrics;
+pub use router::router;
+pub use serve::serve;

@@ -1,0 +1,134 @@
+//! `GET /jobs`: a page of jobs, the newest first.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::Uri,
+    response::{IntoResponse, Response},
+};
+use roughneck_jobs::{id::JobId, job::Filter, state};
+use serde::Serialize;
+
+use crate::{
+    App,
+    problem::Problem,
+    query::{Parameters, encode, invalid},
+    view::JobView,
+};
+
+const LIMIT: u32 = 50;
+const LIMIT_MAX: u32 = 200;
+
+#[derive(Serialize)]
+struct Page<'a> {
+    jobs: Vec<JobView<'a>>,
+    /// The address of the next page, or null on the last one.
+    next: Option<String>,
+}
+
+pub(crate) async fn list_jobs(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    let query = Parameters::read(&uri, &["state", "kind", "limit", "before"])?;
+    let limit = match query.get("limit") {
+        None => LIMIT,
+        Some(text) => {
+            let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+            limit.ok_or_else(|| {
+                invalid(&format!("`limit` must be a number from 1 to {LIMIT_MAX}"))
+            })?
+        }
+    };
+    let state: Option<state::State> = query.parse("state")?;
+    let before: Option<JobId> = query.parse("before")?;
+    // Jobs are kept under the kind's present name; a kind that is gone may still have jobs.
+    let kind = query.get("kind").map(|kind| {
+        let served = app.ports.catalog.served(kind);
+        served.map_or_else(|| kind.to_owned(), |served| served.kind.name.clone())
+    });
+    // One more than asked for tells whether there is another page.
+    let filter = Filter { state, kind: kind.clone(), before, limit: limit + 1 };
+    let jobs = app.ports.store.jobs(filter).await?;
+
+    let shown = usize::try_from(limit).unwrap_or(usize::MAX);
+    let next =
+        (jobs.len() > shown).then(|| jobs.iter().take(shown).next_back()).flatten().map(|last| {
+            let mut next = format!("/jobs?before={}&limit={limit}", last.id);
+            if let Some(state) = state {
+                next.push_str(&format!("&state={}", state.as_str()));
+            }
+            if let Some(kind) = &kind {
+                next.push_str(&format!("&kind={}", encode(kind)));
+            }
+            next
+        });
+    let jobs = jobs.iter().take(shown).map(JobView::summary).collect();
+    Ok(Json(Page { jobs, next }).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use roughneck_jobs::job::Job;
+
+    use super::*;
+    use crate::testing::{Host, a_job, job_id, json};
+
+    #[tokio::test]
+    async fn pages_follow_each_other_until_the_last_and_keep_the_filter() {
+        let host = Host::new();
+        for n in 1..=5 {
+            host.fakes.store.put(Job { id: job_id(n), state: state::State::Done, ..a_job() });
+        }
+        host.fakes.store.put(Job { id: job_id(6), ..a_job() });
+        let mut path = "/jobs?state=done&limit=2&kind=echo".to_owned();
+        let mut seen = Vec::new();
+        loop {
+            let page = json(host.get(&path).await).await;
+            let jobs = page["jobs"].as_array().unwrap();
+            seen.extend(jobs.iter().map(|job| job["id"].as_str().unwrap().to_owned()));
+            match page["next"].as_str() {
+                Some(next) => path = next.to_owned(),
+                None => break,
+            }
+        }
+        assert_eq!(seen, [5, 4, 3, 2, 1].map(|n| job_id(n).to_string()));
+    }
+
+    #[tokio::test]
+    async fn a_list_shows_no_inputs_and_takes_old_names_of_kinds() {
+        let host = Host::new();
+        host.fakes.store.put(a_job());
+        let page = json(host.get("/jobs?kind=old-echo").await).await;
+        assert_eq!(page["jobs"][0]["kind"], "echo");
+        assert!(page["jobs"][0].get("input").is_none());
+        assert_eq!(page["next"], serde_json::Value::Null);
+    }
+
+    #[tokio::test]
+    async fn every_wrong_parameter_is_refused_with_a_sentence() {
+        let host = Host::new();
+        let table = [
+            ("stat=done", "unknown parameter `stat`; did you mean `state`?"),
+            (
+                "state=finished",
+                "`state`: `finished` is not a state: use blocked, scheduled, queued, loading, \
+                 working, done, failed or cancelled",
+            ),
+            ("limit=0", "`limit` must be a number from 1 to 200"),
+            ("limit=many", "`limit` must be a number from 1 to 200"),
+            (
+                "before=x",
+                "`before`: `x` is not an id: an id is a ULID, 26 characters of Crockford's base 32",
+            ),
+        ];
+        for (query, detail) in table {
+            let response = host.get(&format!("/jobs?{query}")).await;
+            assert_eq!(response.status(), 400);
+            let problem = json(response).await;
+            assert_eq!(
+                (&problem["code"], &problem["detail"]),
+                (&"invalid-query".into(), &detail.into())
+            );
+        }
+    }
+}

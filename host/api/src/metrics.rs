@@ -1,0 +1,143 @@
+//! What the HTTP surface counts.
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+/// Seconds until an answer begins: from a read of memory to a store that struggles.
+const BUCKETS: [f64; 10] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+/// This crate's metrics. Cheap to clone: all clones count together.
+#[derive(Clone)]
+pub struct Metrics {
+    requests: Family<Answered, Counter>,
+    duration: Family<Answering, Histogram, fn() -> Histogram>,
+    pub(crate) streams: Gauge,
+}
+
+/// The routes, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Route {
+    Index,
+    Jobs,
+    Job,
+    JobEvents,
+    Plugins,
+    Health,
+    Ready,
+    Metrics,
+    /// No route, or refused before one was looked for.
+    None,
+}
+
+impl Route {
+    const ALL: [Self; 9] = [
+        Self::Index,
+        Self::Jobs,
+        Self::Job,
+        Self::JobEvents,
+        Self::Plugins,
+        Self::Health,
+        Self::Ready,
+        Self::Metrics,
+        Self::None,
+    ];
+}
+
+impl EncodeLabelValue for Route {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let name = match self {
+            Self::Index => "/",
+            Self::Jobs => "/jobs",
+            Self::Job => "/jobs/{id}",
+            Self::JobEvents => "/jobs/{id}/events",
+            Self::Plugins => "/plugins",
+            Self::Health => "/healthz",
+            Self::Ready => "/readyz",
+            Self::Metrics => "/metrics",
+            Self::None => "none",
+        };
+        name.encode(encoder)
+    }
+}
+
+/// How a request ended; we answer nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Class {
+    Success,
+    ClientError,
+    ServerError,
+}
+
+impl Class {
+    const ALL: [Self; 3] = [Self::Success, Self::ClientError, Self::ServerError];
+}
+
+impl EncodeLabelValue for Class {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let name = match self {
+            Self::Success => "2xx",
+            Self::ClientError => "4xx",
+            Self::ServerError => "5xx",
+        };
+        name.encode(encoder)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    route: Route,
+    status: Class,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answering {
+    route: Route,
+}
+
+impl Metrics {
+    /// Makes the metrics and registers them.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            requests: Family::default(),
+            duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            streams: Gauge::default(),
+        };
+        // Counters are born at zero, so that the first request is an increase.
+        for route in Route::ALL {
+            for status in Class::ALL {
+                drop(metrics.requests.get_or_create(&Answered { route, status }));
+            }
+            drop(metrics.duration.get_or_create(&Answering { route }));
+        }
+        registry.register(
+            "roughneck_http_requests",
+            "Requests by route and class of status",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "roughneck_http_request_duration_seconds",
+            "From a request's head to its answer's head; an event stream counts until it begins",
+            metrics.duration.clone(),
+        );
+        registry.register(
+            "roughneck_http_event_streams",
+            "Event streams that are open",
+            metrics.streams.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn answered(&self, route: Route, status: u16, seconds: f64) {
+        let class = match status {
+            ..400 => Class::Success,
+            400..500 => Class::ClientError,
+            500.. => Class::ServerError,
+        };
+        self.requests.get_or_create(&Answered { route, status: class }).inc();
+        self.duration.get_or_create(&Answering { route }).observe(seconds);
+    }
+}

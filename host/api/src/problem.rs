@@ -1,0 +1,167 @@
+//! The one error of this crate and its one form on the wire: problem+json, RFC 9457.
+
+use std::error::Error;
+
+use axum::{
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use roughneck_jobs::{id::JobId, ports::store::StoreError};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::code::Code;
+
+/// Seconds after which a client may try again while the host restarts.
+const RETRY_AFTER_S: u32 = 5;
+
+/// Why a request was not served.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    code: Code,
+    /// One sentence that says what is wrong and what to do.
+    detail: String,
+    /// Members beside the standard ones.
+    extra: Map<String, Value>,
+    /// What only the host's log may say.
+    cause: Option<String>,
+}
+
+/// Travels with the response to whoever logs it.
+#[derive(Clone, Debug)]
+pub(crate) struct Failed {
+    pub(crate) code: Code,
+    pub(crate) detail: String,
+    pub(crate) cause: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    detail: &'a str,
+    #[serde(flatten)]
+    extra: &'a Map<String, Value>,
+}
+
+impl Problem {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), extra: Map::new(), cause: None }
+    }
+
+    /// Adds a member for programs.
+    pub(crate) fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.extra.insert(member.to_owned(), value.into());
+        self
+    }
+
+    pub(crate) fn unknown_job(id: JobId) -> Self {
+        Self::new(
+            Code::UnknownJob,
+            format!("there is no job {id}; `GET /jobs` lists those there are"),
+        )
+    }
+
+    pub(crate) fn stopping() -> Self {
+        Self::new(
+            Code::Stopping,
+            format!("the host stops and takes no new work; try again in {RETRY_AFTER_S} seconds"),
+        )
+    }
+
+    /// What the host's log says about it; the caller of the request learns none of it.
+    pub(crate) fn failed(&self) -> Failed {
+        Failed { code: self.code, detail: self.detail.clone(), cause: self.cause.clone() }
+    }
+
+    fn internal(code: Code, error: &dyn Error) -> Self {
+        let mut cause = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            cause.push_str(": ");
+            cause.push_str(&error.to_string());
+            source = error.source();
+        }
+        let detail = "the host failed to do this; its log says why".to_owned();
+        Self { cause: Some(cause), ..Self::new(code, detail) }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Closed => Self::stopping(),
+            StoreError::NoSuchJob(id) => Self::unknown_job(*id),
+            StoreError::Broken { .. } => Self::internal(Code::StoreBroken, &error),
+            // These answer runs, and no request is one.
+            StoreError::Fenced | StoreError::Refused(_) => Self::internal(Code::Internal, &error),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.code.status();
+        let wire = Wire {
+            r#type: format!("/errors/{}", self.code.as_str()),
+            title: self.code.title(),
+            status: status.as_u16(),
+            code: self.code.as_str(),
+            detail: &self.detail,
+            extra: &self.extra,
+        };
+        // Text and JSON values always serialise; an empty body would still carry the status.
+        let body = serde_json::to_vec(&wire).unwrap_or_default();
+        let mut response =
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if matches!(self.code, Code::Stopping | Code::NotReady) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        }
+        response.extensions_mut().insert(self.failed());
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::json;
+
+    #[tokio::test]
+    async fn a_problem_has_the_standard_members_and_its_own() {
+        let problem = Problem::new(Code::AlreadyEnded, "it is over").with("state", "done");
+        let response = problem.into_response();
+        assert_eq!(response.status(), 409);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(
+            json(response).await,
+            serde_json::json!({
+                "type": "/errors/already-ended",
+                "title": "The job has ended",
+                "status": 409,
+                "code": "already-ended",
+                "detail": "it is over",
+                "state": "done",
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_broken_store_tells_its_log_and_not_its_caller() {
+        let error = StoreError::Broken { doing: "read a job", source: "secret path".into() };
+        let response = Problem::from(error).into_response();
+        let failed = response.extensions().get::<Failed>().unwrap().clone();
+        assert!(failed.cause.unwrap().ends_with("read a job: secret path"));
+        assert_eq!(response.status(), 500);
+        assert!(!json(response).await.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn a_closed_store_asks_to_come_back() {
+        let response = Problem::from(StoreError::Closed).into_response();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+    }
+}

@@ -1,0 +1,53 @@
+//! All routes on one screen.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    middleware::{from_fn_with_state, map_response},
+    response::Response,
+    routing::{MethodRouter, get},
+};
+
+use crate::{
+    App,
+    cancel_job::cancel_job,
+    check_health::check_health,
+    check_ready::check_ready,
+    follow_job::follow_job,
+    get_job::get_job,
+    guard::guard,
+    index::{index, no_such_route, wrong_method},
+    list_jobs::list_jobs,
+    list_plugins::list_plugins,
+    measure::measure,
+    metrics::Route,
+    scrape_metrics::scrape_metrics,
+    submit_job::submit_job,
+};
+
+/// The whole HTTP surface. `GET` answers `HEAD` as well.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", on(Route::Index, get(index)))
+        .route("/jobs", on(Route::Jobs, get(list_jobs).post(submit_job)))
+        .route("/jobs/{id}", on(Route::Job, get(get_job).delete(cancel_job)))
+        .route("/jobs/{id}/events", on(Route::JobEvents, get(follow_job)))
+        .route("/plugins", on(Route::Plugins, get(list_plugins)))
+        .route("/healthz", on(Route::Health, get(check_health)))
+        .route("/readyz", on(Route::Ready, get(check_ready)))
+        .route("/metrics", on(Route::Metrics, get(scrape_metrics)))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(Arc::clone(&app), guard))
+        .layer(from_fn_with_state(Arc::clone(&app), measure))
+        .with_state(app)
+}
+
+/// Names the route for the metrics.
+fn on(route: Route, methods: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    methods.layer(map_response(move |mut response: Response| async move {
+        response.extensions_mut().insert(route);
+        response
+    }))
+}

@@ -1,0 +1,156 @@
+//! Serving a listener until the host stops.
+
+use std::{future::Future, io, sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+
+use crate::{App, router};
+
+/// Serves until `shutdown` completes. Then no connection is accepted any more, event streams end at
+/// their next quiet moment, and open requests may end within [`crate::Settings::stop_grace_ms`];
+/// what is still open after that is left to the end of the process.
+///
+/// # Errors
+/// None at present: errors of single connections are theirs, and a listener that cannot accept for
+/// want of file descriptors tries again.
+pub async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let grace = Duration::from_millis(app.settings.stop_grace_ms);
+    let mut closing = app.closing();
+    let routes = router(Arc::clone(&app));
+    let stop = async move {
+        shutdown.await;
+        app.close();
+    };
+    let served = axum::serve(listener, routes).with_graceful_shutdown(stop);
+    let out_of_patience = async {
+        // The sender lives in the app, which the router holds.
+        let _ = closing.wait_for(|closing| *closing).await;
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        result = served => result,
+        () = out_of_patience => {
+            tracing::warn!(grace_ms = grace.as_millis(), "requests were still open when the host stopped");
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, time::Instant};
+
+    use roughneck_jobs::state::State;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+        sync::oneshot,
+        task::JoinHandle,
+    };
+
+    use super::*;
+    use crate::testing::{Host, a_job};
+
+    const DEADLINE: Duration = Duration::from_secs(10);
+
+    struct Served {
+        at: SocketAddr,
+        stop: oneshot::Sender<()>,
+        task: JoinHandle<io::Result<()>>,
+    }
+
+    async fn served(host: &Host) -> Served {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(serve(listener, Arc::clone(&host.app), shutdown));
+        Served { at, stop, task }
+    }
+
+    async fn read_until(socket: &mut TcpStream, needle: &str) -> String {
+        let mut read = Vec::new();
+        let mut piece = [0; 4096];
+        while !String::from_utf8_lossy(&read).contains(needle) {
+            let n = tokio::time::timeout(DEADLINE, socket.read(&mut piece)).await.unwrap().unwrap();
+            assert_ne!(n, 0, "closed before {needle}: {}", String::from_utf8_lossy(&read));
+            read.extend_from_slice(&piece[..n]);
+        }
+        String::from_utf8(read).unwrap()
+    }
+
+    async fn follower(host: &Host, at: SocketAddr) -> TcpStream {
+        let job = a_job();
+        host.fakes.store.put(job.clone());
+        host.fakes.store.advance(job.id, State::Queued, 0);
+        let mut socket = TcpStream::connect(at).await.unwrap();
+        let request = format!("GET /jobs/{}/events HTTP/1.1\r\nhost: {at}\r\n\r\n", job.id);
+        socket.write_all(request.as_bytes()).await.unwrap();
+        read_until(&mut socket, "\"queued\"").await;
+        socket
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_event_streams_at_once_and_accepts_nobody_any_more() {
+        let host = Host::new();
+        let Served { at, stop, task } = served(&host).await;
+        let mut socket = follower(&host, at).await;
+        stop.send(()).unwrap();
+        tokio::time::timeout(DEADLINE, task).await.unwrap().unwrap().unwrap();
+        // The last chunk of a chunked body: the stream was ended, not cut off.
+        read_until(&mut socket, "0\r\n\r\n").await;
+        assert!(TcpStream::connect(at).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_never_ends_holds_the_stop_up_for_the_grace_time_only() {
+        let host = Host::new();
+        let Served { at, stop, task } = served(&host).await;
+        let mut socket = TcpStream::connect(at).await.unwrap();
+        let half = format!(
+            "POST /jobs HTTP/1.1\r\nhost: {at}\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n"
+        );
+        socket.write_all(half.as_bytes()).await.unwrap();
+        // The handler has begun to read the body.
+        read_until(&mut socket, "100 Continue").await;
+        let began = Instant::now();
+        stop.send(()).unwrap();
+        tokio::time::timeout(DEADLINE, task).await.unwrap().unwrap().unwrap();
+        assert!(began.elapsed() >= Duration::from_millis(host.app.settings.stop_grace_ms));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_away_ends_its_event_stream() {
+        let host = Host::new();
+        let Served { at, stop: _stop, .. } = served(&host).await;
+        let socket = follower(&host, at).await;
+        assert_eq!(host.app.metrics.streams.get(), 1);
+        drop(socket);
+        let gone = async {
+            while host.app.metrics.streams.get() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, gone).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_too_much_reads_why() {
+        let host = Host::new();
+        let Served { at, stop: _stop, .. } = served(&host).await;
+        let mut socket = TcpStream::connect(at).await.unwrap();
+        let body = " ".repeat(host.app.settings.body_bytes_max + 1);
+        let head =
+            format!("POST /jobs HTTP/1.1\r\nhost: {at}\r\ncontent-length: {}\r\n\r\n", body.len());
+        socket.write_all(head.as_bytes()).await.unwrap();
+        socket.write_all(body.as_bytes()).await.unwrap();
+        let answer = read_until(&mut socket, "body-too-large").await;
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    }
+}

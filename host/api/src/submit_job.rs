@@ -1,0 +1,340 @@
+//! `POST /jobs`: accepts a job.
+//!
+//! The answer `202` means that the job is on disk. The caller may choose the id (a ULID): whoever
+//! sends the same id again gets the job that stands, with `200`, whatever else the body says. No
+//! `Content-Type` is asked for, so that `curl -d` works; [`crate::guard`] keeps foreign pages out.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use roughneck_jobs::{
+    id::JobId,
+    intake::{self, NotAccepted, Submission},
+    job::{Job, NewJob},
+    model::LlmError,
+    ports::{
+        catalog::{Catalog, Served},
+        store::Submitted,
+    },
+    priority::Priority,
+    state,
+    strict::nearest,
+};
+use serde::Serialize;
+
+use crate::{
+    App, body,
+    code::Code,
+    problem::Problem,
+    trace_parent::trace_parent,
+    view::{At, Links},
+};
+
+/// Kinds that a refusal lists when none is near.
+const KINDS_LISTED_MAX: usize = 20;
+
+/// What the submitter learns.
+#[derive(Serialize)]
+struct Accepted<'a> {
+    id: JobId,
+    state: state::State,
+    kind: &'a str,
+    class: &'a str,
+    priority: Priority,
+    enqueued_at: At,
+    run_at: At,
+    links: Links,
+}
+
+pub(crate) async fn submit_job(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let body = body::read(&head.headers, body, app.settings.body_bytes_max).await?;
+    let submission: Submission = body::object(&body)?;
+    let ports = &app.ports;
+
+    // A repeated submission is answered even if it would be refused by now.
+    if let Some(id) = submission.id
+        && let Some(job) = ports.store.job(id).await?
+    {
+        return Ok(existing(&job));
+    }
+    if ports.control.is_stopping() {
+        return Err(Problem::stopping());
+    }
+    let served = ports
+        .catalog
+        .served(&submission.kind)
+        .ok_or_else(|| unknown_kind(&submission.kind, ports.catalog.as_ref()))?;
+    check_model(&app, &served).await?;
+
+    let job = intake::accept(submission, &served, ports.clock.as_ref(), ports.entropy.as_ref())
+        .map_err(|error| {
+            let code = match error {
+                NotAccepted::InputTooLarge { .. } => Code::InputTooLarge,
+                NotAccepted::TooLate => Code::InvalidSubmission,
+            };
+            Problem::new(code, error.to_string())
+        })?;
+    let job = NewJob { trace_parent: trace_parent(&head.headers), ..job };
+    match ports.store.submit(job.clone()).await? {
+        Submitted::Created(_) => Ok(created(&job)),
+        // Another request with this id was faster.
+        Submitted::Existing(id) => {
+            let job = ports.store.job(id).await?.ok_or_else(|| Problem::unknown_job(id))?;
+            Ok(existing(&job))
+        }
+    }
+}
+
+/// A missing model is told at once; a missing Ollama is not, because the job can wait for it.
+async fn check_model(app: &App, served: &Served) -> Result<(), Problem> {
+    let Some(model) = &served.kind.model else { return Ok(()) };
+    match app.ports.llm.resolve(&model.tag).await {
+        Ok(_)
+        | Err(
+            LlmError::Unavailable { .. }
+            | LlmError::Refused { .. }
+            | LlmError::BrokenOff(_)
+            | LlmError::Invalid(_),
+        ) => Ok(()),
+        Err(error @ LlmError::NotInstalled { .. }) => {
+            Err(Problem::new(Code::ModelNotInstalled, error.to_string())
+                .with("model", model.tag.as_str()))
+        }
+    }
+}
+
+fn unknown_kind(kind: &str, catalog: &dyn Catalog) -> Problem {
+    let kind: String = kind.chars().take(100).collect();
+    let kinds = catalog.kinds();
+    let near = nearest(&kind, kinds.iter().map(String::as_str));
+    let hint = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if kinds.is_empty() => "no plugin is installed".to_owned(),
+        None => {
+            let listed: Vec<&str> =
+                kinds.iter().take(KINDS_LISTED_MAX).map(String::as_str).collect();
+            format!("installed: {}", listed.join(", "))
+        }
+    };
+    let refused = catalog.refused();
+    let also = match nearest(&kind, refused.iter().map(|plugin| plugin.name.as_str())) {
+        Some(name) => format!("; the plugin `{name}` was refused, and `GET /plugins` says why"),
+        None if refused.is_empty() => String::new(),
+        None => "; some plugins were refused, and `GET /plugins` says why".to_owned(),
+    };
+    let problem = Problem::new(
+        Code::UnknownKind,
+        format!("no installed plugin serves the kind `{kind}`; {hint}{also}"),
+    );
+    match near {
+        Some(near) => problem.with("suggestion", near),
+        None => problem,
+    }
+}
+
+fn created(job: &NewJob) -> Response {
+    let is_due = job.run_at <= job.enqueued_at;
+    let accepted = Accepted {
+        id: job.id,
+        state: if is_due { state::State::Queued } else { state::State::Scheduled },
+        kind: &job.kind,
+        class: &job.class.0,
+        priority: job.priority,
+        enqueued_at: At(job.enqueued_at),
+        run_at: At(job.run_at),
+        links: Links::of(job.id),
+    };
+    answer(StatusCode::ACCEPTED, &accepted)
+}
+
+fn existing(job: &Job) -> Response {
+    let accepted = Accepted {
+        id: job.id,
+        state: job.state,
+        kind: &job.kind,
+        class: &job.class.0,
+        priority: job.priority,
+        enqueued_at: At(job.enqueued_at),
+        run_at: At(job.run_at),
+        links: Links::of(job.id),
+    };
+    answer(StatusCode::OK, &accepted)
+}
+
+fn answer(status: StatusCode, accepted: &Accepted<'_>) -> Response {
+    let location = [(header::LOCATION, format!("/jobs/{}", accepted.id))];
+    (status, location, Json(accepted)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use roughneck_jobs::ports::catalog::RefusedPlugin;
+
+    use super::*;
+    use crate::{
+        Settings,
+        testing::{Host, NOW, a_job, json},
+    };
+
+    async fn refused(host: &Host, body: &str) -> (u16, serde_json::Value) {
+        let response = host.send("POST", "/jobs", body.to_owned()).await;
+        let status = response.status().as_u16();
+        assert!(host.fakes.store.submitted().is_empty());
+        (status, json(response).await)
+    }
+
+    #[tokio::test]
+    async fn a_job_is_accepted_with_its_address_and_state() {
+        let host = Host::new();
+        let response =
+            host.send("POST", "/jobs", r#"{"kind":"echo","input":{"b":1, "a":2}}"#).await;
+        assert_eq!(response.status(), 202);
+        let location = response.headers()["location"].to_str().unwrap().to_owned();
+        let body = json(response).await;
+        assert_eq!(location, format!("/jobs/{}", body["id"].as_str().unwrap()));
+        assert_eq!((&body["state"], &body["kind"]), (&"queued".into(), &"echo".into()));
+        assert_eq!(body["links"]["events"], format!("{location}/events"));
+        assert_eq!(body["enqueued_at"], NOW.to_string());
+        assert_eq!(host.fakes.store.submitted()[0].input, r#"{"b":1, "a":2}"#);
+    }
+
+    #[tokio::test]
+    async fn a_job_of_later_is_scheduled() {
+        let run_at = NOW.plus_ms(60_000).0;
+        let body = format!(r#"{{"kind":"echo","run_at":{run_at}}}"#);
+        let response = Host::new().send("POST", "/jobs", body).await;
+        assert_eq!(json(response).await["state"], "scheduled");
+    }
+
+    #[tokio::test]
+    async fn the_same_id_is_the_same_job_even_while_the_host_stops() {
+        let host = Host::new();
+        let job = Job { state: state::State::Done, ..a_job() };
+        host.fakes.store.put(job.clone());
+        host.fakes.control.stop();
+        let body = format!(r#"{{"id":"{}","kind":"no-longer-installed"}}"#, job.id);
+        let response = host.send("POST", "/jobs", body).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["location"], format!("/jobs/{}", job.id).as_str());
+        assert_eq!(json(response).await["state"], "done");
+    }
+
+    #[tokio::test]
+    async fn a_race_of_two_submissions_of_one_id_ends_with_one_job() {
+        let host = Host::new();
+        let job = a_job();
+        host.fakes.store.win_the_race_with(job.clone());
+        let body = format!(r#"{{"id":"{}","kind":"echo"}}"#, job.id);
+        assert_eq!(host.send("POST", "/jobs", body).await.status(), 200);
+    }
+
+    #[tokio::test]
+    async fn the_trace_parent_of_the_request_is_kept() {
+        let host = Host::new();
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let request = axum::http::Request::post("/jobs")
+            .header("traceparent", trace)
+            .body(r#"{"kind":"echo"}"#.into())
+            .unwrap();
+        assert_eq!(host.call(request).await.status(), 202);
+        assert_eq!(host.fakes.store.submitted()[0].trace_parent.as_deref(), Some(trace));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_kind_is_told_the_nearest_one_or_all() {
+        let host = Host::new();
+        let (status, problem) = refused(&host, r#"{"kind":"ecko"}"#).await;
+        assert_eq!((status, &problem["code"]), (404, &"unknown-kind".into()));
+        assert_eq!(problem["suggestion"], "echo");
+        let (_, problem) = refused(&host, r#"{"kind":"translate"}"#).await;
+        assert_eq!(
+            problem["detail"],
+            "no installed plugin serves the kind `translate`; installed: echo, summarize"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_kind_of_a_refused_plugin_points_to_the_reason() {
+        let host = Host::new();
+        host.fakes.catalog.refuse(RefusedPlugin {
+            name: "translate".into(),
+            code: "not-granted",
+            message: "grant it".into(),
+        });
+        let (_, problem) = refused(&host, r#"{"kind":"translate"}"#).await;
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            detail.ends_with("the plugin `translate` was refused, and `GET /plugins` says why"),
+            "{detail}"
+        );
+        let (_, problem) = refused(&host, r#"{"kind":"other-thing"}"#).await;
+        assert!(problem["detail"].as_str().unwrap().contains("some plugins were refused"));
+    }
+
+    #[tokio::test]
+    async fn a_model_that_is_not_installed_is_told_with_the_command_to_pull_it() {
+        let host = Host::new();
+        host.fakes.llm.forget_models();
+        let (status, problem) = refused(&host, r#"{"kind":"summarize"}"#).await;
+        assert_eq!((status, &problem["code"]), (422, &"model-not-installed".into()));
+        assert!(problem["detail"].as_str().unwrap().contains("ollama pull qwen3:30b"));
+    }
+
+    #[tokio::test]
+    async fn a_job_is_accepted_while_ollama_is_down() {
+        let host = Host::new();
+        host.fakes.llm.go_down();
+        assert_eq!(host.send("POST", "/jobs", r#"{"kind":"summarize"}"#).await.status(), 202);
+    }
+
+    #[tokio::test]
+    async fn a_stopping_host_asks_to_come_back() {
+        let host = Host::new();
+        host.fakes.control.stop();
+        let response = host.send("POST", "/jobs", r#"{"kind":"echo"}"#).await;
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["retry-after"], "5");
+        assert_eq!(json(response).await["code"], "stopping");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_fails_is_a_failure_of_the_host() {
+        let host = Host::new();
+        host.fakes.store.break_down();
+        let response = host.send("POST", "/jobs", r#"{"kind":"echo"}"#).await;
+        assert_eq!(response.status(), 500);
+        assert_eq!(json(response).await["code"], "store-broken");
+    }
+
+    #[tokio::test]
+    async fn bad_bodies_are_refused_with_their_codes() {
+        let host = Host::new();
+        let late = NOW.plus_ms(intake::RUN_AT_MS_MAX + 1);
+        let table = [
+            ("{\"kind\"".to_owned(), 400, "malformed-json"),
+            ("[]".to_owned(), 400, "not-an-object"),
+            ("{\"kind\":\"echo\",\"prio\":1}".to_owned(), 422, "invalid-submission"),
+            (format!(r#"{{"kind":"echo","run_at":{}}}"#, late.0), 422, "invalid-submission"),
+            (r#"{"kind":"echo","id":"7"}"#.to_owned(), 422, "invalid-submission"),
+            (
+                format!(r#"{{"kind":"echo","input":"{}"}}"#, "a".repeat(intake::INPUT_BYTES_MAX)),
+                413,
+                "input-too-large",
+            ),
+            (" ".repeat(Settings::default().body_bytes_max + 1), 413, "body-too-large"),
+        ];
+        for (body, status, code) in table {
+            let (got, problem) = refused(&host, &body).await;
+            assert_eq!((got, &problem["code"]), (status, &code.into()));
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! The ports, in memory.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use roughneck_jobs::{
+    class::Slots,
+    clock::Millis,
+    delivery::{Delivery, DeliveryOutcome},
+    event::{JobEvent, Live},
+    id::{DeliveryId, JobId},
+    job::{Attempt, Filter, Job, NewJob},
+    manifest,
+    model::{Call, Health, LlmError, Resolved},
+    ports::{
+        catalog::{Catalog, Plugin, RefusedPlugin, Served},
+        control::{Control, Watch},
+        llm::{Answer, Llm},
+        outbox::{DueDeliveries, Outbox},
+        runner::Supervisor,
+        store::{Cancelled, Claim, Claimed, Count, Finish, Store, StoreError, Submitted, Swept},
+    },
+    run::Run,
+    state::State,
+};
+use tokio::sync::watch;
+
+#[derive(Default)]
+pub(crate) struct FakeStore {
+    jobs: Mutex<BTreeMap<JobId, Job>>,
+    events: Mutex<Vec<JobEvent>>,
+    attempts: Mutex<Vec<Attempt>>,
+    submitted: Mutex<Vec<NewJob>>,
+    racer: Mutex<Option<Job>>,
+    is_broken: AtomicBool,
+    pub(crate) reads_of_events: AtomicUsize,
+}
+
+impl FakeStore {
+    pub(crate) fn put(&self, job: Job) {
+        self.jobs.lock().unwrap().insert(job.id, job);
+    }
+
+    pub(crate) fn put_attempt(&self, attempt: Attempt) {
+        self.attempts.lock().unwrap().push(attempt);
+    }
+
+    /// Moves a job, with its event.
+    pub(crate) fn advance(&self, id: JobId, state: State, attempt: u32) {
+        let mut jobs = self.jobs.lock().unwrap();
+        jobs.get_mut(&id).unwrap().state = state;
+        let mut events = self.events.lock().unwrap();
+        let seq = events.len() as i64 + 1;
+        events.push(JobEvent { seq, at: Millis(seq), state, attempt, reason: None });
+    }
+
+    pub(crate) fn submitted(&self) -> Vec<NewJob> {
+        self.submitted.lock().unwrap().clone()
+    }
+
+    /// The next submission finds that this job came in just before it.
+    pub(crate) fn win_the_race_with(&self, job: Job) {
+        *self.racer.lock().unwrap() = Some(job);
+    }
+
+    pub(crate) fn break_down(&self) {
+        self.is_broken.store(true, Ordering::SeqCst);
+    }
+
+    fn check(&self, doing: &'static str) -> Result<(), StoreError> {
+        if self.is_broken.load(Ordering::SeqCst) {
+            return Err(StoreError::Broken { doing, source: "the disk is gone".into() });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for FakeStore {
+    async fn submit(&self, job: NewJob) -> Result<Submitted, StoreError> {
+        self.check("submit a job")?;
+        if let Some(racer) = self.racer.lock().unwrap().take() {
+            let id = racer.id;
+            self.put(racer);
+            return Ok(Submitted::Existing(id));
+        }
+        let id = job.id;
+        self.submitted.lock().unwrap().push(job);
+        Ok(Submitted::Created(id))
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.check("read a job")?;
+        Ok(self.jobs.lock().unwrap().get(&id).cloned())
+    }
+
+    async fn jobs(&self, filter: Filter) -> Result<Vec<Job>, StoreError> {
+        self.check("list jobs")?;
+        let jobs = self.jobs.lock().unwrap();
+        let matching = jobs.values().rev().filter(|job| {
+            filter.state.is_none_or(|state| job.state == state)
+                && filter.kind.as_ref().is_none_or(|kind| job.kind == *kind)
+                && filter.before.is_none_or(|before| job.id < before)
+        });
+        Ok(matching.take(filter.limit as usize).cloned().collect())
+    }
+
+    async fn attempts(&self, _: JobId) -> Result<Vec<Attempt>, StoreError> {
+        Ok(self.attempts.lock().unwrap().clone())
+    }
+
+    async fn events(&self, _: JobId, after_seq: i64) -> Result<Vec<JobEvent>, StoreError> {
+        self.reads_of_events.fetch_add(1, Ordering::SeqCst);
+        let events = self.events.lock().unwrap();
+        Ok(events.iter().filter(|event| event.seq > after_seq).take(200).cloned().collect())
+    }
+
+    async fn counts(&self) -> Result<Vec<Count>, StoreError> {
+        self.check("count jobs")?;
+        Ok(Vec::new())
+    }
+
+    async fn set_slots(&self, _: &[Slots]) -> Result<(), StoreError> {
+        unreachable!("the engine's")
+    }
+    async fn claim(&self, _: Claim) -> Result<Vec<Claimed>, StoreError> {
+        unreachable!("the engine's")
+    }
+    async fn set_loading(&self, _: Run, _: bool, _: Millis) -> Result<(), StoreError> {
+        unreachable!("the engine's")
+    }
+    async fn renew(&self, _: &[Run], _: Millis) -> Result<Vec<Run>, StoreError> {
+        unreachable!("the engine's")
+    }
+    async fn finish(&self, _: Run, _: Finish) -> Result<State, StoreError> {
+        unreachable!("the engine's")
+    }
+    async fn cancel(&self, _: JobId, _: Millis) -> Result<Cancelled, StoreError> {
+        unreachable!("the engine's")
+    }
+    async fn release(&self, _: Run, _: Millis) -> Result<(), StoreError> {
+        unreachable!("the engine's")
+    }
+    async fn recover(&self, _: Millis) -> Result<u32, StoreError> {
+        unreachable!("the engine's")
+    }
+    async fn reap(&self, _: Millis, _: u32) -> Result<Swept, StoreError> {
+        unreachable!("the engine's")
+    }
+    async fn promote(&self, _: Millis, _: u32) -> Result<Swept, StoreError> {
+        unreachable!("the engine's")
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct FakeOutbox(Mutex<Vec<Delivery>>);
+
+impl FakeOutbox {
+    pub(crate) fn put(&self, delivery: Delivery) {
+        self.0.lock().unwrap().push(delivery);
+    }
+}
+
+#[async_trait]
+impl Outbox for FakeOutbox {
+    async fn deliveries(&self, _: JobId) -> Result<Vec<Delivery>, StoreError> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+    async fn due_deliveries(&self, _: Millis, _: u32) -> Result<DueDeliveries, StoreError> {
+        unreachable!("the engine's")
+    }
+    async fn record_delivery(
+        &self,
+        _: DeliveryId,
+        _: DeliveryOutcome,
+        _: Millis,
+    ) -> Result<(), StoreError> {
+        unreachable!("the engine's")
+    }
+}
+
+pub(crate) struct FakeCatalog {
+    plugins: Vec<Arc<Plugin>>,
+    refused: Mutex<Vec<RefusedPlugin>>,
+}
+
+impl FakeCatalog {
+    /// `echo`, once called `old-echo`, and `summarize`, which needs `qwen3:30b`.
+    pub(crate) fn with_two_plugins() -> Self {
+        let head = |name: &str| {
+            format!(
+                "manifest = 1\n[plugin]\nname = \"{name}\"\nversion = \"1.0.0\"\n\
+                 world = \"roughneck:plugin/job-llm@1.0.0\"\n[component]\nsource = \"p.wasm\"\n"
+            )
+        };
+        let echo = "[[kind]]\nname = \"echo\"\naliases = [\"old-echo\"]\nclass = \"io\"\n";
+        let summarize = "[[kind]]\nname = \"summarize\"\nclass = \"ollama\"\n\
+                         [kind.model]\ntag = \"qwen3:30b\"\n\
+                         [capabilities.llm]\nmodels = [\"qwen3:*\"]\n";
+        let plugin = |name: &str, rest: &str, digest: &str| {
+            let manifest = manifest::parse(&(head(name) + rest)).unwrap();
+            Arc::new(Plugin { digest: digest.to_owned(), manifest })
+        };
+        let plugins =
+            vec![plugin("echo", echo, "sha256:1"), plugin("summarize", summarize, "sha256:2")];
+        Self { plugins, refused: Mutex::default() }
+    }
+
+    pub(crate) fn refuse(&self, plugin: RefusedPlugin) {
+        self.refused.lock().unwrap().push(plugin);
+    }
+}
+
+impl Catalog for FakeCatalog {
+    fn served(&self, name: &str) -> Option<Arc<Served>> {
+        self.plugins.iter().find_map(|plugin| {
+            let is_meant = |alias: &String| alias == name;
+            let mut kinds = plugin.manifest.kinds.iter();
+            let kind = kinds.find(|kind| kind.name == name || kind.aliases.iter().any(is_meant))?;
+            Some(Arc::new(Served { plugin: Arc::clone(plugin), kind: kind.clone() }))
+        })
+    }
+
+    fn plugins(&self) -> Vec<Arc<Plugin>> {
+        self.plugins.clone()
+    }
+
+    fn refused(&self) -> Vec<RefusedPlugin> {
+        self.refused.lock().unwrap().clone()
+    }
+}
+
+pub(crate) struct FakeControl {
+    store: Arc<FakeStore>,
+    live: Mutex<Option<Live>>,
+    changes: watch::Sender<()>,
+    is_stopping: AtomicBool,
+}
+
+impl FakeControl {
+    pub(crate) fn of(store: Arc<FakeStore>) -> Self {
+        let changes = watch::Sender::new(());
+        Self { store, live: Mutex::default(), changes, is_stopping: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// The job runs and shows this.
+    pub(crate) fn show(&self, live: Live) {
+        *self.live.lock().unwrap() = Some(live);
+        self.ring();
+    }
+
+    /// The job's run writes more text.
+    pub(crate) fn write(&self, piece: &str) {
+        self.live.lock().unwrap().as_mut().unwrap().text.push_str(piece);
+        self.ring();
+    }
+
+    /// The job no longer runs.
+    pub(crate) fn hide(&self) {
+        *self.live.lock().unwrap() = None;
+        self.ring();
+    }
+
+    pub(crate) fn ring(&self) {
+        self.changes.send_replace(());
+    }
+
+    pub(crate) fn watchers(&self) -> usize {
+        self.changes.receiver_count()
+    }
+}
+
+#[async_trait]
+impl Control for FakeControl {
+    async fn cancel(&self, id: JobId) -> Result<Cancelled, StoreError> {
+        let job = self.store.job(id).await?.ok_or(StoreError::NoSuchJob(id))?;
+        if job.state.is_terminal() {
+            return Ok(Cancelled::Ended(job.state));
+        }
+        self.store.advance(id, State::Cancelled, job.attempt);
+        Ok(Cancelled::Waiting)
+    }
+
+    fn live(&self, _: JobId) -> Option<Live> {
+        self.live.lock().unwrap().clone()
+    }
+
+    fn watch(&self, _: JobId) -> Box<dyn Watch> {
+        Box::new(FakeWatch(self.changes.subscribe()))
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::SeqCst)
+    }
+}
+
+struct FakeWatch(watch::Receiver<()>);
+
+#[async_trait]
+impl Watch for FakeWatch {
+    async fn changed(&mut self) {
+        self.0.changed().await.unwrap();
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct FakeLlm {
+    is_down: AtomicBool,
+    is_empty: AtomicBool,
+}
+
+impl FakeLlm {
+    pub(crate) fn go_down(&self) {
+        self.is_down.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn forget_models(&self) {
+        self.is_empty.store(true, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Llm for FakeLlm {
+    async fn open(&self, _: Call, _: Arc<dyn Supervisor>) -> Result<Box<dyn Answer>, LlmError> {
+        unreachable!("the sandbox's")
+    }
+
+    async fn resolve(&self, model: &str) -> Result<Resolved, LlmError> {
+        if self.is_down.load(Ordering::SeqCst) {
+            let (url, why) = ("http://127.0.0.1:1".to_owned(), "nobody listens".to_owned());
+            return Err(LlmError::Unavailable { url, why });
+        }
+        if self.is_empty.load(Ordering::SeqCst) {
+            return Err(LlmError::NotInstalled { model: model.to_owned(), hint: String::new() });
+        }
+        Ok(Resolved { name: model.to_owned(), digest: None })
+    }
+
+    fn health(&self) -> Health {
+        if self.is_down.load(Ordering::SeqCst) {
+            return Health::Down { reason: "nobody listens".into() };
+        }
+        Health::Up { version: "0.12.0".into(), models: 1 }
+    }
+}

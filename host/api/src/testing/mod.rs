@@ -1,0 +1,159 @@
+//! A host of fakes for the tests of this crate.
+
+mod fakes;
+mod reader;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::Request,
+    response::Response,
+};
+use prometheus_client::registry::Registry;
+use roughneck_jobs::{
+    class::Class,
+    clock::{Clock, Entropy, Millis},
+    id::JobId,
+    job::Job,
+    priority::Priority,
+    state::State,
+    usage::Usage,
+};
+use tower::ServiceExt;
+
+pub(crate) use fakes::{FakeCatalog, FakeControl, FakeLlm, FakeOutbox, FakeStore};
+pub(crate) use reader::{Reader, Sent};
+
+use crate::{App, Metrics, Ports, Settings, router};
+
+/// When every test happens.
+pub(crate) const NOW: Millis = Millis(1_800_000_000_000);
+
+/// A clock that stands and dice that always fall alike.
+pub(crate) struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> Millis {
+        NOW
+    }
+}
+
+impl Entropy for Fixed {
+    fn roll(&self) -> u128 {
+        7
+    }
+}
+
+pub(crate) struct Fakes {
+    pub(crate) store: Arc<FakeStore>,
+    pub(crate) outbox: Arc<FakeOutbox>,
+    pub(crate) catalog: Arc<FakeCatalog>,
+    pub(crate) control: Arc<FakeControl>,
+    pub(crate) llm: Arc<FakeLlm>,
+}
+
+/// The HTTP surface in front of fakes.
+pub(crate) struct Host {
+    pub(crate) fakes: Fakes,
+    pub(crate) app: Arc<App>,
+    router: Router,
+}
+
+impl Host {
+    pub(crate) fn new() -> Self {
+        let store = Arc::new(FakeStore::default());
+        let fakes = Fakes {
+            outbox: Arc::default(),
+            catalog: Arc::new(FakeCatalog::with_two_plugins()),
+            control: Arc::new(FakeControl::of(Arc::clone(&store))),
+            llm: Arc::default(),
+            store,
+        };
+        let ports = Ports {
+            store: fakes.store.clone(),
+            outbox: fakes.outbox.clone(),
+            catalog: fakes.catalog.clone(),
+            control: fakes.control.clone(),
+            llm: fakes.llm.clone(),
+            clock: Arc::new(Fixed),
+            entropy: Arc::new(Fixed),
+        };
+        let settings =
+            Settings { version: "9.9.9".into(), stop_grace_ms: 300, ..Settings::default() };
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let app = App::new(ports, settings, Arc::new(registry), metrics);
+        Self { fakes, router: router(Arc::clone(&app)), app }
+    }
+
+    pub(crate) async fn call(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, body: impl Into<Body>) -> Response {
+        self.call(Request::builder().method(method).uri(path).body(body.into()).unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.send("GET", path, "").await
+    }
+
+    /// Follows a job from after the event of this id.
+    pub(crate) async fn follow(&self, job: JobId, last_event_id: &str) -> Reader {
+        let request = Request::get(format!("/jobs/{job}/events"))
+            .header("last-event-id", last_event_id)
+            .body(Body::empty())
+            .unwrap();
+        let response = self.call(request).await;
+        assert_eq!(response.status(), 200);
+        Reader::of(response.into_body())
+    }
+}
+
+pub(crate) async fn text(response: Response) -> String {
+    let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+pub(crate) async fn json(response: Response) -> serde_json::Value {
+    serde_json::from_str(&text(response).await).unwrap()
+}
+
+/// Ids that sort by `n`.
+pub(crate) fn job_id(n: i64) -> JobId {
+    struct At(i64);
+    impl Clock for At {
+        fn now(&self) -> Millis {
+            Millis(self.0)
+        }
+    }
+    JobId::new(&At(n), &Fixed)
+}
+
+/// A job that waits.
+pub(crate) fn a_job() -> Job {
+    Job {
+        id: job_id(1),
+        kind: "echo".into(),
+        class: Class("io".into()),
+        priority: Priority::Normal,
+        state: State::Queued,
+        reason: None,
+        enqueued_at: Millis(0),
+        run_at: Millis(0),
+        started_at: None,
+        finished_at: None,
+        attempt: 0,
+        attempts_max: 4,
+        losses: 0,
+        input: r#"{"text":"hello"}"#.into(),
+        output: None,
+        failure: None,
+        usage: Usage::default(),
+        callback: None,
+        trace_parent: None,
+        plugin: None,
+    }
+}
