@@ -1,0 +1,220 @@
+//! `roughneck serve`: puts the host together, runs it, and takes it apart in order.
+
+use std::{collections::BTreeMap, io::Write as _, path::Path, sync::Arc, time::Instant};
+
+use anyhow::{Context, Result};
+use prometheus_client::registry::Registry;
+use roughneck_api::{App, Settings};
+use roughneck_capabilities::{
+    egress::Egress,
+    webhook::{self, Webhooks},
+};
+use roughneck_engine::{Bells, Engine};
+use roughneck_llm::Lane;
+use roughneck_sandbox::Plugins;
+use roughneck_store::SqliteStore;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    config::{Config, Overrides},
+    logging, signals, signing_secret,
+    system::System,
+};
+
+/// What the first line on standard output begins with; the host's URL follows. Scripts wait for it.
+pub(crate) const READY: &str = "ready at ";
+
+/// How the process ends after a second signal.
+const EXIT_AT_ONCE: i32 = 1;
+
+/// Arguments of `roughneck serve`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    overrides: Overrides,
+    /// How log lines look
+    #[arg(long, env = "ROUGHNECK_LOG_FORMAT", value_enum, default_value_t)]
+    log_format: logging::Format,
+}
+
+/// Runs the host until it is asked to stop.
+///
+/// # Errors
+/// Why it cannot start, in a sentence that says what to do.
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    let started = Instant::now();
+    let config = Config::load(&arguments.overrides)?;
+    logging::start(arguments.log_format);
+    install_tls();
+    // Before the data folder is touched: two signals of the operator must never be missed.
+    let mut stop = signals::StopSignals::listen()?;
+
+    let listener = listen(&config).await?;
+    let host = Host::start(&config).await?;
+    let closing = CancellationToken::new();
+    let url = format!("http://{}", listener.local_addr()?);
+    let serving = tokio::spawn(roughneck_api::serve(
+        listener,
+        Arc::clone(&host.app),
+        closing.clone().cancelled_owned(),
+    ));
+    announce(&url, &config, started);
+
+    stop.next().await;
+    info!("stopping; a second signal stops at once");
+    tokio::select! {
+        result = host.stop(&config, closing) => result?,
+        () = stop.next() => {
+            warn!("stopped at once; running jobs run again after the next start");
+            std::process::exit(EXIT_AT_ONCE);
+        }
+    }
+    serving.await?.context("the HTTP surface failed")
+}
+
+/// Makes rustls use ring. Once for each process; a second call changes nothing.
+pub(crate) fn install_tls() {
+    // An error means that a provider is installed already, which is what is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+async fn listen(config: &Config) -> Result<TcpListener> {
+    let address = config.server.address()?;
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "{address} is already in use; stop the program that has it, or choose another port with --listen {}:0",
+            address.ip()
+        ),
+        _ => anyhow::Error::new(error).context(format!("{address} cannot be listened on")),
+    })
+}
+
+fn announce(url: &str, config: &Config, started: Instant) {
+    let data_dir = config.data_dir();
+    info!(url, "ready after {} ms; data in {}", started.elapsed().as_millis(), data_dir.display());
+    let mut out = std::io::stdout();
+    // Nobody may be reading; the log says it too.
+    let _ = writeln!(out, "{READY}{url}").and_then(|()| out.flush());
+}
+
+/// The parts of a running host.
+struct Host {
+    store: Arc<SqliteStore>,
+    engine: Arc<Engine>,
+    app: Arc<App>,
+    /// Stops the watch over Ollama.
+    lane_stop: CancellationToken,
+}
+
+impl Host {
+    async fn start(config: &Config) -> Result<Self> {
+        let system = Arc::new(System);
+        let bells = Arc::new(Bells::default());
+        let data_dir = config.data_dir();
+        let store_config = roughneck_store::Config::new(&data_dir);
+        let store = Arc::new(
+            SqliteStore::open(&store_config, Arc::clone(&bells) as _, system.clone()).await?,
+        );
+        let secret = signing_secret::load(&data_dir, &*system)?;
+        let lane_stop = CancellationToken::new();
+        let lane_config = roughneck_llm::Config {
+            aliases: config.ollama.aliases.clone(),
+            ..roughneck_llm::Config::new(config.ollama.url()?)
+        };
+        let lane = Lane::start(lane_config, Arc::clone(&bells) as _, &lane_stop)?;
+        let egress = Egress::new()?;
+        let courier = Webhooks::new(webhooks(config, secret)?, egress.clone());
+        let capabilities = roughneck_capabilities::Ports {
+            llm: Arc::clone(&lane) as _,
+            kv: Arc::clone(&store) as _,
+            egress,
+            clock: Arc::clone(&system) as _,
+        };
+        let plugins = plugins(config, &data_dir, capabilities).await?;
+
+        let mut registry = Registry::default();
+        store.metrics().register(&mut registry);
+        lane.metrics().register(&mut registry);
+        plugins.register(&mut registry);
+        let engine_metrics = roughneck_engine::Metrics::register(&mut registry);
+        let api_metrics = roughneck_api::Metrics::register(&mut registry);
+        let parts = roughneck_engine::Parts {
+            store: Arc::clone(&store) as _,
+            outbox: Arc::clone(&store) as _,
+            schedules: Arc::clone(&store) as _,
+            catalog: Arc::clone(&plugins) as _,
+            runner: Arc::clone(&plugins) as _,
+            llm: Arc::clone(&lane) as _,
+            courier: Arc::new(courier),
+            clock: Arc::clone(&system) as _,
+            entropy: Arc::clone(&system) as _,
+            bells,
+            metrics: engine_metrics,
+        };
+        let slots = config.classes.slots()?;
+        let engine = Engine::start(parts, roughneck_engine::Config { slots }).await?;
+        let ports = roughneck_api::Ports {
+            store: Arc::clone(&store) as _,
+            outbox: Arc::clone(&store) as _,
+            catalog: plugins,
+            control: Arc::clone(&engine) as _,
+            llm: lane,
+            clock: Arc::clone(&system) as _,
+            entropy: system,
+        };
+        let settings = Settings {
+            body_bytes_max: config.server.body_bytes_max()?,
+            host_names: config.server.names.clone(),
+            ..Settings::default()
+        };
+        let app = App::new(ports, settings, Arc::new(registry), api_metrics);
+        Ok(Self { store, engine, app, lane_stop })
+    }
+
+    /// Takes the host apart: no new work, then the jobs, then the HTTP surface, the store at last.
+    async fn stop(self, config: &Config, closing: CancellationToken) -> Result<()> {
+        self.engine.stop(config.stop_limit()?).await;
+        self.lane_stop.cancel();
+        closing.cancel();
+        self.store.close().await;
+        info!("stopped");
+        Ok(())
+    }
+}
+
+fn webhooks(config: &Config, secret: roughneck_jobs::signature::Secret) -> Result<webhook::Config> {
+    let mut targets = BTreeMap::new();
+    for (name, target) in config.callbacks.targets()? {
+        let url = target
+            .url
+            .parse()
+            .with_context(|| format!("the URL of the callback target `{name}` is wrong"))?;
+        let secret = target.secret.unwrap_or_else(|| secret.clone());
+        let allow_private = target.allow_private;
+        targets.insert(name, webhook::Target { url, secret, allow_private });
+    }
+    Ok(webhook::Config { targets, secret, allow_private: config.callbacks.allow_private })
+}
+
+/// Loads the plugins away from the runtime: compiling a new one takes seconds.
+async fn plugins(
+    config: &Config,
+    data_dir: &Path,
+    ports: roughneck_capabilities::Ports,
+) -> Result<Arc<Plugins>> {
+    let dirs = config.plugins();
+    for dir in &dirs {
+        // The one in the data folder does not exist before the first start.
+        std::fs::create_dir_all(dir)
+            .with_context(|| format!("the plugin folder {} cannot be made", dir.display()))?;
+    }
+    let sandbox = roughneck_sandbox::Config {
+        dirs,
+        cache_dir: data_dir.join("compiled"),
+        grants: config.grants.clone(),
+    };
+    let plugins = tokio::task::spawn_blocking(move || Plugins::load(sandbox, ports)).await??;
+    Ok(Arc::new(plugins))
+}

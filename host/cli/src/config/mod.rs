@@ -1,0 +1,206 @@
+//! Configuration: `roughneck.toml`, then `ROUGHNECK_*`, then flags; the last one wins. No
+//! configuration at all works.
+
+mod callbacks;
+mod classes;
+mod ollama;
+mod server;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use roughneck_jobs::{grant::Grant, manifest::text, strict};
+use serde::Deserialize;
+
+pub(crate) use callbacks::Callbacks;
+pub(crate) use classes::Classes;
+pub(crate) use ollama::Ollama;
+pub(crate) use server::Server;
+
+/// The file that is read when it exists and no other is named.
+const FILE_DEFAULT: &str = "roughneck.toml";
+
+/// Everything an operator can set.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Config {
+    /// Where the queue, the compiled plugins and the secrets live. `./data` by default.
+    data_dir: Option<PathBuf>,
+    /// Folders of plugins. `plugins` in the data folder by default.
+    plugins: Option<Vec<PathBuf>>,
+    /// How long running jobs may take to finish when the host stops. `30s` by default.
+    stop_limit: Option<String>,
+    /// The HTTP surface.
+    pub(crate) server: Server,
+    /// The Ollama behind the lane.
+    pub(crate) ollama: Ollama,
+    /// Slots by class.
+    pub(crate) classes: Classes,
+    /// Webhooks.
+    pub(crate) callbacks: Callbacks,
+    /// What each plugin may do.
+    pub(crate) grants: BTreeMap<String, Grant>,
+}
+
+/// What flags and the environment override.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Overrides {
+    /// The configuration file [default: roughneck.toml, if it exists]
+    #[arg(long, env = "ROUGHNECK_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the queue and all other state live [default: ./data]
+    #[arg(long, env = "ROUGHNECK_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The address to listen on; port 0 takes a free one [default: 127.0.0.1:7117]
+    #[arg(long, env = "ROUGHNECK_LISTEN", value_name = "ADDR:PORT")]
+    listen: Option<String>,
+    /// The Ollama behind the lane [default: OLLAMA_HOST, or http://127.0.0.1:11434]
+    #[arg(long, env = "ROUGHNECK_OLLAMA_URL", value_name = "URL")]
+    ollama_url: Option<String>,
+    /// A folder of plugins; may be given several times [default: DATA_DIR/plugins]
+    #[arg(long, env = "ROUGHNECK_PLUGINS", value_name = "DIR", value_delimiter = ':')]
+    plugins: Vec<PathBuf>,
+}
+
+impl Config {
+    /// Reads the file, lays the overrides over it, and checks the whole.
+    ///
+    /// # Errors
+    /// A sentence that names the file, the line and the key.
+    pub(crate) fn load(overrides: &Overrides) -> Result<Self> {
+        let mut config = match &overrides.config {
+            Some(path) => Self::read(path)?,
+            None if Path::new(FILE_DEFAULT).exists() => Self::read(Path::new(FILE_DEFAULT))?,
+            None => Self::default(),
+        };
+        if let Some(data_dir) = &overrides.data_dir {
+            config.data_dir = Some(data_dir.clone());
+        }
+        if let Some(listen) = &overrides.listen {
+            config.server.listen.clone_from(listen);
+        }
+        if let Some(url) = &overrides.ollama_url {
+            config.ollama.url = Some(url.clone());
+        }
+        if !overrides.plugins.is_empty() {
+            config.plugins = Some(overrides.plugins.clone());
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn read(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the configuration file {shown} cannot be read"))?;
+        strict::from_toml(&text).with_context(|| format!("the configuration file {shown} is wrong"))
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.server.address()?;
+        self.ollama.url()?;
+        self.classes.slots()?;
+        self.callbacks.targets()?;
+        self.stop_limit()?;
+        for plugin in self.plugins.iter().flatten() {
+            if !plugin.is_dir() {
+                bail!(
+                    "the plugin folder {} does not exist; create it, or name another with --plugins",
+                    plugin.display()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Where all state lives.
+    #[must_use]
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| PathBuf::from("data"))
+    }
+
+    /// The folders of plugins.
+    #[must_use]
+    pub(crate) fn plugins(&self) -> Vec<PathBuf> {
+        self.plugins.clone().unwrap_or_else(|| vec![self.data_dir().join("plugins")])
+    }
+
+    /// How long running jobs may take to finish when the host stops.
+    ///
+    /// # Errors
+    /// A sentence, if the text is no duration.
+    pub(crate) fn stop_limit(&self) -> Result<Duration> {
+        let limit = self.stop_limit.as_deref().unwrap_or("30s");
+        text::duration_ms(limit).map(Duration::from_millis).context("`stop-limit` is wrong")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("roughneck.toml");
+        std::fs::write(&file, text).unwrap();
+        Config::load(&Overrides { config: Some(file), ..Overrides::default() })
+    }
+
+    fn refusal(text: &str) -> String {
+        format!("{:#}", load(text).unwrap_err())
+    }
+
+    #[test]
+    fn an_empty_file_is_a_whole_configuration() {
+        let config = load("").unwrap();
+        assert_eq!(config.data_dir(), PathBuf::from("data"));
+        assert_eq!(config.plugins(), [PathBuf::from("data/plugins")]);
+        assert_eq!(config.server.address().unwrap().to_string(), "127.0.0.1:7117");
+        assert_eq!(config.stop_limit().unwrap(), Duration::from_secs(30));
+        assert_eq!(config.classes.slots().unwrap(), roughneck_jobs::class::default_slots());
+    }
+
+    #[test]
+    fn mistakes_name_the_key_and_the_remedy() {
+        let table = [
+            (
+                "[servr]\nlisten = \"127.0.0.1:1\"",
+                "line 1: unknown key `servr`; did you mean `server`?",
+            ),
+            ("[server]\nlisten = \"0.0.0.0:80\"", "only loopback"),
+            ("[server]\nlisten = \"here\"", "`here` is not an address"),
+            ("[classes]\nio = 0", "the class `io` must have 1 to 1000 slots"),
+            ("[ollama]\nurl = \"ftp://x\"", "must start with http:// or https://"),
+            ("[callbacks.targets.cms]\nurl = \"https://a\"\nsecret = \"hunter2\"", "`whsec_`"),
+            ("stop-limit = \"soon\"", "`soon` is not a duration"),
+            ("plugins = [\"no/such/dir\"]", "no/such/dir does not exist"),
+            ("[grants.x]\nhtp = []", "did you mean `http`?"),
+        ];
+        for (text, expected) in table {
+            let error = refusal(text);
+            assert!(error.contains(expected), "{text}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("roughneck.toml");
+        std::fs::write(&file, "data-dir = \"a\"\n[server]\nlisten = \"127.0.0.1:1\"").unwrap();
+        let overrides = Overrides {
+            config: Some(file),
+            listen: Some("127.0.0.1:2".into()),
+            plugins: vec![dir.path().into()],
+            ..Overrides::default()
+        };
+        let config = Config::load(&overrides).unwrap();
+        assert_eq!(config.data_dir(), PathBuf::from("a"));
+        assert_eq!(config.server.address().unwrap().port(), 2);
+        assert_eq!(config.plugins(), [dir.path()]);
+    }
+}

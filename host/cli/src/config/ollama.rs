@@ -1,0 +1,84 @@
+//! `[ollama]`: the Ollama behind the lane.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use serde::Deserialize;
+
+const PORT_DEFAULT: u16 = 11434;
+
+/// The Ollama behind the lane.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Ollama {
+    /// Its URL; `OLLAMA_HOST` or `http://127.0.0.1:11434` by default.
+    pub(crate) url: Option<String>,
+    /// Names that stand for models, so that a model's upgrade touches no plugin.
+    pub(crate) aliases: BTreeMap<String, String>,
+}
+
+impl Ollama {
+    /// The base URL, without a slash at its end.
+    ///
+    /// # Errors
+    /// A sentence, if it is no http URL.
+    pub(crate) fn url(&self) -> Result<String> {
+        match &self.url {
+            Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
+                Ok(url.trim_end_matches('/').to_owned())
+            }
+            Some(url) => bail!("the Ollama URL `{url}` must start with http:// or https://"),
+            None => Ok(from_ollama_host(&std::env::var("OLLAMA_HOST").unwrap_or_default())),
+        }
+    }
+}
+
+/// The URL that Ollama's own clients make of `OLLAMA_HOST`: scheme and port may be missing, and the
+/// wildcard address, which means "listen everywhere" to the server, means this machine.
+fn from_ollama_host(value: &str) -> String {
+    let value = value.trim().trim_matches(['"', '\'']);
+    let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
+    let rest = rest.trim_end_matches('/');
+    let (authority, path) = match rest.split_once('/') {
+        Some((authority, path)) => (authority, format!("/{path}")),
+        None => (rest, String::new()),
+    };
+    let default_port = match scheme {
+        "https" => 443,
+        _ if value.contains("://") => 80,
+        _ => PORT_DEFAULT,
+    };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => (host, port.to_owned()),
+        Some(_) | None => (authority, default_port.to_string()),
+    };
+    let host = match host {
+        "" | "0.0.0.0" => "127.0.0.1",
+        "[::]" | "::" => "[::1]",
+        other => other,
+    };
+    format!("{scheme}://{host}:{port}{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ollama_host_is_read_as_ollama_s_own_clients_read_it() {
+        let table = [
+            ("", "http://127.0.0.1:11434"),
+            ("0.0.0.0", "http://127.0.0.1:11434"),
+            ("0.0.0.0:9999", "http://127.0.0.1:9999"),
+            (":1234", "http://127.0.0.1:1234"),
+            ("mini.local", "http://mini.local:11434"),
+            ("http://mini.local", "http://mini.local:80"),
+            ("https://llm.example.com/", "https://llm.example.com:443"),
+            ("http://h:1/prefix", "http://h:1/prefix"),
+            ("[::]:1", "http://[::1]:1"),
+        ];
+        for (value, expected) in table {
+            assert_eq!(from_ollama_host(value), expected, "{value}");
+        }
+    }
+}

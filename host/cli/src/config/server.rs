@@ -1,0 +1,55 @@
+//! `[server]`: the HTTP surface.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, bail};
+use roughneck_jobs::manifest::text;
+use serde::Deserialize;
+
+/// The HTTP surface.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Server {
+    /// Address and port; port 0 takes a free one.
+    pub(crate) listen: String,
+    /// Largest body of a request.
+    body_max: String,
+    /// Names under which this host may be addressed, besides loopback ones.
+    pub(crate) names: Vec<String>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:7117".to_owned(), body_max: "8MiB".to_owned(), names: Vec::new() }
+    }
+}
+
+impl Server {
+    /// The address to listen on.
+    ///
+    /// # Errors
+    /// A sentence, if it is no address, or one that others could reach.
+    pub(crate) fn address(&self) -> Result<SocketAddr> {
+        let listen = &self.listen;
+        let address: SocketAddr = listen.parse().with_context(|| {
+            format!("`{listen}` is not an address; write `server.listen` or --listen like 127.0.0.1:7117")
+        })?;
+        if !address.ip().is_loopback() {
+            bail!(
+                "{listen} can be reached by others, and this version has no keys to keep them out: \
+                 only loopback addresses such as 127.0.0.1:7117 or [::1]:7117 are served"
+            );
+        }
+        self.body_bytes_max()?;
+        Ok(address)
+    }
+
+    /// Largest body of a request, in bytes.
+    ///
+    /// # Errors
+    /// A sentence, if the text is no size.
+    pub(crate) fn body_bytes_max(&self) -> Result<usize> {
+        let bytes = text::size_bytes(&self.body_max).context("`server.body-max` is wrong")?;
+        usize::try_from(bytes).context("`server.body-max` is larger than memory")
+    }
+}

@@ -1,0 +1,90 @@
+//! `roughneck demo`: one job from end to end, with every step shown.
+//!
+//! It starts a real `roughneck serve` as a child process, talks to it over HTTP only, and plays the
+//! receiver of the webhook. Without an Ollama it brings its own simulated one, and says so.
+
+#![expect(clippy::indexing_slicing, reason = "indexing a JSON value never panics")]
+
+mod host;
+mod job;
+mod screen;
+mod upstream;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use roughneck_testkit::receiver::{Receiver, verify};
+
+use crate::signals;
+use host::Host;
+use screen::Screen;
+use upstream::Upstream;
+
+/// What is summarised when no text is named: this project's own front page.
+const TEXT_DEFAULT: &str = include_str!("../../../../README.md");
+
+/// How long the webhook may take.
+const WEBHOOK_LIMIT: Duration = Duration::from_secs(60);
+
+/// Arguments of `roughneck demo`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The folder of built plugins, as `cargo xtask guests` leaves it
+    #[arg(long, default_value = "target/guests", value_name = "DIR")]
+    plugins: PathBuf,
+    /// The text to summarise [default: the README]
+    #[arg(long, value_name = "FILE")]
+    text: Option<PathBuf>,
+    /// Stay up afterwards, until Ctrl-C
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Tells the story.
+///
+/// # Errors
+/// The step that failed, and what to look at.
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    crate::commands::serve::install_tls();
+    let screen = Screen::new();
+    let text = match &arguments.text {
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("the text {} cannot be read", path.display()))?,
+        None => TEXT_DEFAULT.to_owned(),
+    };
+
+    let upstream = Upstream::find().await?;
+    screen.step("ollama", &upstream.story());
+
+    let receiver = Receiver::start().await.context("no port is free for the webhook receiver")?;
+    let host = Host::start(&arguments.plugins, upstream.url()).await?;
+    screen.step("host", &host.story());
+    screen.step("webhook", &format!("a receiver waits at {}", receiver.url()));
+
+    let submitted = job::submit(host.url(), &text, &receiver.url()).await?;
+    screen.step("job", &submitted.story());
+    let job = job::follow(host.url(), &submitted.id, &screen).await?;
+    ensure!(
+        job["state"] == "done",
+        "the job ended as {}: {}",
+        job["state"],
+        job["error"]["message"]
+    );
+    screen.result(&job, upstream.is_simulated());
+
+    let deliveries =
+        receiver.wait_for(1, WEBHOOK_LIMIT).await.context("the webhook did not come")?;
+    let delivery = deliveries.first().context("the webhook did not come")?;
+    verify(host.secret(), &delivery.headers, &delivery.body)
+        .context("the webhook's signature is wrong")?;
+    screen.webhook(&delivery.body, &delivery.headers)?;
+
+    screen.go_on(host.url(), &submitted.id, arguments.keep);
+    if arguments.keep {
+        signals::StopSignals::listen()?.next().await;
+    }
+    host.stop().await?;
+    screen.step("stop", "the host has stopped cleanly (exit 0)");
+    upstream.stop().await;
+    Ok(())
+}

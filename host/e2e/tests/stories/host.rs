@@ -1,0 +1,191 @@
+//! The host as a process.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use roughneck_testkit::eventually;
+use tempfile::TempDir;
+
+/// Long enough for a busy machine; no test waits so long unless it fails.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// The target directory, two levels above the test binary's own folder.
+fn target() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(3).unwrap().to_path_buf()
+}
+
+pub(crate) fn binary() -> PathBuf {
+    let path = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("roughneck");
+    assert!(path.exists(), "{} is missing; `cargo xtask test` builds it first", path.display());
+    path
+}
+
+/// The folder of built plugins (`guests`) or misbehaving ones (`fixtures`).
+pub(crate) fn built(what: &str) -> PathBuf {
+    let path = target().join(what);
+    assert!(path.is_dir(), "{} is missing; `cargo xtask guests` builds it", path.display());
+    path
+}
+
+/// What a host is started with. The data folder outlives the host, so that it can be started again.
+pub(crate) struct Setup {
+    dir: Arc<TempDir>,
+    listen: String,
+    config: String,
+    ollama: String,
+    plugins: Vec<PathBuf>,
+}
+
+impl Setup {
+    /// A host with all plugins and fixtures, granted what they ask for.
+    pub(crate) fn new(ollama: &str) -> Self {
+        let config = r#"
+            stop-limit = "30s"
+            [callbacks]
+            allow-private = true
+            [grants.site-health]
+            http = ["*"]
+            http-private = true
+            callbacks = ["*"]
+            [grants.fixture]
+            http = ["*"]
+            http-private = true
+            callbacks = ["*"]
+        "#;
+        Self {
+            dir: Arc::new(tempfile::tempdir().unwrap()),
+            listen: "127.0.0.1:0".to_owned(),
+            config: config.to_owned(),
+            ollama: ollama.to_owned(),
+            plugins: vec![built("guests"), built("fixtures")],
+        }
+    }
+
+    pub(crate) fn config(mut self, from: &str, to: &str) -> Self {
+        assert!(self.config.contains(from), "{from}");
+        self.config = self.config.replace(from, to);
+        self
+    }
+
+    pub(crate) fn more_config(mut self, text: &str) -> Self {
+        self.config.push_str(text);
+        self
+    }
+
+    pub(crate) fn listen(mut self, address: &str) -> Self {
+        self.listen = address.to_owned();
+        self
+    }
+
+    pub(crate) fn plugins(mut self, plugins: &Path) -> Self {
+        self.plugins = vec![plugins.to_path_buf()];
+        self
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The secret that webhooks of this host are signed with.
+    pub(crate) fn secret(&self) -> String {
+        fs::read_to_string(self.data_dir().join("webhook-secret")).unwrap().trim().to_owned()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap()
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        let config = self.dir.path().join("roughneck.toml");
+        fs::write(&config, &self.config).unwrap();
+        let mut command = Command::new(binary());
+        command.current_dir(self.dir.path());
+        command.arg("serve").args(["--listen", &self.listen]).arg("--config").arg(config);
+        command.arg("--data-dir").arg(self.data_dir()).args(["--ollama-url", &self.ollama]);
+        for plugins in &self.plugins {
+            command.arg("--plugins").arg(plugins);
+        }
+        command
+    }
+
+    pub(crate) fn start(&self) -> Host {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join("log"))
+            .unwrap();
+        let mut child = self.command().stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let Some(url) = line.strip_prefix("ready at ") else {
+            let _ = child.kill();
+            panic!("the host did not start: {}", self.log());
+        };
+        Host { url: url.trim().to_owned(), child, dir: Arc::clone(&self.dir), _output: output }
+    }
+
+    /// Starts a host that must refuse to, and returns what it says.
+    pub(crate) fn refusal(&self) -> String {
+        let output = self.command().output().unwrap();
+        assert!(!output.status.success(), "the host should have refused to start");
+        assert!(output.stdout.is_empty(), "a host that does not start is not ready");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+/// A running host. It is killed when it is dropped.
+pub(crate) struct Host {
+    pub(crate) url: String,
+    child: Child,
+    dir: Arc<TempDir>,
+    _output: BufReader<std::process::ChildStdout>,
+}
+
+impl Host {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by name, such as `KILL`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status =
+            Command::new("kill").args(["-s", name]).arg(self.pid().to_string()).status().unwrap();
+        assert!(status.success(), "kill -s {name}");
+    }
+
+    /// Waits until the process has ended, and lets the stand-ins of the test go on meanwhile.
+    pub(crate) async fn wait(mut self) -> ExitStatus {
+        eventually("the host has ended", LIMIT, async || !self.runs()).await.unwrap();
+        self.child.wait().unwrap()
+    }
+
+    /// Whether the process still runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    pub(crate) async fn kill_9(self) {
+        self.signal("KILL");
+        self.wait().await;
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            eprintln!("the host said:\n{log}");
+        }
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,94 @@
+//! One Ollama, one call at a time.
+
+use reqwest::{Method, StatusCode};
+use roughneck_testkit::{
+    eventually,
+    ollama::{Config, FakeOllama, Reply},
+};
+use serde_json::json;
+
+use crate::host::{LIMIT, Setup};
+
+#[tokio::test]
+async fn calls_of_every_class_go_through_the_lane_one_at_a_time() {
+    let mut config = Config::demo();
+    for model in &mut config.models {
+        model.load_time = std::time::Duration::from_millis(20);
+        model.decode_tokens_per_s = Some(400.0);
+    }
+    let ollama = FakeOllama::start(config).await.unwrap();
+    let host = Setup::new(&ollama.url()).start();
+    let mut ids = Vec::new();
+    for n in 0..4 {
+        // The fixture's kind is of the class `cpu`, which has four slots.
+        ids.push(
+            host.submit(&json!({ "kind": "llm", "input": { "prompt": format!("tell me {n}") } }))
+                .await,
+        );
+        ids.push(host.submit(&json!({ "kind": "summarize", "input": { "text": format!("It rained {n} days.") } })).await);
+    }
+    for id in &ids {
+        host.until(id, "done").await;
+    }
+    assert_eq!(ollama.in_flight_max(), 1);
+}
+
+#[tokio::test]
+async fn a_job_waits_for_an_ollama_that_is_down_and_burns_no_attempt() {
+    let ollama = FakeOllama::start(Config::instant()).await.unwrap();
+    ollama.stop_listening().await;
+    let host = Setup::new(&ollama.url()).start();
+    eventually("the host is degraded", LIMIT, async || {
+        host.get("/healthz").await["status"] == "degraded"
+    })
+    .await
+    .unwrap();
+    let id = host.submit(&json!({ "kind": "summarize", "input": { "text": "It rained." } })).await;
+    // Other classes go on.
+    let other = host.submit(&json!({ "kind": "echo", "input": 1 })).await;
+    host.until(&other, "done").await;
+    assert_ne!(host.job(&id).await["state"], "done");
+
+    ollama.listen_again().await.unwrap();
+    let job = host.until(&id, "done").await;
+    assert_eq!(job["attempt"], 1, "{job:#}");
+    assert_eq!(host.get("/healthz").await["status"], "ok");
+}
+
+#[tokio::test]
+async fn an_ollama_that_dies_in_the_middle_of_an_answer_costs_no_job() {
+    let ollama = FakeOllama::start(Config::instant()).await.unwrap();
+    ollama.script([Reply::Stall { after_tokens: 3 }]);
+    let host = Setup::new(&ollama.url()).start();
+    let id = host.submit(&json!({ "kind": "summarize", "input": { "text": "It rained." } })).await;
+    host.events(&id, None).await.until(|event| event.name == "token").await;
+    ollama.stop_listening().await;
+    eventually("the run ended", LIMIT, async || host.job(&id).await["state"] == "scheduled")
+        .await
+        .unwrap();
+    ollama.listen_again().await.unwrap();
+    host.until(&id, "done").await;
+}
+
+#[tokio::test]
+async fn cancelling_reaches_into_a_model_call() {
+    let ollama = FakeOllama::start(Config::instant()).await.unwrap();
+    ollama.script([Reply::Stall { after_tokens: 2 }]);
+    let host = Setup::new(&ollama.url()).start();
+    let id = host.submit(&json!({ "kind": "summarize", "input": { "text": "It rained." } })).await;
+    host.events(&id, None).await.until(|event| event.name == "token").await;
+    let (status, job) = host.send(Method::DELETE, &format!("/jobs/{id}"), "").await;
+    assert_eq!((status, &job["state"]), (StatusCode::OK, &json!("cancelled")));
+    eventually("Ollama sees the client leave", LIMIT, async || {
+        ollama.log().iter().any(|one| one.client_left)
+    })
+    .await
+    .unwrap();
+    // The lane is free for the next one.
+    let next =
+        host.submit(&json!({ "kind": "summarize", "input": { "text": "It snowed." } })).await;
+    host.until(&next, "done").await;
+    assert_eq!(host.job(&id).await["state"], "cancelled");
+    let (status, problem) = host.send(Method::DELETE, &format!("/jobs/{id}"), "").await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("already-ended")));
+}

@@ -1,0 +1,24 @@
+//! Stories told against the real binary.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod host;
+#[cfg(test)]
+mod lane;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod main_job;
+#[cfg(test)]
+mod schedules;
+#[cfg(test)]
+mod stopping;
+#[cfg(test)]
+mod webhooks;

@@ -1,0 +1,112 @@
+//! The main job: submitted, run in the sandbox against Ollama, and back.
+
+use roughneck_testkit::{
+    ollama::{Config, FakeOllama},
+    receiver::{Receiver, verify},
+};
+use serde_json::json;
+
+use crate::{
+    client::{data, text},
+    host::{LIMIT, Setup},
+};
+
+const TEXT: &str = "The mill stands by the river. It grinds the grain of nine villages. \
+                    In the dry summer of 1911 its wheel stood still for seven weeks.";
+
+#[tokio::test]
+async fn a_text_is_summarised_and_everybody_who_waits_is_told() {
+    let ollama = FakeOllama::start(Config::instant()).await.unwrap();
+    let receiver = Receiver::start().await.unwrap();
+    let setup = Setup::new(&ollama.url());
+    let host = setup.start();
+
+    let id = host
+        .submit(&json!({
+            "kind": "summarize",
+            "input": { "text": TEXT, "max_points": 2 },
+            "callback": { "url": receiver.url() },
+        }))
+        .await;
+    let events = host.events(&id, None).await.until(|event| event.name == "end").await;
+    let states: Vec<_> = events
+        .iter()
+        .filter(|event| event.name == "state")
+        .map(|event| data(event)["state"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(states.first().map(String::as_str), Some("queued"), "{states:?}");
+    assert_eq!(states.last().map(String::as_str), Some("done"), "{states:?}");
+    assert!(states.iter().any(|state| state == "loading"), "{states:?}");
+
+    let job = host.job(&id).await;
+    assert!(job["output"]["summary"].as_str().unwrap().contains("simulated"), "{job:#}");
+    assert!(job["output"]["key_points"].as_array().unwrap().len() <= 2, "{job:#}");
+    assert_eq!((&job["state"], &job["attempt"]), (&json!("done"), &json!(1)));
+    for figure in ["input_tokens", "output_tokens"] {
+        assert!(job["usage"][figure].as_u64().unwrap() > 0, "{figure}: {job:#}");
+    }
+    assert_eq!(job["usage"]["calls"], 1, "{job:#}");
+
+    let delivery = receiver.wait_for(1, LIMIT).await.unwrap().remove(0);
+    verify(&setup.secret(), &delivery.headers, &delivery.body).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&delivery.body).unwrap();
+    assert_eq!((&body["type"], &body["data"]["id"]), (&json!("job.done"), &json!(id)));
+    assert_eq!(body["data"]["output"], job["output"]);
+}
+
+#[tokio::test]
+async fn an_event_stream_that_broke_off_goes_on_where_it_was() {
+    let mut config = Config::demo();
+    for model in &mut config.models {
+        model.load_time = std::time::Duration::ZERO;
+    }
+    let ollama = FakeOllama::start(config).await.unwrap();
+    let host = Setup::new(&ollama.url()).start();
+    let id = host.submit(&json!({ "kind": "summarize", "input": { "text": TEXT } })).await;
+    let first = host.events(&id, None).await.until(|event| event.name == "token").await;
+    let seen = first.last().unwrap().id.clone().unwrap();
+    let rest = host.events(&id, Some(&seen)).await.until(|event| event.name == "end").await;
+    // No state comes twice, and the pieces of both streams make one answer.
+    let states = first.iter().chain(&rest).filter(|event| event.name == "state");
+    let mut ids: Vec<_> = states.map(|event| event.id.clone().unwrap()).collect();
+    let all = ids.len();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "{ids:?}");
+    let answer = format!("{}{}", text(&first), text(&rest));
+    // The stream may miss what came between its last look and the end; `end` has the output.
+    let whole = host.job(&id).await["output"]["title"].as_str().unwrap().to_owned();
+    assert!(answer.contains(&whole), "{answer} | {whole}");
+}
+
+#[tokio::test]
+async fn an_error_is_classified_within_its_taxonomy() {
+    let ollama = FakeOllama::start(Config::instant()).await.unwrap();
+    let host = Setup::new(&ollama.url()).start();
+    let trace =
+        "psycopg2.OperationalError: could not connect to the database server: timeout expired";
+    let id = host.submit(&json!({ "kind": "classify-error", "input": { "trace": trace } })).await;
+    let output = host.until(&id, "done").await["output"].clone();
+    let known = ["database", "network", "timeout"];
+    assert!(known.contains(&output["category"].as_str().unwrap()), "{output}");
+    assert!(!output["reason"].as_str().unwrap().is_empty(), "{output}");
+}
+
+#[tokio::test]
+async fn the_numbers_of_a_job_are_in_the_metrics() {
+    let ollama = FakeOllama::start(Config::instant()).await.unwrap();
+    let host = Setup::new(&ollama.url()).start();
+    assert_eq!(host.metric("roughneck_attempts_total{outcome=\"done\"}").await, Some(0.0));
+    let id = host.submit(&json!({ "kind": "summarize", "input": { "text": TEXT } })).await;
+    let usage = host.until(&id, "done").await["usage"].clone();
+    assert_eq!(host.metric("roughneck_attempts_total{outcome=\"done\"}").await, Some(1.0));
+    assert_eq!(host.metric("roughneck_upstream_up").await, Some(1.0));
+    let text = host.get("/metrics").await;
+    let tokens = |kind: &str| {
+        let lines = text.as_str().unwrap().lines();
+        let of_kind =
+            lines.filter(|line| line.starts_with("roughneck_tokens_total{") && line.contains(kind));
+        of_kind.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>()
+    };
+    assert_eq!(Some(tokens("\"output\"")), usage["output_tokens"].as_f64());
+    assert_eq!(Some(tokens("\"input\"")), usage["input_tokens"].as_f64());
+}
