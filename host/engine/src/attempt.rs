@@ -4,41 +4,32 @@ use std::sync::Arc;
 
 use roughneck_jobs::{
     failure::{Failure, code},
+    job::Job,
     ports::{
-        bell::{Bell, Change},
-        catalog::Served,
         runner::{Assignment, Outcome, Standing},
         store::{Claimed, Finish, StoreError, Verdict},
     },
-    retry::{self, Next},
+    retry::{self, Backoff, Next, RetryPolicy, delay_ms},
     run::Run,
     state::State,
 };
 use tracing::{debug, error, info};
 
-use crate::{pause::AFTER_ERROR, record::Record, start::Shared};
+use crate::{pause::AFTER_ERROR, record::Record, runs::Entered, start::Shared};
 
-/// How long a job waits that could not run for a reason that is not its own. For a missing Ollama
-/// this is the shortest wait; after it the job is queued and the dispatcher holds it until the
-/// lane is back.
-const POSTPONED_MS: u64 = 2_000;
+/// The first wait of a job that could not run for a reason that is not its own, and the longest.
+/// Jobs for a missing Ollama are held by the dispatcher as well, until the lane is back.
+const POSTPONED: Backoff = Backoff::Exponential { base_ms: 2_000, cap_ms: 300_000 };
 
-/// How long a job waits whose kind no plugin serves.
-const KIND_MISSING_MS: u64 = 60_000;
+/// The same for a job whose kind no plugin serves: that takes an operator.
+const KIND_MISSING: Backoff = Backoff::Exponential { base_ms: 60_000, cap_ms: 3_600_000 };
 
-pub(crate) async fn make(shared: Arc<Shared>, claimed: Claimed) {
-    let record = Record::new(&claimed, &shared);
-    let class = claimed.job.class.clone();
-    let run = claimed.run;
-    {
-        let _entered = shared.runs.enter(Arc::clone(&record));
-        match execute(&shared, claimed, &record).await {
-            Ended::Judged(verdict, plugin) => finish(&shared, &record, verdict, plugin).await,
-            Ended::Aborted(standing) => abandon(&shared, run, standing).await,
-        }
+pub(crate) async fn make(shared: Arc<Shared>, claimed: Claimed, entered: Entered) {
+    let record = entered.record();
+    match execute(&shared, claimed, record).await {
+        Ended::Judged(verdict, plugin) => finish(&shared, record, verdict, plugin).await,
+        Ended::Aborted(standing) => abandon(&shared, record, standing).await,
     }
-    shared.parts.bells.ring(Change::Job(run.job));
-    shared.parts.bells.ring(Change::Class(class));
 }
 
 enum Ended {
@@ -53,9 +44,14 @@ async fn execute(shared: &Shared, claimed: Claimed, record: &Arc<Record>) -> End
     let Some(served) = shared.parts.catalog.served(&job.kind) else {
         let message = format!("no installed plugin serves the kind `{}`", job.kind);
         let failure = Failure::retry(code::KIND_MISSING, message);
-        return Ended::Judged(Verdict::Postpone { delay_ms: KIND_MISSING_MS, failure }, None);
+        let delay_ms = delay_ms(&KIND_MISSING, postponements(&job, run) + 1);
+        return Ended::Judged(Verdict::Postpone { delay_ms, failure }, None);
     };
-    let attempt = job.attempt;
+    let chance = Chance {
+        attempt: job.attempt,
+        postponements: postponements(&job, run),
+        roll: shared.parts.entropy.fraction(),
+    };
     let assignment = Assignment {
         deadline: shared.parts.clock.now().plus_ms(served.kind.timeout_ms),
         served: Arc::clone(&served),
@@ -67,19 +63,38 @@ async fn execute(shared: &Shared, claimed: Claimed, record: &Arc<Record>) -> End
         biased;
         standing = record.aborted() => Ended::Aborted(standing),
         outcome = shared.parts.runner.run(assignment, supervisor) => {
-            let verdict = judge(outcome, &served, attempt, shared.parts.entropy.fraction());
+            let verdict = judge(outcome, &served.kind.retry, &chance);
             Ended::Judged(verdict, Some(served.plugin.digest.clone()))
         }
     }
 }
 
-/// What follows from an outcome. `roll` is the dice of the jitter.
-fn judge(outcome: Outcome, served: &Served, attempt: u32, roll: f64) -> Verdict {
+/// What a verdict depends on besides the outcome.
+struct Chance {
+    /// The attempt that ended; the first is 1.
+    attempt: u32,
+    /// Runs of the job before this one that were no attempts.
+    postponements: u32,
+    /// The dice of the jitter.
+    roll: f64,
+}
+
+/// Runs so far that were given back. The token counts all of them.
+fn postponements(job: &Job, run: Run) -> u32 {
+    let earlier = run.token.saturating_sub(i64::from(job.attempt));
+    u32::try_from(earlier).unwrap_or(0)
+}
+
+/// What follows from an outcome.
+fn judge(outcome: Outcome, policy: &RetryPolicy, chance: &Chance) -> Verdict {
     match outcome {
         Outcome::Done { output } => Verdict::Done { output },
-        Outcome::Postponed(failure) => Verdict::Postpone { delay_ms: POSTPONED_MS, failure },
+        Outcome::Postponed(failure) => {
+            let delay_ms = delay_ms(&POSTPONED, chance.postponements.saturating_add(1));
+            Verdict::Postpone { delay_ms, failure }
+        }
         Outcome::Failed(failure) => {
-            match retry::decide(&served.kind.retry, &failure, attempt, roll) {
+            match retry::decide(policy, &failure, chance.attempt, chance.roll) {
                 Next::After { delay_ms } => Verdict::Retry { delay_ms, failure },
                 Next::GiveUp => Verdict::Fail { failure },
                 Next::Cancel => Verdict::Cancel { failure },
@@ -111,7 +126,9 @@ async fn finish(shared: &Shared, record: &Record, verdict: Verdict, plugin: Opti
             Err(error @ StoreError::Broken { .. }) => {
                 error!(job = %run.job, %error, "the end of job {} could not be kept; trying again", run.job);
                 tokio::select! {
-                    _ = record.aborted() => return,
+                    standing = record.aborted() => {
+                        return abandon(shared, record, standing).await;
+                    }
                     () = tokio::time::sleep(AFTER_ERROR) => {}
                 }
             }
@@ -140,16 +157,42 @@ fn report(shared: &Shared, run: Run, state: State, verdict: &Verdict) {
     }
 }
 
-/// Ends a run that was stopped from outside.
-async fn abandon(shared: &Shared, run: Run, standing: Standing) {
+/// Ends a run that was stopped from outside, and keeps what it cost.
+async fn abandon(shared: &Shared, record: &Record, standing: Standing) {
     shared.parts.metrics.aborted(standing);
+    let (run, store) = (record.run(), &shared.parts.store);
     match standing {
         // The store knows: it wrote the cancellation, or gave the job to another run.
         Standing::Cancelled | Standing::Fenced => {}
         Standing::Stopping | Standing::Held => {
-            if let Err(error) = shared.parts.store.release(run, shared.parts.clock.now()).await {
+            if let Err(error) = store.release(run, shared.parts.clock.now()).await {
                 error!(job = %run.job, %error, "job {} could not be given back; it will be when the host starts", run.job);
             }
         }
+    }
+    let left = record.take();
+    if let Err(error) = store.leave(run, left.usage, left.log).await {
+        error!(job = %run.job, %error, "the cost and the log of a run of job {} were not kept", run.job);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chance(postponements: u32) -> Chance {
+        Chance { attempt: 1, postponements, roll: 0.0 }
+    }
+
+    #[test]
+    fn a_postponement_waits_longer_each_time_up_to_five_minutes() {
+        let delay = |postponements| {
+            let outcome = Outcome::Postponed(Failure::retry(code::OLLAMA_UNAVAILABLE, "down"));
+            match judge(outcome, &RetryPolicy::default(), &chance(postponements)) {
+                Verdict::Postpone { delay_ms, .. } => delay_ms,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!([0, 1, 2, 20, u32::MAX].map(delay), [2_000, 4_000, 8_000, 300_000, 300_000]);
     }
 }

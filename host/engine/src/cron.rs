@@ -5,6 +5,7 @@ use std::sync::Arc;
 use roughneck_jobs::{
     clock::Millis,
     intake,
+    job::NewJob,
     ports::{schedules::Settlement, store::StoreError},
     schedule::Schedule,
 };
@@ -48,7 +49,9 @@ fn schedules(shared: &Shared) -> Vec<Arc<Schedule>> {
 /// Handles the fires that are due, and returns the next one.
 async fn fire(shared: &Shared, schedule: &Schedule) -> Result<Option<Millis>, StoreError> {
     let now = shared.parts.clock.now();
-    let handled = shared.parts.schedules.handled_up_to(&schedule.id, now).await?;
+    // A clock that once was ahead left a mark in the future. No fire is repeated by going back to
+    // the present: the store takes each once.
+    let handled = shared.parts.schedules.handled_up_to(&schedule.id, now).await?.min(now);
     let passed = schedule.next_after(handled).is_some_and(|next| next <= now);
     if passed {
         let jobs = schedule
@@ -69,9 +72,12 @@ async fn fire(shared: &Shared, schedule: &Schedule) -> Result<Option<Millis>, St
     Ok(schedule.next_after(now))
 }
 
-fn job(shared: &Shared, schedule: &Schedule, at: Millis) -> Option<roughneck_jobs::job::NewJob> {
+fn job(shared: &Shared, schedule: &Schedule, at: Millis) -> Option<NewJob> {
     let parts = &shared.parts;
-    let served = parts.catalog.served(&schedule.kind)?;
+    let Some(served) = parts.catalog.served(&schedule.kind) else {
+        warn!(schedule = schedule.id, "schedule {} fired for a kind that is gone", schedule.id);
+        return None;
+    };
     match intake::fire(schedule, at, &served, &*parts.clock, &*parts.entropy) {
         Ok(job) => Some(job),
         Err(error) => {

@@ -1,6 +1,6 @@
 //! Sends what the outbox holds.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use roughneck_jobs::{
     delivery::{ATTEMPTS_MAX, BACKOFF, Delivery, DeliveryOutcome},
@@ -9,22 +9,25 @@ use roughneck_jobs::{
     ports::{courier::NotDelivered, store::StoreError},
     retry::{self, Next, RetryPolicy},
 };
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tracing::{debug, error, warn};
 
 use crate::{
-    pause::{AFTER_ERROR, until},
+    pause::{AFTER_ERROR, LOOK_AGAIN, until},
     start::Shared,
 };
 
 /// Deliveries under way at once, over all targets.
 const AT_ONCE: u32 = 32;
 
+/// How long deliveries under way may take to end when the host stops. One that does not is sent
+/// again after the next start.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
 pub(crate) async fn serve(shared: Arc<Shared>) {
-    let mut sending: JoinSet<DeliveryId> = JoinSet::new();
-    let mut under_way: HashSet<DeliveryId> = HashSet::new();
+    let mut sending = Sending::default();
     loop {
-        let pause = match begin(&shared, &mut sending, &mut under_way).await {
+        let pause = match begin(&shared, &mut sending).await {
             Ok(pause) => pause,
             Err(error) => {
                 error!(%error, "the outbox could not be read; trying again");
@@ -32,50 +35,86 @@ pub(crate) async fn serve(shared: Arc<Shared>) {
             }
         };
         tokio::select! {
-            // What is under way is recorded as failed by nobody: it is sent again after the start.
-            () = shared.stopping.cancelled() => return,
+            () = shared.closing.cancelled() => break,
             () = shared.parts.bells.deliveries.notified() => {}
-            Some(sent) = sending.join_next() => {
-                if let Ok(id) = sent {
-                    under_way.remove(&id);
-                } else {
-                    // A task that panicked took its id along; begin afresh rather than leak it.
-                    sending.abort_all();
-                    under_way.clear();
-                }
-            }
+            () = sending.one_ended() => {}
             () = tokio::time::sleep(pause) => {}
+        }
+    }
+    // What does not end in time ends with the set.
+    let _ = tokio::time::timeout(STOP_LIMIT, sending.all_ended()).await;
+}
+
+/// The deliveries under way. The store shows them as due until they are recorded.
+#[derive(Default)]
+struct Sending {
+    tasks: JoinSet<()>,
+    ids: HashMap<task::Id, DeliveryId>,
+}
+
+impl Sending {
+    fn has_room(&self) -> bool {
+        self.ids.len() < AT_ONCE as usize
+    }
+
+    fn begin(&mut self, shared: &Arc<Shared>, delivery: Delivery) {
+        if !self.ids.values().any(|id| *id == delivery.id) {
+            let id = delivery.id;
+            let handle = self.tasks.spawn(send(Arc::clone(shared), delivery));
+            self.ids.insert(handle.id(), id);
+        }
+    }
+
+    /// Returns when one has ended; never, while there is none.
+    async fn one_ended(&mut self) {
+        let ended = match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => id,
+            // It panicked. It is due again, with its attempts as they were.
+            Some(Err(error)) => error.id(),
+            None => return std::future::pending().await,
+        };
+        self.ids.remove(&ended);
+    }
+
+    async fn all_ended(&mut self) {
+        while !self.ids.is_empty() {
+            self.one_ended().await;
         }
     }
 }
 
 /// Begins the deliveries that are due, and returns the wait until the next ones.
-async fn begin(
-    shared: &Arc<Shared>,
-    sending: &mut JoinSet<DeliveryId>,
-    under_way: &mut HashSet<DeliveryId>,
-) -> Result<Duration, StoreError> {
+async fn begin(shared: &Arc<Shared>, sending: &mut Sending) -> Result<Duration, StoreError> {
+    if !sending.has_room() {
+        // The first that ends wakes this loop.
+        return Ok(LOOK_AGAIN);
+    }
     let now = shared.parts.clock.now();
     let found = shared.parts.outbox.due_deliveries(now, AT_ONCE).await?;
     for delivery in found.due {
-        if under_way.insert(delivery.id) {
-            sending.spawn(send(Arc::clone(shared), delivery));
-        }
+        sending.begin(shared, delivery);
     }
-    // Those under way wake this loop when they end.
-    Ok(if under_way.is_empty() { until(found.next_at, now) } else { crate::pause::LOOK_AGAIN })
+    Ok(until(found.next_at, now))
 }
 
-async fn send(shared: Arc<Shared>, delivery: Delivery) -> DeliveryId {
+async fn send(shared: Arc<Shared>, delivery: Delivery) {
     let parts = &shared.parts;
     let result = parts.courier.send(&delivery, parts.clock.now()).await;
     let outcome = judge(result, delivery.attempts + 1, parts.entropy.fraction());
     report(&shared, &delivery, &outcome);
-    if let Err(error) = parts.outbox.record_delivery(delivery.id, outcome, parts.clock.now()).await
-    {
-        error!(delivery = %delivery.id, %error, "the end of delivery {} was not kept; it will be sent again", delivery.id);
+    // It stays under way until it is recorded: a store that cannot write must not make the host
+    // send the same event as fast as its target takes it.
+    loop {
+        let at = parts.clock.now();
+        match parts.outbox.record_delivery(delivery.id, outcome.clone(), at).await {
+            Ok(()) => return,
+            Err(StoreError::Closed) => return,
+            Err(error) => {
+                error!(id = %delivery.id, %error, "the end of delivery {} could not be kept; trying again", delivery.id);
+                tokio::time::sleep(AFTER_ERROR).await;
+            }
+        }
     }
-    delivery.id
 }
 
 /// What follows from attempt number `attempt`. `roll` is the dice of the jitter.

@@ -9,59 +9,82 @@ use roughneck_jobs::{
     run::LEASE_MS,
     state::State,
 };
+use tokio::time::{Instant, MissedTickBehavior};
 use tracing::error;
 
-use crate::{attempt, pause::AFTER_ERROR, start::Shared};
+use crate::{attempt, pause::AFTER_ERROR, record::Record, start::Shared};
 
 /// How often the queue is looked at although no bell rang. It repairs a lost notification and
-/// refreshes the gauges; it reads and writes nothing.
+/// refreshes the gauges; it only reads.
 const LOOK: Duration = Duration::from_secs(5);
 
 pub(crate) async fn serve(shared: Arc<Shared>) {
     let bells = &shared.parts.bells;
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut wanted: BTreeSet<Class> = names(&shared.config.slots);
     loop {
-        for class in std::mem::take(&mut wanted) {
-            if let Err(error) = dispatch(&shared, &class).await {
-                error!(%class, %error, "jobs of class {class} could not be claimed; trying again");
-                wanted.insert(class);
-            }
-        }
-        let pause = if wanted.is_empty() { LOOK } else { AFTER_ERROR };
+        let (again, failed) = round(&shared, std::mem::take(&mut wanted)).await;
+        wanted = again;
+        let pause = match (failed, wanted.is_empty()) {
+            (true, _) => AFTER_ERROR,
+            (false, false) => Duration::ZERO,
+            // The next bell or look ends it.
+            (false, true) => LOOK,
+        };
         tokio::select! {
+            biased;
             () = shared.stopping.cancelled() => return,
+            _ = looks.tick() => wanted.extend(look(&shared).await),
             () = bells.dispatch.notified() => wanted.extend(bells.take_classes()),
-            () = tokio::time::sleep(pause) => wanted.extend(look(&shared).await),
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-/// Claims until the class has no free slot or no queued job.
-async fn dispatch(shared: &Arc<Shared>, class: &Class) -> Result<(), StoreError> {
+/// Claims once for each class, so that a busy one does not starve the others. Returns the classes
+/// that may have more, and whether a claim failed.
+async fn round(shared: &Arc<Shared>, classes: BTreeSet<Class>) -> (BTreeSet<Class>, bool) {
+    let (mut again, mut failed) = (BTreeSet::new(), false);
+    for class in classes {
+        match claim(shared, &class).await {
+            Ok(true) => drop(again.insert(class)),
+            Ok(false) => {}
+            Err(error) => {
+                error!(%class, %error, "jobs of class {class} could not be claimed; trying again");
+                again.insert(class);
+                failed = true;
+            }
+        }
+    }
+    (again, failed)
+}
+
+/// Claims for every free slot of the class, and begins what it got. True if there may be more.
+async fn claim(shared: &Arc<Shared>, class: &Class) -> Result<bool, StoreError> {
     let Some(slots) = shared.config.slots.iter().find(|slots| slots.class == *class) else {
-        return Ok(());
+        return Ok(false);
     };
     if class.needs_ollama() && is_down(&shared.parts.llm.health()) {
         // The lane rings when Ollama is back.
-        return Ok(());
+        return Ok(false);
     }
-    while !shared.stopping.is_cancelled() {
-        let now = shared.parts.clock.now();
-        let claim = Claim {
-            class: class.clone(),
-            limit: slots.count,
-            at: now,
-            lease_until: now.plus_ms(LEASE_MS),
-        };
-        let claimed = shared.parts.store.claim(claim).await?;
-        if claimed.is_empty() {
-            return Ok(());
-        }
-        for one in claimed {
-            shared.attempts.spawn(attempt::make(Arc::clone(shared), one));
-        }
+    let (asked_at, now) = (Instant::now(), shared.parts.clock.now());
+    let claim = Claim {
+        class: class.clone(),
+        limit: slots.count,
+        at: now,
+        lease_until: now.plus_ms(LEASE_MS),
+    };
+    let claimed = shared.parts.store.claim(claim).await?;
+    // Fewer than asked for: no slot is free or no job is queued, and a bell rings when that changes.
+    let more = claimed.len() == slots.count as usize;
+    for one in claimed {
+        let record = Record::new(&one, asked_at, shared);
+        let entered = shared.runs.enter(record);
+        shared.attempts.spawn(attempt::make(Arc::clone(shared), one, entered));
     }
-    Ok(())
+    Ok(more)
 }
 
 /// Refreshes the gauges and returns the classes that have queued jobs.

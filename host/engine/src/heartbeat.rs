@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use roughneck_jobs::{
-    ports::runner::Standing,
-    run::{HEARTBEAT_MS, LEASE_MS, Run},
-};
+use roughneck_jobs::run::{HEARTBEAT_MS, LEASE_MS, Run};
 use tokio::time::Instant;
 use tracing::{error, warn};
 
@@ -19,10 +16,13 @@ pub(crate) async fn serve(shared: Arc<Shared>) {
             () = tokio::time::sleep(period) => beat(&shared).await,
             () = shared.attempts.wait() => return,
         }
+        shared.runs.forget_early();
     }
 }
 
-async fn beat(shared: &Shared) {
+/// Renews all leases now. The sweeper calls it before it takes anything back: after the machine
+/// slept, or its clock was set, the leases in the store may look expired although the runs are well.
+pub(crate) async fn beat(shared: &Shared) {
     let records = shared.runs.all();
     if records.is_empty() {
         return;
@@ -34,9 +34,9 @@ async fn beat(shared: &Shared) {
             for record in records.iter().filter(|record| !lost.contains(&record.run())) {
                 record.renewed(asked_at);
             }
-            for run in lost {
+            // A run that ended between the question and the answer is no loss.
+            for run in lost.into_iter().filter(|run| shared.runs.fence(*run)) {
                 warn!(job = %run.job, "a run of job {} has lost its job and is stopped", run.job);
-                shared.runs.abort(run, Standing::Fenced);
             }
         }
         Err(error) => {

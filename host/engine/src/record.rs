@@ -23,7 +23,7 @@ use roughneck_jobs::{
 use tokio::{sync::watch, time::Instant};
 use tracing::warn;
 
-use crate::{Bells, Metrics};
+use crate::{Bells, Metrics, start::Shared};
 
 /// Text of a run that late watchers can still read, in bytes.
 const TEXT_BYTES_MAX: usize = 256 << 10;
@@ -41,18 +41,12 @@ pub(crate) struct Record {
     clock: Arc<dyn Clock>,
     bells: Arc<Bells>,
     metrics: Metrics,
-    claimed_at: Instant,
-    standing: watch::Sender<Order>,
+    /// When the dispatcher heard of the claim.
+    began_at: Instant,
+    standing: watch::Sender<Standing>,
     /// Monotonic, so that a change of the wall clock neither prolongs nor ends a lease.
     lease_ends: Mutex<Instant>,
     state: Mutex<State>,
-}
-
-/// How the run stands, and whether it must stop at once.
-#[derive(Clone, Copy)]
-struct Order {
-    standing: Standing,
-    abort: bool,
 }
 
 #[derive(Default)]
@@ -64,18 +58,18 @@ struct State {
 }
 
 impl Record {
-    pub(crate) fn new(claimed: &Claimed, shared: &crate::start::Shared) -> Arc<Self> {
+    /// The record of a claim that was asked for at `claimed_at`, which is when its lease began.
+    pub(crate) fn new(claimed: &Claimed, claimed_at: Instant, shared: &Shared) -> Arc<Self> {
         let live = Live { run: claimed.run.token, attempt: claimed.job.attempt, ..Live::default() };
-        let now = Instant::now();
         Arc::new(Self {
             run: claimed.run,
             store: Arc::clone(&shared.parts.store),
             clock: Arc::clone(&shared.parts.clock),
             bells: Arc::clone(&shared.parts.bells),
             metrics: shared.parts.metrics.clone(),
-            claimed_at: now,
-            standing: watch::Sender::new(Order { standing: Standing::Held, abort: false }),
-            lease_ends: Mutex::new(now + Duration::from_millis(LEASE_MS)),
+            began_at: Instant::now(),
+            standing: watch::Sender::new(Standing::Held),
+            lease_ends: Mutex::new(claimed_at + Duration::from_millis(LEASE_MS)),
             state: Mutex::new(State { live, ..State::default() }),
         })
     }
@@ -99,12 +93,12 @@ impl Record {
         }
     }
 
-    /// Stops the run at once, for this reason.
+    /// Stops the run at once, for this reason. The first reason stands.
     pub(crate) fn abort(&self, standing: Standing) {
-        self.standing.send_if_modified(|order| {
-            let first = !order.abort;
+        self.standing.send_if_modified(|present| {
+            let first = *present == Standing::Held;
             if first {
-                *order = Order { standing, abort: true };
+                *present = standing;
             }
             first
         });
@@ -112,9 +106,9 @@ impl Record {
 
     /// Returns once the run must stop, with the reason.
     pub(crate) async fn aborted(&self) -> Standing {
-        let mut orders = self.standing.subscribe();
-        match orders.wait_for(|order| order.abort).await {
-            Ok(order) => order.standing,
+        let mut standing = self.standing.subscribe();
+        match standing.wait_for(|standing| *standing != Standing::Held).await {
+            Ok(standing) => *standing,
             // The sender is ours: it outlives this call.
             Err(_) => Standing::Fenced,
         }
@@ -147,11 +141,11 @@ impl Record {
 impl Supervisor for Record {
     fn standing(&self) -> Standing {
         self.expire();
-        self.standing.borrow().standing
+        *self.standing.borrow()
     }
 
     fn began(&self) {
-        self.metrics.overhead.observe(self.claimed_at.elapsed().as_secs_f64());
+        self.metrics.overhead.observe(self.began_at.elapsed().as_secs_f64());
     }
 
     async fn loading(&self, loading: bool) {

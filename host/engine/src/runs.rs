@@ -1,4 +1,4 @@
-//! The runs of this host, by job.
+//! The runs of this host.
 
 use std::{
     collections::HashMap,
@@ -11,30 +11,55 @@ use crate::record::Record;
 
 /// All runs that have begun and not ended.
 #[derive(Default)]
-pub(crate) struct Runs(Mutex<HashMap<JobId, Arc<Record>>>);
+pub(crate) struct Runs(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    entered: HashMap<Run, Arc<Record>>,
+    /// Runs that were to be stopped before they entered: the store had handed out the job, but the
+    /// dispatcher had not yet heard of it.
+    early: HashMap<Run, Standing>,
+}
 
 impl Runs {
     /// Adds a run; it is removed when the guard is dropped, also by a panic.
-    pub(crate) fn enter(&self, record: Arc<Record>) -> Entered<'_> {
-        self.lock().insert(record.run().job, Arc::clone(&record));
-        Entered { runs: self, record }
+    pub(crate) fn enter(self: &Arc<Self>, record: Arc<Record>) -> Entered {
+        let mut state = self.lock();
+        if let Some(standing) = state.early.remove(&record.run()) {
+            record.abort(standing);
+        }
+        state.entered.insert(record.run(), Arc::clone(&record));
+        Entered { runs: Arc::clone(self), record }
     }
 
-    /// The run of a job.
+    /// The latest run of a job.
     pub(crate) fn of(&self, job: JobId) -> Option<Arc<Record>> {
-        self.lock().get(&job).cloned()
+        let state = self.lock();
+        let of_job = state.entered.values().filter(|record| record.run().job == job);
+        of_job.max_by_key(|record| record.run().token).cloned()
     }
 
     /// All runs.
     pub(crate) fn all(&self) -> Vec<Arc<Record>> {
-        self.lock().values().cloned().collect()
+        self.lock().entered.values().cloned().collect()
     }
 
-    /// Stops exactly this run, because it no longer holds its job.
+    /// Stops exactly this run, now or when it enters.
     pub(crate) fn abort(&self, run: Run, standing: Standing) {
-        if let Some(record) = self.of(run.job).filter(|record| record.run() == run) {
-            record.abort(standing);
+        let mut state = self.lock();
+        match state.entered.get(&run) {
+            Some(record) => record.abort(standing),
+            None => drop(state.early.insert(run, standing)),
         }
+    }
+
+    /// Stops a run that has lost its job. False if it has ended meanwhile.
+    pub(crate) fn fence(&self, run: Run) -> bool {
+        let record = self.lock().entered.get(&run).cloned();
+        record.is_some_and(|record| {
+            record.abort(Standing::Fenced);
+            true
+        })
     }
 
     /// Stops all runs, so that their jobs are given back. Returns how many.
@@ -44,23 +69,31 @@ impl Runs {
         all.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Record>>> {
+    /// Forgets early aborts of runs that never entered. Called seldom, so that a run has had ample
+    /// time to enter.
+    pub(crate) fn forget_early(&self) {
+        self.lock().early.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Keeps a run among the [`Runs`].
-pub(crate) struct Entered<'a> {
-    runs: &'a Runs,
+pub(crate) struct Entered {
+    runs: Arc<Runs>,
     record: Arc<Record>,
 }
 
-impl Drop for Entered<'_> {
+impl Entered {
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+}
+
+impl Drop for Entered {
     fn drop(&mut self) {
-        let mut runs = self.runs.lock();
-        let job = self.record.run().job;
-        if runs.get(&job).is_some_and(|record| record.run() == self.record.run()) {
-            runs.remove(&job);
-        }
+        self.runs.lock().entered.remove(&self.record.run());
     }
 }

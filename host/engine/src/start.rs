@@ -56,6 +56,8 @@ pub struct Config {
 /// The running engine.
 pub struct Engine {
     pub(crate) shared: Arc<Shared>,
+    /// Takes new work.
+    dispatcher: TaskTracker,
     services: TaskTracker,
 }
 
@@ -63,11 +65,13 @@ pub struct Engine {
 pub(crate) struct Shared {
     pub(crate) parts: Parts,
     pub(crate) config: Config,
-    pub(crate) runs: Runs,
+    pub(crate) runs: Arc<Runs>,
     /// The attempts under way.
     pub(crate) attempts: TaskTracker,
     /// Cancelled when the host takes no new work.
     pub(crate) stopping: CancellationToken,
+    /// Cancelled when the last attempt has ended: what it left in the outbox is still sent.
+    pub(crate) closing: CancellationToken,
 }
 
 impl Engine {
@@ -85,14 +89,16 @@ impl Engine {
             shared: Arc::new(Shared {
                 parts,
                 config,
-                runs: Runs::default(),
+                runs: Arc::default(),
                 attempts: TaskTracker::new(),
                 stopping: CancellationToken::new(),
+                closing: CancellationToken::new(),
             }),
+            dispatcher: TaskTracker::new(),
             services: TaskTracker::new(),
         });
         let shared = &engine.shared;
-        engine.services.spawn(dispatcher::serve(Arc::clone(shared)));
+        engine.dispatcher.spawn(dispatcher::serve(Arc::clone(shared)));
         engine.services.spawn(heartbeat::serve(Arc::clone(shared)));
         engine.services.spawn(sweeper::serve(Arc::clone(shared)));
         engine.services.spawn(cron::serve(Arc::clone(shared)));
@@ -109,6 +115,9 @@ impl Engine {
     /// when nothing of the engine runs any more.
     pub async fn stop(&self, limit: Duration) {
         self.begin_stop();
+        // A claim under way still begins its attempts; only then are there no others.
+        self.dispatcher.close();
+        self.dispatcher.wait().await;
         self.shared.attempts.close();
         let running = self.shared.attempts.len();
         if running > 0 {
@@ -119,6 +128,7 @@ impl Engine {
             info!(returned, "{returned} jobs did not finish in time and go back to the queue");
             self.shared.attempts.wait().await;
         }
+        self.shared.closing.cancel();
         self.services.close();
         self.services.wait().await;
     }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use roughneck_jobs::ports::store::{StoreError, Swept};
-use tokio::time::Duration;
+use roughneck_jobs::{clock::Millis, ports::store::StoreError};
 use tracing::{error, warn};
 
 use crate::{
+    heartbeat,
     pause::{AFTER_ERROR, until},
     start::Shared,
 };
@@ -16,10 +16,17 @@ const BATCH: u32 = 500;
 
 pub(crate) async fn serve(shared: Arc<Shared>) {
     loop {
-        let pause = match sweep(&shared).await {
-            Ok(pause) => pause,
-            Err(error) => {
-                error!(%error, "due jobs could not be queued; trying again");
+        // One that fails must not keep the other from its work.
+        let (due, lost) = (promote(&shared).await, reap(&shared).await);
+        let pause = match (due, lost) {
+            (Ok(due), Ok(lost)) => {
+                let next_at = [due, lost].into_iter().flatten().min();
+                until(next_at, shared.parts.clock.now())
+            }
+            (due, lost) => {
+                for error in [due.err(), lost.err()].into_iter().flatten() {
+                    error!(%error, "the queue could not be swept; trying again");
+                }
                 AFTER_ERROR
             }
         };
@@ -31,21 +38,27 @@ pub(crate) async fn serve(shared: Arc<Shared>) {
     }
 }
 
-/// Moves everything that is due now, and returns the wait until the next time.
-async fn sweep(shared: &Shared) -> Result<Duration, StoreError> {
+/// Queues everything that is due now, and returns the next due time.
+async fn promote(shared: &Shared) -> Result<Option<Millis>, StoreError> {
     loop {
-        let now = shared.parts.clock.now();
-        let promoted = shared.parts.store.promote(now, BATCH).await?;
-        let reaped = shared.parts.store.reap(now, BATCH).await?;
-        if reaped.jobs > 0 {
-            warn!(jobs = reaped.jobs, "{} runs have lost their lease", reaped.jobs);
-        }
-        if promoted.jobs < BATCH && reaped.jobs < BATCH {
-            return Ok(until(earlier(promoted, reaped), now));
+        let promoted = shared.parts.store.promote(shared.parts.clock.now(), BATCH).await?;
+        if promoted.jobs < BATCH {
+            return Ok(promoted.next_at);
         }
     }
 }
 
-fn earlier(a: Swept, b: Swept) -> Option<roughneck_jobs::clock::Millis> {
-    [a.next_at, b.next_at].into_iter().flatten().min()
+/// Takes back every run whose lease has ended, and returns the next end of a lease.
+async fn reap(shared: &Shared) -> Result<Option<Millis>, StoreError> {
+    loop {
+        heartbeat::beat(shared).await;
+        let reaped = shared.parts.store.reap(shared.parts.clock.now(), BATCH).await?;
+        for run in &reaped.runs {
+            warn!(job = %run.job, "a run of job {} has lost its lease", run.job);
+            shared.runs.fence(*run);
+        }
+        if reaped.runs.len() < BATCH as usize {
+            return Ok(reaped.next_at);
+        }
+    }
 }

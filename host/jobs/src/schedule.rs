@@ -153,20 +153,41 @@ impl Schedule {
     /// The missed policy is applied: `skip` keeps only a fire of the last `grace_ms`.
     #[must_use]
     pub fn due(&self, last: Millis, now: Millis, grace_ms: u64) -> Vec<Millis> {
+        // Backwards from now, so that a long absence costs no more steps than fires that run.
+        let wanted = match self.missed {
+            Missed::All => CATCH_UP_MAX,
+            Missed::Once | Missed::Skip => 1,
+        };
         let mut fires: Vec<Millis> = Vec::new();
-        let mut at = last;
-        while let Some(next) = self.next_after(at).filter(|next| *next <= now) {
-            if fires.len() == CATCH_UP_MAX {
-                fires.remove(0);
+        let mut before = Millis(now.0.saturating_add(1));
+        while let Some(fire) = self.last_before(before).filter(|fire| *fire > last) {
+            fires.push(fire);
+            before = fire;
+            if fires.len() == wanted {
+                break;
             }
-            fires.push(next);
-            at = next;
         }
-        let latest = fires.last().copied();
+        fires.reverse();
         match self.missed {
-            Missed::All => fires,
-            Missed::Once => latest.into_iter().collect(),
-            Missed::Skip => latest.filter(|at| now.since_ms(*at) <= grace_ms).into_iter().collect(),
+            Missed::All | Missed::Once => {}
+            Missed::Skip => fires.retain(|at| now.since_ms(*at) <= grace_ms),
+        }
+        fires
+    }
+
+    /// The last fire before `before`, or none when there was no earlier one.
+    fn last_before(&self, before: Millis) -> Option<Millis> {
+        match &self.timing {
+            Timing::Every { period_ms } => {
+                let last =
+                    before.0.checked_sub(1)?.div_euclid(*period_ms).checked_mul(*period_ms)?;
+                Some(Millis(last))
+            }
+            Timing::Cron { pattern, zone } => {
+                let end = Timestamp::from_millisecond(before.0).ok()?.to_zoned(zone.clone());
+                let last = pattern.find_previous_occurrence(&end, false).ok()?;
+                Some(Millis(last.timestamp().as_millisecond()))
+            }
         }
     }
 }

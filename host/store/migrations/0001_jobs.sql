@@ -44,8 +44,9 @@ CREATE INDEX job_blocked          ON job (class)               WHERE state = 'bl
 CREATE INDEX job_lease            ON job (lease_until_ms)      WHERE lease_until_ms IS NOT NULL;
 CREATE INDEX job_open_of_schedule ON job (schedule)            WHERE schedule IS NOT NULL AND finished_at_ms IS NULL;
 -- For the pages of jobs, the newest first.
-CREATE INDEX job_by_state         ON job (state, id);
-CREATE INDEX job_by_kind          ON job (kind, id);
+CREATE INDEX job_by_state          ON job (state, id);
+CREATE INDEX job_by_kind           ON job (kind, id);
+CREATE INDEX job_by_state_and_kind ON job (state, kind, id);
 
 -- Apart from `job`: an input may have megabytes, and SQLite rewrites a whole row on every heartbeat.
 CREATE TABLE job_input (
@@ -96,7 +97,9 @@ CREATE TABLE job_event (
   PRIMARY KEY (job, seq)
 ) STRICT, WITHOUT ROWID;
 
--- The outbox. `seq` is the order of creation: ids of one millisecond have none.
+-- The outbox. `seq` is the order of creation: ids of one millisecond have none. Of the deliveries of
+-- a job to one target the oldest open one is `pending`, the others are `waiting` for their turn: the
+-- followers of one that is retried for days are not in the index of what is due.
 CREATE TABLE delivery (
   seq            INTEGER PRIMARY KEY AUTOINCREMENT,
   id             TEXT    NOT NULL UNIQUE CHECK (length(id) = 26),
@@ -104,23 +107,25 @@ CREATE TABLE delivery (
   target         TEXT    NOT NULL,
   event          TEXT    NOT NULL,
   body           TEXT    NOT NULL,
-  state          TEXT    NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'dead')),
+  state          TEXT    NOT NULL CHECK (state IN ('waiting', 'pending', 'delivered', 'dead')),
   attempts       INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
   next_at_ms     INTEGER NOT NULL,
   finished_at_ms INTEGER,
   last_error     TEXT,
-  CHECK ((state = 'pending') = (finished_at_ms IS NULL))
+  CHECK ((state IN ('waiting', 'pending')) = (finished_at_ms IS NULL))
 ) STRICT;
-CREATE INDEX delivery_due    ON delivery (next_at_ms, seq)  WHERE state = 'pending';
-CREATE INDEX delivery_queue  ON delivery (job, target, seq) WHERE state = 'pending';
-CREATE INDEX delivery_of_job ON delivery (job, seq);
+CREATE INDEX        delivery_due     ON delivery (next_at_ms, seq)  WHERE state = 'pending';
+CREATE UNIQUE INDEX delivery_head    ON delivery (job, target)      WHERE state = 'pending';
+CREATE INDEX        delivery_waiting ON delivery (job, target, seq) WHERE state = 'waiting';
+CREATE INDEX        delivery_of_job  ON delivery (job, seq);
 
 CREATE TABLE schedule (
   id               TEXT    NOT NULL PRIMARY KEY,
   handled_up_to_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Every fire that was handled, for ever; `job` is null where the fire was skipped.
+-- Every fire that was settled with a job, for ever, so that none runs twice. `job` is null where the
+-- fire was skipped because of an overlap. A fire that was missed and passed over has no row.
 CREATE TABLE fire (
   schedule TEXT    NOT NULL,
   fire_ms  INTEGER NOT NULL,

@@ -9,7 +9,7 @@
 //! [`roughneck_jobs::lifecycle::advance`], asked inside the transaction that writes the move. It does
 //! not look at the clock either: instants are arguments.
 //!
-//! To add one more intention: a method of a port, a variant of `Command`, a file in `write/`, its
+//! To add one more intention: a method of a port, a line of `commands!`, a file in `write/`, its
 //! statements in `sql/sqlite/<table>/<verb>.sql`, and a test in `tests/contract/`.
 //!
 //! [`Store`]: roughneck_jobs::ports::store::Store

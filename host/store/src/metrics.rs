@@ -42,7 +42,7 @@ impl Metrics {
     /// Metrics at zero, for every command.
     pub(crate) fn new() -> Self {
         let commands = Family::default();
-        for command in Kind::ALL {
+        for &command in Kind::ALL {
             drop(commands.get_or_create(&Label { command }));
         }
         Self {
@@ -61,7 +61,7 @@ impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "roughneck_store_commits",
-            "Transactions that are on disk",
+            "Transactions that wrote rows and were committed",
             self.commits.clone(),
         );
         registry.register(
@@ -76,12 +76,12 @@ impl Metrics {
         );
         registry.register(
             "roughneck_store_batch_commands",
-            "Intentions that shared a transaction",
+            "Intentions that shared a transaction that wrote rows",
             self.batch_commands.clone(),
         );
         registry.register(
             "roughneck_store_commit_seconds",
-            "Time of a transaction, from its beginning until it is on disk",
+            "Time of a transaction that wrote rows, from its beginning until its commit has returned",
             self.commit_seconds.clone(),
         );
         registry.register(
@@ -95,6 +95,7 @@ impl Metrics {
         self.commands.get_or_create(&Label { command }).inc();
     }
 
+    /// A transaction that wrote rows was committed.
     pub(crate) fn committed(&self, commands: usize, seconds: f64, bytes: u64) {
         self.commits.inc();
         let commands = u32::try_from(commands).unwrap_or(u32::MAX);

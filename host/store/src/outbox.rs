@@ -10,8 +10,14 @@ use roughneck_jobs::{
         store::StoreError,
     },
 };
+use sqlx::Row as _;
 
-use crate::{SqliteStore, command::Command, fault::Fault, row};
+use crate::{
+    SqliteStore,
+    command::{Command, Unreadable},
+    fault::Fault,
+    row,
+};
 
 #[async_trait]
 impl Outbox for SqliteStore {
@@ -42,17 +48,31 @@ impl SqliteStore {
             .bind(limit)
             .fetch_all(&self.readers)
             .await?;
-        let due: Vec<Delivery> = rows.iter().map(row::delivery).collect::<Result<_, _>>()?;
-        // A full answer may have left some that are due as well.
-        let is_full = u32::try_from(due.len()).is_ok_and(|len| len >= limit);
-        let next_at = if is_full { Some(at) } else { self.next_delivery(at).await? };
+        let (mut due, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
+        for found in &rows {
+            match row::delivery(found) {
+                Ok(delivery) => due.push(delivery),
+                Err(error) => {
+                    let why = format!("the store cannot read this delivery: {error}");
+                    unreadable.push(Unreadable { seq: found.try_get("seq")?, why });
+                }
+            }
+        }
+        let was_blocked = !unreadable.is_empty();
+        if was_blocked {
+            self.ask(|reply| Command::BuryDeliveries { unreadable, at, reply }).await?;
+        }
+        // A full answer may have left some that are due as well, and so may one that was blocked.
+        let is_full = u32::try_from(rows.len()).is_ok_and(|len| len >= limit);
+        let next_at =
+            if is_full || was_blocked { Some(at) } else { self.next_delivery(at).await? };
         Ok(DueDeliveries { due, next_at })
     }
 
     async fn next_delivery(&self, after: Millis) -> Result<Option<Millis>, Fault> {
         let next: Option<i64> = sqlx::query_scalar(sql!("delivery/next"))
             .bind(after.0)
-            .fetch_optional(&self.readers)
+            .fetch_one(&self.readers)
             .await?;
         Ok(next.map(Millis))
     }
@@ -62,6 +82,13 @@ impl SqliteStore {
             .bind(job.to_string())
             .fetch_all(&self.readers)
             .await?;
-        Ok(rows.iter().map(row::delivery).collect::<Result<_, _>>()?)
+        let deliveries = rows.iter().filter_map(|found| match row::delivery(found) {
+            Ok(delivery) => Some(delivery),
+            Err(error) => {
+                tracing::warn!(%job, %error, "a delivery of job {job} cannot be read and is left out");
+                None
+            }
+        });
+        Ok(deliveries.collect())
     }
 }

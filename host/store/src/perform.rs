@@ -9,8 +9,8 @@ use crate::{
     fault::Fault,
     transaction::Transaction,
     write::{
-        cancel, claim, finish, kv, loading, lost, promote, record, release, renew, settle, slots,
-        submit,
+        bury, cancel, claim, finish, kv, leave, loading, lost, promote, record, release, renew,
+        settle, slots, submit,
     },
 };
 
@@ -50,7 +50,7 @@ pub(crate) async fn submissions(
     tx: &mut Transaction<'_>,
     submissions: &[Submission],
 ) -> Result<BTreeSet<JobId>, Fault> {
-    let jobs: Vec<&NewJob> = submissions.iter().map(|submission| &submission.job).collect();
+    let jobs: Vec<&NewJob> = submissions.iter().map(|submission| &*submission.job).collect();
     submit::all(tx, &jobs).await
 }
 
@@ -72,10 +72,7 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         Command::SetSlots { slots, reply } => {
             Answer::new(reply, kind, slots::set(tx, &slots).await)
         }
-        Command::Submit(submission) => {
-            let result = submit::one(tx, &submission.job).await;
-            Answer::new(submission.reply, kind, result)
-        }
+        Command::Submit { job, reply } => Answer::new(reply, kind, submit::one(tx, &job).await),
         Command::Claim { claim, reply } => Answer::new(reply, kind, claim::best(tx, &claim).await),
         Command::SetLoading { run, loading, at, reply } => {
             Answer::new(reply, kind, loading::set(tx, run, loading, at).await)
@@ -92,6 +89,9 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         Command::Release { run, at, reply } => {
             Answer::new(reply, kind, release::run(tx, run, at).await)
         }
+        Command::Leave { run, usage, log, reply } => {
+            Answer::new(reply, kind, leave::run(tx, run, &usage, &log).await)
+        }
         Command::Recover { at, reply } => Answer::new(reply, kind, lost::recover(tx, at).await),
         Command::Reap { at, limit, reply } => {
             Answer::new(reply, kind, lost::reap(tx, at, limit).await)
@@ -101,6 +101,9 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         }
         Command::RecordDelivery { id, outcome, at, reply } => {
             Answer::new(reply, kind, record::delivery(tx, id, outcome, at).await)
+        }
+        Command::BuryDeliveries { unreadable, at, reply } => {
+            Answer::new(reply, kind, bury::deliveries(tx, &unreadable, at).await)
         }
         Command::RememberSchedule { schedule, now, reply } => {
             Answer::new(reply, kind, settle::remember(tx, &schedule, now).await)

@@ -99,11 +99,16 @@ pub(crate) fn event(row: &SqliteRow) -> Read<JobEvent> {
 /// Reads a row of `delivery`.
 pub(crate) fn delivery(row: &SqliteRow) -> Read<Delivery> {
     let state: String = row.try_get("state")?;
-    let known = [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::Dead];
-    let state = known
-        .into_iter()
-        .find(|known| known.as_str() == state)
-        .ok_or_else(|| unreadable("state", format!("`{state}` is not a state of a delivery")))?;
+    let state = match state.as_str() {
+        // Its turn has not come: that matters to nobody outside of the store.
+        "waiting" | "pending" => DeliveryState::Pending,
+        "delivered" => DeliveryState::Delivered,
+        "dead" => DeliveryState::Dead,
+        other => {
+            let error = format!("`{other}` is not a state of a delivery");
+            return Err(unreadable("state", error));
+        }
+    };
     Ok(Delivery {
         id: text(row, "id")?,
         job: text(row, "job")?,

@@ -6,22 +6,23 @@ use roughneck_jobs::{
     clock::Millis,
     event::JobEvent,
     id::JobId,
-    job::{Attempt, Filter, Job, NewJob},
-    ports::store::{Cancelled, Claim, Claimed, Count, Finish, Store, StoreError, Submitted, Swept},
+    job::{Attempt, Filter, Job, LogLine, NewJob},
+    ports::store::{
+        Cancelled, Claim, Claimed, Count, Finish, Promoted, Reaped, Store, StoreError, Submitted,
+    },
     run::Run,
     state::State,
+    usage::Usage,
 };
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use crate::{
-    SqliteStore,
-    command::{Command, Submission},
-    fault::Fault,
-    row,
-};
+use crate::{SqliteStore, command::Command, fault::Fault, row};
 
 /// Jobs on one page.
 const PAGE_MAX: u32 = 500;
+
+/// Attempts in one answer.
+const ATTEMPTS_MAX: u32 = 100;
 
 /// Events in one answer.
 const EVENTS_MAX: u32 = 200;
@@ -34,7 +35,8 @@ impl Store for SqliteStore {
     }
 
     async fn submit(&self, job: NewJob) -> Result<Submitted, StoreError> {
-        self.ask(|reply| Command::Submit(Box::new(Submission { job, reply }))).await
+        let job = Box::new(job);
+        self.ask(|reply| Command::Submit { job, reply }).await
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
@@ -63,15 +65,29 @@ impl Store for SqliteStore {
         self.ask(|reply| Command::Release { run, at, reply }).await
     }
 
+    async fn leave(&self, run: Run, usage: Usage, log: Vec<LogLine>) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Leave { run, usage, log, reply }).await
+    }
+
     async fn recover(&self, at: Millis) -> Result<u32, StoreError> {
         self.ask(|reply| Command::Recover { at, reply }).await
     }
 
-    async fn reap(&self, at: Millis, limit: u32) -> Result<Swept, StoreError> {
+    async fn reap(&self, at: Millis, limit: u32) -> Result<Reaped, StoreError> {
+        let next_at = self.read_instant(sql!("job/next_lease")).await;
+        let next_at = next_at.map_err(|fault| fault.told("look for expired leases"))?;
+        if is_later(next_at, at) {
+            return Ok(Reaped { runs: Vec::new(), next_at });
+        }
         self.ask(|reply| Command::Reap { at, limit, reply }).await
     }
 
-    async fn promote(&self, at: Millis, limit: u32) -> Result<Swept, StoreError> {
+    async fn promote(&self, at: Millis, limit: u32) -> Result<Promoted, StoreError> {
+        let next_at = self.read_instant(sql!("job/next_due")).await;
+        let next_at = next_at.map_err(|fault| fault.told("look for due jobs"))?;
+        if is_later(next_at, at) {
+            return Ok(Promoted { jobs: 0, next_at });
+        }
         self.ask(|reply| Command::Promote { at, limit, reply }).await
     }
 
@@ -97,7 +113,17 @@ impl Store for SqliteStore {
     }
 }
 
+/// Whether a sweep at `at` has nothing to do. Asked on a reader, so that an idle host writes nothing.
+fn is_later(next_at: Option<Millis>, at: Millis) -> bool {
+    next_at.is_none_or(|next_at| next_at > at)
+}
+
 impl SqliteStore {
+    async fn read_instant(&self, statement: &'static str) -> Result<Option<Millis>, Fault> {
+        let at: Option<i64> = sqlx::query_scalar(statement).fetch_one(&self.readers).await?;
+        Ok(at.map(Millis))
+    }
+
     async fn read_job(&self, id: JobId) -> Result<Option<Job>, Fault> {
         let row = sqlx::query(sql!("job/read"))
             .bind(id.to_string())
@@ -107,30 +133,59 @@ impl SqliteStore {
     }
 
     async fn read_jobs(&self, filter: Filter) -> Result<Vec<Job>, Fault> {
-        // Each combination has an index of its own, which an `OR` in one statement would hide.
+        let limit = filter.limit.clamp(1, PAGE_MAX) as usize;
+        let mut before = filter.before.map(|before| before.to_string());
+        let mut jobs = Vec::with_capacity(limit);
+        loop {
+            let wanted = limit - jobs.len();
+            let rows = self.read_page(&filter, before.as_deref(), wanted).await?;
+            for row in &rows {
+                match row::job(row) {
+                    Ok(job) => jobs.push(job),
+                    // Its place is for the next one: a short page is the last one.
+                    Err(error) => tracing::warn!(%error, "a job cannot be read and is left out"),
+                }
+            }
+            match rows.last() {
+                Some(last) if rows.len() == wanted && jobs.len() < limit => {
+                    before = Some(last.try_get("id")?);
+                }
+                Some(_) | None => return Ok(jobs),
+            }
+        }
+    }
+
+    async fn read_page(
+        &self,
+        filter: &Filter,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<SqliteRow>, Fault> {
+        // Each page is read from an index in its order, which an `OR` in one statement would hide.
         let page = match (filter.state, &filter.kind) {
             (None, None) => sql!("job/page"),
             (Some(_), None) => sql!("job/page_of_state"),
             (None, Some(_)) => sql!("job/page_of_kind"),
             (Some(_), Some(_)) => sql!("job/page_of_state_and_kind"),
         };
-        let mut query = sqlx::query(page)
-            .bind(filter.before.map(|before| before.to_string()))
-            .bind(filter.limit.clamp(1, PAGE_MAX));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut query = sqlx::query(page).bind(before).bind(limit);
         if let Some(state) = filter.state {
             query = query.bind(state.as_str());
         }
-        if let Some(kind) = filter.kind {
+        if let Some(kind) = &filter.kind {
             query = query.bind(kind);
         }
-        let rows = query.fetch_all(&self.readers).await?;
-        Ok(rows.iter().map(row::job).collect::<Result<_, _>>()?)
+        Ok(query.fetch_all(&self.readers).await?)
     }
 
     async fn read_attempts(&self, id: JobId) -> Result<Vec<Attempt>, Fault> {
-        let rows =
-            sqlx::query(sql!("attempt/list")).bind(id.to_string()).fetch_all(&self.readers).await?;
-        Ok(rows.iter().map(row::attempt).collect::<Result<_, _>>()?)
+        let rows = sqlx::query(sql!("attempt/list"))
+            .bind(id.to_string())
+            .bind(ATTEMPTS_MAX)
+            .fetch_all(&self.readers)
+            .await?;
+        Ok(rows.iter().rev().map(row::attempt).collect::<Result<_, _>>()?)
     }
 
     async fn read_events(&self, id: JobId, after_seq: i64) -> Result<Vec<JobEvent>, Fault> {

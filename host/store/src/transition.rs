@@ -255,6 +255,6 @@ fn ring(tx: &mut Transaction<'_>, job: &Job) {
 }
 
 /// JSON of a value of the domain.
-fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, Fault> {
+pub(crate) fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()).into())
 }

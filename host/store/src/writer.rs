@@ -91,10 +91,13 @@ impl Writer {
         let size = batch.len();
         batch.iter().for_each(|command| self.metrics.received(command.kind()));
         let mut answers = Vec::with_capacity(size);
+        let before = rows_written(&mut self.connection).await;
         match self.transact(batch, &mut answers).await {
             Ok(bells) => {
-                let bytes = bytes(&self.path);
-                self.metrics.committed(size, started.elapsed().as_secs_f64(), bytes);
+                let seconds = started.elapsed().as_secs_f64();
+                if rows_written(&mut self.connection).await != before {
+                    self.metrics.committed(size, seconds, bytes(&self.path));
+                }
                 answers.into_iter().for_each(|answer| answer.send(None));
                 bells.ring(&*self.bell);
             }
@@ -149,21 +152,28 @@ async fn execute(
     sqlx::query(statement).execute(connection).await.map(drop)
 }
 
+/// Rows that were written since the connection was opened, those of undone parts included; none if
+/// even that cannot be read.
+async fn rows_written(connection: &mut SqliteConnection) -> Option<i64> {
+    sqlx::query_scalar("SELECT total_changes()").fetch_one(connection).await.ok()
+}
+
 /// Groups the submissions that follow each other.
 fn units(batch: Vec<Command>) -> VecDeque<Unit> {
     let mut units = VecDeque::with_capacity(batch.len());
     let mut bytes = 0_usize;
     for command in batch {
         match command {
-            Command::Submit(submission) => {
+            Command::Submit { job, reply } => {
+                let submission = Submission { job, reply };
                 bytes = bytes.saturating_add(submission.job.input.len());
                 match units.back_mut() {
                     Some(Unit::Submissions(row)) if bytes <= INPUT_BYTES_MAX => {
-                        row.push(*submission);
+                        row.push(submission);
                     }
                     Some(Unit::Submissions(_) | Unit::One(_)) | None => {
                         bytes = submission.job.input.len();
-                        units.push_back(Unit::Submissions(vec![*submission]));
+                        units.push_back(Unit::Submissions(vec![submission]));
                     }
                 }
             }
@@ -196,7 +206,7 @@ async fn perform_next(
                 Ok(created) => answers.extend(perform::answer_submissions(submissions, created)),
                 // One of them is at fault; alone, it spoils nobody else's.
                 Err(_) => submissions.into_iter().rev().for_each(|submission| {
-                    units.push_front(Unit::One(Command::Submit(Box::new(submission))));
+                    units.push_front(Unit::One(submission.into()));
                 }),
             }
             ended
@@ -208,9 +218,9 @@ async fn perform_next(
 fn reject(unit: Unit, error: &Arc<sqlx::Error>) {
     match unit {
         Unit::One(command) => command.reject(error),
-        Unit::Submissions(submissions) => submissions
-            .into_iter()
-            .for_each(|submission| Command::Submit(Box::new(submission)).reject(error)),
+        Unit::Submissions(submissions) => {
+            submissions.into_iter().for_each(|submission| Command::from(submission).reject(error));
+        }
     }
 }
 
@@ -230,7 +240,7 @@ mod tests {
         clock::Millis,
         ports::{
             bell::Change,
-            store::{StoreError, Swept},
+            store::{Promoted, StoreError},
         },
     };
     use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
@@ -267,8 +277,8 @@ mod tests {
         }
     }
 
-    fn promote() -> (Command, oneshot::Receiver<Result<Swept, StoreError>>) {
-        let (reply, answer): (Reply<Swept>, _) = oneshot::channel();
+    fn promote() -> (Command, oneshot::Receiver<Result<Promoted, StoreError>>) {
+        let (reply, answer): (Reply<Promoted>, _) = oneshot::channel();
         (Command::Promote { at: Millis(0), limit: 1, reply }, answer)
     }
 
@@ -287,7 +297,7 @@ mod tests {
         execute(&mut other, "ROLLBACK").await.unwrap();
         let (three, third) = promote();
         writer.commit(vec![three]).await;
-        assert_eq!(third.await.unwrap().unwrap(), Swept::default());
+        assert_eq!(third.await.unwrap().unwrap(), Promoted::default());
     }
 
     #[tokio::test]
@@ -299,7 +309,7 @@ mod tests {
         execute(&mut writer.connection, left).await.unwrap();
         let (command, answer) = promote();
         writer.commit(vec![command]).await;
-        assert_eq!(answer.await.unwrap().unwrap(), Swept::default());
+        assert_eq!(answer.await.unwrap().unwrap(), Promoted::default());
         let left = sqlx::query_scalar("SELECT count(*) FROM schedule");
         let left: i64 = left.fetch_one(&mut writer.connection).await.unwrap();
         assert_eq!(left, 0);
@@ -323,6 +333,6 @@ mod tests {
         assert!(matches!(remembered.await.unwrap(), Err(StoreError::Broken { .. })));
         let (next, answer) = promote();
         writer.commit(vec![next]).await;
-        assert_eq!(answer.await.unwrap().unwrap(), Swept::default());
+        assert_eq!(answer.await.unwrap().unwrap(), Promoted::default());
     }
 }

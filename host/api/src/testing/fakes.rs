@@ -15,7 +15,7 @@ use roughneck_jobs::{
     delivery::{Delivery, DeliveryOutcome},
     event::{JobEvent, Live},
     id::{DeliveryId, JobId},
-    job::{Attempt, Filter, Job, NewJob},
+    job::{Attempt, Filter, Job, LogLine, NewJob},
     manifest,
     model::{Call, Health, LlmError, Resolved},
     ports::{
@@ -24,10 +24,14 @@ use roughneck_jobs::{
         llm::{Answer, Llm},
         outbox::{DueDeliveries, Outbox},
         runner::Supervisor,
-        store::{Cancelled, Claim, Claimed, Count, Finish, Store, StoreError, Submitted, Swept},
+        store::{
+            Cancelled, Claim, Claimed, Count, Finish, Promoted, Reaped, Store, StoreError,
+            Submitted,
+        },
     },
     run::Run,
     state::State,
+    usage::Usage,
 };
 use tokio::sync::watch;
 
@@ -147,13 +151,16 @@ impl Store for FakeStore {
     async fn release(&self, _: Run, _: Millis) -> Result<(), StoreError> {
         unreachable!("the engine's")
     }
+    async fn leave(&self, _: Run, _: Usage, _: Vec<LogLine>) -> Result<(), StoreError> {
+        unreachable!("the engine's")
+    }
     async fn recover(&self, _: Millis) -> Result<u32, StoreError> {
         unreachable!("the engine's")
     }
-    async fn reap(&self, _: Millis, _: u32) -> Result<Swept, StoreError> {
+    async fn reap(&self, _: Millis, _: u32) -> Result<Reaped, StoreError> {
         unreachable!("the engine's")
     }
-    async fn promote(&self, _: Millis, _: u32) -> Result<Swept, StoreError> {
+    async fn promote(&self, _: Millis, _: u32) -> Result<Promoted, StoreError> {
         unreachable!("the engine's")
     }
 }

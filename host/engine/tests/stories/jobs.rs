@@ -84,6 +84,48 @@ async fn a_cancelled_run_is_dropped_at_once_and_finishes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_is_cancelled_right_after_its_claim_never_begins() {
+    let world = World::start([]).await;
+    world.store.hold_claims(true);
+    let id = world.submit(ACT).await;
+    // The store has handed the job out, and the dispatcher has not heard of it.
+    world.until(id, State::Working).await;
+    world.engine.cancel(id).await.unwrap();
+    world.store.hold_claims(false);
+    world.pass(Duration::from_secs(60)).await;
+    assert_eq!(world.actors.at_once("io"), 0);
+    assert_eq!(world.store.state(id), State::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_slept_loses_no_run() {
+    let world = World::start([Act::Work(Duration::from_secs(90))]).await;
+    let id = world.submit(ACT).await;
+    world.actors.begun.notified().await;
+    // The wall clock jumps past the end of the lease; a new job wakes the sweeper before any heartbeat.
+    world.time.jump(Duration::from_secs(8 * 3_600));
+    let other = world.submit(ACT).await;
+    world.until(other, State::Done).await;
+    world.until(id, State::Done).await;
+    assert_eq!((world.store.row(id).losses, world.store.row(id).attempt), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_class_does_not_starve_another() {
+    let world = World::start([]).await;
+    world.store.endless("io");
+    world.submit(ACT).await;
+    let thinking = world.submit(THINK).await;
+    // Time stands still while there is always something to do, so turns are counted instead.
+    let mut turns = 0;
+    while world.store.state(thinking) != State::Done {
+        turns += 1;
+        assert!(turns < 50, "the other class has had no turn");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_that_lost_its_job_is_stopped_by_the_next_heartbeat() {
     let world = World::start([Act::Work(Duration::from_secs(3_000))]).await;
     let id = world.submit(ACT).await;

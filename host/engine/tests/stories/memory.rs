@@ -10,20 +10,23 @@ use roughneck_jobs::{
     delivery::{self, Delivery, DeliveryOutcome, DeliveryState},
     event::JobEvent,
     id::{DeliveryId, JobId},
-    job::{Attempt, Filter, Job, NewJob},
+    job::{Attempt, Filter, Job, LogLine, NewJob},
     lifecycle::{Event, Progress, advance},
     ports::{
         bell::{Bell, Change},
         outbox::{DueDeliveries, Outbox},
         schedules::{Schedules, Settlement},
         store::{
-            Cancelled, Claim, Claimed, Count, Finish, Store, StoreError, Submitted, Swept, Verdict,
+            Cancelled, Claim, Claimed, Count, Finish, Promoted, Reaped, Store, StoreError,
+            Submitted, Verdict,
         },
     },
     run::{LOSSES_MAX, Run},
     state::State,
     usage::Usage,
 };
+
+use tokio::sync::watch;
 
 use crate::world::Time;
 
@@ -43,19 +46,23 @@ struct Tables {
     fires: BTreeSet<(String, Millis)>,
     /// Finishes to fail before one succeeds.
     broken_finishes: u32,
+    /// A class that gets a copy of each job that is claimed, so that it never runs dry.
+    endless: Option<Class>,
     /// A schedule whose memory is broken.
     broken_schedule: Option<String>,
 }
 
 pub(crate) struct Memory {
     tables: Mutex<Tables>,
+    /// While true, a claim is made but not yet answered.
+    claims_held: watch::Sender<bool>,
     bell: Arc<dyn Bell>,
     time: Arc<Time>,
 }
 
 impl Memory {
     pub(crate) fn new(bell: Arc<dyn Bell>, time: Arc<Time>) -> Self {
-        Self { tables: Mutex::default(), bell, time }
+        Self { tables: Mutex::default(), claims_held: watch::Sender::new(false), bell, time }
     }
 
     pub(crate) fn state(&self, id: JobId) -> State {
@@ -76,6 +83,47 @@ impl Memory {
 
     pub(crate) fn break_schedule(&self, id: &str) {
         self.lock().broken_schedule = Some(id.to_owned());
+    }
+
+    pub(crate) fn hold_claims(&self, hold: bool) {
+        self.claims_held.send_replace(hold);
+    }
+
+    pub(crate) fn endless(&self, class: &str) {
+        self.lock().endless = Some(Class(class.to_owned()));
+    }
+
+    fn hand_out(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
+        let mut tables = self.lock();
+        let of_class = |row: &&mut Row| row.job.class == claim.class;
+        let busy =
+            tables.jobs.values_mut().filter(of_class).filter(|row| row.job.state.is_running());
+        let busy = u32::try_from(busy.count()).unwrap();
+        let free = tables.slots[&claim.class].saturating_sub(busy).min(claim.limit);
+        let mut ready: Vec<&mut Row> = tables
+            .jobs
+            .values_mut()
+            .filter(of_class)
+            .filter(|row| row.job.state == State::Queued)
+            .collect();
+        ready.sort_by_key(|row| (row.rank, row.job.id));
+        let mut claimed = Vec::new();
+        for row in ready.into_iter().take(free as usize) {
+            apply(row, Event::Claimed, claim.at)?;
+            row.token += 1;
+            row.lease_until = claim.lease_until;
+            let run = Run { job: row.job.id, token: row.token };
+            claimed.push(Claimed { job: row.job.clone(), run });
+        }
+        if tables.endless.as_ref() == Some(&claim.class) {
+            for one in &claimed {
+                let job = Job { id: JobId::new(&*self.time, &*self.time), ..one.job.clone() };
+                let job = Job { state: State::Queued, attempt: 0, ..job };
+                let row = Row { job, rank: claim.at, token: 0, lease_until: claim.at };
+                tables.jobs.insert(row.job.id, row);
+            }
+        }
+        Ok(claimed)
     }
 
     /// Accepts a job as a host would whose notification was lost.
@@ -187,26 +235,9 @@ impl Store for Memory {
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
-        let mut tables = self.lock();
-        let of_class = |row: &&mut Row| row.job.class == claim.class;
-        let busy =
-            tables.jobs.values_mut().filter(of_class).filter(|row| row.job.state.is_running());
-        let busy = u32::try_from(busy.count()).unwrap();
-        let free = tables.slots[&claim.class].saturating_sub(busy).min(claim.limit);
-        let mut ready: Vec<&mut Row> = tables
-            .jobs
-            .values_mut()
-            .filter(of_class)
-            .filter(|row| row.job.state == State::Queued)
-            .collect();
-        ready.sort_by_key(|row| (row.rank, row.job.id));
-        let mut claimed = Vec::new();
-        for row in ready.into_iter().take(free as usize) {
-            apply(row, Event::Claimed, claim.at)?;
-            row.token += 1;
-            row.lease_until = claim.lease_until;
-            let run = Run { job: row.job.id, token: row.token };
-            claimed.push(Claimed { job: row.job.clone(), run });
+        let claimed = self.hand_out(&claim)?;
+        if !claimed.is_empty() {
+            self.claims_held.subscribe().wait_for(|held| !held).await.unwrap();
         }
         Ok(claimed)
     }
@@ -255,6 +286,8 @@ impl Store for Memory {
         let state = row.job.state;
         tables.tell(run.job, finish.at, &self.time);
         drop(tables);
+        let class = self.lock().jobs[&run.job].job.class.clone();
+        self.bell.ring(Change::Class(class));
         self.bell.ring(Change::Due);
         self.bell.ring(Change::Delivery);
         Ok(state)
@@ -278,6 +311,13 @@ impl Store for Memory {
         apply(row, Event::Released, at)
     }
 
+    async fn leave(&self, run: Run, usage: Usage, _log: Vec<LogLine>) -> Result<(), StoreError> {
+        if let Some(row) = self.lock().jobs.get_mut(&run.job) {
+            row.job.usage.add(&usage);
+        }
+        Ok(())
+    }
+
     async fn recover(&self, at: Millis) -> Result<u32, StoreError> {
         let mut tables = self.lock();
         let mut lost = 0;
@@ -288,35 +328,35 @@ impl Store for Memory {
         Ok(lost)
     }
 
-    async fn reap(&self, at: Millis, _limit: u32) -> Result<Swept, StoreError> {
+    async fn reap(&self, at: Millis, _limit: u32) -> Result<Reaped, StoreError> {
         let mut tables = self.lock();
-        let mut swept = Swept::default();
+        let mut reaped = Reaped::default();
         for row in tables.jobs.values_mut().filter(|row| row.job.state.is_running()) {
             if row.lease_until <= at {
                 apply(row, Event::Lost, at)?;
-                swept.jobs += 1;
+                reaped.runs.push(Run { job: row.job.id, token: row.token });
             }
         }
-        Ok(swept)
+        Ok(reaped)
     }
 
-    async fn promote(&self, at: Millis, _limit: u32) -> Result<Swept, StoreError> {
+    async fn promote(&self, at: Millis, _limit: u32) -> Result<Promoted, StoreError> {
         let mut tables = self.lock();
-        let mut swept = Swept::default();
+        let mut promoted = Promoted::default();
         let mut rung = BTreeSet::new();
         for row in tables.jobs.values_mut().filter(|row| row.job.state == State::Scheduled) {
             if row.job.run_at <= at {
                 apply(row, Event::Due, at)?;
                 rung.insert(row.job.class.clone());
-                swept.jobs += 1;
+                promoted.jobs += 1;
             } else {
-                let next = swept.next_at.unwrap_or(row.job.run_at);
-                swept.next_at = Some(next.min(row.job.run_at));
+                let next = promoted.next_at.unwrap_or(row.job.run_at);
+                promoted.next_at = Some(next.min(row.job.run_at));
             }
         }
         drop(tables);
         rung.into_iter().for_each(|class| self.bell.ring(Change::Class(class)));
-        Ok(swept)
+        Ok(promoted)
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {

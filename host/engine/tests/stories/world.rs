@@ -41,17 +41,24 @@ use crate::memory::Memory;
 pub(crate) struct Time {
     start: Instant,
     rolls: AtomicU64,
+    jumped_ms: AtomicU64,
 }
 
 impl Time {
     pub(crate) fn count(&self) -> u128 {
         u128::from(self.rolls.fetch_add(1, Ordering::Relaxed))
     }
+
+    /// Sets the wall clock forward. Monotonic time stands still, as in a machine that sleeps.
+    pub(crate) fn jump(&self, ahead: Duration) {
+        self.jumped_ms.fetch_add(ahead.as_millis() as u64, Ordering::Relaxed);
+    }
 }
 
 impl Clock for Time {
     fn now(&self) -> Millis {
-        Millis(1_800_000_000_000).plus_ms(self.start.elapsed().as_millis() as u64)
+        let passed_ms = self.start.elapsed().as_millis() as u64;
+        Millis(1_800_000_000_000).plus_ms(passed_ms).plus_ms(self.jumped_ms.load(Ordering::Relaxed))
     }
 }
 
@@ -215,7 +222,11 @@ impl World {
         cron: &str,
         prepare: impl FnOnce(&Memory),
     ) -> Self {
-        let time = Arc::new(Time { start: Instant::now(), rolls: AtomicU64::new(1) });
+        let time = Arc::new(Time {
+            start: Instant::now(),
+            rolls: AtomicU64::new(1),
+            jumped_ms: AtomicU64::default(),
+        });
         let bells = Arc::new(Bells::default());
         let store = Arc::new(Memory::new(Arc::clone(&bells) as _, Arc::clone(&time)));
         let manifest = manifest::parse(&format!("{MANIFEST}{cron}")).unwrap();

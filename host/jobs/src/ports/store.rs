@@ -146,12 +146,21 @@ pub enum Cancelled {
     Ended(State),
 }
 
-/// What the reaper or the promotion did.
+/// What the promotion did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct Promoted {
     /// Jobs that moved.
     pub jobs: u32,
     /// When to look again: the next due time, if there is one.
+    pub next_at: Option<Millis>,
+}
+
+/// What the reaper did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reaped {
+    /// The runs that have lost their job. One that still goes on must be stopped.
+    pub runs: Vec<Run>,
+    /// When to look again: the next end of a lease, if there is one.
     pub next_at: Option<Millis>,
 }
 
@@ -217,6 +226,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Fenced`] if the run no longer holds the job.
     async fn release(&self, run: Run, at: Millis) -> Result<(), StoreError>;
 
+    /// Keeps what a run leaves that was stopped from outside: its attempt is closed, but what its
+    /// model calls cost and what it logged are facts. It moves no job. Of an unknown run nothing is kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn leave(&self, run: Run, usage: Usage, log: Vec<LogLine>) -> Result<(), StoreError>;
+
     /// After a start: every run belongs to a dead incarnation, so each is lost at once. Returns how many.
     ///
     /// # Errors
@@ -227,13 +243,13 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn reap(&self, at: Millis, limit: u32) -> Result<Swept, StoreError>;
+    async fn reap(&self, at: Millis, limit: u32) -> Result<Reaped, StoreError>;
 
     /// Queues up to `limit` scheduled jobs that are due.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn promote(&self, at: Millis, limit: u32) -> Result<Swept, StoreError>;
+    async fn promote(&self, at: Millis, limit: u32) -> Result<Promoted, StoreError>;
 
     /// One job.
     ///
@@ -241,13 +257,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
 
-    /// A page of jobs, the newest first.
+    /// A page of jobs, the newest first, without their inputs and outputs, which can be large.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn jobs(&self, filter: Filter) -> Result<Vec<Job>, StoreError>;
 
-    /// The runs of a job, the oldest first; the present one included.
+    /// The latest 100 runs of a job, the oldest of them first; the present one included.
     ///
     /// # Errors
     /// [`StoreError`].

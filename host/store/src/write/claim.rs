@@ -6,6 +6,7 @@ use roughneck_jobs::{
 };
 use sqlx::Row as _;
 
+use super::set_aside;
 use crate::{
     fault::{Fault, one_row},
     row::Held,
@@ -15,22 +16,33 @@ use crate::{
 
 /// Claims the best-ranked jobs of a class: never more than it has free slots, which are rows.
 pub(crate) async fn best(tx: &mut Transaction<'_>, claim: &Claim) -> Result<Vec<Claimed>, Fault> {
-    let slots: Vec<i64> = sqlx::query_scalar(sql!("slot/free"))
+    let free: Vec<i64> = sqlx::query_scalar(sql!("slot/free"))
         .bind(&claim.class.0)
         .bind(claim.limit)
         .fetch_all(&mut *tx.connection)
         .await?;
-    if slots.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query(sql!("job/best"))
-        .bind(&claim.class.0)
-        .bind(i64::try_from(slots.len()).unwrap_or(i64::MAX))
-        .fetch_all(&mut *tx.connection)
-        .await?;
-    let mut claimed = Vec::with_capacity(rows.len());
-    for (row, slot) in rows.iter().zip(slots) {
-        claimed.push(one(tx, Held::read(row)?, claim, slot).await?);
+    let mut slots = free.into_iter();
+    let mut claimed = Vec::with_capacity(slots.len());
+    while slots.len() > 0 {
+        let wanted = slots.len();
+        let rows = sqlx::query(sql!("job/best"))
+            .bind(&claim.class.0)
+            .bind(i64::try_from(wanted).unwrap_or(i64::MAX))
+            .fetch_all(&mut *tx.connection)
+            .await?;
+        for row in &rows {
+            match Held::read(row) {
+                Ok(held) => match slots.next() {
+                    Some(slot) => claimed.push(one(tx, held, claim, slot).await?),
+                    None => break,
+                },
+                // Its slot is for the next one.
+                Err(error) => set_aside::job(tx, row, claim.at, &error).await?,
+            }
+        }
+        if rows.len() < wanted {
+            break;
+        }
     }
     Ok(claimed)
 }

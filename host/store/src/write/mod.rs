@@ -1,19 +1,23 @@
 //! The intentions, one file each. They run inside the transaction of a batch, each in a part of its
 //! own: an error undoes what that intention wrote, and nothing else.
 
+pub(crate) mod bury;
 pub(crate) mod cancel;
 pub(crate) mod claim;
 pub(crate) mod finish;
 pub(crate) mod kv;
+pub(crate) mod leave;
 pub(crate) mod loading;
 pub(crate) mod lost;
 pub(crate) mod promote;
 pub(crate) mod record;
 pub(crate) mod release;
 pub(crate) mod renew;
+mod set_aside;
 pub(crate) mod settle;
 pub(crate) mod slots;
 pub(crate) mod submit;
+mod sweep;
 
 use roughneck_jobs::{id::JobId, run::Run};
 

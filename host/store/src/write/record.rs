@@ -23,7 +23,7 @@ pub(crate) async fn delivery(
         DeliveryOutcome::GiveUp { error } => (DeliveryState::Dead, None, Some(error)),
     };
     let finished_at = (state != DeliveryState::Pending).then_some(at);
-    sqlx::query(sql!("delivery/record"))
+    let recorded = sqlx::query(sql!("delivery/record"))
         .bind(id.to_string())
         .bind(state.as_str())
         .bind(next_at.map(|at| at.0))
@@ -31,7 +31,16 @@ pub(crate) async fn delivery(
         .bind(error)
         .execute(&mut *tx.connection)
         .await?;
-    // The next delivery of this job and target may have its turn.
+    if recorded.rows_affected() == 0 {
+        return Ok(());
+    }
+    if finished_at.is_some() {
+        // The next one of this job and target has its turn.
+        sqlx::query(sql!("delivery/next_turn"))
+            .bind(id.to_string())
+            .execute(&mut *tx.connection)
+            .await?;
+    }
     tx.bells.delivery();
     Ok(())
 }

@@ -100,8 +100,8 @@ async fn a_job_that_is_lost_too_often_is_poison_and_ends_among_the_dead_letters(
     let id = world.submitted(new_job()).await;
     for loss in 1..=u64::from(LOSSES_MAX) {
         assert_eq!(world.get_job(id).await.state, State::Queued);
-        world.claimed(at(loss * 100_000)).await;
-        assert_eq!(world.reap(at(loss * 100_000 + 60_000), 10).await.unwrap().jobs, 1);
+        let run = world.claimed(at(loss * 100_000)).await.run;
+        assert_eq!(world.reap(at(loss * 100_000 + 60_000), 10).await.unwrap().runs, [run]);
     }
     let job = world.get_job(id).await;
     assert_eq!((job.state, job.losses), (State::Failed, LOSSES_MAX));

@@ -9,7 +9,7 @@ use roughneck_jobs::{
     class::{Class, Slots},
     clock::Millis,
     job::NewJob,
-    ports::store::{Claim, Swept},
+    ports::store::{Claim, Promoted},
     state::State,
 };
 
@@ -115,9 +115,9 @@ async fn a_scheduled_job_is_claimed_only_after_its_promotion() {
     assert!(world.claim_at(1, at(200)).await.is_empty());
 
     let swept = world.promote(at(99), 10).await.unwrap();
-    assert_eq!(swept, Swept { jobs: 0, next_at: Some(at(100)) });
+    assert_eq!(swept, Promoted { jobs: 0, next_at: Some(at(100)) });
     let swept = world.promote(at(100), 10).await.unwrap();
-    assert_eq!(swept, Swept { jobs: 1, next_at: None });
+    assert_eq!(swept, Promoted { jobs: 1, next_at: None });
     assert_eq!(world.claimed(at(100)).await.job.id, id);
     assert_eq!(world.states(id).await, [State::Scheduled, State::Queued, State::Working]);
 }
@@ -129,9 +129,9 @@ async fn a_promotion_is_bounded_and_says_when_to_look_again() {
         world.submitted(NewJob { run_at: at(due), ..new_job() }).await;
     }
     let swept = world.promote(at(25), 1).await.unwrap();
-    assert_eq!(swept, Swept { jobs: 1, next_at: Some(at(20)) });
+    assert_eq!(swept, Promoted { jobs: 1, next_at: Some(at(20)) });
     let swept = world.promote(at(25), 9).await.unwrap();
-    assert_eq!(swept, Swept { jobs: 1, next_at: Some(at(30)) });
+    assert_eq!(swept, Promoted { jobs: 1, next_at: Some(at(30)) });
 }
 
 /// Sixteen claimers share the work; returns the most that ran at once.

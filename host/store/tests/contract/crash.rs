@@ -83,11 +83,11 @@ async fn the_reaper_takes_the_longest_expired_first_in_bounded_steps() {
     let late = world.running(new_job()).await;
     world.renew(&[late], at(70_000)).await.unwrap();
     let swept = world.reap(at(80_000), 1).await.unwrap();
-    assert_eq!((swept.jobs, swept.next_at), (1, Some(at(70_000))));
+    assert_eq!((swept.runs, swept.next_at), (vec![early], Some(at(70_000))));
     assert_eq!(world.get_job(early.job).await.state, State::Queued);
     assert_eq!(world.get_job(late.job).await.state, State::Working);
     let swept = world.reap(at(80_000), 1).await.unwrap();
-    assert_eq!((swept.jobs, swept.next_at), (1, None));
+    assert_eq!((swept.runs, swept.next_at), (vec![late], None));
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn a_poisoned_job_does_not_keep_the_next_one_from_the_reaper() {
     }
     world.claimed(at(900_000)).await;
     let other = world.running(new_job()).await;
-    assert_eq!(world.reap(at(1_000_000), 10).await.unwrap().jobs, 2);
+    assert_eq!(world.reap(at(1_000_000), 10).await.unwrap().runs.len(), 2);
     assert_eq!(world.get_job(poison).await.state, State::Failed);
     assert_eq!(world.get_job(other.job).await.state, State::Queued);
 }

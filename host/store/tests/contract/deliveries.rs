@@ -190,3 +190,14 @@ async fn a_callback_can_be_a_url() {
     world.end(run, done(), at(1)).await;
     assert_eq!(Some(world.deliveries(run.job).await.unwrap().remove(0).target), callback);
 }
+
+#[tokio::test]
+async fn an_outcome_of_a_delivery_whose_turn_has_not_come_changes_nothing() {
+    let world = World::new().await;
+    let (run, deliveries) = three_for_one_target(&world).await;
+    world.rung.take();
+    world.record_delivery(deliveries[1].id, DeliveryOutcome::Delivered, at(2)).await.unwrap();
+    assert_eq!(world.deliveries(run.job).await.unwrap(), deliveries);
+    assert_eq!(world.rung.take(), []);
+    assert_eq!(due(&world, 3).await, ["first"]);
+}

@@ -65,7 +65,7 @@ async fn a_run_that_waits_for_its_retry_can_do_nothing() {
 async fn a_lost_run_can_do_nothing() {
     let world = World::new().await;
     let run = world.running(job_with_callback()).await;
-    assert_eq!(world.reap(at(60_000), 10).await.unwrap().jobs, 1);
+    assert_eq!(world.reap(at(60_000), 10).await.unwrap().runs, [run]);
     assert_can_do_nothing(&world, run).await;
 }
 
@@ -136,8 +136,8 @@ async fn a_renewed_lease_does_not_expire() {
     let run = world.running(new_job()).await;
     assert_eq!(world.renew(&[run], at(200_000)).await.unwrap(), []);
     let swept = world.reap(at(199_999), 10).await.unwrap();
-    assert_eq!((swept.jobs, swept.next_at), (0, Some(at(200_000))));
-    assert_eq!(world.reap(at(200_000), 10).await.unwrap().jobs, 1);
+    assert_eq!((swept.runs, swept.next_at), (vec![], Some(at(200_000))));
+    assert_eq!(world.reap(at(200_000), 10).await.unwrap().runs, [run]);
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn a_stale_run_does_not_prolong_the_lease_of_the_one_that_holds_the_job() 
     let world = World::new().await;
     let stale = world.running(new_job()).await;
     world.reap(at(60_000), 10).await.unwrap();
-    world.claimed(at(60_000)).await;
+    let held = world.claimed(at(60_000)).await.run;
     assert_eq!(world.renew(&[stale], at(900_000)).await.unwrap(), [stale]);
-    assert_eq!(world.reap(at(120_000), 10).await.unwrap().jobs, 1);
+    assert_eq!(world.reap(at(120_000), 10).await.unwrap().runs, [held]);
 }

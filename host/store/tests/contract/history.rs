@@ -80,3 +80,15 @@ async fn a_loss_is_told_with_the_attempt_it_ended() {
     assert_eq!(events.iter().map(|event| event.attempt).collect::<Vec<_>>(), [1]);
     assert_eq!(world.get_job(run.job).await.attempt, 0);
 }
+
+#[tokio::test]
+async fn an_answer_has_the_latest_hundred_attempts() {
+    let world = World::new().await;
+    let mut run = world.running(new_job()).await;
+    for n in 1..=104 {
+        world.release(run, at(n)).await.unwrap();
+        run = world.claimed(at(n)).await.run;
+    }
+    let runs: Vec<_> = world.attempts(run.job).await.unwrap().iter().map(|a| a.run).collect();
+    assert_eq!(runs, (6..=105).collect::<Vec<_>>());
+}

@@ -18,6 +18,7 @@ mod fence;
 mod given;
 mod history;
 mod kv;
+mod leave;
 mod pages;
 mod schedules;
 mod sqlite;

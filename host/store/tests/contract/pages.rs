@@ -2,7 +2,7 @@
 
 use roughneck_jobs::{
     id::JobId,
-    job::{Filter, NewJob},
+    job::{Filter, Job, NewJob},
     state::State,
 };
 
@@ -46,4 +46,21 @@ async fn a_page_can_be_of_one_state_of_one_kind_or_of_both() {
     assert_eq!(page(&world, filter(None, echo)).await, [queued, run.job]);
     assert_eq!(page(&world, filter(Some(State::Done), echo)).await, [run.job]);
     assert_eq!(page(&world, filter(Some(State::Failed), echo)).await, []);
+}
+
+#[tokio::test]
+async fn a_page_has_neither_inputs_nor_outputs_and_the_job_has_both() {
+    let world = World::new().await;
+    let run = world.running(new_job()).await;
+    world.end(run, done(), at(1)).await;
+    let kind = Some("test.echo".to_owned());
+    let job = world.get_job(run.job).await;
+    assert!(!job.input.is_empty() && job.output.is_some());
+    for (state, kind) in
+        [(None, None), (Some(State::Done), None), (None, kind.clone()), (Some(State::Done), kind)]
+    {
+        let filter = Filter { state, kind, before: None, limit: 1 };
+        let light = Job { input: String::new(), output: None, ..job.clone() };
+        assert_eq!(world.jobs(filter).await.unwrap(), [light]);
+    }
 }

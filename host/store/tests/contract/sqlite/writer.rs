@@ -4,9 +4,14 @@ use std::{future::ready, sync::Arc};
 
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use roughneck_jobs::{
+    delivery::{DeliveryOutcome, DeliveryState, Notice},
     id::JobId,
-    job::NewJob,
-    ports::store::{Claim, Store as _, StoreError},
+    job::{Filter, NewJob},
+    ports::{
+        bell::Change,
+        outbox::Outbox as _,
+        store::{Claim, Claimed, Finish, Store as _, StoreError},
+    },
     run::Run,
     state::State,
 };
@@ -35,6 +40,19 @@ async fn hands(database: &Sqlite) -> SqliteConnection {
 
 async fn number(database: &Sqlite, query: &'static str) -> i64 {
     sqlx::query_scalar(query).fetch_one(&mut hands(database).await).await.unwrap()
+}
+
+fn commits(store: &SqliteStore) -> u32 {
+    metric(store, "roughneck_store_commits_total ")
+}
+
+fn metric(store: &SqliteStore, prefix: &str) -> u32 {
+    let mut registry = Registry::default();
+    store.metrics().register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    let value = text.lines().find_map(|line| line.strip_prefix(prefix));
+    value.unwrap().parse().unwrap()
 }
 
 /// Runs a call until it waits for its answer, then drops it.
@@ -86,12 +104,7 @@ async fn what_waits_together_is_committed_together() {
         let id = task.await.unwrap();
         assert!(store.job(id).await.unwrap().is_some());
     }
-    let mut registry = Registry::default();
-    store.metrics().register(&mut registry);
-    let mut text = String::new();
-    encode(&mut text, &registry).unwrap();
-    let commits = text.lines().find_map(|line| line.strip_prefix("roughneck_store_commits_total "));
-    let commits: u32 = commits.unwrap().parse().unwrap();
+    let commits = commits(&store);
     assert!(commits < 16, "64 submissions took {commits} commits");
 }
 
@@ -133,6 +146,15 @@ async fn an_input_of_megabytes_goes_through() {
     }
 }
 
+/// Makes a job unreadable, as a bug or a broken disk could.
+async fn spoil(database: &Sqlite, id: JobId) {
+    sqlx::query("UPDATE job SET callback = 'no target!' WHERE id = ?1")
+        .bind(id.to_string())
+        .execute(&mut hands(database).await)
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn rows_that_cannot_be_read_do_not_keep_the_others_from_the_sweeps() {
     let database = Sqlite::new();
@@ -145,15 +167,11 @@ async fn rows_that_cannot_be_read_do_not_keep_the_others_from_the_sweeps() {
     }
     assert_eq!(store.claim(claim(5)).await.unwrap().len(), 2);
     for id in [bad.id, bad_later.id] {
-        sqlx::query("UPDATE job SET callback = 'no target!' WHERE id = ?1")
-            .bind(id.to_string())
-            .execute(&mut hands(&database).await)
-            .await
-            .unwrap();
+        spoil(&database, id).await;
     }
     let state = async |id: JobId| store.job(id).await.unwrap().unwrap().state;
     // One at a time, so that the bad row is all the first sweep sees.
-    let jobs = async |limit| store.reap(at(60_000), limit).await.unwrap().jobs;
+    let jobs = async |limit| store.reap(at(60_000), limit).await.unwrap().runs.len();
     assert_eq!((jobs(1).await, jobs(1).await), (0, 1));
     assert_eq!(state(good.id).await, State::Queued);
     let jobs = async |limit| store.promote(at(30), limit).await.unwrap().jobs;
@@ -161,6 +179,152 @@ async fn rows_that_cannot_be_read_do_not_keep_the_others_from_the_sweeps() {
     assert_eq!(state(good_later.id).await, State::Queued);
     assert!(store.job(bad.id).await.unwrap_err().to_string().contains("read a job"));
     assert_eq!(store.recover(at(70_000)).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_read_is_set_aside_and_the_next_one_is_claimed() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    let jobs: Vec<NewJob> = (0..5).map(|rank| NewJob { rank: at(rank), ..new_job() }).collect();
+    for job in &jobs {
+        store.submit(job.clone()).await.unwrap();
+    }
+    for bad in [0, 1, 3] {
+        spoil(&database, jobs[bad].id).await;
+    }
+    let ids = |claimed: Vec<Claimed>| claimed.iter().map(|c| c.job.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.claim(claim(1)).await.unwrap()), [jobs[2].id]);
+    assert_eq!(ids(store.claim(claim(5)).await.unwrap()), [jobs[4].id]);
+    let busy = "SELECT count(*) FROM slot WHERE job IS NOT NULL";
+    assert_eq!(number(&database, busy).await, 2, "who is set aside holds no slot");
+    let set_aside = "SELECT count(*) FROM job WHERE state = 'failed' AND finished_at_ms IS NOT NULL
+        AND failure ->> 'code' = 'store-unreadable' AND reason LIKE '%callback%'";
+    assert_eq!(number(&database, set_aside).await, 3);
+    let events = store.events(jobs[0].id, 0).await.unwrap();
+    let states: Vec<_> = events.iter().map(|event| event.state).collect();
+    assert_eq!(states, [State::Queued, State::Failed]);
+}
+
+#[tokio::test]
+async fn a_page_goes_on_past_jobs_that_cannot_be_read() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.insert(0, store.submit(new_job()).await.unwrap().id());
+    }
+    for bad in [0, 1, 3] {
+        spoil(&database, ids[bad]).await;
+    }
+    let page = async |limit| {
+        let page = store.jobs(Filter { limit, ..Filter::default() }).await.unwrap();
+        page.iter().map(|job| job.id).collect::<Vec<_>>()
+    };
+    assert_eq!(page(1).await, [ids[2]]);
+    assert_eq!(page(2).await, [ids[2], ids[4]]);
+    assert_eq!(page(9).await, [ids[2], ids[4], ids[5]]);
+}
+
+/// A job that ended with two notices for `cms` and one for `crm`.
+async fn three_deliveries(store: &SqliteStore) -> JobId {
+    let id = store.submit(new_job()).await.unwrap().id();
+    let run = store.claim(claim(1)).await.unwrap().remove(0).run;
+    let notices = [("cms", "first"), ("cms", "second"), ("crm", "elsewhere")];
+    let notices = notices.map(|(target, event)| Notice {
+        target: target.to_owned(),
+        event: event.to_owned(),
+        data: "{}".to_owned(),
+    });
+    let finish = Finish { notices: notices.to_vec(), ..ending(done(), at(1)) };
+    store.finish(run, finish).await.unwrap();
+    id
+}
+
+async fn due(store: &SqliteStore, limit: u32) -> Vec<String> {
+    let due = store.due_deliveries(at(9), limit).await.unwrap().due;
+    due.into_iter().map(|delivery| delivery.event).collect()
+}
+
+#[tokio::test]
+async fn a_delivery_that_cannot_be_read_is_dead_and_the_others_go_on() {
+    let spoiling = [
+        "UPDATE delivery SET target = 'no target!' WHERE event = 'first'",
+        "UPDATE delivery SET id = 'not an id, but as long as!' WHERE event = 'first'",
+        "UPDATE delivery SET attempts = 9999999999 WHERE event = 'first'",
+    ];
+    for spoil in spoiling {
+        let database = Sqlite::new();
+        let rung = Arc::new(Rung::default());
+        let store = database.store(rung.clone()).await;
+        store.set_slots(&slots(10)).await.unwrap();
+        let job = three_deliveries(&store).await;
+        sqlx::query(spoil).execute(&mut hands(&database).await).await.unwrap();
+        rung.take();
+        // One at a time, so that the bad row is all the first look sees.
+        let first = store.due_deliveries(at(9), 1).await.unwrap();
+        assert_eq!((first.due.len(), first.next_at), (0, Some(at(9))), "{spoil}");
+        assert_eq!(rung.take(), [Change::Delivery]);
+        assert_eq!(due(&store, 10).await, ["second", "elsewhere"], "{spoil}");
+        assert_eq!(rung.take(), [], "it is buried once");
+        let buried = "SELECT count(*) FROM delivery
+            WHERE state = 'dead' AND finished_at_ms IS NOT NULL AND last_error LIKE '%cannot read%'";
+        assert_eq!(number(&database, buried).await, 1);
+        let shown = store.deliveries(job).await.unwrap();
+        let shown: Vec<_> = shown.iter().map(|delivery| delivery.event.as_str()).collect();
+        assert_eq!(shown, ["second", "elsewhere"]);
+    }
+}
+
+#[tokio::test]
+async fn a_notice_for_what_is_no_target_does_not_hold_up_the_outbox() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    store.submit(job_with_callback()).await.unwrap();
+    let run = store.claim(claim(1)).await.unwrap()[0].run;
+    let (target, event, data) = ("No Target".to_owned(), "lost".to_owned(), "{}".to_owned());
+    let finish = Finish { notices: vec![Notice { target, event, data }], ..ending(done(), at(1)) };
+    store.finish(run, finish).await.unwrap();
+    assert_eq!(due(&store, 10).await, ["job.done"]);
+    assert_eq!(number(&database, "SELECT count(*) FROM delivery WHERE state = 'dead'").await, 1);
+}
+
+#[tokio::test]
+async fn followers_of_a_delivery_that_is_retried_are_not_looked_at() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    let job = three_deliveries(&store).await;
+    let open = "SELECT count(*) FROM delivery WHERE state = 'pending'";
+    assert_eq!(number(&database, open).await, 2, "one for each target");
+    let first = store.deliveries(job).await.unwrap().remove(0).id;
+    let again = DeliveryOutcome::Retry { delay_ms: 100, error: "503".to_owned() };
+    store.record_delivery(first, again, at(2)).await.unwrap();
+    assert_eq!(number(&database, open).await, 2);
+    let states = store.deliveries(job).await.unwrap().into_iter().map(|d| d.state);
+    assert_eq!(states.collect::<Vec<_>>(), [DeliveryState::Pending; 3], "on the wire all wait");
+}
+
+#[tokio::test]
+async fn a_hundred_idle_sweeps_commit_nothing() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    store.submit(NewJob { run_at: at(1000), ..new_job() }).await.unwrap();
+    store.submit(new_job()).await.unwrap();
+    store.claim(claim(1)).await.unwrap();
+    let before = commits(&store);
+    for now in 0..100 {
+        assert_eq!(store.promote(at(now), 10).await.unwrap().next_at, Some(at(1000)));
+        assert_eq!(store.reap(at(now), 10).await.unwrap().next_at, Some(at(60_000)));
+        // These reach the writer, which has nothing to write.
+        assert!(store.claim(claim(1)).await.unwrap().is_empty());
+        assert_eq!(store.renew(&[], at(now)).await.unwrap(), []);
+    }
+    assert_eq!(commits(&store), before);
+    for sweep in ["promote", "reap"] {
+        let received = format!("roughneck_store_commands_total{{command=\"{sweep}\"}} ");
+        assert_eq!(metric(&store, &received), 0, "the writer is not even asked to {sweep}");
+    }
+    assert_eq!(store.promote(at(1000), 10).await.unwrap().jobs, 1);
+    assert_eq!(commits(&store), before + 1);
 }
 
 #[tokio::test]

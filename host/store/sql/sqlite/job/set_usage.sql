@@ -1,0 +1,2 @@
+-- No move, hence no fence: what was paid was paid.
+UPDATE job SET usage = ?2 WHERE id = ?1

@@ -1,0 +1,50 @@
+//! Queued jobs whose row cannot be read.
+
+use roughneck_jobs::{clock::Millis, failure::Failure, id::JobId, state::State};
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use crate::{
+    fault::{Fault, one_row},
+    row,
+    transaction::Transaction,
+    transition::to_json,
+};
+
+/// The failure's code.
+const UNREADABLE: &str = "store-unreadable";
+
+/// Puts the job of `row` among the dead letters, so that the others of its class can run. It tells
+/// no callback: what there is to tell is what cannot be read.
+pub(super) async fn job(
+    tx: &mut Transaction<'_>,
+    row: &SqliteRow,
+    at: Millis,
+    error: &sqlx::Error,
+) -> Result<(), Fault> {
+    let id: String = row.try_get("id")?;
+    let attempt: i64 = row.try_get("attempt")?;
+    tracing::error!(job = %id, %error, "job {id} cannot be read, so it has failed");
+    let reason = format!("the store cannot read this job: {error}");
+    let failure = to_json(&Failure::fatal(UNREADABLE, &*reason))?;
+    let written = sqlx::query(sql!("job/set_aside"))
+        .bind(&id)
+        .bind(at.0)
+        .bind(&reason)
+        .bind(failure)
+        .execute(&mut *tx.connection)
+        .await?;
+    one_row("job", written.rows_affected())?;
+    let written = sqlx::query(sql!("job_event/append"))
+        .bind(&id)
+        .bind(at.0)
+        .bind(State::Failed.as_str())
+        .bind(attempt)
+        .bind(&reason)
+        .execute(&mut *tx.connection)
+        .await?;
+    one_row("job_event", written.rows_affected())?;
+    if let Ok(id) = row::text::<JobId>(row, "id") {
+        tx.bells.job(id);
+    }
+    Ok(())
+}

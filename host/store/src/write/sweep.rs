@@ -1,0 +1,69 @@
+//! The same move for many jobs, each on its own.
+
+use roughneck_jobs::{
+    clock::Millis, id::JobId, lifecycle::Event, ports::store::StoreError, run::Run,
+};
+
+use crate::{
+    fault::Fault,
+    transaction::Transaction,
+    transition::{self, Step},
+};
+
+/// A job that cannot be moved is looked at again after this time.
+const LOOK_AGAIN_MS: u64 = 60_000;
+
+/// What is to happen to each job.
+pub(super) struct Sweep {
+    pub(super) event: Event,
+    pub(super) at: Millis,
+    /// Why, for people.
+    pub(super) reason: Option<&'static str>,
+    /// The statement that puts a job behind the others, until ?2.
+    pub(super) push: &'static str,
+}
+
+/// Moves the jobs with these ids and returns the runs they had. One that cannot be moved, because its
+/// row cannot be read, must not keep the others from it: it is logged and pushed out of the way.
+pub(super) async fn jobs(
+    tx: &mut Transaction<'_>,
+    ids: Vec<String>,
+    sweep: &Sweep,
+) -> Result<Vec<Run>, Fault> {
+    let mut moved = Vec::with_capacity(ids.len());
+    for id in ids {
+        let part = tx.save().await?;
+        let result = one(tx, &id, sweep).await;
+        tx.end(part, result.is_ok()).await?;
+        match result {
+            Ok(run) => moved.push(run),
+            Err(fault) => push(tx, &id, sweep, &fault).await?,
+        }
+    }
+    Ok(moved)
+}
+
+async fn one(tx: &mut Transaction<'_>, id: &str, sweep: &Sweep) -> Result<Run, Fault> {
+    let id: JobId = id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    let held = super::job(tx, id).await?.ok_or(StoreError::NoSuchJob(id))?;
+    let run = held.run();
+    let reason = sweep.reason.map(str::to_owned);
+    let step = Step { reason, ..Step::new(sweep.event, sweep.at) };
+    transition::make(tx, held, step).await?;
+    Ok(run)
+}
+
+async fn push(
+    tx: &mut Transaction<'_>,
+    id: &str,
+    sweep: &Sweep,
+    fault: &Fault,
+) -> Result<(), Fault> {
+    tracing::error!(job = %id, event = ?sweep.event, error = ?fault, "job {id} cannot be moved; trying again in a minute");
+    sqlx::query(sweep.push)
+        .bind(id)
+        .bind(sweep.at.plus_ms(LOOK_AGAIN_MS).0)
+        .execute(&mut *tx.connection)
+        .await?;
+    Ok(())
+}
