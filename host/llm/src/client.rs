@@ -6,7 +6,11 @@ use reqwest::{Response, Url, header, redirect, retry};
 use roughneck_jobs::model::LlmError;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::config::{BadConfig, Config};
+use crate::{
+    broken::Broken,
+    config::{BadConfig, Config},
+    metrics::Outcome,
+};
 
 /// Enough for the inventory of thousands of models.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -56,7 +60,7 @@ impl Client {
         &self.shown
     }
 
-    /// Asks a small question.
+    /// Asks a small question, which does Ollama no harm: whatever goes wrong, it is away.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, LlmError> {
         let request = self.http.get(self.at(path)).timeout(self.probe_timeout);
         let response = request.send().await.map_err(|error| self.unavailable(&error))?;
@@ -69,7 +73,7 @@ impl Client {
     }
 
     /// Sends work, and returns when the answer begins.
-    pub(crate) async fn post(&self, path: &str, body: Vec<u8>) -> Result<Response, LlmError> {
+    pub(crate) async fn post(&self, path: &str, body: Vec<u8>) -> Result<Response, Broken> {
         let request = self
             .http
             .post(self.at(path))
@@ -78,15 +82,25 @@ impl Client {
             .send();
         let answered = tokio::time::timeout(self.first_byte, request).await;
         let response = answered
-            .map_err(|_elapsed| silent(self.first_byte))?
-            .map_err(|error| self.unavailable(&error))?;
-        accepted(response).await
+            .map_err(|_elapsed| Broken::silent(self.first_byte))?
+            .map_err(|error| self.undone(&error))?;
+        Ok(accepted(response).await?)
     }
 
     fn at(&self, path: &str) -> Url {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
         url
+    }
+
+    /// Work without an answer. Ollama is away only if no connection was made: work that was on its way
+    /// may be what killed it, and must use up an attempt, or it would come back to kill it for ever.
+    fn undone(&self, error: &reqwest::Error) -> Broken {
+        if error.is_connect() {
+            self.unavailable(error).into()
+        } else {
+            Broken::off(Outcome::Truncated, root_cause(error))
+        }
     }
 
     fn unavailable(&self, error: &reqwest::Error) -> LlmError {
@@ -97,11 +111,6 @@ impl Client {
         };
         LlmError::Unavailable { url: self.shown.clone(), why }
     }
-}
-
-/// Ollama said nothing for `patience`.
-pub(crate) fn silent(patience: Duration) -> LlmError {
-    LlmError::BrokenOff(format!("not a byte came for {patience:?}"))
 }
 
 /// The innermost error: the layers above it only repeat themselves and the address.

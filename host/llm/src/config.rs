@@ -22,7 +22,8 @@ pub struct Config {
     /// How long a load, or the first byte of an answer, may take. Large models on slow disks and
     /// long prompts take minutes.
     pub first_byte: Duration,
-    /// How long an answer that has begun may stay silent.
+    /// How long an answer that has begun may stay silent, or stay unread once the lane's buffer for it
+    /// is full.
     pub stall: Duration,
     /// How often a healthy Ollama is asked for its inventory.
     pub poll_every: Duration,

@@ -120,7 +120,8 @@ impl Inventory {
         self.wake.notify_one();
     }
 
-    /// Looks again and again until `stop`.
+    /// Looks again and again until `stop`. While Ollama is away only the clock decides when: calls
+    /// that fail, however many, must not make it ask faster.
     pub(crate) async fn watch_over(&self, poll_every: Duration, stop: CancellationToken) {
         let mut failures = 0_u32;
         loop {
@@ -131,7 +132,7 @@ impl Inventory {
             failures = if looked.is_ok() { 0 } else { failures.saturating_add(1) };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.wake.notified() => {}
+                () = self.wake.notified(), if failures == 0 => {}
                 () = tokio::time::sleep(pause(failures, poll_every)) => {}
             }
         }

@@ -8,18 +8,20 @@ use roughneck_jobs::{
     ports::{
         bell::Bell,
         llm::{Answer, Llm},
-        runner::Supervisor,
+        runner::{Standing, Supervisor},
     },
 };
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    answer::{Begun, Streamed},
+    answer::Streamed,
+    broken::Broken,
     client::Client,
     config::{BadConfig, Config},
+    drain::Begun,
     inventory::Inventory,
-    load,
+    load::{self, Loading},
     metrics::{Account, Metrics, Outcome},
     probe::Installed,
     request,
@@ -85,15 +87,21 @@ impl Llm for Lane {
         call: Call,
         supervisor: Arc<dyn Supervisor>,
     ) -> Result<Box<dyn Answer>, LlmError> {
-        let mut account = Account::open(Arc::clone(&self.shared.metrics));
-        match self.shared.begin(&call, &*supervisor, &mut account).await {
-            Ok(begun) => Ok(Box::new(Streamed::new(Arc::clone(&self.shared), begun, account))),
-            Err(error) => {
-                account.fail(Outcome::of(&error));
-                self.shared.react(&error);
-                Err(error)
+        let (loading, said) = mpsc::unbounded_channel();
+        let opening = async {
+            let mut account = Account::open(Arc::clone(&self.shared.metrics));
+            match self.shared.begin(&call, &*supervisor, loading, &mut account).await {
+                Ok(begun) => Ok(Streamed::new(Arc::clone(&self.shared), begun, account)),
+                Err(Broken { outcome, error }) => {
+                    account.fail(outcome);
+                    self.shared.react(&error);
+                    Err(error)
+                }
             }
-        }
+        };
+        // Side by side: a slow disk under the store must not keep the turn, nor the GPU idle.
+        let (answer, ()) = tokio::join!(opening, load::tell(&*supervisor, said));
+        Ok(Box::new(answer?))
     }
 
     async fn resolve(&self, model: &str) -> Result<Resolved, LlmError> {
@@ -115,8 +123,9 @@ impl Shared {
         self: &Arc<Self>,
         call: &Call,
         supervisor: &dyn Supervisor,
+        loading: Loading,
         account: &mut Account,
-    ) -> Result<Begun, LlmError> {
+    ) -> Result<Begun, Broken> {
         let wanted = resolve::wanted(&self.config.aliases, &call.model);
         let models = match self.inventory.models() {
             Some(models) => models,
@@ -132,13 +141,15 @@ impl Shared {
         let queue = queued_at.elapsed();
         self.metrics.queue_wait(queue);
 
-        let loaded = load::ensure_loaded(self, turn, &model.name, &key, supervisor).await;
-        let (mut turn, load) = loaded.map_err(|error| self.missing(error, &wanted))?;
+        may_go_on(supervisor)?;
+        let loaded = load::ensure_loaded(self, turn, &model.name, &key, &loading).await;
+        let (mut turn, load) = loaded.map_err(|broken| self.missing(broken, &wanted))?;
+        may_go_on(supervisor)?;
         let dispatched_at = Instant::now();
         let sent = self.client.post("/api/chat", body).await;
-        let response = sent.map_err(|error| {
+        let response = sent.map_err(|broken| {
             turn.residency().doubt();
-            self.missing(error, &wanted)
+            self.missing(broken, &wanted)
         })?;
         let measured = Measured { queue, load, first_token: None };
         let tool_calls_before = call.messages.iter().map(|message| message.tool_calls.len()).sum();
@@ -162,13 +173,13 @@ impl Shared {
     }
 
     /// A model that the inventory knows and Ollama does not has been deleted since the last look.
-    fn missing(&self, error: LlmError, wanted: &Wanted<'_>) -> LlmError {
-        match error {
+    fn missing(&self, broken: Broken, wanted: &Wanted<'_>) -> Broken {
+        match broken.error {
             LlmError::Refused { status: 404, message } if message.contains("not found") => {
                 let models = self.inventory.models();
-                wanted.not_installed(models.as_deref().unwrap_or_default())
+                wanted.not_installed(models.as_deref().unwrap_or_default()).into()
             }
-            other => other,
+            error => Broken { error, ..broken },
         }
     }
 
@@ -180,4 +191,14 @@ impl Shared {
             LlmError::Refused { .. } | LlmError::Invalid(_) => {}
         }
     }
+}
+
+/// Whether a run that has waited may still have a model loaded and its call sent.
+fn may_go_on(supervisor: &dyn Supervisor) -> Result<(), Broken> {
+    let why = match supervisor.standing() {
+        Standing::Held | Standing::Stopping => return Ok(()),
+        Standing::Cancelled => "the job was cancelled while it waited for its model",
+        Standing::Fenced => "this run lost its job to another run while it waited for its model",
+    };
+    Err(Broken { outcome: Outcome::Cancelled, error: LlmError::Invalid(why.to_owned()) })
 }

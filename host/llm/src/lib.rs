@@ -11,9 +11,12 @@
 //! `stats`, which is pure, and publish it in [`metrics`].
 
 mod answer;
+mod broken;
+mod buffer;
 mod chunk;
 mod client;
 mod config;
+mod drain;
 mod inventory;
 mod lane;
 mod lines;

@@ -2,17 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use roughneck_jobs::{model::LlmError, ports::runner::Supervisor};
-use tokio::time::Instant;
+use roughneck_jobs::ports::runner::Supervisor;
+use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
-    client::{root_cause, silent},
-    lane::Shared,
-    probe, request,
-    residency::SwapReason,
-    runner_key::RunnerKey,
-    turn::Turn,
+    broken::Broken, client::root_cause, lane::Shared, metrics::Outcome, probe, request,
+    residency::SwapReason, runner_key::RunnerKey, turn::Turn,
 };
+
+/// Where it is said that a load has begun or is over. Never waits, unlike the store that hears of it.
+pub(crate) type Loading = mpsc::UnboundedSender<bool>;
+
+/// Passes on what is said of the load, in its order, until nothing more can be said.
+pub(crate) async fn tell(supervisor: &dyn Supervisor, mut said: mpsc::UnboundedReceiver<bool>) {
+    while let Some(loading) = said.recv().await {
+        supervisor.loading(loading).await;
+    }
+}
 
 /// What is to be loaded, and why.
 struct Load {
@@ -28,8 +34,8 @@ pub(crate) async fn ensure_loaded(
     mut turn: Turn,
     name: &str,
     key: &RunnerKey,
-    supervisor: &dyn Supervisor,
-) -> Result<(Turn, Option<Duration>), LlmError> {
+    loading: &Loading,
+) -> Result<(Turn, Option<Duration>), Broken> {
     if turn.residency().is_doubtful(Instant::now()) {
         let loaded = probe::loaded(&shared.client).await?;
         turn.residency().observe(loaded, Instant::now());
@@ -39,18 +45,14 @@ pub(crate) async fn ensure_loaded(
     // A task, so that the load goes on if the job is cancelled: closing the connection would make
     // Ollama throw minutes of work away that the next job may need. It keeps the turn until then.
     let task = tokio::spawn(run(Arc::clone(shared), turn, load));
-    supervisor.loading(true).await;
+    let _nobody_listens = loading.send(true);
     let ended = task.await;
-    supervisor.loading(false).await;
-    let stopped = |_| LlmError::BrokenOff("the load was stopped with the host".to_owned());
+    let _nobody_listens = loading.send(false);
+    let stopped = |_| Broken::off(Outcome::Cancelled, "the load was stopped with the host");
     ended.map_err(stopped)?.map(|(turn, took)| (turn, Some(took)))
 }
 
-async fn run(
-    shared: Arc<Shared>,
-    mut turn: Turn,
-    load: Load,
-) -> Result<(Turn, Duration), LlmError> {
+async fn run(shared: Arc<Shared>, mut turn: Turn, load: Load) -> Result<(Turn, Duration), Broken> {
     let began_at = Instant::now();
     // Until it is done nobody knows what is loaded.
     turn.residency().doubt();
@@ -59,11 +61,11 @@ async fn run(
     let patience = shared.config.first_byte;
     let answer = async {
         let mut response = shared.client.post("/api/generate", body).await?;
-        let broke = |error| LlmError::BrokenOff(root_cause(&error));
+        let broke = |error| Broken::off(Outcome::Truncated, root_cause(&error));
         while response.chunk().await.map_err(broke)?.is_some() {}
-        Ok(())
+        Ok::<(), Broken>(())
     };
-    tokio::time::timeout(patience, answer).await.map_err(|_elapsed| silent(patience))??;
+    tokio::time::timeout(patience, answer).await.map_err(|_elapsed| Broken::silent(patience))??;
     let took = began_at.elapsed();
     shared.metrics.swap(load.reason, took);
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);

@@ -34,13 +34,13 @@ pub(crate) const OTHER: &str = "other";
 pub(crate) enum Outcome {
     Ok,
     Error,
-    /// The caller left.
+    /// The caller left, lost its job, or did not read the answer.
     Cancelled,
     /// Refused before it reached Ollama, or because the model is not there.
     Rejected,
     /// Ollama fell silent.
     Timeout,
-    /// The answer ended without its end.
+    /// The connection ended without the end of the answer.
     Truncated,
 }
 
@@ -53,8 +53,8 @@ impl Outcome {
         match error {
             LlmError::NotInstalled { .. } | LlmError::Invalid(_) => Self::Rejected,
             LlmError::Unavailable { .. } | LlmError::Refused { .. } => Self::Error,
-            // Before the first byte only silence breaks a call off.
-            LlmError::BrokenOff(_) => Self::Timeout,
+            // Whoever knows that there was silence says so: see [`crate::broken`].
+            LlmError::BrokenOff(_) => Self::Truncated,
         }
     }
 }

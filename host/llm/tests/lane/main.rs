@@ -1,161 +1,22 @@
 //! The lane against a simulated Ollama, over real connections.
 #![expect(clippy::unwrap_used, reason = "clippy exempts tests, but not the functions they share")]
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+mod patience;
+mod stage;
 
-use async_trait::async_trait;
-use prometheus_client::{encoding::text, registry::Registry};
+use std::{sync::Arc, time::Duration};
+
 use roughneck_jobs::{
-    delivery::Notice,
-    job::LogLine,
-    model::{Call, Completion, Health, LlmError, Message, Piece, Role},
-    ports::{
-        bell::{Bell, Change},
-        llm::{Answer, Llm as _},
-        runner::{Standing, Supervisor},
-    },
-    usage::Usage,
+    model::{Call, Health, LlmError},
+    ports::{bell::Bell, llm::Llm as _, runner::Supervisor},
 };
 use roughneck_llm::{Config, Lane};
 use roughneck_testkit::{
     eventually,
-    ollama::{self, FakeOllama, LoadOutcome, Pace, Reply},
+    ollama::{self, LoadOutcome, Pace, Reply},
 };
-use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
-const SOON: Duration = Duration::from_secs(20);
-const QWEN: &str = "qwen3:4b";
-
-/// Remembers what it was told.
-#[derive(Default)]
-struct Witness {
-    rung: Mutex<Vec<Change>>,
-    loading: Mutex<Vec<bool>>,
-}
-
-impl Witness {
-    fn rung(&self) -> usize {
-        self.rung.lock().unwrap().len()
-    }
-    fn loading(&self) -> Vec<bool> {
-        self.loading.lock().unwrap().clone()
-    }
-}
-
-impl Bell for Witness {
-    fn ring(&self, change: Change) {
-        self.rung.lock().unwrap().push(change);
-    }
-}
-
-#[async_trait]
-impl Supervisor for Witness {
-    fn standing(&self) -> Standing {
-        Standing::Held
-    }
-    fn began(&self) {}
-    async fn loading(&self, loading: bool) {
-        self.loading.lock().unwrap().push(loading);
-    }
-    fn text(&self, _piece: &str) {}
-    fn progress(&self, _percent: Option<u8>, _note: String) {}
-    fn log(&self, _line: LogLine) {}
-    fn spent(&self, _usage: &Usage) {}
-    fn notify(&self, _notice: Notice) {}
-}
-
-/// A lane, its Ollama, and who watches both.
-struct Stage {
-    ollama: FakeOllama,
-    lane: Arc<Lane>,
-    witness: Arc<Witness>,
-    shutdown: CancellationToken,
-}
-
-impl Stage {
-    async fn with(ollama: ollama::Config, change: impl FnOnce(&mut Config)) -> Self {
-        let ollama = FakeOllama::start(ollama).await.unwrap();
-        let mut config = Config::new(ollama.url());
-        config.aliases = BTreeMap::from([("fast".to_owned(), "LLAMA3.2:3b".to_owned())]);
-        change(&mut config);
-        let witness = Arc::new(Witness::default());
-        let shutdown = CancellationToken::new();
-        let bell = Arc::clone(&witness) as Arc<dyn Bell>;
-        let lane = Lane::start(config, bell, &shutdown).unwrap();
-        let stage = Self { ollama, lane, witness, shutdown };
-        stage.until_up().await;
-        stage
-    }
-
-    async fn new() -> Self {
-        Self::with(ollama::Config::instant(), |_| {}).await
-    }
-
-    async fn until_up(&self) {
-        let is_up = async || matches!(self.lane.health(), Health::Up { .. });
-        eventually("the lane sees Ollama", SOON, is_up).await.unwrap();
-    }
-
-    async fn open(&self, call: Call) -> Result<Box<dyn Answer>, LlmError> {
-        self.lane.open(call, Arc::clone(&self.witness) as Arc<dyn Supervisor>).await
-    }
-
-    async fn ask(&self, call: Call) -> Result<(Vec<Piece>, Completion), LlmError> {
-        let mut answer = self.open(call).await?;
-        let mut pieces = Vec::new();
-        while let Some(piece) = answer.next().await? {
-            pieces.push(piece);
-        }
-        Ok((pieces, answer.completion()))
-    }
-
-    /// The value of a series, by the whole of its name and labels.
-    fn metric(&self, series: &str) -> Option<f64> {
-        let mut registry = Registry::default();
-        self.lane.metrics().register(&mut registry);
-        let mut page = String::new();
-        text::encode(&mut page, &registry).unwrap();
-        let mut lines = page.lines();
-        lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
-    }
-
-    fn bodies(&self, path: &str) -> Vec<String> {
-        let log = self.ollama.log().into_iter().filter(|request| request.path == path);
-        log.map(|request| String::from_utf8(request.body.to_vec()).unwrap()).collect()
-    }
-}
-
-fn call(model: &str) -> Call {
-    let question = Message {
-        role: Role::User,
-        text: "Say hello".to_owned(),
-        images: Vec::new(),
-        tool_calls: Vec::new(),
-        tool_call_id: None,
-    };
-    Call {
-        plugin: "test".to_owned(),
-        model: model.to_owned(),
-        messages: vec![question],
-        tools: Vec::new(),
-        response_schema: None,
-        options: serde_json::Map::new(),
-    }
-}
-
-fn with_context(model: &str, num_ctx: u64) -> Call {
-    let options = json!({"num_ctx": num_ctx, "temperature": 0}).as_object().unwrap().clone();
-    Call { options, ..call(model) }
-}
-
-fn failed(result: Result<(Vec<Piece>, Completion), LlmError>) -> LlmError {
-    result.map(|(_, completion)| completion).unwrap_err()
-}
+use stage::{QWEN, SOON, Stage, call, failed, with_context};
 
 #[tokio::test]
 async fn an_answer_streams_in_pieces_and_its_cost_is_exact() {

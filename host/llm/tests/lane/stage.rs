@@ -1,0 +1,164 @@
+//! A lane, its simulated Ollama, and who watches both.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use prometheus_client::{encoding::text, registry::Registry};
+use roughneck_jobs::{
+    delivery::Notice,
+    job::LogLine,
+    model::{Call, Completion, Health, LlmError, Message, Piece, Role},
+    ports::{
+        bell::{Bell, Change},
+        llm::{Answer, Llm as _},
+        runner::{Standing, Supervisor},
+    },
+    usage::Usage,
+};
+use roughneck_llm::{Config, Lane};
+use roughneck_testkit::{
+    eventually,
+    ollama::{self, FakeOllama},
+};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const QWEN: &str = "qwen3:4b";
+
+/// Remembers what it was told.
+#[derive(Default)]
+pub(crate) struct Witness {
+    rung: Mutex<Vec<Change>>,
+    loading: Mutex<Vec<bool>>,
+    /// Held while the disk is slow.
+    pub(crate) disk: tokio::sync::Mutex<()>,
+    standing: Mutex<Option<Standing>>,
+}
+
+impl Witness {
+    pub(crate) fn rung(&self) -> usize {
+        self.rung.lock().unwrap().len()
+    }
+    pub(crate) fn loading(&self) -> Vec<bool> {
+        self.loading.lock().unwrap().clone()
+    }
+    pub(crate) fn stand(&self, standing: Standing) {
+        *self.standing.lock().unwrap() = Some(standing);
+    }
+}
+
+impl Bell for Witness {
+    fn ring(&self, change: Change) {
+        self.rung.lock().unwrap().push(change);
+    }
+}
+
+#[async_trait]
+impl Supervisor for Witness {
+    fn standing(&self) -> Standing {
+        self.standing.lock().unwrap().unwrap_or(Standing::Held)
+    }
+    fn began(&self) {}
+    async fn loading(&self, loading: bool) {
+        let _written = self.disk.lock().await;
+        self.loading.lock().unwrap().push(loading);
+    }
+    fn text(&self, _piece: &str) {}
+    fn progress(&self, _percent: Option<u8>, _note: String) {}
+    fn log(&self, _line: LogLine) {}
+    fn spent(&self, _usage: &Usage) {}
+    fn notify(&self, _notice: Notice) {}
+}
+
+/// A lane, its Ollama, and who watches both.
+pub(crate) struct Stage {
+    pub(crate) ollama: FakeOllama,
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) witness: Arc<Witness>,
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Stage {
+    pub(crate) async fn with(ollama: ollama::Config, change: impl FnOnce(&mut Config)) -> Self {
+        let ollama = FakeOllama::start(ollama).await.unwrap();
+        let mut config = Config::new(ollama.url());
+        config.aliases = BTreeMap::from([("fast".to_owned(), "LLAMA3.2:3b".to_owned())]);
+        change(&mut config);
+        let witness = Arc::new(Witness::default());
+        let shutdown = CancellationToken::new();
+        let bell = Arc::clone(&witness) as Arc<dyn Bell>;
+        let lane = Lane::start(config, bell, &shutdown).unwrap();
+        let stage = Self { ollama, lane, witness, shutdown };
+        stage.until_up().await;
+        stage
+    }
+
+    pub(crate) async fn new() -> Self {
+        Self::with(ollama::Config::instant(), |_| {}).await
+    }
+
+    pub(crate) async fn until_up(&self) {
+        let is_up = async || matches!(self.lane.health(), Health::Up { .. });
+        eventually("the lane sees Ollama", SOON, is_up).await.unwrap();
+    }
+
+    pub(crate) async fn open(&self, call: Call) -> Result<Box<dyn Answer>, LlmError> {
+        self.lane.open(call, Arc::clone(&self.witness) as Arc<dyn Supervisor>).await
+    }
+
+    pub(crate) async fn ask(&self, call: Call) -> Result<(Vec<Piece>, Completion), LlmError> {
+        let mut answer = self.open(call).await?;
+        let mut pieces = Vec::new();
+        while let Some(piece) = answer.next().await? {
+            pieces.push(piece);
+        }
+        Ok((pieces, answer.completion()))
+    }
+
+    /// The value of a series, by the whole of its name and labels.
+    pub(crate) fn metric(&self, series: &str) -> Option<f64> {
+        let mut registry = Registry::default();
+        self.lane.metrics().register(&mut registry);
+        let mut page = String::new();
+        text::encode(&mut page, &registry).unwrap();
+        let mut lines = page.lines();
+        lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    pub(crate) fn bodies(&self, path: &str) -> Vec<String> {
+        let log = self.ollama.log().into_iter().filter(|request| request.path == path);
+        log.map(|request| String::from_utf8(request.body.to_vec()).unwrap()).collect()
+    }
+}
+
+pub(crate) fn call(model: &str) -> Call {
+    let question = Message {
+        role: Role::User,
+        text: "Say hello".to_owned(),
+        images: Vec::new(),
+        tool_calls: Vec::new(),
+        tool_call_id: None,
+    };
+    Call {
+        plugin: "test".to_owned(),
+        model: model.to_owned(),
+        messages: vec![question],
+        tools: Vec::new(),
+        response_schema: None,
+        options: serde_json::Map::new(),
+    }
+}
+
+pub(crate) fn with_context(model: &str, num_ctx: u64) -> Call {
+    let options = json!({"num_ctx": num_ctx, "temperature": 0}).as_object().unwrap().clone();
+    Call { options, ..call(model) }
+}
+
+pub(crate) fn failed(result: Result<(Vec<Piece>, Completion), LlmError>) -> LlmError {
+    result.map(|(_, completion)| completion).unwrap_err()
+}
