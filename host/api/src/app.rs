@@ -1,6 +1,6 @@
 //! What the handlers share.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use prometheus_client::registry::Registry;
 use roughneck_jobs::{
@@ -38,6 +38,8 @@ pub struct Settings {
     pub body_bytes_max: usize,
     /// Names besides `localhost` and IP addresses under which the host may be called, without a port.
     pub host_names: Vec<String>,
+    /// The callback targets that submissions may name.
+    pub callback_targets: BTreeSet<String>,
     /// How long open requests may take to end after the shutdown began, in milliseconds.
     pub stop_grace_ms: u64,
 }
@@ -48,6 +50,7 @@ impl Default for Settings {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             body_bytes_max: 8 << 20,
             host_names: Vec::new(),
+            callback_targets: BTreeSet::new(),
             stop_grace_ms: 5_000,
         }
     }

@@ -182,7 +182,7 @@ mod tests {
             (
                 "{\"kind\":\"echo\",\"priority\":\"hihg\"}",
                 "invalid-submission",
-                "line 1, column 32: unknown value `hihg`; did you mean `high`?",
+                "line 1, column 33: `hihg` is not a priority: use urgent, high, normal, low or bulk",
             ),
             (
                 "{\"kind\":7}",

@@ -37,6 +37,8 @@ pub enum Code {
     InputTooLarge,
     /// The submission lacks a field, or has an unknown or an unusable one.
     InvalidSubmission,
+    /// No callback target of this name is configured.
+    UnknownTarget,
     /// Ollama does not have the model that the kind needs.
     ModelNotInstalled,
     /// The host failed; its log says why.
@@ -88,6 +90,7 @@ impl Code {
             Self::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::InputTooLarge => ("input-too-large", S::PAYLOAD_TOO_LARGE, "The job's input is too large"),
             Self::InvalidSubmission => ("invalid-submission", S::UNPROCESSABLE_ENTITY, "The submission cannot be used"),
+            Self::UnknownTarget => ("unknown-target", S::UNPROCESSABLE_ENTITY, "There is no such callback target"),
             Self::ModelNotInstalled => ("model-not-installed", S::UNPROCESSABLE_ENTITY, "The kind's model is not installed"),
             Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "The host failed"),
             Self::StoreBroken => ("store-broken", S::INTERNAL_SERVER_ERROR, "The store failed"),

@@ -18,8 +18,10 @@ pub(crate) async fn get_job(
     let attempts = app.ports.store.attempts(id).await?;
     let deliveries = app.ports.outbox.deliveries(id).await?;
     let live = app.ports.control.live(id).filter(|_| job.state.is_running());
-    let view =
-        JobView::with_data(&job).with_history(&attempts, &deliveries).with_progress(live.as_ref());
+    let view = JobView::with_data(&job)
+        .with_health(&app.ports.llm.health())
+        .with_history(&attempts, &deliveries)
+        .with_progress(live.as_ref());
     Ok(Json(view).into_response())
 }
 

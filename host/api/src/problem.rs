@@ -105,7 +105,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
         let wire = Wire {
-            r#type: format!("/errors/{}", self.code.as_str()),
+            r#type: format!("urn:roughneck:error:{}", self.code.as_str()),
             title: self.code.title(),
             status: status.as_u16(),
             code: self.code.as_str(),
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(
             json(response).await,
             serde_json::json!({
-                "type": "/errors/already-ended",
+                "type": "urn:roughneck:error:already-ended",
                 "title": "The job has ended",
                 "status": 409,
                 "code": "already-ended",

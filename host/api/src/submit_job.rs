@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use roughneck_jobs::{
+    delivery::Target,
     id::JobId,
     intake::{self, NotAccepted, Submission},
     job::{Job, NewJob},
@@ -74,12 +75,13 @@ pub(crate) async fn submit_job(
         .served(&submission.kind)
         .ok_or_else(|| unknown_kind(&submission.kind, ports.catalog.as_ref()))?;
     check_model(&app, &served).await?;
+    check_callback(&app, submission.callback.as_ref())?;
 
     let job = intake::accept(submission, &served, ports.clock.as_ref(), ports.entropy.as_ref())
         .map_err(|error| {
             let code = match error {
                 NotAccepted::InputTooLarge { .. } => Code::InputTooLarge,
-                NotAccepted::TooLate => Code::InvalidSubmission,
+                NotAccepted::TooLate | NotAccepted::TooEarly => Code::InvalidSubmission,
             };
             Problem::new(code, error.to_string())
         })?;
@@ -112,13 +114,36 @@ async fn check_model(app: &App, served: &Served) -> Result<(), Problem> {
     }
 }
 
+/// A target that nobody has configured would only be found out by waiting in vain.
+fn check_callback(app: &App, callback: Option<&Target>) -> Result<(), Problem> {
+    let known = &app.settings.callback_targets;
+    match callback {
+        Some(Target::Named(name)) if !known.contains(name) => {
+            let hint = match nearest(name, known.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "send a URL".to_owned(),
+            };
+            Err(Problem::new(
+                Code::UnknownTarget,
+                format!(
+                    "there is no callback target `{name}`; {hint} Or add [callbacks.targets.{name}] to roughneck.toml"
+                ),
+            ))
+        }
+        Some(Target::Named(_) | Target::Url(_)) | None => Ok(()),
+    }
+}
+
 fn unknown_kind(kind: &str, catalog: &dyn Catalog) -> Problem {
     let kind: String = kind.chars().take(100).collect();
     let kinds = catalog.kinds();
     let near = nearest(&kind, kinds.iter().map(String::as_str));
     let hint = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None if kinds.is_empty() => "no plugin is installed".to_owned(),
+        None if kinds.is_empty() => {
+            "no plugin is installed; start `roughneck serve` with --plugins and a folder of plugins"
+                .to_owned()
+        }
         None => {
             let listed: Vec<&str> =
                 kinds.iter().take(KINDS_LISTED_MAX).map(String::as_str).collect();

@@ -1,13 +1,17 @@
 //! A job as clients see it. Instants are RFC 3339, durations milliseconds, and the plugin's JSON is
 //! JSON, not text in quotes.
 
+use std::borrow::Cow;
+
 use roughneck_jobs::{
+    class::OLLAMA,
     clock::Millis,
     delivery::{Delivery, DeliveryState},
     event::Live,
     failure::{Disposition, Failure},
     id::{DeliveryId, JobId},
     job::{Attempt, Job, LogLevel, LogLine},
+    model::Health,
     priority::Priority,
     state::State,
 };
@@ -23,7 +27,7 @@ pub(crate) struct JobView<'a> {
     kind: &'a str,
     class: &'a str,
     state: State,
-    reason: Option<&'a str>,
+    reason: Option<Cow<'a, str>>,
     priority: Priority,
     attempt: u32,
     attempts_max: u32,
@@ -130,7 +134,7 @@ impl<'a> JobView<'a> {
             kind: &job.kind,
             class: &job.class.0,
             state: job.state,
-            reason: job.reason.as_deref(),
+            reason: job.reason.as_deref().map(Cow::Borrowed),
             priority: job.priority,
             attempt: job.attempt,
             attempts_max: job.attempts_max,
@@ -169,6 +173,17 @@ impl<'a> JobView<'a> {
             attempts: Some(attempts.iter().map(AttemptView::from).collect()),
             deliveries: Some(deliveries.iter().map(DeliveryView::from).collect()),
             ..self
+        }
+    }
+
+    /// Says why a job waits that only waits for Ollama; the store does not know.
+    pub(crate) fn with_health(self, health: &Health) -> Self {
+        let waits = self.state == State::Queued && self.class == OLLAMA;
+        match health {
+            Health::Down { reason } if waits => {
+                Self { reason: Some(Cow::Owned(format!("waits for Ollama: {reason}"))), ..self }
+            }
+            Health::Down { .. } | Health::Up { .. } | Health::Unknown => self,
         }
     }
 

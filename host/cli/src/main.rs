@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod demo;
 mod logging;
+mod private;
 mod signals;
 mod signing_secret;
 mod system;
@@ -30,7 +31,7 @@ struct Arguments {
 enum Command {
     /// Run the host: queue, plugins, Ollama lane and HTTP surface
     Serve(commands::serve::Arguments),
-    /// Show or check the configuration
+    /// Check the configuration
     Config(commands::config::Arguments),
     /// Run one job from end to end, and show every step
     Demo(demo::Arguments),

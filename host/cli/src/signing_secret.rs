@@ -1,9 +1,11 @@
 //! The host's own signing secret: made at the first start, kept in the data folder.
 
-use std::{fs, io::Write, path::Path};
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 use roughneck_jobs::{clock::Entropy, signature::Secret};
+
+use crate::private;
 
 /// The file, in the data folder.
 pub(crate) const FILE: &str = "webhook-secret";
@@ -23,20 +25,9 @@ pub(crate) fn load(data_dir: &Path, entropy: &dyn Entropy) -> Result<Secret> {
     }
     let key = [entropy.roll().to_le_bytes(), entropy.roll().to_le_bytes()].concat();
     let secret = Secret::new(key);
-    write_private(&path, &format!("{}\n", secret.reveal()))
+    private::write_file(&path, &format!("{}\n", secret.reveal()))
         .with_context(|| format!("the signing secret {} cannot be written", path.display()))?;
     Ok(secret)
-}
-
-/// Writes a file that only its owner can read.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 #[cfg(test)]

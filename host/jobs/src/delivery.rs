@@ -35,6 +35,14 @@ pub enum NotATarget {
     /// Neither http nor https.
     #[error("the callback URL must start with http:// or https://")]
     Scheme,
+    /// No host in it.
+    #[error("the callback URL names no host; write it like https://example.com/hook")]
+    Host,
+    /// A user or password in it, which every reader of the job would see.
+    #[error(
+        "the callback URL must not carry a user or password; name a target in roughneck.toml instead"
+    )]
+    Credentials,
     /// Longer than [`URL_BYTES_MAX`].
     #[error("the callback URL is longer than {URL_BYTES_MAX} bytes")]
     TooLong,
@@ -53,12 +61,26 @@ impl std::str::FromStr for Target {
             return Err(NotATarget::TooLong);
         }
         if text.contains("://") {
-            let known = text.starts_with("http://") || text.starts_with("https://");
-            return known.then(|| Self::Url(text.to_owned())).ok_or(NotATarget::Scheme);
+            check_url(text)?;
+            return Ok(Self::Url(text.to_owned()));
         }
         let is_name = !text.is_empty()
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         is_name.then(|| Self::Named(text.to_owned())).ok_or(NotATarget::Name)
+    }
+}
+
+fn check_url(text: &str) -> Result<(), NotATarget> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let authority = rest.ok_or(NotATarget::Scheme)?.split(['/', '?', '#']).next().unwrap_or("");
+    if authority.contains('@') {
+        return Err(NotATarget::Credentials);
+    }
+    let has_host = !authority.is_empty() && !authority.starts_with(':');
+    if has_host && !text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        Ok(())
+    } else {
+        Err(NotATarget::Host)
     }
 }
 
@@ -204,6 +226,9 @@ mod tests {
         assert_eq!("http://a/b".parse(), Ok(Target::Url("http://a/b".into())));
         assert_eq!("cms".parse(), Ok(Target::Named("cms".into())));
         assert_eq!("ftp://a".parse::<Target>(), Err(NotATarget::Scheme));
+        assert_eq!("http://".parse::<Target>(), Err(NotATarget::Host));
+        assert_eq!("https://a b/".parse::<Target>(), Err(NotATarget::Host));
+        assert_eq!("https://me:secret@a/".parse::<Target>(), Err(NotATarget::Credentials));
         assert_eq!("My Target".parse::<Target>(), Err(NotATarget::Name));
         assert_eq!("".parse::<Target>(), Err(NotATarget::Name));
         assert_eq!(

@@ -43,7 +43,11 @@ macro_rules! ulid_id {
             type Err = NotAnId;
 
             fn from_str(text: &str) -> Result<Self, NotAnId> {
-                Ulid::from_string(text).map(Self).map_err(|_| NotAnId(text.chars().take(64).collect()))
+                // 26 characters hold 130 bits: above a first `7` the parser would drop the surplus,
+                // and two ids would become one.
+                let fits = text.bytes().next().is_some_and(|first| first <= b'7');
+                let id = Ulid::from_string(text).ok().filter(|_| fits);
+                id.map(Self).ok_or_else(|| NotAnId(text.chars().take(64).collect()))
             }
         }
 
@@ -80,6 +84,7 @@ mod tests {
         let text = "01K9Z4T8N6Q0V5W3X2Y1R7S9AB";
         let id: JobId = text.parse().unwrap();
         assert_eq!(id.to_string(), text);
+        assert!("8ZZZZZZZZZZZZZZZZZZZZZZZZZ".parse::<JobId>().is_err());
         assert!("hello".parse::<JobId>().unwrap_err().to_string().contains("26 characters"));
     }
 }

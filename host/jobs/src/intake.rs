@@ -18,7 +18,7 @@ use crate::{
 /// Largest input of a job, in bytes of JSON.
 pub const INPUT_BYTES_MAX: usize = 4 << 20;
 
-/// A start time further away than this is a mistake: a year, in milliseconds.
+/// A start time further away than this, in either direction, is a mistake: a year, in milliseconds.
 pub const RUN_AT_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
 
 /// What a caller sends to `POST /jobs`.
@@ -53,8 +53,11 @@ pub enum NotAccepted {
         bytes: usize,
     },
     /// Too far away.
-    #[error("`run_at` is more than a year away")]
+    #[error("`run_at` is more than a year away; submit the job later, or use a schedule")]
     TooLate,
+    /// Long past: surely another unit was meant.
+    #[error("`run_at` is more than a year ago; write RFC 3339, or Unix milliseconds (not seconds)")]
+    TooEarly,
 }
 
 /// Makes the job of a submission to a kind that is served.
@@ -72,7 +75,11 @@ pub fn accept(
     if input.len() > INPUT_BYTES_MAX {
         return Err(NotAccepted::InputTooLarge { bytes: input.len() });
     }
-    let run_at = submission.run_at.unwrap_or(now).max(now);
+    let run_at = submission.run_at.unwrap_or(now);
+    if now.since_ms(run_at) > RUN_AT_MS_MAX {
+        return Err(NotAccepted::TooEarly);
+    }
+    let run_at = run_at.max(now);
     if run_at.since_ms(now) > RUN_AT_MS_MAX {
         return Err(NotAccepted::TooLate);
     }
@@ -214,6 +221,8 @@ mod tests {
         );
         assert_eq!(run_at("5").unwrap().run_at, Some(Millis(5)));
         assert!(run_at("\"tomorrow\"").unwrap_err().contains("RFC 3339"));
+        let seconds = run_at("1795333333").unwrap();
+        assert_eq!(accept(seconds, &served(), &Now, &Now), Err(NotAccepted::TooEarly));
         let late = run_at("9999999999999").unwrap();
         assert_eq!(accept(late, &served(), &Now, &Now), Err(NotAccepted::TooLate));
     }

@@ -9,7 +9,7 @@ const HOUR_MS: u64 = 60 * MINUTE_MS;
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
 )]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 pub enum Priority {
     /// Somebody is blocked.
     Urgent,
@@ -62,6 +62,14 @@ impl Priority {
     pub fn rank(self, run_at: Millis) -> Millis {
         let head_start = i64::try_from(self.head_start_ms()).unwrap_or(i64::MAX);
         Millis(run_at.0.saturating_sub(head_start))
+    }
+}
+
+impl TryFrom<String> for Priority {
+    type Error = NotAPriority;
+
+    fn try_from(text: String) -> Result<Self, NotAPriority> {
+        text.parse()
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 use roughneck_testkit::ollama::{Config, FakeOllama};
 
-use crate::signals;
+use crate::signals::StopSignals;
 
 /// Arguments of `roughneck ollama-sim`.
 #[derive(Debug, clap::Args)]
@@ -27,10 +27,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         )
     })?;
     println!(
-        "a SIMULATED Ollama answers at {}: no model runs here, and every text is made up",
+        "a SIMULATED Ollama answers at {}\nno model runs here, and every text is made up",
         fake.url()
     );
-    signals::StopSignals::listen()?.next().await;
+    StopSignals::listen()?.next().await;
     fake.shutdown().await;
     Ok(())
 }

@@ -13,13 +13,15 @@ use roughneck_engine::{Bells, Engine};
 use roughneck_llm::Lane;
 use roughneck_sandbox::Plugins;
 use roughneck_store::SqliteStore;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
     config::{Config, Overrides},
-    logging, signals, signing_secret,
+    logging, private,
+    signals::StopSignals,
+    signing_secret,
     system::System,
 };
 
@@ -46,32 +48,28 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let started = Instant::now();
     let config = Config::load(&arguments.overrides)?;
-    logging::start(arguments.log_format);
+    logging::start(arguments.log_format)?;
     install_tls();
     // Before the data folder is touched: two signals of the operator must never be missed.
-    let mut stop = signals::StopSignals::listen()?;
+    let mut stop = StopSignals::listen()?;
 
     let listener = listen(&config).await?;
-    let host = Host::start(&config).await?;
-    let closing = CancellationToken::new();
-    let url = format!("http://{}", listener.local_addr()?);
-    let serving = tokio::spawn(roughneck_api::serve(
-        listener,
-        Arc::clone(&host.app),
-        closing.clone().cancelled_owned(),
-    ));
-    announce(&url, &config, started);
+    let host = tokio::select! {
+        host = Host::start(&config, listener) => host?,
+        // Nothing runs yet: there is nothing to wait for.
+        () = stop.next() => return Ok(()),
+    };
+    announce(&host.url, &config, started);
 
     stop.next().await;
     info!("stopping; a second signal stops at once");
     tokio::select! {
-        result = host.stop(&config, closing) => result?,
+        stopped = host.stop(&config) => stopped,
         () = stop.next() => {
             warn!("stopped at once; running jobs run again after the next start");
             std::process::exit(EXIT_AT_ONCE);
         }
     }
-    serving.await?.context("the HTTP surface failed")
 }
 
 /// Makes rustls use ring. Once for each process; a second call changes nothing.
@@ -101,29 +99,34 @@ fn announce(url: &str, config: &Config, started: Instant) {
 
 /// The parts of a running host.
 struct Host {
+    url: String,
     store: Arc<SqliteStore>,
     engine: Arc<Engine>,
-    app: Arc<App>,
+    serving: JoinHandle<std::io::Result<()>>,
+    /// Ends the HTTP surface.
+    closing: CancellationToken,
     /// Stops the watch over Ollama.
     lane_stop: CancellationToken,
 }
 
 impl Host {
-    async fn start(config: &Config) -> Result<Self> {
+    async fn start(config: &Config, listener: TcpListener) -> Result<Self> {
         let system = Arc::new(System);
         let bells = Arc::new(Bells::default());
         let data_dir = config.data_dir();
+        private::make_dir(&data_dir).with_context(|| {
+            format!(
+                "the data folder {} cannot be made; choose another one with --data-dir",
+                data_dir.display()
+            )
+        })?;
         let store_config = roughneck_store::Config::new(&data_dir);
         let store = Arc::new(
             SqliteStore::open(&store_config, Arc::clone(&bells) as _, system.clone()).await?,
         );
         let secret = signing_secret::load(&data_dir, &*system)?;
         let lane_stop = CancellationToken::new();
-        let lane_config = roughneck_llm::Config {
-            aliases: config.ollama.aliases.clone(),
-            ..roughneck_llm::Config::new(config.ollama.url()?)
-        };
-        let lane = Lane::start(lane_config, Arc::clone(&bells) as _, &lane_stop)?;
+        let lane = lane(config, &bells, &lane_stop)?;
         let egress = Egress::new()?;
         let courier = Webhooks::new(webhooks(config, secret)?, egress.clone());
         let capabilities = roughneck_capabilities::Ports {
@@ -167,21 +170,35 @@ impl Host {
         let settings = Settings {
             body_bytes_max: config.server.body_bytes_max()?,
             host_names: config.server.names.clone(),
+            callback_targets: config.callbacks.targets()?.into_keys().collect(),
             ..Settings::default()
         };
         let app = App::new(ports, settings, Arc::new(registry), api_metrics);
-        Ok(Self { store, engine, app, lane_stop })
+        let closing = CancellationToken::new();
+        let url = format!("http://{}", listener.local_addr()?);
+        let until = closing.clone().cancelled_owned();
+        let serving = tokio::spawn(roughneck_api::serve(listener, app, until));
+        Ok(Self { url, store, engine, serving, closing, lane_stop })
     }
 
     /// Takes the host apart: no new work, then the jobs, then the HTTP surface, the store at last.
-    async fn stop(self, config: &Config, closing: CancellationToken) -> Result<()> {
+    async fn stop(self, config: &Config) -> Result<()> {
         self.engine.stop(config.stop_limit()?).await;
         self.lane_stop.cancel();
-        closing.cancel();
+        self.closing.cancel();
+        self.serving.await?.context("the HTTP surface failed")?;
         self.store.close().await;
         info!("stopped");
         Ok(())
     }
+}
+
+fn lane(config: &Config, bells: &Arc<Bells>, stop: &CancellationToken) -> Result<Arc<Lane>> {
+    let lane = roughneck_llm::Config {
+        aliases: config.ollama.aliases.clone(),
+        ..roughneck_llm::Config::new(config.ollama.url()?)
+    };
+    Ok(Lane::start(lane, Arc::clone(bells) as _, stop)?)
 }
 
 fn webhooks(config: &Config, secret: roughneck_jobs::signature::Secret) -> Result<webhook::Config> {

@@ -47,7 +47,9 @@ impl Callbacks {
             .iter()
             .map(|(name, written)| {
                 let wrong = || format!("the callback target `{name}` is wrong");
+                name.parse::<Target>().with_context(wrong)?;
                 written.url.parse::<Target>().with_context(wrong)?;
+                written.url.parse::<reqwest::Url>().with_context(wrong)?;
                 let secret =
                     written.secret.as_deref().map(str::parse).transpose().with_context(wrong)?;
                 let checked = Checked {

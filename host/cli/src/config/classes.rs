@@ -21,6 +21,11 @@ impl Classes {
     pub(crate) fn slots(&self) -> Result<Vec<Slots>> {
         let mut slots = default_slots();
         for (name, &count) in &self.0 {
+            let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
+                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            if !is_name {
+                bail!("the class `{name}` is not a name: use lower-case letters, digits and `-`");
+            }
             if count == 0 || count > SLOTS_MAX {
                 bail!("the class `{name}` must have 1 to {SLOTS_MAX} slots");
             }

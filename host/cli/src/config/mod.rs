@@ -24,6 +24,9 @@ pub(crate) use server::Server;
 /// The file that is read when it exists and no other is named.
 const FILE_DEFAULT: &str = "roughneck.toml";
 
+/// The folder of plugins in the data folder.
+const PLUGINS_DEFAULT: &str = "plugins";
+
 /// Everything an operator can set.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -106,7 +109,9 @@ impl Config {
         self.classes.slots()?;
         self.callbacks.targets()?;
         self.stop_limit()?;
-        for plugin in self.plugins.iter().flatten() {
+        // The one in the data folder is made at the first start.
+        let own = self.data_dir().join(PLUGINS_DEFAULT);
+        for plugin in self.plugins.iter().flatten().filter(|plugin| **plugin != own) {
             if !plugin.is_dir() {
                 bail!(
                     "the plugin folder {} does not exist; create it, or name another with --plugins",
@@ -126,7 +131,7 @@ impl Config {
     /// The folders of plugins.
     #[must_use]
     pub(crate) fn plugins(&self) -> Vec<PathBuf> {
-        self.plugins.clone().unwrap_or_else(|| vec![self.data_dir().join("plugins")])
+        self.plugins.clone().unwrap_or_else(|| vec![self.data_dir().join(PLUGINS_DEFAULT)])
     }
 
     /// How long running jobs may take to finish when the host stops.
@@ -176,6 +181,11 @@ mod tests {
             ("[classes]\nio = 0", "the class `io` must have 1 to 1000 slots"),
             ("[ollama]\nurl = \"ftp://x\"", "must start with http:// or https://"),
             ("[callbacks.targets.cms]\nurl = \"https://a\"\nsecret = \"hunter2\"", "`whsec_`"),
+            ("[server]\nbody-max = \"0B\"", "at least 1KiB"),
+            ("[ollama]\nurl = \"http://\"", "`http://` is not a URL"),
+            ("[classes]\n\"My Class\" = 1", "`My Class` is not a name"),
+            ("[callbacks.targets.cms]\nurl = \"https://\"", "names no host"),
+            ("[callbacks.targets.C_M]\nurl = \"https://a\"", "lower-case letters"),
             ("stop-limit = \"soon\"", "`soon` is not a duration"),
             ("plugins = [\"no/such/dir\"]", "no/such/dir does not exist"),
             ("[grants.x]\nhtp = []", "did you mean `http`?"),

@@ -23,6 +23,16 @@ impl Ollama {
     /// # Errors
     /// A sentence, if it is no http URL.
     pub(crate) fn url(&self) -> Result<String> {
+        let url = self.written_url()?;
+        if let Err(error) = reqwest::Url::parse(&url) {
+            bail!(
+                "the Ollama URL `{url}` is not a URL ({error}); write it like http://127.0.0.1:11434"
+            );
+        }
+        Ok(url)
+    }
+
+    fn written_url(&self) -> Result<String> {
         match &self.url {
             Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
                 Ok(url.trim_end_matches('/').to_owned())

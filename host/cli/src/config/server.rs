@@ -6,6 +6,8 @@ use anyhow::{Context, Result, bail};
 use roughneck_jobs::manifest::text;
 use serde::Deserialize;
 
+const BODY_BYTES_MIN: u64 = 1 << 10;
+
 /// The HTTP surface.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -50,6 +52,9 @@ impl Server {
     /// A sentence, if the text is no size.
     pub(crate) fn body_bytes_max(&self) -> Result<usize> {
         let bytes = text::size_bytes(&self.body_max).context("`server.body-max` is wrong")?;
+        if bytes < BODY_BYTES_MIN {
+            bail!("`server.body-max` must be at least 1KiB, or no job could be submitted");
+        }
         usize::try_from(bytes).context("`server.body-max` is larger than memory")
     }
 }

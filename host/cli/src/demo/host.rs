@@ -13,6 +13,7 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 
+use super::client;
 use crate::{commands::serve::READY, signing_secret};
 
 /// How long the host may take until it is ready; a first start compiles the plugins.
@@ -20,6 +21,9 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// How long it may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(45);
+
+/// Lines of the host's log that are shown when something went wrong.
+const LOG_LINES: usize = 10;
 
 /// The demo's receiver is on this machine, and its plugins get what their manifests ask for.
 const CONFIG: &str = r#"
@@ -70,6 +74,7 @@ impl Host {
             .stdout(Stdio::piped())
             .stderr(log)
             .kill_on_drop(true)
+            .in_own_group()
             .spawn()
             .context("`roughneck serve` cannot be started")?;
         let stdout = child.stdout.take().context("the host has no output")?;
@@ -109,6 +114,14 @@ impl Host {
         )
     }
 
+    /// The end of the host's log, for a story that went wrong.
+    pub(super) fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.data_dir.join("host.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).copied();
+        format!("the host said last:\n{}\n", last.collect::<Vec<_>>().join("\n"))
+    }
+
     /// Stops the host as an operator would, and removes its data.
     pub(super) async fn stop(mut self) -> Result<()> {
         let pid = self.child.id().context("the host has gone")?;
@@ -123,9 +136,23 @@ impl Host {
     }
 }
 
+/// A child that a Ctrl-C on the terminal does not reach: the demo stops it in its own time, and a
+/// second signal would stop it at once.
+trait InOwnGroup {
+    fn in_own_group(&mut self) -> &mut Self;
+}
+
+impl InOwnGroup for Command {
+    fn in_own_group(&mut self) -> &mut Self {
+        #[cfg(unix)]
+        self.process_group(0);
+        self
+    }
+}
+
 async fn plugin_names(url: &str) -> Result<Vec<String>> {
     let body: Value =
-        reqwest::get(format!("{url}/plugins")).await?.error_for_status()?.json().await?;
+        client()?.get(format!("{url}/plugins")).send().await?.error_for_status()?.json().await?;
     let plugins = body["plugins"].as_array().context("the host lists no plugins")?;
     Ok(plugins.iter().filter_map(|plugin| Some(plugin["name"].as_str()?.to_owned())).collect())
 }

@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use roughneck_testkit::sse;
 use serde_json::{Value, json};
 
-use super::screen::Screen;
+use super::{client, screen::Screen};
 
 pub(super) struct Submitted {
     pub(super) id: String,
@@ -26,7 +26,7 @@ pub(super) async fn submit(url: &str, text: &str, callback: &str) -> Result<Subm
         "priority": "high",
         "callback": { "url": callback },
     });
-    let response = reqwest::Client::new().post(format!("{url}/jobs")).json(&body).send().await?;
+    let response = client()?.post(format!("{url}/jobs")).json(&body).send().await?;
     let status = response.status();
     let answer: Value = response.json().await?;
     if status != reqwest::StatusCode::ACCEPTED {
@@ -38,7 +38,8 @@ pub(super) async fn submit(url: &str, text: &str, callback: &str) -> Result<Subm
 
 /// Shows the job's events until it ends, and returns its final view.
 pub(super) async fn follow(url: &str, id: &str, screen: &Screen) -> Result<Value> {
-    let events = reqwest::get(format!("{url}/jobs/{id}/events")).await?.error_for_status()?;
+    let events =
+        client()?.get(format!("{url}/jobs/{id}/events")).send().await?.error_for_status()?;
     let mut stream = events.bytes_stream();
     let mut reader = sse::Reader::default();
     let mut live = screen.live();
@@ -54,7 +55,7 @@ pub(super) async fn follow(url: &str, id: &str, screen: &Screen) -> Result<Value
                 "token" => live.token(data["text"].as_str().unwrap_or_default()),
                 "end" => {
                     live.end();
-                    let job = reqwest::get(format!("{url}/jobs/{id}")).await?;
+                    let job = client()?.get(format!("{url}/jobs/{id}")).send().await?;
                     return Ok(job.error_for_status()?.json().await?);
                 }
                 // A newer host may tell more than this client knows.

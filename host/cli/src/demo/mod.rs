@@ -12,10 +12,10 @@ mod upstream;
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use roughneck_testkit::receiver::{Receiver, verify};
 
-use crate::signals;
+use crate::signals::StopSignals;
 use host::Host;
 use screen::Screen;
 use upstream::Upstream;
@@ -40,11 +40,12 @@ pub(crate) struct Arguments {
     keep: bool,
 }
 
-/// Tells the story.
+/// Tells the story. A signal ends it early; the host is stopped and its data removed in any case.
 ///
 /// # Errors
 /// The step that failed, and what to look at.
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    let mut stop = StopSignals::listen()?;
     crate::commands::serve::install_tls();
     let screen = Screen::new();
     let text = match &arguments.text {
@@ -55,22 +56,45 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 
     let upstream = Upstream::find().await?;
     screen.step("ollama", &upstream.story());
-
-    let receiver = Receiver::start().await.context("no port is free for the webhook receiver")?;
     let host = Host::start(&arguments.plugins, upstream.url()).await?;
     screen.step("host", &host.story());
+
+    let told = tokio::select! {
+        told = tell(&host, &text, upstream.is_simulated(), &screen) => told,
+        () = stop.next() => Err(anyhow!("interrupted")),
+    };
+    let told = match told {
+        Ok(id) => {
+            screen.go_on(host.url(), &id, arguments.keep);
+            if arguments.keep {
+                stop.next().await;
+            }
+            Ok(())
+        }
+        Err(error) => Err(error.context(host.last_words())),
+    };
+    host.stop().await?;
+    upstream.stop().await;
+    told?;
+    screen.step("stop", "the host has stopped cleanly (exit 0)");
+    Ok(())
+}
+
+/// The job's story, from its submission to its webhook. Returns its id.
+async fn tell(host: &Host, text: &str, is_simulated: bool, screen: &Screen) -> Result<String> {
+    let receiver = Receiver::start().await.context("no port is free for the webhook receiver")?;
     screen.step("webhook", &format!("a receiver waits at {}", receiver.url()));
 
-    let submitted = job::submit(host.url(), &text, &receiver.url()).await?;
+    let submitted = job::submit(host.url(), text, &receiver.url()).await?;
     screen.step("job", &submitted.story());
-    let job = job::follow(host.url(), &submitted.id, &screen).await?;
+    let job = job::follow(host.url(), &submitted.id, screen).await?;
     ensure!(
         job["state"] == "done",
         "the job ended as {}: {}",
         job["state"],
         job["error"]["message"]
     );
-    screen.result(&job, upstream.is_simulated());
+    screen.result(&job, is_simulated);
 
     let deliveries =
         receiver.wait_for(1, WEBHOOK_LIMIT).await.context("the webhook did not come")?;
@@ -78,13 +102,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     verify(host.secret(), &delivery.headers, &delivery.body)
         .context("the webhook's signature is wrong")?;
     screen.webhook(&delivery.body, &delivery.headers)?;
+    Ok(submitted.id)
+}
 
-    screen.go_on(host.url(), &submitted.id, arguments.keep);
-    if arguments.keep {
-        signals::StopSignals::listen()?.next().await;
-    }
-    host.stop().await?;
-    screen.step("stop", "the host has stopped cleanly (exit 0)");
-    upstream.stop().await;
-    Ok(())
+/// A client that goes straight to this machine, whatever proxy the environment names.
+fn client() -> Result<reqwest::Client> {
+    Ok(reqwest::Client::builder().no_proxy().build()?)
 }
