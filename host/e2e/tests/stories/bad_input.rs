@@ -25,6 +25,9 @@ async fn requests_that_cannot_be_served_are_explained() {
         (r#"{"kind":"echo","priority":"asap"}"#, 422, "invalid-submission", "urgent"),
         (r#"{"kind":"echo","callback":"ftp://x"}"#, 422, "invalid-submission", "http://"),
         (r#"{"kind":"echo","id":"7"}"#, 422, "invalid-submission", "ULID"),
+        (r#"{"kind":"echo","run_at":1795333333}"#, 422, "invalid-submission", "milliseconds"),
+        (r#"{"kind":"echo","callback":"pager"}"#, 422, "unknown-target", "callbacks.targets.pager"),
+        (r#"{"kind":"echo","callback":"http://a:b@c"}"#, 422, "invalid-submission", "password"),
         (&large, 413, "body-too-large", "65536"),
     ];
     for (body, status, code, word) in table {
@@ -90,6 +93,16 @@ fn a_data_folder_has_one_host() {
         refusal.contains("already in use") && refusal.contains(&host.pid().to_string()),
         "{refusal}"
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_can_look_into_the_data_folder() {
+    use std::os::unix::fs::PermissionsExt;
+    let setup = Setup::new(NOBODY);
+    let _host = setup.start();
+    let mode = fs::metadata(setup.data_dir()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
 }
 
 #[test]
@@ -158,9 +171,9 @@ async fn plugins_that_cannot_be_trusted_are_refused_each_with_its_sentence_and_t
         fs::write(path.join("plugin.toml"), manifest.replace(from, to)).unwrap();
     };
     edit("unknown-key", "timeout = ", "tiemout = ");
-    edit("no-component", "manifest = 1", "manifest = 1");
+    copy(&summarize, &folder.path().join("no-component"));
     fs::write(folder.path().join("no-component/summarize.wasm"), b"\0asm\x01\0\0\0").unwrap();
-    edit("no-wasm", "manifest = 1", "manifest = 1");
+    copy(&summarize, &folder.path().join("no-wasm"));
     fs::remove_file(folder.path().join("no-wasm/summarize.wasm")).unwrap();
     copy(&built("guests").join("site-health"), &folder.path().join("site-health"));
 
@@ -172,7 +185,7 @@ async fn plugins_that_cannot_be_trusted_are_refused_each_with_its_sentence_and_t
         ("unknown-key", "did you mean `timeout`?"),
         ("no-component", "wasm32-wasip2"),
         ("no-wasm", "summarize.wasm"),
-        ("undeclared", "http"),
+        ("undeclared", "does not declare"),
         ("wrong-version", "1.0.0"),
         ("site-health", "[grants.site-health]"),
     ];

@@ -15,12 +15,6 @@ use tempfile::TempDir;
 /// Long enough for a busy machine; no test waits so long unless it fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// The target directory, two levels above the test binary's own folder.
-fn target() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(3).unwrap().to_path_buf()
-}
-
 pub(crate) fn binary() -> PathBuf {
     let path = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("roughneck");
     assert!(path.exists(), "{} is missing; `cargo xtask test` builds it first", path.display());
@@ -29,7 +23,7 @@ pub(crate) fn binary() -> PathBuf {
 
 /// The folder of built plugins (`guests`) or misbehaving ones (`fixtures`).
 pub(crate) fn built(what: &str) -> PathBuf {
-    let path = target().join(what);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(what);
     assert!(path.is_dir(), "{} is missing; `cargo xtask guests` builds it", path.display());
     path
 }
@@ -107,6 +101,12 @@ impl Setup {
         fs::write(&config, &self.config).unwrap();
         let mut command = Command::new(binary());
         command.current_dir(self.dir.path());
+        // What the tester's own host is configured with is not the test's.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ROUGHNECK_") {
+                command.env_remove(name);
+            }
+        }
         command.arg("serve").args(["--listen", &self.listen]).arg("--config").arg(config);
         command.arg("--data-dir").arg(self.data_dir()).args(["--ollama-url", &self.ollama]);
         for plugins in &self.plugins {

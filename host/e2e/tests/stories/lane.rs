@@ -47,7 +47,9 @@ async fn a_job_waits_for_an_ollama_that_is_down_and_burns_no_attempt() {
     // Other classes go on.
     let other = host.submit(&json!({ "kind": "echo", "input": 1 })).await;
     host.until(&other, "done").await;
-    assert_ne!(host.job(&id).await["state"], "done");
+    let job = host.job(&id).await;
+    assert_ne!(job["state"], "done");
+    assert!(job["reason"].as_str().unwrap().contains("Ollama"), "{job:#}");
 
     ollama.listen_again().await.unwrap();
     let job = host.until(&id, "done").await;
