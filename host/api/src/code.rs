@@ -99,3 +99,22 @@ impl Code {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../docs/errors/README.md");
+
+    #[test]
+    fn every_code_is_explained_on_the_page() {
+        let source = include_str!("code.rs");
+        let rows = source.lines().filter_map(|line| line.trim().strip_prefix("Self::"));
+        let codes: Vec<&str> = rows.filter_map(|row| row.split('"').nth(1)).collect();
+        assert!(codes.contains(&Code::NotReady.as_str()), "{codes:?}");
+        for code in codes {
+            let row = PAGE.lines().find(|line| line.contains(&format!("`{code}`")));
+            assert!(row.is_some_and(|row| row.starts_with('|')), "{code}");
+        }
+    }
+}

@@ -80,6 +80,7 @@ async fn claim(shared: &Arc<Shared>, class: &Class) -> Result<bool, StoreError> 
     // Fewer than asked for: no slot is free or no job is queued, and a bell rings when that changes.
     let more = claimed.len() == slots.count as usize;
     for one in claimed {
+        shared.parts.metrics.waited(class, now.since_ms(one.job.run_at));
         let record = Record::new(&one, asked_at, shared);
         let entered = shared.runs.enter(record);
         shared.attempts.spawn(attempt::make(Arc::clone(shared), one, entered));

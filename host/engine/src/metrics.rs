@@ -13,7 +13,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use roughneck_jobs::{
-    class::Slots,
+    class::{Class, Slots},
     delivery::DeliveryOutcome,
     ports::{
         runner::Standing,
@@ -22,12 +22,19 @@ use roughneck_jobs::{
     state::State,
 };
 
+/// Seconds a job may wait, from a dispatch at once to an hour behind a long queue.
+const WAIT_BUCKETS: [f64; 18] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+    1800.0, 3600.0,
+];
+
 /// The engine's metrics. Cheap to clone: all clones count together.
 #[derive(Clone)]
 pub struct Metrics {
     attempts: Family<Attempt, Counter>,
     deliveries: Family<Sent, Counter>,
     jobs: Family<Jobs, Gauge<u64, AtomicU64>>,
+    waits: Family<Waited, Histogram, fn() -> Histogram>,
     pub(crate) overhead: Histogram,
 }
 
@@ -61,6 +68,12 @@ enum SentOutcome {
     dead,
 }
 
+/// The operator's classes: bounded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Waited {
+    class: String,
+}
+
 /// The operator's classes and our states: both bounded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Jobs {
@@ -76,6 +89,7 @@ impl Metrics {
             attempts: Family::default(),
             deliveries: Family::default(),
             jobs: Family::default(),
+            waits: Family::new_with_constructor(|| Histogram::new(WAIT_BUCKETS)),
             // From 20 µs to 0.2 s, in steps of 1.6: a median can be read to a third.
             overhead: Histogram::new(exponential_buckets(0.000_02, 1.6, 20)),
         };
@@ -110,11 +124,23 @@ impl Metrics {
             metrics.jobs.clone(),
         );
         registry.register(
+            "roughneck_job_wait_seconds",
+            "From the instant a job might run to its claim",
+            metrics.waits.clone(),
+        );
+        registry.register(
             "roughneck_dispatch_overhead_seconds",
             "From the claim of a job to the first instruction of its guest",
             metrics.overhead.clone(),
         );
         metrics
+    }
+
+    /// A job of the class was claimed after it had waited so long.
+    pub(crate) fn waited(&self, class: &Class, wait_ms: u64) {
+        let labels = Waited { class: class.to_string() };
+        #[expect(clippy::cast_precision_loss, reason = "a histogram of seconds, not a sum")]
+        self.waits.get_or_create(&labels).observe(wait_ms as f64 / 1000.0);
     }
 
     pub(crate) fn ended(&self, verdict: &Verdict) {
