@@ -1,6 +1,10 @@
 //! Notifications to the operator's targets, sent if the attempt succeeds.
 
-use roughneck_jobs::{delivery::Notice, grant::matches};
+use roughneck_jobs::{
+    delivery::Notice,
+    grant::{TARGET_BYTES_MAX, is_target, matches},
+};
+use serde::de::IgnoredAny;
 
 use crate::{Refusal, Session, clip};
 
@@ -39,18 +43,18 @@ impl Session {
                 ),
             ));
         }
-        if let Err(error) = serde_json::from_str::<serde_json::Value>(&json) {
-            return Err(Refusal::fatal(
-                "invalid-json",
-                format!("the notification is not JSON: {error}"),
-            ));
-        }
         if self.notices >= NOTICES_MAX {
             return Err(Refusal::fatal(
                 "too-many-notifications",
                 format!(
                     "an attempt may send at most {NOTICES_MAX} notifications; put several facts into one"
                 ),
+            ));
+        }
+        if let Err(error) = serde_json::from_str::<IgnoredAny>(&json) {
+            return Err(Refusal::fatal(
+                "invalid-json",
+                format!("the notification is not JSON: {error}"),
             ));
         }
         self.notices += 1;
@@ -60,7 +64,16 @@ impl Session {
     }
 
     fn target_is_allowed(&self, target: &str) -> Result<(), Refusal> {
-        let shown = clip(target, 64);
+        // No pattern may let through what the outbox could not address.
+        if !is_target(target) {
+            return Err(Refusal::fatal(
+                "invalid-target",
+                format!(
+                    "a target is named with 1 to {TARGET_BYTES_MAX} lower-case letters, digits or `-`, as in roughneck.toml"
+                ),
+            ));
+        }
+        let shown = clip(target, TARGET_BYTES_MAX);
         let wanted = self.wanted.callback.iter().flat_map(|wish| &wish.targets);
         if !wanted.into_iter().any(|pattern| matches(pattern, target)) {
             return Err(Refusal::fatal(
@@ -128,6 +141,23 @@ mod tests {
             assert!(error.message.contains(sentence), "{error}");
             assert!(world.supervisor.seen().notices.is_empty());
         }
+    }
+
+    #[test]
+    fn a_target_that_is_no_name_is_refused_whatever_the_patterns_let_through() {
+        let everything = || vec!["*".to_owned()];
+        let world = World::new()
+            .wants(|wanted| {
+                let targets = everything();
+                wanted.callback = Some(roughneck_jobs::manifest::CallbackWish { targets });
+            })
+            .grant(|grant| grant.callbacks = everything());
+        for target in ["", "https://evil.example/", "CMS", "a b", &"x".repeat(64)] {
+            let error = told(world.session().notify(target, "e", "1".into()));
+            assert_eq!(error.code, "invalid-target", "{target}");
+            assert!(error.message.contains("1 to 63 lower-case letters"), "{error}");
+        }
+        assert!(world.supervisor.seen().notices.is_empty());
     }
 
     #[test]

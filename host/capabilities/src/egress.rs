@@ -6,7 +6,9 @@
 
 use std::{
     error::Error,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,6 +16,11 @@ use reqwest::{
     Client, Url,
     dns::{Addrs, Name, Resolve, Resolving},
 };
+use tokio::sync::Semaphore;
+
+/// Names that are resolved at once. The system's resolver blocks a thread for as long as a name server
+/// is silent, even if nobody waits any more; unbounded, a guest could use up all of them.
+const LOOKUPS_MAX: usize = 16;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -58,9 +65,15 @@ impl Egress {
                 .connect_timeout(CONNECT_TIMEOUT)
                 .pool_max_idle_per_host(IDLE_MAX_PER_HOST)
         };
+        let slots = Arc::new(Semaphore::new(LOOKUPS_MAX));
+        let resolver = |public_only| Resolver {
+            slots: Arc::clone(&slots),
+            look_up: Arc::new(look_up),
+            public_only,
+        };
         Ok(Self {
-            public: builder().dns_resolver(PublicOnly).build().map_err(NoClient)?,
-            private: builder().build().map_err(NoClient)?,
+            public: builder().dns_resolver(resolver(true)).build().map_err(NoClient)?,
+            private: builder().dns_resolver(resolver(false)).build().map_err(NoClient)?,
         })
     }
 
@@ -82,15 +95,37 @@ impl Egress {
     }
 }
 
-/// Resolves names like the system does, and keeps the public addresses.
-struct PublicOnly;
+type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
-impl Resolve for PublicOnly {
+fn look_up(name: &str) -> io::Result<Vec<SocketAddr>> {
+    Ok((name, 0).to_socket_addrs()?.collect())
+}
+
+/// Resolves names like the system does, a few at once, and keeps the public addresses if it is told to.
+struct Resolver {
+    slots: Arc<Semaphore>,
+    look_up: Arc<LookUp>,
+    public_only: bool,
+}
+
+impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
+        let (slots, look_up) = (Arc::clone(&self.slots), Arc::clone(&self.look_up));
+        let public_only = self.public_only;
         Box::pin(async move {
-            let addresses: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            Ok(public_ones(name.as_str(), addresses)?)
+            let slot = slots.acquire_owned().await?;
+            let looked_up = tokio::task::spawn_blocking(move || {
+                // The thread is busy until here, whether or not somebody still waits for it.
+                let _slot = slot;
+                look_up(name.as_str()).map(|addresses| (name, addresses))
+            });
+            let (name, addresses) = looked_up.await??;
+            if public_only {
+                Ok(public_ones(name.as_str(), addresses)?)
+            } else {
+                let addresses: Addrs = Box::new(addresses.into_iter());
+                Ok(addresses)
+            }
         })
     }
 }
@@ -275,5 +310,35 @@ mod tests {
         let request = egress.client(&url, false).unwrap().get(url);
         let error = request.send().await.unwrap_err();
         assert_eq!(refused_address(&error), Some(&PrivateAddress("localhost".into())));
+    }
+
+    #[tokio::test]
+    async fn no_more_names_are_resolved_at_once_than_allowed_even_if_nobody_waits() {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = std::sync::Mutex::new(released);
+        let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+        let look_up = move |_: &str| {
+            begun.send(()).unwrap();
+            // Blocks like a silent name server, until the test ends.
+            let _ = released.lock().unwrap().recv();
+            Ok(Vec::new())
+        };
+        let slots = Arc::new(Semaphore::new(LOOKUPS_MAX));
+        let resolver = Resolver { slots, look_up: Arc::new(look_up), public_only: false };
+        for _ in 0..3 * LOOKUPS_MAX {
+            let resolving = tokio::spawn(resolver.resolve("silent.example".parse().unwrap()));
+            tokio::task::yield_now().await;
+            resolving.abort();
+            assert!(resolving.await.is_err_and(|error| error.is_cancelled()));
+        }
+        for _ in 0..LOOKUPS_MAX {
+            begins.recv().await.unwrap();
+        }
+        assert_eq!(resolver.slots.available_permits(), 0);
+        drop(release);
+        // Those that were aborted while they waited for a slot never begin.
+        let all = resolver.slots.acquire_many(u32::try_from(LOOKUPS_MAX).unwrap()).await.unwrap();
+        assert!(begins.try_recv().is_err());
+        drop(all);
     }
 }

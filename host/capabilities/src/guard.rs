@@ -5,7 +5,7 @@ use roughneck_jobs::{failure::code, ports::runner::Standing};
 use crate::{Exhausted, HostError, Refusal, Session};
 
 impl Session {
-    /// Counts a call that cannot be refused, such as a fact about the run: the first one past the
+    /// Counts a call that cannot be refused, such as a setter of a request: the first one past the
     /// budget stops the guest, because there is no other way to tell it.
     ///
     /// # Errors
@@ -26,9 +26,23 @@ impl Session {
         if self.calls > calls_max {
             return Err(self.exhausted().as_host_error().into());
         }
+        Ok(self.may_act()?)
+    }
+
+    /// Counts a call whose only use is that people read it. Such calls have a budget of their own, as
+    /// large as the other, so that a chatty guest never runs out of calls that matter. False: past it,
+    /// and to be dropped.
+    pub(crate) fn remark(&mut self) -> bool {
+        let is_within = self.remarks < self.limits.host_calls_max;
+        self.remarks = self.remarks.saturating_add(u32::from(is_within));
+        is_within
+    }
+
+    /// Whether the run may cause anything at this moment.
+    pub(crate) fn may_act(&self) -> Result<(), HostError> {
         self.holds()?;
         if self.left_ms() == 0 {
-            return Err(Refusal::fatal(
+            return Err(HostError::retryable(
                 code::TIMEOUT,
                 "the time of this attempt is over; raise the kind's `timeout` in plugin.toml",
             ));
@@ -102,7 +116,7 @@ mod tests {
         let mut session = world.session();
         world.clock.advance_ms(crate::fake::TIMEOUT_MS);
         let error = told(session.admit());
-        assert_eq!(error.code, "timeout");
+        assert_eq!((error.code.as_str(), error.retryable), ("timeout", true));
         assert!(error.message.contains("`timeout` in plugin.toml"), "{error}");
     }
 

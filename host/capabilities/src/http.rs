@@ -23,7 +23,15 @@ const REQUEST_BYTES_MAX: usize = 8 << 20;
 /// Body of one response: it is copied into the guest's memory.
 const RESPONSE_BYTES_MAX: usize = 8 << 20;
 
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+const METHODS: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
 
 /// Headers that say how the message is framed, where it goes or who sends it. They are the host's: a
 /// guest that could set them could smuggle a second request or reach another virtual host.
@@ -41,16 +49,18 @@ const HOST_HEADERS: [&str; 11] = [
     "upgrade",
 ];
 
-/// A request as a guest builds it. A setter cannot fail in the contract, so the first mistake is kept
-/// and told when the request is sent.
+/// A request as a guest builds it. A setter cannot fail in the contract, so the first mistake takes
+/// the request's place, gives back what it held and is told when it is sent.
 #[derive(Debug)]
-pub struct Request {
-    method: String,
+pub struct Request(Result<Draft, HostError>);
+
+#[derive(Debug)]
+struct Draft {
+    method: Method,
     url: String,
     headers: HeaderMap,
     body: Vec<u8>,
     timeout_ms: Option<u32>,
-    mistake: Option<HostError>,
     held: Held,
 }
 
@@ -68,25 +78,59 @@ pub struct Response {
 impl Request {
     /// Adds a header.
     pub fn header(&mut self, name: &str, value: &str) {
-        if let Err(error) = self.try_header(name, value) {
-            self.mistake.get_or_insert(error);
-        }
+        self.change(|draft| draft.header(name, value));
     }
 
     /// Sets the body.
     pub fn body(&mut self, data: Vec<u8>) {
-        match self.held.take(data.len()) {
-            Ok(()) => self.body = data,
-            Err(error) => _ = self.mistake.get_or_insert(error),
-        }
+        self.change(|draft| {
+            draft.held.take(data.len())?;
+            draft.body = data;
+            Ok(())
+        });
     }
 
     /// Sets the timeout, in milliseconds.
     pub fn timeout_ms(&mut self, timeout_ms: u32) {
-        self.timeout_ms = Some(timeout_ms);
+        self.change(|draft| {
+            draft.timeout_ms = Some(timeout_ms);
+            Ok(())
+        });
     }
 
-    fn try_header(&mut self, name: &str, value: &str) -> Result<(), HostError> {
+    /// Changes the draft, unless a mistake has ended it.
+    fn change(&mut self, change: impl FnOnce(&mut Draft) -> Result<(), HostError>) {
+        if let Ok(draft) = &mut self.0
+            && let Err(mistake) = change(draft)
+        {
+            self.0 = Err(mistake);
+        }
+    }
+}
+
+impl Draft {
+    fn new(method: &str, url: &str, mut held: Held) -> Result<Self, HostError> {
+        let invalid = |sentence: String| HostError::fatal("invalid-request", sentence);
+        let Some(known) = METHODS.iter().find(|known| known.as_str() == method) else {
+            let methods = METHODS.each_ref().map(Method::as_str).join(", ");
+            return Err(invalid(format!("`{}` is not a method; use {methods}", clip(method, 16))));
+        };
+        if url.len() > URL_BYTES_MAX {
+            return Err(invalid(format!("a URL has at most {URL_BYTES_MAX} bytes")));
+        }
+        held.take(url.len())?;
+        let (headers, body) = (HeaderMap::new(), Vec::new());
+        Ok(Self {
+            method: known.clone(),
+            url: url.to_owned(),
+            headers,
+            body,
+            timeout_ms: None,
+            held,
+        })
+    }
+
+    fn header(&mut self, name: &str, value: &str) -> Result<(), HostError> {
         let shown = clip(name, 64);
         let invalid = |why: &str| {
             HostError::fatal(
@@ -116,23 +160,7 @@ impl Session {
     /// [`crate::Exhausted`].
     pub fn http_request(&mut self, method: &str, url: &str) -> Result<Request, crate::Exhausted> {
         self.count()?;
-        let mut held = self.held.request(REQUEST_BYTES_MAX);
-        let mut mistake = held.take(url.len().saturating_add(method.len())).err();
-        if !METHODS.contains(&method) {
-            let sentence =
-                format!("`{}` is not a method; use {}", clip(method, 16), METHODS.join(", "));
-            mistake.get_or_insert(HostError::fatal("invalid-request", sentence));
-        }
-        if url.len() > URL_BYTES_MAX {
-            let sentence = format!("a URL has at most {URL_BYTES_MAX} bytes");
-            mistake.get_or_insert(HostError::fatal("invalid-request", sentence));
-        }
-        let (method, url) = match mistake {
-            Some(_) => (String::new(), String::new()),
-            None => (method.to_owned(), url.to_owned()),
-        };
-        let headers = HeaderMap::new();
-        Ok(Request { method, url, headers, body: Vec::new(), timeout_ms: None, mistake, held })
+        Ok(Request(Draft::new(method, url, self.held.request(REQUEST_BYTES_MAX))))
     }
 
     /// Sends a request. Redirects are returned, not followed.
@@ -141,22 +169,14 @@ impl Session {
     /// [`Refusal`] when the host is not granted, cannot be reached or answers too much.
     pub async fn http_send(&mut self, request: Request) -> Result<Response, Refusal> {
         self.admit()?;
-        if let Some(mistake) = request.mistake {
-            return Err(mistake.into());
-        }
-        let url = self.http_url(&request.url)?;
+        let Draft { method, url, headers, body, timeout_ms, held: _held } = request.0?;
+        let url = self.http_url(&url)?;
         let client = self.http_client(&url)?;
-        let method = Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| HostError::fatal("invalid-request", "the method cannot be sent"))?;
-        let asked_ms = request.timeout_ms.map_or(u64::MAX, u64::from);
+        let asked_ms = timeout_ms.map_or(u64::MAX, u64::from);
         let timeout = Duration::from_millis(asked_ms.min(self.left_ms()));
         let origin = origin(&url);
         let failed = |error: reqwest::Error| self.http_failed(&origin, &error);
-        let sent = client
-            .request(method, url)
-            .headers(request.headers)
-            .body(request.body)
-            .timeout(timeout);
+        let sent = client.request(method, url).headers(headers).body(body).timeout(timeout);
         let answer = sent.send().await.map_err(failed)?;
         Ok(self.http_read(&origin, answer).await?)
     }
@@ -177,10 +197,10 @@ impl Session {
         let named = |patterns: &[String]| {
             patterns.iter().any(|pattern| names.iter().any(|name| matches(pattern, name)))
         };
-        let shown = clip(names.last().map_or("", String::as_str), 128);
+        let shown = clip(&origin(&url), 128);
         if !self.wanted.http.as_ref().is_some_and(|wish| named(&wish.hosts)) {
             let sentence = format!(
-                "the manifest does not name the host `{shown}`; add it to `http.hosts` under [capabilities] in plugin.toml"
+                "the manifest does not name the host of `{shown}`; add it to `http.hosts` under [capabilities] in plugin.toml"
             );
             return Err(HostError::fatal("http-not-granted", sentence));
         }

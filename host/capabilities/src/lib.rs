@@ -33,5 +33,6 @@ mod session;
 pub mod webhook;
 
 pub use clip::clip;
+pub use llm::CALL_BYTES_MAX;
 pub use refusal::{Exhausted, HostError, Refusal};
 pub use session::{Ports, Session};

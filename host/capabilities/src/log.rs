@@ -2,7 +2,7 @@
 
 use roughneck_jobs::job::{LogLevel, LogLine};
 
-use crate::{Exhausted, Session, clip};
+use crate::{Session, clip};
 
 /// Longest line.
 const LINE_BYTES_MAX: usize = 4 << 10;
@@ -11,15 +11,15 @@ const LINE_BYTES_MAX: usize = 4 << 10;
 const LINE_OVERHEAD_BYTES: u64 = 32;
 
 impl Session {
-    /// Writes a line. Once the manifest's limit is reached one last line says so, and what follows is
-    /// dropped. A run that was cancelled or lost its job writes nothing.
-    ///
-    /// # Errors
-    /// [`Exhausted`].
-    pub fn log(&mut self, level: LogLevel, message: &str) -> Result<(), Exhausted> {
-        self.count()?;
+    /// Writes a line. Once a limit of the manifest is reached one last line says so, and what follows
+    /// is dropped. A run that was cancelled or lost its job writes nothing.
+    pub fn log(&mut self, level: LogLevel, message: &str) {
         if self.log_is_full || self.holds().is_err() {
-            return Ok(());
+            return;
+        }
+        if !self.remark() {
+            let limit = self.limits.host_calls_max;
+            return self.end_log(&format!("{limit} calls"), "limits.host-calls");
         }
         let message = clip(message, LINE_BYTES_MAX);
         let bytes = u64::try_from(message.len()).unwrap_or(u64::MAX);
@@ -28,14 +28,17 @@ impl Session {
             self.log_bytes_left = left;
             self.write_line(level, message);
         } else {
-            self.log_is_full = true;
             let limit = self.limits.log_bytes_max;
-            let last = format!(
-                "the log reached its limit of {limit} bytes and ends here; raise `limits.log` in plugin.toml"
-            );
-            self.write_line(LogLevel::Warn, last);
+            self.end_log(&format!("{limit} bytes"), "limits.log");
         }
-        Ok(())
+    }
+
+    fn end_log(&mut self, limit: &str, key: &str) {
+        self.log_is_full = true;
+        let last = format!(
+            "the log reached its limit of {limit} and ends here; raise `{key}` in plugin.toml"
+        );
+        self.write_line(LogLevel::Warn, last);
     }
 
     fn write_line(&self, level: LogLevel, message: String) {
@@ -55,7 +58,7 @@ mod tests {
         let world = World::new().limits(|limits| limits.log_bytes_max = 1000);
         let mut session = world.session();
         for _ in 0..100 {
-            session.log(LogLevel::Info, &"x".repeat(100)).unwrap();
+            session.log(LogLevel::Info, &"x".repeat(100));
         }
         let lines = world.supervisor.seen().log;
         assert_eq!(lines.len(), 8);
@@ -70,7 +73,7 @@ mod tests {
         let world = World::new().limits(|limits| limits.log_bytes_max = 320);
         let mut session = world.session();
         for _ in 0..100 {
-            session.log(LogLevel::Debug, "").unwrap();
+            session.log(LogLevel::Debug, "");
         }
         assert_eq!(world.supervisor.seen().log.len(), 11);
     }
@@ -78,7 +81,7 @@ mod tests {
     #[test]
     fn a_long_line_is_cut() {
         let world = World::new();
-        world.session().log(LogLevel::Info, &"x".repeat(10_000)).unwrap();
+        world.session().log(LogLevel::Info, &"x".repeat(10_000));
         assert_eq!(world.supervisor.seen().log[0].message.len(), LINE_BYTES_MAX);
     }
 
@@ -86,7 +89,20 @@ mod tests {
     fn a_stale_run_writes_nothing() {
         let world = World::new();
         world.supervisor.stand(Standing::Fenced);
-        world.session().log(LogLevel::Error, "boom").unwrap();
+        world.session().log(LogLevel::Error, "boom");
         assert!(world.supervisor.seen().log.is_empty());
+    }
+
+    #[test]
+    fn lines_past_the_budget_of_calls_are_dropped_with_a_sentence_and_cost_no_other_call() {
+        let world = World::new().limits(|limits| limits.host_calls_max = 3);
+        let mut session = world.session();
+        for _ in 0..10 {
+            session.log(LogLevel::Info, "on");
+        }
+        let lines = world.supervisor.seen().log;
+        assert_eq!(lines.len(), 4);
+        assert!(lines[3].message.contains("limit of 3 calls"), "{}", lines[3].message);
+        assert_eq!(session.admit(), Ok(()));
     }
 }

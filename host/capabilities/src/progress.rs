@@ -1,23 +1,18 @@
 //! What the people who wait may see. It needs no grant.
 
-use crate::{Exhausted, Session, clip};
+use crate::{Session, clip};
 
 /// Longest note.
 const NOTE_BYTES_MAX: usize = 256;
 
 impl Session {
-    /// Tells the supervisor how far the run is. A run that was cancelled or lost its job tells
-    /// nothing.
-    ///
-    /// # Errors
-    /// [`Exhausted`].
-    pub fn report(&mut self, percent: Option<u8>, note: &str) -> Result<(), Exhausted> {
-        self.count()?;
-        if self.holds().is_ok() {
+    /// Tells the supervisor how far the run is. What is past the budget is dropped, and a run that was
+    /// cancelled or lost its job tells nothing.
+    pub fn report(&mut self, percent: Option<u8>, note: &str) {
+        if self.remark() && self.holds().is_ok() {
             let percent = percent.map(|percent| percent.min(100));
             self.supervisor.progress(percent, clip(note, NOTE_BYTES_MAX));
         }
-        Ok(())
     }
 }
 
@@ -31,7 +26,7 @@ mod tests {
     #[test]
     fn a_report_is_clamped_and_cut() {
         let world = World::new();
-        world.session().report(Some(250), &"x".repeat(1000)).unwrap();
+        world.session().report(Some(250), &"x".repeat(1000));
         let seen = world.supervisor.seen();
         let (percent, note) = seen.progress.last().unwrap();
         assert_eq!((*percent, note.len()), (Some(100), NOTE_BYTES_MAX));
@@ -41,7 +36,18 @@ mod tests {
     fn a_stale_run_reports_nothing() {
         let world = World::new();
         world.supervisor.stand(Standing::Fenced);
-        world.session().report(Some(50), "half").unwrap();
+        world.session().report(Some(50), "half");
         assert!(world.supervisor.seen().progress.is_empty());
+    }
+
+    #[test]
+    fn reports_past_the_budget_are_dropped_and_cost_no_other_call() {
+        let world = World::new().limits(|limits| limits.host_calls_max = 3);
+        let mut session = world.session();
+        for n in 0..10 {
+            session.report(Some(n), "on");
+        }
+        assert_eq!(world.supervisor.seen().progress.len(), 3);
+        assert_eq!(session.admit(), Ok(()));
     }
 }

@@ -1,7 +1,7 @@
 //! The way webhooks leave the host: signed in the Standard Webhooks form, once per call. When to try
 //! again is decided elsewhere.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use async_trait::async_trait;
 use reqwest::{
@@ -27,7 +27,7 @@ const ANSWER_BYTES_MAX: usize = 1 << 10;
 const RETRY_AFTER_S_MAX: u64 = 3600;
 
 /// A target of the operator.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Target {
     /// Where it listens. It may carry credentials and is never shown.
     pub url: Url,
@@ -38,7 +38,7 @@ pub struct Target {
 }
 
 /// Who receives webhooks.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// The operator's targets, by name.
     pub targets: BTreeMap<String, Target>,
@@ -46,6 +46,22 @@ pub struct Config {
     pub secret: Secret,
     /// Whether URLs of submitters may resolve to private or loopback addresses.
     pub allow_private: bool,
+}
+
+/// Without the URL: many services put a credential into its path.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("allow_private", &self.allow_private).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("targets", &self.targets)
+            .field("allow_private", &self.allow_private)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The courier.
@@ -86,7 +102,7 @@ impl Courier for Webhooks {
     async fn send(&self, delivery: &Delivery, at: Millis) -> Result<(), NotDelivered> {
         let target = self.target(&delivery.target)?;
         let origin = origin(&target.url);
-        let private = |why: &dyn std::fmt::Display| {
+        let private = |why: &dyn fmt::Display| {
             for_now(format!(
                 "the webhook to {origin} was not sent: {why}; to allow it, set `allow-private = true` in its [callbacks.targets.…] section, or under [callbacks] for URLs of submitters"
             ))

@@ -1,10 +1,15 @@
 //! Grants: what the operator allows a plugin, and the third gate that compares it with the manifest.
 
-use crate::manifest::Capabilities;
+use std::{collections::BTreeMap, fmt};
+
+use crate::{delivery::Target, manifest::Capabilities};
+
+/// Longest name of a target.
+pub const TARGET_BYTES_MAX: usize = 63;
 
 /// What one plugin may do. A plugin without an entry gets [`Grant::default`]: models and its own
 /// key-value store, which reach nobody outside, but no network.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Grant {
     /// Patterns of model names, `*` matching any run of characters.
@@ -17,8 +22,8 @@ pub struct Grant {
     pub http_private: bool,
     /// Targets it may notify.
     pub callbacks: Vec<String>,
-    /// Values for the plugin's `context.config`.
-    pub config: std::collections::BTreeMap<String, String>,
+    /// Values for the plugin's `context.config`. They may be secrets and are never shown.
+    pub config: BTreeMap<String, String>,
 }
 
 impl Default for Grant {
@@ -29,63 +34,82 @@ impl Default for Grant {
             http: Vec::new(),
             http_private: false,
             callbacks: Vec::new(),
-            config: std::collections::BTreeMap::new(),
+            config: BTreeMap::new(),
         }
     }
 }
 
-/// A wish of the manifest that the operator has not granted.
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { models, kv, http, http_private, callbacks, config } = self;
+        f.debug_struct("Grant")
+            .field("models", models)
+            .field("kv", kv)
+            .field("http", http)
+            .field("http_private", http_private)
+            .field("callbacks", callbacks)
+            .field("config", &config.keys())
+            .finish()
+    }
+}
+
+/// Wishes of the manifest that the operator has not granted.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "the manifest asks for {wish}, which is not granted; to allow it, write in roughneck.toml:\n[grants.{plugin}]\n{line}"
+    "the manifest asks for {wishes}, which is not granted; if you trust the plugin with it, write \
+     under [grants.{plugin}] in roughneck.toml: {lines}"
 )]
 pub struct NotGranted {
     /// The plugin.
     pub plugin: String,
     /// What it wants, in words.
-    pub wish: String,
-    /// The line that would grant it.
-    pub line: String,
+    pub wishes: String,
+    /// The lines that would grant it.
+    pub lines: String,
 }
 
-/// The third gate: every capability of the manifest is granted.
+/// The third gate: every capability of the manifest is granted. The wish `*` leaves the choice to
+/// the operator: any grant of that capability satisfies it, and each call is held to the grant.
 ///
 /// # Errors
-/// [`NotGranted`] with the line the operator would have to write.
+/// [`NotGranted`] with the lines the operator would have to write.
 pub fn check(plugin: &str, wanted: &Capabilities, grant: &Grant) -> Result<(), NotGranted> {
-    let refuse = |wish: String, line: String| NotGranted { plugin: plugin.to_owned(), wish, line };
-    if let Some(llm) = &wanted.llm {
-        covered(&llm.models, &grant.models).map_err(|missing| {
-            refuse(format!("the models {missing:?}"), format!("models = {:?}", llm.models))
-        })?;
+    let mut missing: Vec<(String, String)> = Vec::new();
+    let models = wanted.llm.as_ref().map_or(&[][..], |llm| &llm.models);
+    if !covered(models, &grant.models) {
+        missing.push((format!("the models {models:?}"), format!("`models = {models:?}`")));
     }
-    if let Some(http) = &wanted.http {
-        covered(&http.hosts, &grant.http).map_err(|missing| {
-            refuse(format!("HTTP to {missing:?}"), format!("http = {:?}", http.hosts))
-        })?;
+    let hosts = wanted.http.as_ref().map_or(&[][..], |http| &http.hosts);
+    if !covered(hosts, &grant.http) {
+        missing.push((format!("HTTP to {hosts:?}"), format!("`http = {hosts:?}`")));
     }
-    if let Some(callback) = &wanted.callback {
-        covered(&callback.targets, &grant.callbacks).map_err(|missing| {
-            refuse(
-                format!("callbacks to {missing:?}"),
-                format!("callbacks = {:?}", callback.targets),
-            )
-        })?;
+    let targets = wanted.callback.as_ref().map_or(&[][..], |callback| &callback.targets);
+    if !covered(targets, &grant.callbacks) {
+        missing.push((format!("callbacks to {targets:?}"), format!("`callbacks = {targets:?}`")));
     }
     if wanted.kv.is_some() && !grant.kv {
-        return Err(refuse("a key-value store".to_owned(), "kv = true".to_owned()));
+        missing.push(("a key-value store".to_owned(), "`kv = true`".to_owned()));
     }
-    Ok(())
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (wishes, lines): (Vec<_>, Vec<_>) = missing.into_iter().unzip();
+    Err(NotGranted {
+        plugin: plugin.to_owned(),
+        wishes: wishes.join(" and "),
+        lines: lines.join(" and "),
+    })
 }
 
-/// Every wish is granted: as it is written, or because a granted pattern matches it.
-fn covered<'a>(wishes: &'a [String], granted: &[String]) -> Result<(), Vec<&'a str>> {
-    let missing: Vec<&str> = wishes
-        .iter()
-        .filter(|wish| !granted.iter().any(|pattern| matches(pattern, wish)))
-        .map(String::as_str)
-        .collect();
-    if missing.is_empty() { Ok(()) } else { Err(missing) }
+/// Every wish is granted: a granted pattern matches it, or it is `*` and something is granted.
+fn covered(wishes: &[String], granted: &[String]) -> bool {
+    wishes.iter().all(|wish| granted.iter().any(|pattern| wish == "*" || matches(pattern, wish)))
+}
+
+/// Whether `text` can be the name of one of the operator's targets.
+#[must_use]
+pub fn is_target(text: &str) -> bool {
+    text.len() <= TARGET_BYTES_MAX && matches!(text.parse(), Ok(Target::Named(_)))
 }
 
 /// Whether `text` fits `pattern`, in which `*` stands for any run of characters. Linear in both.
@@ -110,7 +134,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{HttpWish, LlmWish};
+    use crate::manifest::{CallbackWish, HttpWish, LlmWish};
 
     #[test]
     fn patterns_match_whole_texts() {
@@ -140,19 +164,50 @@ mod tests {
             ..Capabilities::default()
         };
         let error = check("site-health", &wanted, &Grant::default()).unwrap_err().to_string();
-        assert!(error.ends_with("[grants.site-health]\nhttp = [\"api.example.com\"]"), "{error}");
+        let remedy = "under [grants.site-health] in roughneck.toml: `http = [\"api.example.com\"]`";
+        assert!(error.ends_with(remedy), "{error}");
         let grant = Grant { http: vec!["*.example.com".into()], ..Grant::default() };
         assert_eq!(check("site-health", &wanted, &grant), Ok(()));
     }
 
     #[test]
-    fn a_wish_for_everything_needs_a_grant_of_everything() {
+    fn a_target_is_a_short_name() {
+        for name in ["cms", "team-7", &"x".repeat(63)] {
+            assert!(is_target(name), "{name}");
+        }
+        for other in ["", "CMS", "a b", "https://hooks.example/", &"x".repeat(64)] {
+            assert!(!is_target(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_grant_is_shown_without_its_values() {
+        let config = [("api-key".to_owned(), "s3cret".to_owned())].into();
+        let shown = format!("{:?}", Grant { config, ..Grant::default() });
+        assert!(shown.contains("api-key") && !shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn a_wish_for_everything_leaves_the_choice_to_the_operator_who_must_make_one() {
         let wanted = Capabilities {
             llm: Some(LlmWish { models: vec!["*".into()] }),
             ..Capabilities::default()
         };
-        let narrow = Grant { models: vec!["qwen3:*".into()], ..Grant::default() };
-        assert!(check("p", &wanted, &narrow).is_err());
-        assert_eq!(check("p", &wanted, &Grant::default()), Ok(()));
+        let granted = |models: &[&str]| {
+            let models = models.iter().map(ToString::to_string).collect();
+            check("p", &wanted, &Grant { models, ..Grant::default() }).is_ok()
+        };
+        assert!(granted(&["qwen3:*"]) && granted(&["*"]) && !granted(&[]));
+    }
+
+    #[test]
+    fn all_that_is_missing_is_told_at_once() {
+        let wanted = Capabilities {
+            http: Some(HttpWish { hosts: vec!["*".into()] }),
+            callback: Some(CallbackWish { targets: vec!["alerts".into()] }),
+            ..Capabilities::default()
+        };
+        let error = check("p", &wanted, &Grant::default()).unwrap_err().to_string();
+        assert!(error.ends_with("`http = [\"*\"]` and `callbacks = [\"alerts\"]`"), "{error}");
     }
 }

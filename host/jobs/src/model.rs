@@ -132,7 +132,7 @@ pub enum Health {
 /// Why a call to a model failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LlmError {
-    /// Nobody listens, or the connection broke before the answer began.
+    /// No connection could be made, so the request was never sent.
     #[error(
         "Ollama at {url} cannot be reached ({why}); start it with `ollama serve`, or set `--ollama-url`"
     )]

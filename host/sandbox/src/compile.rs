@@ -1,7 +1,7 @@
 //! From a file to compiled code.
 
 use std::{
-    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     time::{Duration, Instant},
 };
@@ -9,7 +9,11 @@ use std::{
 use sha2::{Digest, Sha256};
 use wasmtime::{Engine, component::Component};
 
-use crate::{cache::Cache, refused::Refused};
+use crate::{
+    cache::Cache,
+    read::{NotRead, read},
+    refused::Refused,
+};
 
 /// Largest component. A whole Python interpreter has 18 MB.
 const COMPONENT_BYTES_MAX: u64 = 64 << 20;
@@ -32,14 +36,14 @@ pub(crate) fn compile(
     engine: &Engine,
     cache: Option<&Cache>,
 ) -> Result<Compiled, Refused> {
-    let wasm = read(path)?;
+    let wasm = component(path)?;
     let digest_hex = hex(&Sha256::digest(&wasm));
     if let Some(component) = cache.and_then(|cache| cache.get(engine, &digest_hex)) {
         return Ok(Compiled { component, digest_hex, compile_time: None });
     }
     let started = Instant::now();
-    let component = Component::from_binary(engine, &wasm).map_err(|error| {
-        let why = roughneck_capabilities::clip(&error.root_cause().to_string(), 300);
+    let component = caught(|| Component::from_binary(engine, &wasm)).map_err(|why| {
+        let why = roughneck_capabilities::clip(&why, 300);
         let sentence = format!("{} does not compile: {why}; build it again", shown(path));
         Refused::new("component-invalid", sentence)
     })?;
@@ -50,25 +54,32 @@ pub(crate) fn compile(
     Ok(Compiled { component, digest_hex, compile_time })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Refused> {
-    let missing = |error: std::io::Error| {
-        let sentence = format!(
-            "{} cannot be read ({error}); build the plugin, or correct `component.source` in plugin.toml",
-            shown(path)
-        );
-        Refused::new("component-missing", sentence)
-    };
-    let bytes = fs::metadata(path).map_err(missing)?.len();
-    if bytes > COMPONENT_BYTES_MAX {
-        return Err(Refused::new(
-            "component-too-large",
-            format!(
-                "{} has {bytes} bytes, more than the {COMPONENT_BYTES_MAX} a component may have; build it for size and strip it",
-                shown(path)
-            ),
-        ));
+/// What the compiler made, or why not. If it panics on what a stranger wrote, one plugin is refused and
+/// the host goes on.
+fn caught<T>(compile: impl FnOnce() -> wasmtime::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(compile)) {
+        Ok(compiled) => compiled.map_err(|error| error.root_cause().to_string()),
+        Err(_) => Err("it makes the compiler crash".to_owned()),
     }
-    let wasm = fs::read(path).map_err(missing)?;
+}
+
+fn component(path: &Path) -> Result<Vec<u8>, Refused> {
+    let wasm = read(path, COMPONENT_BYTES_MAX).map_err(|error| match error {
+        NotRead::Failed(_) | NotRead::NotAFile => {
+            let sentence = format!(
+                "{} cannot be read ({error}); build the plugin, or correct `component.source` in plugin.toml",
+                shown(path)
+            );
+            Refused::new("component-missing", sentence)
+        }
+        NotRead::TooLarge(bytes_max) => {
+            let sentence = format!(
+                "{} has more than the {bytes_max} bytes a component may have; build it for size and strip it",
+                shown(path)
+            );
+            Refused::new("component-too-large", sentence)
+        }
+    })?;
     if wasm.starts_with(&COMPONENT_HEADER) { Ok(wasm) } else { Err(not_a_component(path, &wasm)) }
 }
 
@@ -92,4 +103,16 @@ fn shown(path: &Path) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compiler_that_panics_refuses_one_plugin() {
+        let panics = || -> wasmtime::Result<()> { panic!("a bug of the compiler") };
+        assert!(caught(panics).unwrap_err().contains("makes the compiler crash"));
+        assert_eq!(caught::<()>(|| Err(wasmtime::Error::msg("odd"))).unwrap_err(), "odd");
+    }
 }

@@ -1,19 +1,24 @@
-//! What a guest computes, in CPU time of the thread it computes on. Waiting for the host does not
-//! count, and neither does a busy machine.
+//! What a run computes, in CPU time of the threads it computes on: the guest's own code and what the
+//! host does on its behalf while it is called. Waiting does not count, and neither does a busy machine.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
     time::Duration,
 };
 
 use rustix::time::{ClockId, clock_gettime};
-use wasmtime::CallHook;
 
-/// No guest code runs.
+/// Nothing is computed.
 const PAUSED: u64 = u64::MAX;
 
-/// A meter that runs while guest code does. Between [`CpuMeter::start`] and [`CpuMeter::pause`] lies no
-/// await, so both happen on one thread and its clock serves.
+/// A meter that runs while its future is polled. A poll begins and ends on one thread, so that this
+/// thread's clock serves.
 #[derive(Debug)]
 pub(crate) struct CpuMeter {
     used_ns: AtomicU64,
@@ -25,25 +30,38 @@ impl CpuMeter {
         Self { used_ns: AtomicU64::new(0), since_ns: AtomicU64::new(PAUSED) }
     }
 
-    /// Follows the guest into and out of its code.
-    pub(crate) fn follow(&self, hook: CallHook) {
-        if hook.exiting_host() { self.start() } else { self.pause() }
+    /// Used so far. While it runs, only the thread that is being measured may ask.
+    pub(crate) fn used(&self) -> Duration {
+        let since_ns = self.since_ns.load(Ordering::Relaxed);
+        let running_ns = if since_ns == PAUSED { 0 } else { thread_ns().saturating_sub(since_ns) };
+        Duration::from_nanos(self.used_ns.load(Ordering::Relaxed).saturating_add(running_ns))
     }
 
-    pub(crate) fn start(&self) {
+    fn start(&self) {
         self.since_ns.store(thread_ns(), Ordering::Relaxed);
     }
 
-    pub(crate) fn pause(&self) {
-        let since_ns = self.since_ns.swap(PAUSED, Ordering::Relaxed);
-        if since_ns != PAUSED {
-            self.used_ns.fetch_add(thread_ns().saturating_sub(since_ns), Ordering::Relaxed);
-        }
+    fn pause(&self) {
+        let used_ns = u64::try_from(self.used().as_nanos()).unwrap_or(u64::MAX);
+        self.since_ns.store(PAUSED, Ordering::Relaxed);
+        self.used_ns.store(used_ns, Ordering::Relaxed);
     }
+}
 
-    /// Used up to the last pause.
-    pub(crate) fn used(&self) -> Duration {
-        Duration::from_nanos(self.used_ns.load(Ordering::Relaxed))
+/// A future whose polls are measured.
+pub(crate) struct Metered<F> {
+    pub(crate) cpu: Arc<CpuMeter>,
+    pub(crate) future: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Metered<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.cpu.start();
+        let polled = self.future.as_mut().poll(context);
+        self.cpu.pause();
+        polled
     }
 }
 
@@ -57,30 +75,33 @@ fn thread_ns() -> u64 {
 mod tests {
     use super::*;
 
-    fn compute(until: Duration, meter: &CpuMeter) {
-        loop {
-            for n in 0..10_000_u64 {
-                std::hint::black_box(n);
-            }
-            meter.pause();
-            if meter.used() >= until {
-                return;
-            }
-            meter.start();
+    const WORK: Duration = Duration::from_millis(5);
+
+    /// Keeps the thread busy for this much of its CPU time.
+    fn compute() {
+        let meter = CpuMeter::new();
+        meter.start();
+        while meter.used() < WORK {
+            std::hint::black_box(0_u64..10_000).for_each(|n| _ = std::hint::black_box(n));
         }
     }
 
-    #[test]
-    fn a_meter_counts_the_guest_and_not_the_host() {
-        let meter = CpuMeter::new();
-        meter.follow(CallHook::CallingWasm);
-        compute(Duration::from_millis(5), &meter);
-        let used = meter.used();
-        let host = CpuMeter::new();
-        host.start();
-        compute(Duration::from_millis(5), &host);
-        assert_eq!(meter.used(), used);
-        meter.follow(CallHook::ReturningFromWasm);
-        assert_eq!(meter.used(), used);
+    #[tokio::test]
+    async fn every_poll_counts_and_what_happens_between_them_does_not() {
+        let cpu = Arc::new(CpuMeter::new());
+        let reading = Arc::clone(&cpu);
+        let measured = async move {
+            compute();
+            assert!(reading.used() >= WORK, "what runs is not counted yet");
+            tokio::task::yield_now().await;
+            compute();
+        };
+        let between = async {
+            let used = cpu.used();
+            compute();
+            assert_eq!(cpu.used(), used);
+        };
+        tokio::join!(Metered { cpu: Arc::clone(&cpu), future: Box::pin(measured) }, between);
+        assert!(cpu.used() >= WORK * 2);
     }
 }

@@ -1,7 +1,7 @@
 //! The first gate: what a component imports is what its manifest names, in a contract this host
 //! speaks.
 
-use roughneck_jobs::manifest::{CONTRACT, Capabilities};
+use roughneck_jobs::manifest::{CONTRACT, Capabilities, contract};
 
 use crate::refused::Refused;
 
@@ -65,34 +65,11 @@ pub(crate) fn check_exports<'a>(exports: impl IntoIterator<Item = &'a str>) -> R
     }
 }
 
-/// Within a major version the host serves what is not newer than itself. wasmtime would link a newer
-/// one as long as it uses nothing new, and fail with a puzzle when it does.
+/// wasmtime would link a newer version as long as it uses nothing new, and fail with a puzzle when it
+/// does.
 fn check_version(interface: &Interface<'_>) -> Result<(), Refused> {
-    let (package, ours) = CONTRACT;
-    let sentence = match (parts(interface.version), parts(ours)) {
-        (Some((major, minor)), Some((our_major, our_minor))) if major == our_major => {
-            if minor <= our_minor {
-                return Ok(());
-            }
-            format!(
-                "the plugin needs a host that speaks {package}@{major}.{minor}, this one speaks {ours}: upgrade roughneck"
-            )
-        }
-        _ => format!(
-            "the plugin is built for {package}@{}, this host speaks {ours}: rebuild the plugin, or upgrade roughneck if the plugin is newer",
-            interface.version
-        ),
-    };
-    Err(Refused::new("contract-version", sentence))
-}
-
-/// Major and minor of a released version.
-fn parts(version: &str) -> Option<(u64, u64)> {
-    let mut parts = version.split('.').map(|part| part.parse::<u64>().ok());
-    match (parts.next()??, parts.next()??, parts.next()??, parts.next()) {
-        (major, minor, _patch, None) => Some((major, minor)),
-        _ => None,
-    }
+    contract::check_version(interface.version)
+        .map_err(|error| Refused::because("contract-version", &error))
 }
 
 fn check_wish(import: &str, name: &str, wanted: &Capabilities) -> Result<(), Refused> {
@@ -110,7 +87,7 @@ fn check_wish(import: &str, name: &str, wanted: &Capabilities) -> Result<(), Ref
     Err(Refused::new(
         "capability-undeclared",
         format!(
-            "the component uses `{name}`, which plugin.toml does not declare; add such a line under [capabilities]:\n{line}"
+            "the component uses `{name}`, which plugin.toml does not declare; add under [capabilities] a line such as `{line}`"
         ),
     ))
 }
@@ -173,7 +150,7 @@ mod tests {
             (
                 "roughneck:plugin/context@2.0.0",
                 "contract-version",
-                "@2.0.0, this host speaks 1.0.0",
+                "@2.0.0; this host speaks 1.0.0",
             ),
             ("roughneck:plugin/context@1.3.0", "contract-version", "speaks roughneck:plugin@1.3"),
             ("roughneck:plugin/context@0.9.0", "contract-version", "rebuild the plugin"),

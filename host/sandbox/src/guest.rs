@@ -14,6 +14,9 @@ const RESOURCES_MAX: usize = 256;
 /// Handles of the empty WASI: standard streams and directories that are not there.
 const WASI_RESOURCES_MAX: usize = 1024;
 
+/// Random bytes of one call. They are made in the host's memory, which no limit of the guest counts.
+const RANDOM_BYTES_MAX: u64 = 64 << 10;
+
 /// The state of one guest.
 pub(crate) struct Guest {
     pub(crate) session: Session,
@@ -46,7 +49,12 @@ impl Guest {
 /// WASI for languages whose runtime wants it at start: no file, no variable, no argument, no socket.
 /// A clock and random numbers are all there is.
 fn no_authority() -> WasiCtx {
-    WasiCtx::builder().allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).build()
+    WasiCtx::builder()
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .max_random_size(RANDOM_BYTES_MAX)
+        .build()
 }
 
 impl WasiView for Guest {

@@ -26,6 +26,7 @@ mod memory;
 mod metrics;
 mod outcome;
 mod plugins;
+mod read;
 mod refused;
 mod run;
 mod stop;

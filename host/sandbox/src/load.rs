@@ -25,6 +25,7 @@ use crate::{
     linker,
     metrics::Metrics,
     plugins::{Plugins, Ready},
+    read::read,
     refused::Refused,
     ticker::Ticker,
 };
@@ -40,7 +41,7 @@ pub struct Config {
     /// Folders of plugins. Each is a plugin itself, if it holds a `plugin.toml`, or holds plugins.
     pub dirs: Vec<PathBuf>,
     /// Where compiled code is kept. It belongs inside the data directory: whoever can write there can
-    /// run code as the host. It is closed to other users.
+    /// run code as the host. It is closed to other users, and emptied if they could write to it.
     pub cache_dir: PathBuf,
     /// What the operator allows, by plugin. A plugin without an entry gets [`Grant::default`].
     pub grants: BTreeMap<String, Grant>,
@@ -191,11 +192,8 @@ fn plugin_folders(dir: &Path) -> io::Result<Vec<PathBuf>> {
 fn read_manifest(path: &Path) -> Result<String, Refused> {
     let refused =
         |why: String| Refused::new("manifest-invalid", format!("{MANIFEST} cannot be read: {why}"));
-    let bytes = fs::metadata(path).map_err(|error| refused(error.to_string()))?.len();
-    if bytes > MANIFEST_BYTES_MAX {
-        return Err(refused(format!("it has {bytes} bytes, more than {MANIFEST_BYTES_MAX}")));
-    }
-    fs::read_to_string(path).map_err(|error| refused(error.to_string()))
+    let text = read(path, MANIFEST_BYTES_MAX).map_err(|error| refused(error.to_string()))?;
+    String::from_utf8(text).map_err(|error| refused(error.utf8_error().to_string()))
 }
 
 fn refusal(folder: &Path, refused: Refused) -> RefusedPlugin {

@@ -11,47 +11,33 @@ const TABLES_MAX: usize = 100;
 const MEMORIES_MAX: usize = 50;
 
 /// Elements of all tables together, a pointer each.
-const TABLE_ELEMENTS_MAX: usize = 1 << 20;
+const TABLE_ELEMENTS_MAX: u64 = 1 << 20;
 
-/// The memory of one store.
+/// The memory of one store. What was granted is never taken back, even if wasmtime could not use it:
+/// it also reports failures of growth that was never granted, and a guest that collects those would
+/// earn itself room past its limit.
 #[derive(Debug)]
 pub(crate) struct MemoryMeter {
     bytes_max: u64,
-    memory: Sum,
-    tables: Sum,
-}
-
-/// What was granted, and the last grant of it, which is taken back if wasmtime could not use it.
-#[derive(Debug, Default)]
-struct Sum {
-    now: u64,
-    peak: u64,
-    last: u64,
-}
-
-impl Sum {
-    /// Grants the growth unless the sum would pass `max`.
-    fn grow(&mut self, current: usize, desired: usize, max: u64) -> Result<(), Stop> {
-        let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
-        let now = self.now.checked_add(more).filter(|now| *now <= max).ok_or(Stop::Memory)?;
-        *self = Self { now, peak: self.peak.max(now), last: more };
-        Ok(())
-    }
-
-    fn take_back(&mut self) {
-        self.now = self.now.saturating_sub(std::mem::take(&mut self.last));
-    }
+    bytes: u64,
+    table_elements: u64,
 }
 
 impl MemoryMeter {
     pub(crate) fn new(bytes_max: u64) -> Self {
-        Self { bytes_max, memory: Sum::default(), tables: Sum::default() }
+        Self { bytes_max, bytes: 0, table_elements: 0 }
     }
 
-    /// The most it had.
+    /// The most it had: memories never shrink.
     pub(crate) fn peak_bytes(&self) -> u64 {
-        self.memory.peak
+        self.bytes
     }
+}
+
+/// The sum after a growth, unless it would pass `max`.
+fn grown(sum: u64, current: usize, desired: usize, max: u64) -> Result<u64, Stop> {
+    let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
+    sum.checked_add(more).filter(|sum| *sum <= max).ok_or(Stop::Memory)
 }
 
 /// Growth past the limit ends the guest instead of failing in it: an allocator that is refused aborts
@@ -67,13 +53,8 @@ impl ResourceLimiter for MemoryMeter {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        self.memory.grow(current, desired, self.bytes_max)?;
+        self.bytes = grown(self.bytes, current, desired, self.bytes_max)?;
         Ok(true)
-    }
-
-    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.memory.take_back();
-        Ok(())
     }
 
     fn table_growing(
@@ -85,13 +66,8 @@ impl ResourceLimiter for MemoryMeter {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        self.tables.grow(current, desired, TABLE_ELEMENTS_MAX as u64)?;
+        self.table_elements = grown(self.table_elements, current, desired, TABLE_ELEMENTS_MAX)?;
         Ok(true)
-    }
-
-    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.tables.take_back();
-        Ok(())
     }
 
     fn instances(&self) -> usize {
@@ -122,13 +98,16 @@ mod tests {
     }
 
     #[test]
-    fn growth_that_wasmtime_could_not_make_is_given_back_once() {
+    fn failed_growth_gives_nothing_back() {
         let mut meter = MemoryMeter::new(100);
-        meter.memory_growing(0, 40, None).unwrap();
-        meter.memory_growing(40, 100, None).unwrap();
-        meter.memory_grow_failed(wasmtime::Error::msg("no pages")).unwrap();
-        meter.memory_grow_failed(wasmtime::Error::msg("no pages")).unwrap();
-        assert!(meter.memory_growing(40, 100, None).unwrap());
+        let elements = usize::try_from(TABLE_ELEMENTS_MAX).unwrap();
+        meter.memory_growing(0, 60, None).unwrap();
+        meter.table_growing(0, elements, None).unwrap();
+        // As for a growth past the address space, which wasmtime never asks about.
+        meter.memory_grow_failed(wasmtime::Error::msg("overflow")).unwrap();
+        meter.table_grow_failed(wasmtime::Error::msg("overflow")).unwrap();
+        assert!(meter.memory_growing(60, 101, None).is_err());
+        assert!(meter.table_growing(elements, elements + 1, None).is_err());
     }
 
     #[test]
@@ -136,6 +115,6 @@ mod tests {
         let mut meter = MemoryMeter::new(100);
         assert!(!meter.memory_growing(0, 60, Some(50)).unwrap());
         assert!(!meter.table_growing(0, 60, Some(50)).unwrap());
-        assert!(meter.table_growing(0, TABLE_ELEMENTS_MAX + 1, None).is_err());
+        assert!(meter.table_growing(0, (1 << 20) + 1, None).is_err());
     }
 }

@@ -24,10 +24,12 @@ pub(crate) enum RunEnd {
     Broken,
     Cancelled,
     Fenced,
+    /// Its future was dropped: the host stops, or nobody waits any more.
+    Aborted,
 }
 
 impl RunEnd {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Done,
         Self::Failed,
         Self::Postponed,
@@ -40,6 +42,7 @@ impl RunEnd {
         Self::Broken,
         Self::Cancelled,
         Self::Fenced,
+        Self::Aborted,
     ];
 
     /// The label; what the host inflicts is named like its failure.
@@ -57,6 +60,7 @@ impl RunEnd {
             Self::Broken => code::PLUGIN_BROKEN,
             Self::Cancelled => code::CANCELLED,
             Self::Fenced => code::FENCED,
+            Self::Aborted => "aborted",
         }
     }
 }
@@ -139,7 +143,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "guest_cpu",
-            "CPU time of guest code",
+            "CPU time of guests, with what the host computed inside their calls",
             Unit::Seconds,
             self.guest_cpu_seconds.clone(),
         );

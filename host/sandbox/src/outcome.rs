@@ -34,11 +34,16 @@ pub(crate) enum End {
     TimedOut,
     /// It trapped; these are wasm's words.
     Trapped(String),
+    /// It needs more memory than its limit before it does anything.
+    TooLittleMemory,
+    /// The host could not make its instance.
+    NoInstance(String),
     /// It could not be started.
     Broken(String),
 }
 
-/// The outcome, and how it is counted. `upstream_down` is why what the run needed was not there.
+/// The outcome, and how it is counted. `upstream_down` is why what the run needed was not there: a guest
+/// that fails for this reason, and says so by its code, is put off without losing an attempt.
 pub(crate) fn outcome(
     end: End,
     limits: &Limits,
@@ -52,7 +57,7 @@ pub(crate) fn outcome(
             Err(failure) => failed(RunEnd::InvalidOutput, failure),
         },
         End::Failed(failure) => match (failure.disposition, upstream_down) {
-            (Disposition::Retry, Some(down)) => {
+            (Disposition::Retry, Some(down)) if failure.code == down.code => {
                 (RunEnd::Postponed, Outcome::Postponed(down.clone()))
             }
             (Disposition::Retry | Disposition::Fail | Disposition::Cancel, _) => {
@@ -69,6 +74,20 @@ pub(crate) fn outcome(
         End::Trapped(message) => {
             let sentence = format!("the plugin crashed: {}", clip(&message, MESSAGE_BYTES_MAX));
             failed(RunEnd::Trapped, Failure::retry(code::TRAPPED, sentence))
+        }
+        End::TooLittleMemory => {
+            let sentence = format!(
+                "the plugin needs more memory to start than its limit of {} bytes; raise `limits.memory` in plugin.toml",
+                limits.memory_bytes_max
+            );
+            failed(RunEnd::OutOfMemory, Failure::fatal(code::OUT_OF_MEMORY, sentence))
+        }
+        End::NoInstance(message) => {
+            let sentence = format!(
+                "the host could not start the plugin: {}; it may be short of memory",
+                clip(&message, MESSAGE_BYTES_MAX)
+            );
+            failed(RunEnd::Broken, Failure::retry(code::PLUGIN_BROKEN, sentence))
         }
         End::Broken(message) => {
             let sentence =
@@ -173,6 +192,20 @@ mod tests {
             (End::Stopped(Stop::Cancelled), RunEnd::Cancelled, Cancel, "cancelled", "cancelled"),
             (End::Stopped(Stop::Fenced), RunEnd::Fenced, Retry, "fenced", "lost its job"),
             (End::Trapped("boom".into()), RunEnd::Trapped, Retry, "trapped", "crashed: boom"),
+            (
+                End::TooLittleMemory,
+                RunEnd::OutOfMemory,
+                Fail,
+                "out-of-memory",
+                "to start than its limit of 67108864 bytes",
+            ),
+            (
+                End::NoInstance("mmap".into()),
+                RunEnd::Broken,
+                Retry,
+                "plugin-broken",
+                "could not start the plugin: mmap",
+            ),
             (End::Broken("odd".into()), RunEnd::Broken, Fail, "plugin-broken", "started: odd"),
             (
                 End::Returned(vec![b'1'; 9]),
@@ -215,11 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn a_retryable_failure_while_ollama_is_down_is_no_fault_of_the_job() {
+    fn only_a_failure_because_ollama_is_down_is_no_fault_of_the_job() {
         let down = Failure::retry(code::OLLAMA_UNAVAILABLE, "nobody listens");
         let end = |failure| outcome(End::Failed(failure), &Limits::default(), 1, Some(&down)).1;
-        let retry = Failure::retry("summary-failed", "no model");
+        let retry = Failure::retry(code::OLLAMA_UNAVAILABLE, "no model");
         assert_eq!(end(retry), Outcome::Postponed(down.clone()));
+        let of_its_own = Failure::retry("summary-failed", "the text is too short");
+        assert_eq!(end(of_its_own.clone()), Outcome::Failed(of_its_own));
         let fatal = Failure::fatal("invalid-input", "no text");
         assert_eq!(end(fatal.clone()), Outcome::Failed(fatal));
     }

@@ -60,13 +60,15 @@ impl Plugins {
         digests.map(|digest| digest.trim_start_matches("sha256:").to_owned()).collect()
     }
 
-    /// Takes a plugin in, unless its name or a kind of it is taken: whoever came first keeps it, so
-    /// that a new folder can never take over the jobs of another plugin.
+    /// Takes a plugin in, unless its name or a kind of it is taken. What comes first in the order of the
+    /// configured folders, and within one by the name of the plugin's folder, keeps it: the same at
+    /// every start. It is no protection against who may write to those folders, and can put another
+    /// component in place of any.
     pub(crate) fn admit(&mut self, ready: Ready) -> Result<(), Refused> {
         let manifest = &ready.plugin.manifest;
         if self.ready.contains_key(&manifest.name) {
             let sentence = format!(
-                "another folder already holds a plugin named `{}`; remove one of them",
+                "another folder, which is read before this one, already holds a plugin named `{}`; remove one of them",
                 manifest.name
             );
             return Err(Refused::new("plugin-twice", sentence));

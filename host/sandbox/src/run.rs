@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use roughneck_capabilities::Session;
+use roughneck_capabilities::{CALL_BYTES_MAX, Session};
 use roughneck_jobs::{
     failure::{Disposition, Failure},
     ports::runner::{Assignment, Outcome, Runner, Standing, Supervisor},
@@ -15,8 +15,10 @@ use wasmtime::{CallHook, Store, StoreContextMut, Trap, UpdateDeadline, WasmBackt
 
 use crate::{
     bindings::{exports::roughneck::plugin::job, roughneck::plugin::types},
+    cpu::Metered,
     guest::Guest,
     memory::MemoryMeter,
+    metrics::{Metrics, RunEnd},
     outcome::{End, outcome},
     plugins::{Plugins, Ready},
     stop::Stop,
@@ -36,19 +38,35 @@ impl Runner for Plugins {
             let end = End::Broken(format!("`{}` is not loaded", plugin.manifest.name));
             return outcome(end, &limits, timeout_ms, None).1;
         };
-        let mut store = self.store(&assignment, ready, supervisor);
+        let store = self.store(&assignment, ready, supervisor);
+        let mut attempt = Attempt { store, end: RunEnd::Aborted, metrics: &self.metrics };
+        let cpu = Arc::clone(&attempt.store.data().cpu);
         let left_ms = assignment.deadline.since_ms(self.ports.clock.now());
         let _running = self.ticker.running();
         // Dropping the call ends the guest, wherever it is; the store is read once more and dropped.
-        let call = Box::pin(self.call(ready, &mut store, &assignment, started));
+        let future = Box::pin(self.call(ready, &mut attempt.store, &assignment, started));
+        let call = Metered { cpu, future };
         let called = tokio::time::timeout(Duration::from_millis(left_ms), call).await;
         let end = called.unwrap_or(End::TimedOut);
-        let guest = store.data();
-        let down = guest.session.upstream_down();
+        let down = attempt.store.data().session.upstream_down();
         let (run_end, outcome) = outcome(end, &limits, timeout_ms, down);
-        guest.cpu.pause();
-        self.metrics.run_ended(run_end, guest.cpu.used(), guest.memory.peak_bytes());
+        attempt.end = run_end;
         outcome
+    }
+}
+
+/// A store that is counted when it is dropped, so that an attempt which nobody waits for any more
+/// counts too.
+struct Attempt<'a> {
+    store: Store<Guest>,
+    end: RunEnd,
+    metrics: &'a Metrics,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let guest = self.store.data();
+        self.metrics.run_ended(self.end, guest.cpu.used(), guest.memory.peak_bytes());
     }
 }
 
@@ -65,13 +83,13 @@ impl Plugins {
         let guest = Guest::new(session, MemoryMeter::new(limits.memory_bytes_max));
         let mut store = Store::new(ready.pre.engine(), guest);
         store.limiter(|guest| &mut guest.memory);
+        store.set_hostcall_fuel(CALL_BYTES_MAX);
         let mut has_begun = false;
         store.call_hook(move |context, hook| {
             if !has_begun && matches!(hook, CallHook::CallingWasm) {
                 has_begun = true;
                 context.data().session.supervisor().began();
             }
-            context.data().cpu.follow(hook);
             Ok(())
         });
         store.set_epoch_deadline(1);
@@ -89,7 +107,7 @@ impl Plugins {
     ) -> End {
         let plugin = match ready.pre.instantiate_async(&mut *store).await {
             Ok(plugin) => plugin,
-            Err(error) => return crashed(&error, End::Broken),
+            Err(error) => return not_started(&error),
         };
         self.metrics.guest_started(started.elapsed());
         let input = assignment.job.input.as_bytes();
@@ -108,7 +126,6 @@ fn interrupt(
     cpu_max: Duration,
 ) -> wasmtime::Result<UpdateDeadline> {
     let guest = context.data();
-    guest.cpu.pause();
     if guest.cpu.used() > cpu_max {
         return Err(Stop::Cpu.into());
     }
@@ -117,13 +134,16 @@ fn interrupt(
         Standing::Cancelled => return Err(Stop::Cancelled.into()),
         Standing::Fenced => return Err(Stop::Fenced.into()),
     }
-    let cpu = Arc::clone(&guest.cpu);
-    let others = async move {
-        tokio::task::yield_now().await;
-        // The guest may go on in another thread.
-        cpu.start();
-    };
-    Ok(UpdateDeadline::YieldCustom(1, Box::pin(others)))
+    Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+}
+
+/// Why there is no instance. Memory that it wants before it has seen its job it will always want; what
+/// is no mistake of the guest at all, such as a lack of address space, is the host's and may pass.
+fn not_started(error: &wasmtime::Error) -> End {
+    match crashed(error, End::NoInstance) {
+        End::Stopped(Stop::Memory) => End::TooLittleMemory,
+        end => end,
+    }
 }
 
 /// What an error of wasmtime means: the host's own stop, a trap of the guest, or `otherwise`.

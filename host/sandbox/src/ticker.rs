@@ -3,7 +3,7 @@
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A guest is interrupted, and its limits are looked at, this often.
@@ -48,8 +48,12 @@ impl Ticker {
 
     /// Keeps the pulse beating while a guest runs.
     pub(crate) fn running(&self) -> Running {
-        self.pulse.state().running += 1;
-        self.pulse.changed.notify_one();
+        let mut state = self.pulse.state();
+        state.running += 1;
+        if state.running == 1 {
+            self.pulse.changed.notify_one();
+        }
+        drop(state);
         Running(Arc::clone(&self.pulse))
     }
 }
@@ -71,19 +75,25 @@ impl Drop for Ticker {
     }
 }
 
+/// The next beat is an instant, not a wait: a wait that every start of a guest restarted would never
+/// end on a busy host, and no guest would ever be interrupted.
 fn beat(tick: impl Fn(), pulse: &Pulse) {
     let mut state = pulse.state();
+    let mut next = Instant::now() + BEAT;
     while !state.stopped {
-        state = if state.running == 0 {
-            pulse.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+        if state.running == 0 {
+            state = pulse.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            next = Instant::now() + BEAT;
+            continue;
+        }
+        let left = next.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            tick();
+            next = Instant::now() + BEAT;
         } else {
-            let waited = pulse.changed.wait_timeout(state, BEAT);
-            let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-            if timeout.timed_out() {
-                tick();
-            }
-            state
-        };
+            let waited = pulse.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }
 
@@ -118,5 +128,23 @@ mod tests {
     fn an_idle_ticker_can_be_dropped_before_its_first_beat() {
         let ticker = Ticker::start(|| {}).unwrap();
         drop(ticker);
+    }
+
+    #[test]
+    fn it_beats_however_often_guests_start() {
+        let (beats, heard) = mpsc::channel();
+        let ticker = Ticker::start(move || _ = beats.send(())).unwrap();
+        let first = ticker.running();
+        let mut heard_beats = 0;
+        for _ in 0..1000 {
+            let another = ticker.running();
+            heard_beats += usize::from(heard.recv_timeout(Duration::from_millis(2)).is_ok());
+            drop(another);
+            if heard_beats == 10 {
+                break;
+            }
+        }
+        drop(first);
+        assert_eq!(heard_beats, 10);
     }
 }

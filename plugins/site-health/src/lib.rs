@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use roughneck_sdk::{Failure, Job, callback, http, kv, log};
+use roughneck_sdk::{Failure, Job, callback, context, http, kv, log};
 
 mod watch;
 
-use watch::{Expectation, Sighting};
+use watch::{Expectation, Memory, Sighting};
 pub use watch::{Input, Output};
 
 /// A page that takes longer is down for its visitors. Well below the kind's timeout, so that a slow
@@ -32,7 +32,9 @@ impl Job for SiteHealth {
     fn run(_kind: &str, input: Input) -> Result<Output, Failure> {
         let expectation = Expectation::new(input)?;
         let store = kv::open(STORE)?;
-        let previous = store.get(&expectation.url)?;
+        let job_id = context::job_id();
+        let memory: Option<Memory> = store.get(&expectation.url)?;
+        let previous = memory.and_then(|memory| memory.before(&job_id));
         let now = look(&expectation)?;
         log::info(format!("{}: {now}", expectation.url));
 
@@ -40,9 +42,9 @@ impl Job for SiteHealth {
         if output.changed {
             callback::notify(&expectation.target, EVENT, &output)?;
         }
-        // Last, so that a failure above leaves the old state and the next attempt sees the change
-        // again.
-        store.set(&expectation.url, &output.state())?;
+        // The notification leaves when the job ends, the state is kept at once. If the host dies between
+        // the two, the next attempt compares with the same state as this one and notifies again.
+        store.set(&expectation.url, &Memory::new(job_id, previous, output.state()))?;
         Ok(output)
     }
 }

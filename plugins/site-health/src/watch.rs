@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 const STATUS_DEFAULT: u16 = 200;
 const TARGET_DEFAULT: &str = "alerts";
-const URL_CHARS_MAX: usize = 2_000;
+
+/// Longest key of the host's store, in bytes: a page is remembered by its URL.
+const URL_BYTES_MAX: usize = 512;
 
 /// What a submission holds.
 #[derive(Debug, Deserialize)]
@@ -36,7 +38,17 @@ pub(crate) struct Sighting {
     reason: Option<String>,
 }
 
-/// What is kept of a page between two jobs.
+/// What is kept of a page between two jobs, and between two attempts of one.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    /// The job that saw it last.
+    job_id: String,
+    /// What that job compared with.
+    before: Option<State>,
+    now: State,
+}
+
+/// How a page was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
     up: bool,
@@ -60,10 +72,10 @@ pub struct Output {
 impl Expectation {
     pub(crate) fn new(input: Input) -> Result<Self, Failure> {
         let scheme = ["http://", "https://"].iter().any(|scheme| input.url.starts_with(scheme));
-        if !scheme || input.url.chars().count() > URL_CHARS_MAX {
+        if !scheme || input.url.len() > URL_BYTES_MAX {
             return Err(Failure::invalid_input(format!(
                 "The field `url` must be an address that starts with http:// or https:// and has at \
-                 most {URL_CHARS_MAX} characters."
+                 most {URL_BYTES_MAX} bytes."
             )));
         }
         let status = input.expect_status.unwrap_or(STATUS_DEFAULT);
@@ -96,6 +108,17 @@ impl Expectation {
                 .map(|text| format!("The page does not contain `{text}`."))
         };
         Sighting { state: State { up: reason.is_none(), status: Some(status) }, reason }
+    }
+}
+
+impl Memory {
+    pub(crate) fn new(job_id: String, before: Option<State>, now: State) -> Self {
+        Self { job_id, before, now }
+    }
+
+    /// What the job `job_id` compares with: what other jobs saw, never what an attempt of its own did.
+    pub(crate) fn before(self, job_id: &str) -> Option<State> {
+        if self.job_id == job_id { self.before } else { Some(self.now) }
     }
 }
 
@@ -143,7 +166,7 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use super::{Expectation, Input, Output, Sighting, State};
+    use super::{Expectation, Input, Memory, Output, Sighting, State};
 
     fn expectation(json: serde_json::Value) -> Result<Expectation, roughneck_sdk::Failure> {
         Expectation::new(serde_json::from_value::<Input>(json).unwrap())
@@ -204,9 +227,22 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_after_a_crash_sees_the_same_change_and_the_next_job_does_not() {
+        let down = State { up: false, status: None };
+        let kept = || Memory::new("job-1".to_owned(), Some(UP), down);
+        assert_eq!(kept().before("job-1"), Some(UP));
+        assert_eq!(kept().before("job-2"), Some(down));
+        assert_eq!(Memory::new("job-1".to_owned(), None, down).before("job-1"), None);
+    }
+
+    #[test]
     fn each_bad_field_is_named_with_what_to_do() {
         for (input, part) in [
             (serde_json::json!({ "url": "ftp://example.com" }), "`url` must be an address"),
+            (
+                serde_json::json!({ "url": format!("https://{}", "ä".repeat(300)) }),
+                "at most 512 bytes",
+            ),
             (
                 serde_json::json!({ "url": "https://a", "expect_status": 99 }),
                 "`expect_status` is 99",

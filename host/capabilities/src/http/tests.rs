@@ -43,7 +43,10 @@ async fn a_granted_request_reaches_its_host_with_headers_and_body() {
 async fn a_host_must_be_in_the_manifest_and_in_the_grant() {
     let error = told(get(&world(&["*.example.com"]), "http://example.org/").await);
     assert_eq!(error.code, "http-not-granted");
-    assert!(error.message.contains("`example.org`; add it to `http.hosts`"), "{error}");
+    assert!(
+        error.message.contains("the host of `http://example.org`; add it to `http.hosts`"),
+        "{error}"
+    );
     let narrow = world(&["*"]).grant(|grant| grant.http = vec!["*.example.com".into()]);
     let error = told(get(&narrow, "http://example.org/").await);
     assert!(error.message.contains("add it to `http` under [grants.probe]"), "{error}");

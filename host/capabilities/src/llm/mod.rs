@@ -14,7 +14,7 @@ use roughneck_jobs::{
 
 use crate::{HostError, Refusal, Session, clip};
 
-pub use request::Request;
+pub use request::{CALL_BYTES_MAX, Request};
 
 /// An answer that the guest pulls piece by piece. Dropping it stops the generation.
 pub struct Stream(State);
@@ -69,13 +69,14 @@ impl Session {
         Ok(Stream(State::Open { answer, _only: only }))
     }
 
-    /// The next piece of text, or none at the end. Reasoning is passed over.
+    /// The next piece of text, or none at the end. Reasoning is passed over. It is not charged: a guest
+    /// cannot know how many pieces an answer has, and the answer is what is paid for.
     ///
     /// # Errors
-    /// [`Refusal`].
-    pub async fn next_piece(&mut self, stream: &mut Stream) -> Result<Option<String>, Refusal> {
-        self.admit()?;
-        Ok(self.pull(stream).await?)
+    /// [`HostError`].
+    pub async fn next_piece(&mut self, stream: &mut Stream) -> Result<Option<String>, HostError> {
+        self.may_act()?;
+        self.pull(stream).await
     }
 
     /// Reads what is left and returns the whole answer.
@@ -136,7 +137,7 @@ impl Session {
         if named(wanted, &call.model) && named(granted, &call.model) {
             return Ok(());
         }
-        // What is not allowed under any name is not even looked up.
+        // It may be an alias: what it stands for decides.
         let resolved = match self.ports.llm.resolve(&call.model).await {
             Ok(resolved) => resolved.name,
             Err(_) => call.model.clone(),

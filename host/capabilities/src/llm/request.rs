@@ -1,85 +1,95 @@
 //! A request as a guest builds it.
 
-use roughneck_jobs::model::{Call, Message, Tool};
+use roughneck_jobs::model::{Call, Message, Tool, ToolCall};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::options;
 use crate::{
-    HostError, clip,
+    HostError,
     held::{Held, Pool},
 };
 
 /// Everything one request holds: pictures are the bulk.
 const REQUEST_BYTES_MAX: usize = 32 << 20;
 
+/// What one call of a guest may carry, in bytes of the host's memory. The largest is a message that
+/// fills a whole request; a little more is let in, so that the guest is told instead of trapping.
+pub const CALL_BYTES_MAX: usize = REQUEST_BYTES_MAX + (1 << 20);
+
 const MODEL_BYTES_MAX: usize = 256;
 const MESSAGES_MAX: usize = 1000;
+const IMAGES_MAX: usize = 64;
+const TOOL_CALLS_MAX: usize = 64;
 const TOOLS_MAX: usize = 64;
 const STOPS_MAX: usize = 16;
 
-/// A request in the making. A setter cannot fail in the contract, so the first mistake is kept and
-/// told when the request is sent.
+/// Largest JSON Schema: Ollama turns it into a grammar, whose size no limit of ours bounds.
+const SCHEMA_BYTES_MAX: usize = 256 << 10;
+
+/// A request in the making. A setter cannot fail in the contract, so the first mistake takes the
+/// request's place, gives back what it held and is told when it is sent.
 #[derive(Debug)]
-pub struct Request {
+pub struct Request(Result<Draft, HostError>);
+
+#[derive(Debug)]
+struct Draft {
     model: String,
     messages: Vec<Message>,
     tools: Vec<Tool>,
     response_schema: Option<String>,
     options: Map<String, Value>,
-    mistake: Option<HostError>,
     held: Held,
 }
 
 impl Request {
     pub(super) fn new(model: String, pool: &Pool) -> Self {
-        let mut request = Self {
-            model: String::new(),
-            messages: Vec::new(),
-            tools: Vec::new(),
-            response_schema: None,
-            options: Map::new(),
-            mistake: None,
-            held: pool.request(REQUEST_BYTES_MAX),
-        };
         let fits = (1..=MODEL_BYTES_MAX).contains(&model.len());
-        if request.check(fits, &format!("a model's name has 1 to {MODEL_BYTES_MAX} bytes")) {
-            request.model = model;
-        }
-        request
+        Self(check(fits, || format!("a model's name has 1 to {MODEL_BYTES_MAX} bytes")).map(|()| {
+            Draft {
+                model,
+                messages: Vec::new(),
+                tools: Vec::new(),
+                response_schema: None,
+                options: Map::new(),
+                held: pool.request(REQUEST_BYTES_MAX),
+            }
+        }))
     }
 
     /// Adds a turn.
     pub fn push(&mut self, message: Message) {
-        let images: usize = message.images.iter().map(Vec::len).sum();
-        let calls = message.tool_calls.iter().map(|call| {
-            call.id.len().saturating_add(call.name.len()).saturating_add(call.arguments_json.len())
+        self.change(|draft| {
+            at_most("a request", draft.messages.len() + 1, MESSAGES_MAX, "messages")?;
+            at_most("a message", message.images.len(), IMAGES_MAX, "images")?;
+            at_most("a message", message.tool_calls.len(), TOOL_CALLS_MAX, "tool calls")?;
+            draft.held.take(held_bytes(&message))?;
+            draft.messages.push(message);
+            Ok(())
         });
-        let bytes = message.text.len().saturating_add(images).saturating_add(calls.sum());
-        let fits = self.messages.len() < MESSAGES_MAX;
-        if self.check(fits, &format!("a request has at most {MESSAGES_MAX} messages"))
-            && self.take(bytes)
-        {
-            self.messages.push(message);
-        }
     }
 
     /// Offers a tool.
     pub fn tool(&mut self, tool: Tool) {
-        let bytes = tool.name.len() + tool.description.len() + tool.parameters_schema.len();
-        let fits = self.tools.len() < TOOLS_MAX;
-        if self.check(fits, &format!("a request offers at most {TOOLS_MAX} tools"))
-            && self.is_json_object("the schema of a tool", &tool.parameters_schema)
-            && self.take(bytes)
-        {
-            self.tools.push(tool);
-        }
+        self.change(|draft| {
+            at_most("a request", draft.tools.len() + 1, TOOLS_MAX, "tools")?;
+            let text_bytes =
+                tool.name.len() + tool.description.len() + tool.parameters_schema.len();
+            draft.held.take(size_of::<Tool>() + text_bytes)?;
+            check_schema("the schema of a tool", &tool.parameters_schema)?;
+            draft.tools.push(tool);
+            Ok(())
+        });
     }
 
     /// The JSON Schema the answer must follow.
     pub fn response_schema(&mut self, schema: String) {
-        if self.is_json_object("the response schema", &schema) && self.take(schema.len()) {
-            self.response_schema = Some(schema);
-        }
+        self.change(|draft| {
+            draft.held.take(schema.len())?;
+            check_schema("the response schema", &schema)?;
+            draft.response_schema = Some(schema);
+            Ok(())
+        });
     }
 
     /// How freely the model chooses; clamped to 0..=2.
@@ -91,7 +101,10 @@ impl Request {
     pub fn seed(&mut self, seed: u64) {
         // Ollama reads a signed integer; the upper half of the range folds onto the lower.
         let seed = i64::try_from(seed & (u64::MAX >> 1)).unwrap_or(0);
-        self.options.insert("seed".to_owned(), Value::from(seed));
+        self.change(|draft| {
+            draft.options.insert("seed".to_owned(), Value::from(seed));
+            Ok(())
+        });
     }
 
     /// Most tokens to generate; at least 1.
@@ -101,77 +114,91 @@ impl Request {
 
     /// Texts that end the answer.
     pub fn stop(&mut self, sequences: Vec<String>) {
-        let bytes: usize = sequences.iter().map(String::len).sum();
-        let fits = sequences.len() <= STOPS_MAX;
-        if self.check(fits, &format!("a request has at most {STOPS_MAX} stop sequences"))
-            && self.take(bytes)
-        {
-            self.options.insert("stop".to_owned(), Value::from(sequences));
-        }
+        self.change(|draft| {
+            at_most("a request", sequences.len(), STOPS_MAX, "stop sequences")?;
+            draft.held.take(sequences.iter().map(String::len).sum())?;
+            draft.options.insert("stop".to_owned(), Value::from(sequences));
+            Ok(())
+        });
     }
 
     /// Sets one of the allowed options, such as `ollama.num_ctx`.
     pub fn set_option(&mut self, key: &str, value: &str) {
-        match options::read(key, value) {
-            Ok((name, value)) => _ = self.options.insert(name.to_owned(), value),
-            Err(error) => _ = self.mistake.get_or_insert(error),
-        }
+        self.change(|draft| {
+            let (name, value) = options::read(key, value)?;
+            draft.options.insert(name.to_owned(), value);
+            Ok(())
+        });
     }
 
     /// The call this request stands for. `num_ctx` is the kind's canonical context length: it applies
     /// unless the guest set one, so that calls of one kind never make Ollama reload the model.
     pub(super) fn call(&self, plugin: &str, num_ctx: Option<u32>) -> Result<Call, HostError> {
-        if let Some(mistake) = &self.mistake {
-            return Err(mistake.clone());
-        }
-        if self.messages.is_empty() {
-            return Err(invalid("a request needs at least one message; push one"));
-        }
-        let mut options = self.options.clone();
+        let draft = self.0.as_ref().map_err(Clone::clone)?;
+        check(!draft.messages.is_empty(), || {
+            "a request needs at least one message; push one".to_owned()
+        })?;
+        let mut options = draft.options.clone();
         if let Some(num_ctx) = num_ctx {
             options.entry("num_ctx").or_insert(Value::from(num_ctx));
         }
         Ok(Call {
             plugin: plugin.to_owned(),
-            model: self.model.clone(),
-            messages: self.messages.clone(),
-            tools: self.tools.clone(),
-            response_schema: self.response_schema.clone(),
+            model: draft.model.clone(),
+            messages: draft.messages.clone(),
+            tools: draft.tools.clone(),
+            response_schema: draft.response_schema.clone(),
             options,
         })
     }
 
     fn number(&mut self, name: &'static str, number: f64) {
-        if self.check(!number.is_nan(), &format!("`{name}` is not a number"))
-            && let Some(value) = options::number(name, number)
+        self.change(|draft| {
+            check(!number.is_nan(), || format!("`{name}` is not a number"))?;
+            if let Some(value) = options::number(name, number) {
+                draft.options.insert(name.to_owned(), value);
+            }
+            Ok(())
+        });
+    }
+
+    /// Changes the draft, unless a mistake has ended it.
+    fn change(&mut self, change: impl FnOnce(&mut Draft) -> Result<(), HostError>) {
+        if let Ok(draft) = &mut self.0
+            && let Err(mistake) = change(draft)
         {
-            self.options.insert(name.to_owned(), value);
+            self.0 = Err(mistake);
         }
-    }
-
-    fn is_json_object(&mut self, what: &str, text: &str) -> bool {
-        let is_object = text.len() <= REQUEST_BYTES_MAX
-            && serde_json::from_str::<Map<String, Value>>(text).is_ok();
-        self.check(is_object, &format!("{what} is not a JSON object"))
-    }
-
-    fn take(&mut self, bytes: usize) -> bool {
-        let taken = self.held.take(bytes);
-        let is_taken = taken.is_ok();
-        if let Err(error) = taken {
-            self.mistake.get_or_insert(error);
-        }
-        is_taken
-    }
-
-    fn check(&mut self, holds: bool, sentence: &str) -> bool {
-        if !holds {
-            self.mistake.get_or_insert(invalid(sentence));
-        }
-        holds
     }
 }
 
-fn invalid(sentence: &str) -> HostError {
-    HostError::fatal("invalid-request", clip(sentence, 512))
+/// What a message holds: with a million empty pictures, the list of them is what counts.
+pub(super) fn held_bytes(message: &Message) -> usize {
+    let Message { role: _, text, images, tool_calls, tool_call_id } = message;
+    let image_bytes = |image: &Vec<u8>| size_of::<Vec<u8>>() + image.len();
+    let call_bytes = |call: &ToolCall| {
+        size_of::<ToolCall>() + call.id.len() + call.name.len() + call.arguments_json.len()
+    };
+    size_of::<Message>()
+        + text.len()
+        + images.iter().map(image_bytes).sum::<usize>()
+        + tool_calls.iter().map(call_bytes).sum::<usize>()
+        + tool_call_id.as_ref().map_or(0, String::len)
+}
+
+/// It is checked and not kept: what a guest sends is parsed once, by the one who needs it.
+fn check_schema(what: &str, text: &str) -> Result<(), HostError> {
+    let fits = text.len() <= SCHEMA_BYTES_MAX;
+    check(fits, || format!("{what} has at most {SCHEMA_BYTES_MAX} bytes"))?;
+    let is_object =
+        text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok();
+    check(is_object, || format!("{what} is not a JSON object"))
+}
+
+fn at_most(whole: &str, count: usize, max: usize, what: &str) -> Result<(), HostError> {
+    check(count <= max, || format!("{whole} has at most {max} {what}"))
+}
+
+fn check(holds: bool, sentence: impl FnOnce() -> String) -> Result<(), HostError> {
+    if holds { Ok(()) } else { Err(HostError::fatal("invalid-request", sentence())) }
 }

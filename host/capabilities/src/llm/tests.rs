@@ -1,6 +1,6 @@
 use roughneck_jobs::{
     manifest::LlmWish,
-    model::{Message, Role, Tool},
+    model::{Message, Role, Tool, ToolCall},
     ports::runner::Standing,
 };
 use serde_json::json;
@@ -124,10 +124,29 @@ async fn an_alias_is_allowed_by_the_name_it_stands_for() {
 #[tokio::test]
 async fn the_first_mistake_of_a_request_is_told_when_it_is_sent() {
     type Mistake = fn(&mut Request);
-    let table: [(Mistake, &str, &str); 7] = [
+    let table: [(Mistake, &str, &str); 10] = [
         (|r| r.temperature(f32::NAN), "invalid-request", "not a number"),
         (|r| r.set_option("ollama.num_gpu", "1"), "option-not-allowed", "allowed are"),
         (|r| r.response_schema("[]".into()), "invalid-request", "not a JSON object"),
+        (
+            |r| r.response_schema(format!("{{\"a\":\"{}\"}}", "x".repeat(256 << 10))),
+            "invalid-request",
+            "the response schema has at most 262144 bytes",
+        ),
+        (
+            |r| r.push(Message { images: vec![Vec::new(); 65], ..turn("x") }),
+            "invalid-request",
+            "a message has at most 64 images",
+        ),
+        (
+            |r| {
+                let call =
+                    ToolCall { id: "1".into(), name: "t".into(), arguments_json: "{}".into() };
+                r.push(Message { tool_calls: vec![call; 65], ..turn("x") });
+            },
+            "invalid-request",
+            "a message has at most 64 tool calls",
+        ),
         (|r| r.stop(vec![String::new(); 17]), "invalid-request", "at most 16 stop"),
         (|r| (0..1000).for_each(|_| r.push(turn("x"))), "invalid-request", "at most 1000 messages"),
         (|r| r.push(turn(&"x".repeat(33 << 20))), "request-too-large", "one request"),
@@ -243,7 +262,61 @@ async fn a_stream_that_broke_stays_broken_and_frees_the_lane() {
     let request = ask(&mut session, "default");
     let mut stream = session.open_stream(&request).await.unwrap();
     session.next_piece(&mut stream).await.unwrap();
-    assert_eq!(told(session.next_piece(&mut stream).await).code, "ollama-broke-off");
+    assert_eq!(
+        told(session.next_piece(&mut stream).await.map_err(Refusal::from)).code,
+        "ollama-broke-off"
+    );
     assert!(session.complete(&request).await.is_ok());
     assert_eq!(told(session.finish(stream).await).code, "ollama-broke-off");
+}
+
+#[tokio::test]
+async fn everything_a_message_holds_is_charged() {
+    let bare = turn("");
+    let call = ToolCall { id: "12".into(), name: "345".into(), arguments_json: "{}".into() };
+    let id = Message { tool_call_id: Some("x".repeat(33 << 20)), ..turn("") };
+    assert_eq!(request::held_bytes(&bare), size_of::<Message>());
+    let images = Message { images: vec![vec![1, 2, 3], Vec::new()], ..turn("") };
+    let expected = size_of::<Message>() + 2 * size_of::<Vec<u8>>() + 3;
+    assert_eq!(request::held_bytes(&images), expected);
+    let calls = Message { tool_calls: vec![call], ..turn("") };
+    assert_eq!(request::held_bytes(&calls), size_of::<Message>() + size_of::<ToolCall>() + 7);
+
+    let world = world();
+    let mut session = world.session();
+    let mut request = ask(&mut session, "default");
+    request.push(id);
+    assert_eq!(told(session.complete(&request).await).code, "request-too-large");
+}
+
+#[tokio::test]
+async fn a_request_that_was_a_mistake_holds_nothing_and_reads_nothing_more() {
+    let world = world();
+    let mut session = world.session();
+    let mut kept = Vec::new();
+    for _ in 0..4 {
+        let mut request = ask(&mut session, "default");
+        request.push(turn(&"x".repeat(31 << 20)));
+        request.stop(vec![String::new(); 17]);
+        request.push(turn(&"x".repeat(31 << 20)));
+        kept.push(request);
+    }
+    let mut request = ask(&mut session, "default");
+    request.push(turn(&"x".repeat(31 << 20)));
+    assert!(session.complete(&request).await.is_ok(), "the mistakes fill the run's pool");
+}
+
+#[tokio::test]
+async fn pieces_of_a_stream_cost_no_calls() {
+    let world = world().limits(|limits| limits.host_calls_max = 3);
+    world.llm.answer(&["a", "b", "c", "d", "e", "f"]);
+    let mut session = world.session();
+    let request = ask(&mut session, "default");
+    let mut stream = session.open_stream(&request).await.unwrap();
+    let mut text = String::new();
+    while let Some(piece) = session.next_piece(&mut stream).await.unwrap() {
+        text.push_str(&piece);
+    }
+    assert_eq!(text, "abcdef");
+    assert!(session.finish(stream).await.is_ok());
 }

@@ -126,10 +126,19 @@ async fn errors_carry_neither_credentials_nor_paths() {
     let receiver = Receiver::start().await.unwrap();
     receiver.stop_listening().await;
     let url = receiver.url().replace("http://", "http://user:hunter2@");
-    let error =
-        message(webhooks(&[], true).send(&delivery(&format!("{url}?k=s3cret")), Millis(0)).await);
+    let webhooks = webhooks(&[("cms", &format!("{url}?k=s3cret"))], true);
+    let error = message(webhooks.send(&delivery("cms"), Millis(0)).await);
     for secret in ["hunter2", "s3cret", "/hook", SECRET] {
         assert!(!error.contains(secret), "{error}");
     }
     assert!(error.contains("cannot be reached"), "{error}");
+}
+
+#[test]
+fn what_is_shown_of_a_configuration_has_neither_urls_nor_secrets() {
+    let shown = format!("{:?}", webhooks(&[("cms", "https://hooks.example/T00/s3cret")], true));
+    assert!(shown.contains("cms") && shown.contains("allow_private: true"), "{shown}");
+    for secret in ["hooks.example", "s3cret", "Mf", "Secret"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
 }

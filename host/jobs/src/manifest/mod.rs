@@ -1,7 +1,10 @@
 //! The manifest, `plugin.toml`: what a plugin is, serves, wants and must stay within.
 
+pub mod contract;
+mod limits;
 mod read;
 pub mod text;
+mod wishes;
 mod written;
 
 use std::sync::Arc;
@@ -13,13 +16,11 @@ use crate::{
     schedule::ScheduleError, strict::TomlError,
 };
 
+pub use contract::CONTRACT;
 pub use read::parse;
 
 /// The manifest version this host reads.
 pub const VERSION: i64 = 1;
-
-/// The WIT package a plugin is built against: name and version.
-pub const CONTRACT: (&str, &str) = ("roughneck:plugin", "1.0.0");
 
 /// A manifest, checked, with every default filled in.
 #[derive(Clone, Debug)]
@@ -165,6 +166,12 @@ pub enum ManifestError {
         package = CONTRACT.0,
         version = CONTRACT.1
     )]
+    Contract(String),
+    /// Another version of the contract.
+    #[error(transparent)]
+    Version(#[from] contract::NotServed),
+    /// A world the contract does not have.
+    #[error("the contract has no world `{0}`; build against one of {worlds}", worlds = contract::WORLDS.join(", "))]
     World(String),
     /// A name that is no identity.
     #[error(

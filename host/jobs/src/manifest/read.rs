@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, sync::Arc};
 use serde::{Deserialize, Deserializer, de};
 
 use super::{
-    CONTRACT, Kind, Limits, Manifest, ManifestError, ModelHint, VERSION, text,
+    CONTRACT, Kind, Manifest, ManifestError, ModelHint, VERSION, contract,
+    limits::limits,
+    text,
+    wishes::wishes,
     written::{self, Written},
 };
 use crate::{
@@ -23,9 +26,6 @@ const TIMEOUT_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 
 /// A policy with more attempts than this is a mistake.
 const ATTEMPTS_MAX: u32 = 100;
-
-/// A component's memory is 32-bit.
-const MEMORY_BYTES_MAX: u64 = 4 << 30;
 
 /// Reads a manifest. Its version is read first and alone, so that a newer manifest is told apart
 /// from a mistaken one.
@@ -46,7 +46,7 @@ pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
         description: written.plugin.description,
         source,
         kinds,
-        capabilities: written.capabilities,
+        capabilities: wishes(written.capabilities)?,
         limits: limits(&written.limits)?,
         schedules,
     })
@@ -72,15 +72,21 @@ fn name(name: &str) -> Result<(), ManifestError> {
     if is_name { Ok(()) } else { Err(ManifestError::Name(name.to_owned())) }
 }
 
-/// `roughneck:plugin/job-llm@1.0.0`: the package must be ours and the version not newer than ours.
-fn world(world: &str) -> Result<(), ManifestError> {
-    let parts = world.split_once('/').and_then(|(package, rest)| {
-        let (_, version) = rest.split_once('@')?;
-        Some((package, version))
+/// `roughneck:plugin/job-llm@1.0.0`: our package, one of its worlds, in a version this host serves.
+fn world(written: &str) -> Result<(), ManifestError> {
+    let parts = written.split_once('/').and_then(|(package, rest)| {
+        let (world, version) = rest.split_once('@')?;
+        (package == CONTRACT.0).then_some((world, version))
     });
-    match parts {
-        Some((package, version)) if package == CONTRACT.0 && version == CONTRACT.1 => Ok(()),
-        Some(_) | None => Err(ManifestError::World(world.to_owned())),
+    let Some((world, version)) = parts else {
+        return Err(ManifestError::Contract(written.to_owned()));
+    };
+    // A newer contract may have more worlds, so that its version is told first.
+    contract::check_version(version)?;
+    if contract::WORLDS.contains(&world) {
+        Ok(())
+    } else {
+        Err(ManifestError::World(world.to_owned()))
     }
 }
 
@@ -157,28 +163,6 @@ fn retry(key: &str, written: &written::Retry) -> Result<RetryPolicy, ManifestErr
     Ok(RetryPolicy { attempts_max, backoff, jitter: written.jitter.unwrap_or(default.jitter) })
 }
 
-fn limits(written: &written::Limits) -> Result<Limits, ManifestError> {
-    let default = Limits::default();
-    let size = |key: &str, text: &Option<String>, default: u64| match text {
-        Some(text) => text::size_bytes(text).map_err(|error| value(key, &error.to_string())),
-        None => Ok(default),
-    };
-    let limits = Limits {
-        memory_bytes_max: size("limits.memory", &written.memory, default.memory_bytes_max)?,
-        cpu_ms_max: written
-            .cpu
-            .as_deref()
-            .map_or(Ok(default.cpu_ms_max), |text| duration("limits.cpu", text))?,
-        host_calls_max: written.host_calls.unwrap_or(default.host_calls_max),
-        output_bytes_max: size("limits.output", &written.output, default.output_bytes_max)?,
-        log_bytes_max: size("limits.log", &written.log, default.log_bytes_max)?,
-    };
-    if limits.memory_bytes_max > MEMORY_BYTES_MAX {
-        return Err(value("limits.memory", "a component cannot have more than 4GiB"));
-    }
-    Ok(limits)
-}
-
 fn schedules(
     plugin: &str,
     written: &[written::Cron],
@@ -216,11 +200,11 @@ fn schedules(
     Ok(schedules)
 }
 
-fn duration(key: &str, text: &str) -> Result<u64, ManifestError> {
+pub(super) fn duration(key: &str, text: &str) -> Result<u64, ManifestError> {
     text::duration_ms(text).map_err(|error| value(key, &error.to_string()))
 }
 
-fn value(key: &str, why: &str) -> ManifestError {
+pub(super) fn value(key: &str, why: &str) -> ManifestError {
     ManifestError::Value { key: key.to_owned(), why: why.to_owned() }
 }
 
@@ -283,7 +267,9 @@ owner = "content"
             ("manifest = 1", "manifest = 7", "newer than this host reads (1); upgrade roughneck"),
             ("timeout = ", "time-out = ", "did you mean `timeout`?"),
             ("@1.0.0", "@2.0.0", "rebuild the plugin"),
+            ("@1.0.0", "@1.7.0", "speaks roughneck:plugin@1.7; this one speaks 1.0.0: upgrade"),
             ("roughneck:plugin/", "acme:jobs/", "this host speaks roughneck:plugin@1.0.0"),
+            ("job-llm@", "job-lmm@", "one of job-pure, job-llm, job-io, job-full"),
             ("\"newsletter\"", "\"News Letter\"", "`News Letter` is not a name"),
             ("newsletter.wasm", "../x.wasm", "beside plugin.toml"),
             ("\"15m\"", "\"15 parsecs\"", "timeout of the kind draft-section"),
@@ -294,12 +280,56 @@ owner = "content"
             ("kind = \"draft-section\"", "kind = \"other\"", "names the kind `other`"),
             ("0 6 * * MON", "every monday", "the cron entry `weekly` cannot be used"),
             ("128MiB", "5GiB", "more than 4GiB"),
+            ("cpu = \"30s\"", "cpu = \"25h\"", "`limits.cpu`: a run may compute for at most 24h"),
+            ("cpu = \"30s\"", "host-calls = 1000001", "at most 1000000 host calls"),
+            (
+                "cpu = \"30s\"",
+                "output = \"17MiB\"",
+                "`limits.output`: a result may have at most 16MiB",
+            ),
+            ("cpu = \"30s\"", "log = \"5MiB\"", "at most 4MiB"),
+            ("max-bytes = \"1MiB\"", "max-bytes = \"1GiB\"", "`kv.max-bytes`: a plugin may keep"),
+            ("[\"qwen3:*\"]", "[\"\"]", "`llm.models`: a model has 1 to 256 bytes"),
             ("max-bytes", "maxbytes", "did you mean `max-bytes`?"),
         ];
         for (from, to, expected) in table {
             assert!(GOOD.contains(from), "{from}");
             let error = parse(&GOOD.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(expected), "{from} -> {to}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_older_patch_and_every_world_of_the_contract_are_read() {
+        for world in ["job-pure@1.0.0", "job-llm@1.0.9", "job-io@1.0.0", "job-full@1.0.0"] {
+            assert!(parse(&GOOD.replace("job-llm@1.0.0", world)).is_ok(), "{world}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_can_match_nothing_and_too_many_of_them_are_refused() {
+        let long = "x".repeat(64);
+        let many = format!("[{}]", "\"a\",".repeat(101));
+        let table = [
+            ("http = { hosts = [\"*\", \"*.example.com:8443\", \"[::1]:80\"] }", None),
+            ("http = { hosts = [\"\"] }", Some("`http.hosts`: a host is written like")),
+            ("http = { hosts = [\"https://example.com\"] }", Some("without a scheme")),
+            ("http = { hosts = [\"Example.com\"] }", Some("in lower case")),
+            ("callback = { targets = [\"cms\", \"team-*\"] }", None),
+            ("callback = { targets = [\"\"] }", Some("`callback.targets`: a target is named")),
+            ("callback = { targets = [\"a b\"] }", Some("1 to 63 lower-case letters")),
+            (&format!("callback = {{ targets = [\"{long}\"] }}"), Some("1 to 63")),
+            (&format!("callback = {{ targets = {many} }}"), Some("names at most 100")),
+        ];
+        for (line, refused) in table {
+            let text = GOOD.replace("kv = {", &format!("{line}\nkv = {{"));
+            match (parse(&text), refused) {
+                (Ok(_), None) => {}
+                (Err(error), Some(sentence)) => {
+                    assert!(error.to_string().contains(sentence), "{line}: {error}");
+                }
+                (parsed, _) => panic!("{line}: {parsed:?}"),
+            }
         }
     }
 

@@ -2,7 +2,6 @@
 
 use roughneck_jobs::job::LogLevel;
 
-use super::stop;
 use crate::{
     bindings::roughneck::plugin::log::{Host, Level},
     guest::Guest,
@@ -16,6 +15,7 @@ impl Host for Guest {
             Level::Warn => LogLevel::Warn,
             Level::Error => LogLevel::Error,
         };
-        self.session.log(level, &message).map_err(stop)
+        self.session.log(level, &message);
+        Ok(())
     }
 }

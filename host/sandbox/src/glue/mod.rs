@@ -31,6 +31,12 @@ impl From<Refusal> for NotDone {
     }
 }
 
+impl From<HostError> for NotDone {
+    fn from(error: HostError) -> Self {
+        Self::Told(error)
+    }
+}
+
 impl From<Exhausted> for NotDone {
     fn from(exhausted: Exhausted) -> Self {
         Self::Trap(stop(exhausted))

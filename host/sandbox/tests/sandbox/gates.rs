@@ -1,8 +1,13 @@
 //! What is not let in, and what it is told.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use roughneck_jobs::ports::catalog::{Catalog, RefusedPlugin};
+
+use tempfile::TempDir;
 
 use crate::world::{Folder, World, fixture_wasm};
 
@@ -40,7 +45,7 @@ fn a_capability_that_the_manifest_does_not_declare_is_refused_with_the_line_to_a
     let refused = only_refusal(&Folder::without_cache().published("fixtures/undeclared").load());
     assert_eq!((refused.name.as_str(), refused.code), ("undeclared", "capability-undeclared"));
     assert!(refused.message.contains("uses `http`"), "{}", refused.message);
-    assert!(refused.message.contains("\nhttp = { hosts = ["), "{}", refused.message);
+    assert!(refused.message.contains("`http = { hosts = ["), "{}", refused.message);
 }
 
 #[test]
@@ -49,14 +54,18 @@ fn a_capability_that_the_operator_did_not_grant_is_refused_with_the_line_to_add(
     folder.add("fixture", &[], &fixture_wasm());
     let refused = only_refusal(&folder.load());
     assert_eq!(refused.code, "not-granted");
-    assert!(refused.message.contains("[grants.fixture]\nhttp = [\"*\"]"), "{}", refused.message);
+    assert!(
+        refused.message.contains("[grants.fixture] in roughneck.toml: `http = [\"*\"]`"),
+        "{}",
+        refused.message
+    );
 }
 
 #[test]
 fn another_version_of_the_contract_is_refused_with_its_own_sentence() {
     let refused = only_refusal(&Folder::without_cache().published("fixtures/wrong-version").load());
     assert_eq!(refused.code, "contract-version");
-    let sentence = "built for roughneck:plugin@2.0.0, this host speaks 1.0.0";
+    let sentence = "built for roughneck:plugin@2.0.0; this host speaks 1.0.0";
     assert!(refused.message.contains(sentence), "{}", refused.message);
 }
 
@@ -143,6 +152,13 @@ fn compiled(world: &World) -> bool {
     metrics.contains(&count(1))
 }
 
+#[track_caller]
+fn only_file(folder: &Path) -> PathBuf {
+    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    files[0].clone()
+}
+
 #[test]
 fn a_second_start_takes_compiled_code_from_the_cache_unless_it_is_damaged() {
     let folder = Folder::without_cache().grant_all("fixture");
@@ -153,15 +169,18 @@ fn a_second_start_takes_compiled_code_from_the_cache_unless_it_is_damaged() {
     assert_eq!(second.plugins.refused(), []);
     assert!(!compiled(&second));
 
+    // Torn in the middle: wasmtime looks at the head of a file only.
     let cache = second.folder.cache.path().to_path_buf();
-    let files: Vec<_> = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(files.len(), 1);
-    // Another file in its place: the one that is mapped must not change under the second host.
-    fs::remove_file(&files[0]).unwrap();
-    fs::write(&files[0], b"damaged").unwrap();
+    let code = only_file(&cache);
+    let mut torn = fs::read(&code).unwrap();
+    let middle = torn.len() / 2;
+    torn[middle] ^= 1;
+    fs::write(&code, torn).unwrap();
+    fs::write(code.with_extension("new-1-0"), b"a host died here").unwrap();
     let third = second.folder.load();
     assert_eq!(third.plugins.refused(), []);
     assert!(compiled(&third));
+    only_file(&cache);
 
     fs::remove_dir_all(third.folder.plugins.path().join("fixture")).unwrap();
     let fourth = third.folder.load();
@@ -173,9 +192,27 @@ fn a_second_start_takes_compiled_code_from_the_cache_unless_it_is_damaged() {
 #[test]
 fn the_cache_is_closed_to_other_users() {
     use std::os::unix::fs::PermissionsExt;
-    let folder = Folder::empty();
+    let folder = Folder::fixture(&[]);
     let cache = folder.cache.path().to_path_buf();
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
-    let _world = folder.load();
+    fs::write(cache.join("of-somebody-else"), b"x").unwrap();
+    let world = folder.load();
     assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(compiled(&world), "code that others could have written was run");
+    only_file(&cache);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_no_cache() {
+    let mut folder = Folder::fixture(&[]);
+    let elsewhere = std::mem::replace(&mut folder.cache, TempDir::new().unwrap());
+    let code = only_file(elsewhere.path());
+    let link = folder.cache.path().to_path_buf();
+    fs::remove_dir(&link).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
+    let world = folder.load();
+    assert!(compiled(&world));
+    assert_eq!(only_file(elsewhere.path()), code);
+    fs::remove_file(&link).unwrap();
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use roughneck_capabilities::CALL_BYTES_MAX;
 use roughneck_jobs::{
     failure::Disposition,
     job::LogLevel,
@@ -60,6 +61,33 @@ async fn waiting_is_not_charged_as_cpu() {
     let (_, rest) = metrics.split_once("roughneck_sandbox_guest_cpu_seconds_total ").unwrap();
     let seconds: f64 = rest.lines().next().unwrap().parse().unwrap();
     assert!(seconds > 0.0 && seconds < 0.5, "{seconds} s of CPU for a wait of 1 s");
+}
+
+#[tokio::test]
+async fn what_the_host_computes_for_a_guest_is_charged_to_it() {
+    let world = World::new();
+    world.llm.is(Mood::Costly);
+    assert_eq!(world.failed("llm", r#"{"prompt": "x"}"#).await.code, "cpu-limit");
+}
+
+#[tokio::test]
+async fn a_guest_that_can_never_start_fails_for_good() {
+    let world = Folder::fixture(&[("memory = \"32MiB\"", "memory = \"64KiB\"")]).load();
+    let failure = world.failed("noop", "{}").await;
+    assert_eq!((failure.code.as_str(), failure.disposition), ("out-of-memory", Disposition::Fail));
+    assert!(failure.message.contains("to start than its limit of 65536 bytes"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn what_one_call_carries_is_bounded() {
+    let changes =
+        [("memory = \"32MiB\"", "memory = \"1GiB\""), ("cpu = \"500ms\"", "cpu = \"1h\"")];
+    let world = Folder::fixture(&changes).load();
+    let prompt = |bytes: usize| format!(r#"{{"prompt": "{}"}}"#, "x".repeat(bytes));
+    let told = world.failed("llm", &prompt(CALL_BYTES_MAX - 1000)).await;
+    assert_eq!(told.code, "request-too-large");
+    let stopped = world.failed("llm", &prompt(CALL_BYTES_MAX + 1)).await;
+    assert_eq!(stopped.code, "trapped", "{stopped:?}");
 }
 
 #[tokio::test]
@@ -145,6 +173,8 @@ async fn dropping_a_run_stops_its_guest() {
     assert!(ended.unwrap_err().is_cancelled());
     assert_eq!(Arc::strong_count(&world.supervisor), 1, "the store outlives its run");
     assert_eq!(Arc::strong_count(&world.plugins), 1);
+    let metrics = world.metrics();
+    assert!(metrics.contains("roughneck_sandbox_runs_total{outcome=\"aborted\"} 1"), "{metrics}");
 }
 
 #[tokio::test]

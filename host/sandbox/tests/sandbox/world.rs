@@ -316,6 +316,8 @@ pub(crate) enum Mood {
     Down,
     /// It takes the call and never answers.
     Silent,
+    /// The host computes for a second before it answers.
+    Costly,
 }
 
 #[derive(Default)]
@@ -341,6 +343,10 @@ impl Llm for Model {
                 Err(LlmError::Unavailable { url: "http://o".into(), why: "refused".into() })
             }
             Mood::Silent => std::future::pending().await,
+            Mood::Costly => {
+                compute(Duration::from_secs(1));
+                Ok(Box::new(Words { model: call.model, said: 0 }))
+            }
         }
     }
 
@@ -350,6 +356,16 @@ impl Llm for Model {
 
     fn health(&self) -> Health {
         Health::Unknown
+    }
+}
+
+/// Keeps the thread busy for this much of its CPU time.
+fn compute(cpu: Duration) {
+    use rustix::time::{ClockId, clock_gettime};
+    let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+    let until = used() + cpu;
+    while used() < until {
+        (0_u64..10_000).for_each(|n| _ = std::hint::black_box(n));
     }
 }
 
