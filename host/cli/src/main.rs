@@ -1,27 +1,37 @@
 //! The `roughneck` binary: configuration, commands, and the one place that knows every crate.
 //!
 //! What it does: reads the configuration ([`config`]), puts the parts together ([`commands::serve`]),
-//! and tells one job's whole story for people who are new ([`demo`]).
+//! speaks to a running host ([`client`]), and tells one job's whole story for people who are new
+//! ([`demo`]).
 //!
 //! What it deliberately does not: decide anything about jobs. To add a command, write a file in
 //! `commands/` and a line in [`Command`].
 
+mod client;
 mod commands;
 mod config;
 mod demo;
+mod exit;
+mod live;
 mod logging;
+mod pretty;
 mod private;
 mod signals;
 mod signing_secret;
+mod span;
 mod system;
+mod table;
+mod terminal;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+
+use exit::Exit;
 
 /// Runs AI-heavy background jobs, written as sandboxed WebAssembly plugins, on your own hardware.
 #[derive(Debug, Parser)]
-#[command(name = "roughneck", version, propagate_version = true)]
+#[command(name = "roughneck", version, propagate_version = true, after_help = exit::CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -31,28 +41,41 @@ struct Arguments {
 enum Command {
     /// Run the host: queue, plugins, Ollama lane and HTTP surface
     Serve(commands::serve::Arguments),
+    /// Submit jobs, look at them, wait for them, cancel them
+    Job(commands::job::Arguments),
+    /// Look at the plugins of a running host
+    Plugin(commands::plugin::Arguments),
     /// Check the configuration
     Config(commands::config::Arguments),
     /// Run one job from end to end, and show every step
     Demo(demo::Arguments),
     /// Run a simulated Ollama, for trying things out without a model
     OllamaSim(commands::ollama_sim::Arguments),
+    /// Print a script that completes this command in a shell
+    Completions(commands::completions::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
-        Command::Serve(arguments) => commands::serve::run(arguments).await,
-        Command::Config(arguments) => commands::config::run(&arguments),
-        Command::Demo(arguments) => demo::run(arguments).await,
-        Command::OllamaSim(arguments) => commands::ollama_sim::run(arguments).await,
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // The chain of causes, as one sentence for a person.
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+    let done = |()| Exit::Done;
+    let ended = match Arguments::parse().command {
+        Command::Serve(arguments) => commands::serve::run(arguments).await.map(done),
+        Command::Job(arguments) => commands::job::run(arguments).await,
+        Command::Plugin(arguments) => commands::plugin::run(&arguments).await.map(done),
+        Command::Config(arguments) => commands::config::run(&arguments).map(done),
+        Command::Demo(arguments) => demo::run(arguments).await.map(done),
+        Command::OllamaSim(arguments) => commands::ollama_sim::run(arguments).await.map(done),
+        Command::Completions(arguments) => {
+            commands::completions::run(&arguments, Arguments::command()).map(done)
         }
-    }
+    };
+    let exit = ended.unwrap_or_else(|error| {
+        if error.is::<terminal::OutputClosed>() {
+            return Exit::Done;
+        }
+        // The chain of causes, as one sentence for a person.
+        terminal::tell(&format!("error: {error:#}"));
+        Exit::Error
+    });
+    exit.into()
 }

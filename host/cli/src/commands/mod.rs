@@ -1,5 +1,8 @@
 //! One file for each command.
 
+pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod job;
 pub(crate) mod ollama_sim;
+pub(crate) mod plugin;
 pub(crate) mod serve;

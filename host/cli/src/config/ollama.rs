@@ -29,13 +29,13 @@ impl Ollama {
                 "the Ollama URL `{url}` is not a URL ({error}); write it like http://127.0.0.1:11434"
             );
         }
-        Ok(url)
+        Ok(url.trim_end_matches('/').to_owned())
     }
 
     fn written_url(&self) -> Result<String> {
         match &self.url {
             Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
-                Ok(url.trim_end_matches('/').to_owned())
+                Ok(url.clone())
             }
             Some(url) => bail!("the Ollama URL `{url}` must start with http:// or https://"),
             None => Ok(from_ollama_host(&std::env::var("OLLAMA_HOST").unwrap_or_default())),

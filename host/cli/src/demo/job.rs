@@ -1,11 +1,10 @@
 //! The job of the demo: submitted, followed and read as any client would.
 
 use anyhow::{Context, Result, bail};
-use futures_util::StreamExt;
-use roughneck_testkit::sse;
 use serde_json::{Value, json};
 
 use super::{client, screen::Screen};
+use crate::client::Client;
 
 pub(super) struct Submitted {
     pub(super) id: String,
@@ -38,30 +37,11 @@ pub(super) async fn submit(url: &str, text: &str, callback: &str) -> Result<Subm
 
 /// Shows the job's events until it ends, and returns its final view.
 pub(super) async fn follow(url: &str, id: &str, screen: &Screen) -> Result<Value> {
-    let events =
-        client()?.get(format!("{url}/jobs/{id}/events")).send().await?.error_for_status()?;
-    let mut stream = events.bytes_stream();
-    let mut reader = sse::Reader::default();
+    let (client, id) = (Client::new(url)?, id.parse()?);
+    let mut events = client.events(id);
     let mut live = screen.live();
-    while let Some(chunk) = stream.next().await {
-        for event in reader.push(&chunk.context("the event stream broke off")?) {
-            let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
-            match event.name.as_str() {
-                "state" => live.state(data["state"].as_str().unwrap_or_default()),
-                "progress" => live.progress(
-                    data["percent"].as_u64().unwrap_or(0),
-                    data["note"].as_str().unwrap_or_default(),
-                ),
-                "token" => live.token(data["text"].as_str().unwrap_or_default()),
-                "end" => {
-                    live.end();
-                    let job = client()?.get(format!("{url}/jobs/{id}")).send().await?;
-                    return Ok(job.error_for_status()?.json().await?);
-                }
-                // A newer host may tell more than this client knows.
-                _ => {}
-            }
-        }
+    while let Some(event) = events.next().await? {
+        live.show(&event);
     }
-    bail!("the event stream ended before the job did")
+    client.job(id).await?.parse()
 }

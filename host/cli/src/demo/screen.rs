@@ -1,26 +1,20 @@
-//! What the demo shows. On a terminal the running job is redrawn in place; elsewhere it is printed
-//! line by line.
+//! What the demo shows, step by step.
 
-use std::{
-    fmt::Write as _,
-    io::{IsTerminal, Write as _},
-};
+use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-const LABEL_COLUMNS: usize = 10;
-const BAR_COLUMNS: u64 = 24;
-const TAIL_COLUMNS: usize = 60;
+use crate::{live::Live, terminal::stdout_size};
 
-pub(super) struct Screen {
-    is_terminal: bool,
-}
+const LABEL_COLUMNS: usize = 10;
+
+pub(super) struct Screen;
 
 impl Screen {
     pub(super) fn new() -> Self {
         println!("\nroughneck demo: one job from end to end\n");
-        Self { is_terminal: std::io::stdout().is_terminal() }
+        Self
     }
 
     /// One step of the story; further lines are indented below the first.
@@ -29,16 +23,9 @@ impl Screen {
         println!("  {label:LABEL_COLUMNS$}{}", text.replace('\n', &indent));
     }
 
-    /// The part that shows a running job.
+    /// The part that shows a running job, below the steps' texts.
     pub(super) fn live(&self) -> Live {
-        Live {
-            redraws: self.is_terminal,
-            states: Vec::new(),
-            percent: 0,
-            note: String::new(),
-            text: String::new(),
-            printed: 0,
-        }
+        Live::new(std::io::stdout(), stdout_size(), LABEL_COLUMNS + 2)
     }
 
     pub(super) fn result(&self, job: &Value, is_simulated: bool) {
@@ -78,82 +65,6 @@ impl Screen {
             "\nto try these, run `cargo xtask demo --keep`: the host stays up then"
         });
         self.step("go on", &text);
-    }
-}
-
-/// Shows one running job.
-pub(super) struct Live {
-    redraws: bool,
-    states: Vec<String>,
-    percent: u64,
-    note: String,
-    text: String,
-    /// On a terminal the lines on screen; elsewhere the characters of the text already printed.
-    printed: usize,
-}
-
-impl Live {
-    pub(super) fn state(&mut self, state: &str) {
-        self.states.push(state.to_owned());
-        if self.redraws { self.redraw() } else { self.line("state", state) }
-    }
-
-    pub(super) fn progress(&mut self, percent: u64, note: &str) {
-        let percent = percent.min(100);
-        // Line by line, only every tenth is worth one.
-        let is_news = percent / 10 != self.percent / 10 || note != self.note;
-        self.percent = percent;
-        note.clone_into(&mut self.note);
-        if self.redraws {
-            self.redraw();
-        } else if is_news {
-            self.line("progress", &self.bar());
-        }
-    }
-
-    pub(super) fn token(&mut self, text: &str) {
-        self.text.push_str(text);
-        if self.redraws {
-            self.redraw();
-        } else if self.text.chars().count() >= self.printed + TAIL_COLUMNS {
-            self.flush();
-        }
-    }
-
-    pub(super) fn end(&mut self) {
-        if !self.redraws && self.text.chars().count() > self.printed {
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        let tail: String = self.text.chars().skip(self.printed).collect();
-        self.printed += tail.chars().count();
-        self.line("tokens", &tail.replace('\n', " "));
-    }
-
-    fn line(&self, label: &str, text: &str) {
-        println!("  {:LABEL_COLUMNS$}{label:9}{text}", "");
-    }
-
-    fn bar(&self) -> String {
-        let full = self.percent * BAR_COLUMNS / 100;
-        let bar: String = (0..BAR_COLUMNS).map(|n| if n < full { '█' } else { '░' }).collect();
-        format!("{bar} {:3} %  {}", self.percent, self.note)
-    }
-
-    fn redraw(&mut self) {
-        let tail: Vec<char> = self.text.replace('\n', " ").chars().collect();
-        let tail: String = tail.iter().skip(tail.len().saturating_sub(TAIL_COLUMNS)).collect();
-        if self.printed > 0 {
-            print!("\x1b[{}A\x1b[J", self.printed);
-        }
-        self.line("state", &self.states.join(" → "));
-        self.line("progress", &self.bar());
-        self.line("tokens", &tail);
-        self.printed = 3;
-        // A screen that cannot be flushed shows the lines with the next ones.
-        let _ = std::io::stdout().flush();
     }
 }
 

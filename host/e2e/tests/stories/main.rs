@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod command_line;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod demo;

@@ -1,0 +1,162 @@
+//! `roughneck job submit`: sends a job, and waits for it if asked to.
+
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use roughneck_jobs::id::JobId;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{Host, duration, wait};
+use crate::{
+    exit::{self, Exit},
+    terminal,
+};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::CODES)]
+pub(super) struct Arguments {
+    /// What to run; `roughneck plugin list` shows the kinds
+    kind: String,
+    /// The plugin's input
+    #[arg(long, value_name = "JSON", value_parser = json, conflicts_with = "input_file")]
+    input: Option<Box<RawValue>>,
+    /// A file with the plugin's input; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    input_file: Option<PathBuf>,
+    /// urgent, high, normal, low or bulk [default: the kind's]
+    #[arg(long)]
+    priority: Option<String>,
+    /// Not before this instant: RFC 3339, or Unix milliseconds
+    #[arg(long, value_name = "TIME")]
+    run_at: Option<String>,
+    /// Who is told about the end: a URL, or the name of a configured target
+    #[arg(long, value_name = "URL|NAME")]
+    callback: Option<String>,
+    /// An id of your own; sent again, it is the same job
+    #[arg(long, value_name = "ULID")]
+    id: Option<JobId>,
+    /// Show the job until it ends, and print its output
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait, such as 90s or 10m
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "wait")]
+    timeout: Option<Duration>,
+}
+
+/// The body of `POST /jobs`. What is left out is the host's to decide.
+#[derive(Serialize)]
+struct Submission {
+    kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_at: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callback: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<JobId>,
+}
+
+/// An instant in either form that the host reads.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+enum Instant {
+    Millis(i64),
+    Text(String),
+}
+
+#[derive(Deserialize)]
+struct Accepted {
+    id: JobId,
+}
+
+pub(super) async fn run(host: &Host, arguments: Arguments) -> Result<Exit> {
+    let input = match &arguments.input_file {
+        Some(path) => Some(read(path)?),
+        None => arguments.input,
+    };
+    let submission = Submission {
+        kind: arguments.kind,
+        input,
+        priority: arguments.priority,
+        run_at: arguments.run_at.map(instant),
+        callback: arguments.callback,
+        id: arguments.id,
+    };
+    let answer = host.client.post("/jobs", &submission).await?;
+    let Accepted { id } = answer.parse()?;
+    if arguments.wait {
+        terminal::tell(&format!("job      {id}"));
+        return wait::until_end(host, id, arguments.timeout).await;
+    }
+    if host.json {
+        host.print_json(&answer)?;
+    } else {
+        terminal::print(&format!("{id}\n"))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn json(text: &str) -> Result<Box<RawValue>, String> {
+    serde_json::from_str(text).map_err(|error| {
+        format!("this is no JSON: {error}; a text needs its own quotes, as in '\"text\"'")
+    })
+}
+
+fn read(path: &Path) -> Result<Box<RawValue>> {
+    let (text, shown) = if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("the input cannot be read from standard input")?;
+        (text, "standard input".to_owned())
+    } else {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the input {shown} cannot be read"))?;
+        (text, shown)
+    };
+    serde_json::from_str(&text).with_context(|| format!("{shown} holds no JSON"))
+}
+
+fn instant(text: String) -> Instant {
+    text.parse().map_or(Instant::Text(text), Instant::Millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_goes_out_as_a_number_or_a_text() {
+        assert_eq!(instant("1795333333000".into()), Instant::Millis(1_795_333_333_000));
+        let text = "2027-01-01T00:00:00Z".to_owned();
+        assert_eq!(instant(text.clone()), Instant::Text(text));
+    }
+
+    #[test]
+    fn input_keeps_its_bytes_and_what_is_no_json_is_explained() {
+        assert_eq!(json(r#"{"z":1.0,"a":2}"#).unwrap().get(), r#"{"z":1.0,"a":2}"#);
+        assert!(json("hello").unwrap_err().contains("quotes"));
+    }
+
+    #[test]
+    fn what_was_not_said_is_left_to_the_host() {
+        let submission = Submission {
+            kind: "echo".into(),
+            input: None,
+            priority: None,
+            run_at: None,
+            callback: None,
+            id: None,
+        };
+        assert_eq!(serde_json::to_string(&submission).unwrap(), r#"{"kind":"echo"}"#);
+    }
+}
