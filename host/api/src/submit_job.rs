@@ -152,9 +152,9 @@ fn unknown_kind(kind: &str, catalog: &dyn Catalog) -> Problem {
     };
     let refused = catalog.refused();
     let also = match nearest(&kind, refused.iter().map(|plugin| plugin.name.as_str())) {
-        Some(name) => format!("; the plugin `{name}` was refused, and `GET /plugins` says why"),
+        Some(name) => format!(" (the plugin `{name}` was refused, and `GET /plugins` says why)"),
         None if refused.is_empty() => String::new(),
-        None => "; some plugins were refused, and `GET /plugins` says why".to_owned(),
+        None => " (some plugins were refused, and `GET /plugins` says why)".to_owned(),
     };
     let problem = Problem::new(
         Code::UnknownKind,
@@ -298,7 +298,7 @@ mod tests {
         let (_, problem) = refused(&host, r#"{"kind":"translate"}"#).await;
         let detail = problem["detail"].as_str().unwrap();
         assert!(
-            detail.ends_with("the plugin `translate` was refused, and `GET /plugins` says why"),
+            detail.ends_with("(the plugin `translate` was refused, and `GET /plugins` says why)"),
             "{detail}"
         );
         let (_, problem) = refused(&host, r#"{"kind":"other-thing"}"#).await;
