@@ -15,6 +15,8 @@ pub enum Code {
     MalformedId,
     /// The `Last-Event-ID` is none of ours.
     MalformedEventId,
+    /// The `Idempotency-Key` is empty, too long, there twice, or not visible ASCII.
+    InvalidIdempotencyKey,
     /// A query parameter is unknown or has no such value.
     InvalidQuery,
     /// The `Host` is not a name of this host: the sign of DNS rebinding.
@@ -37,6 +39,8 @@ pub enum Code {
     InputTooLarge,
     /// The submission lacks a field, or has an unknown or an unusable one.
     InvalidSubmission,
+    /// The job of this `Idempotency-Key` has another kind or input.
+    IdempotencyKeyReused,
     /// No callback target of this name is configured.
     UnknownTarget,
     /// Ollama does not have the model that the kind needs.
@@ -79,6 +83,7 @@ impl Code {
             Self::BodyCutOff => ("body-cut-off", S::BAD_REQUEST, "The body broke off"),
             Self::MalformedId => ("malformed-id", S::BAD_REQUEST, "The id is not a ULID"),
             Self::MalformedEventId => ("malformed-event-id", S::BAD_REQUEST, "The event id is none of this host's"),
+            Self::InvalidIdempotencyKey => ("invalid-idempotency-key", S::BAD_REQUEST, "The idempotency key cannot be used"),
             Self::InvalidQuery => ("invalid-query", S::BAD_REQUEST, "A query parameter cannot be used"),
             Self::ForeignHost => ("foreign-host", S::FORBIDDEN, "The request is meant for another host"),
             Self::ForeignOrigin => ("foreign-origin", S::FORBIDDEN, "The request comes from a foreign page"),
@@ -90,6 +95,7 @@ impl Code {
             Self::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::InputTooLarge => ("input-too-large", S::PAYLOAD_TOO_LARGE, "The job's input is too large"),
             Self::InvalidSubmission => ("invalid-submission", S::UNPROCESSABLE_ENTITY, "The submission cannot be used"),
+            Self::IdempotencyKeyReused => ("idempotency-key-reused", S::UNPROCESSABLE_ENTITY, "The idempotency key belongs to another submission"),
             Self::UnknownTarget => ("unknown-target", S::UNPROCESSABLE_ENTITY, "There is no such callback target"),
             Self::ModelNotInstalled => ("model-not-installed", S::UNPROCESSABLE_ENTITY, "The kind's model is not installed"),
             Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "The host failed"),

@@ -20,6 +20,7 @@ mod event_stream;
 mod follow_job;
 mod get_job;
 mod guard;
+mod idempotency_key;
 mod index;
 mod job_path;
 mod list_jobs;

@@ -1,8 +1,10 @@
 //! `POST /jobs`: accepts a job.
 //!
 //! The answer `202` means that the job is on disk. The caller may choose the id (a ULID): whoever
-//! sends the same id again gets the job that stands, with `200`, whatever else the body says. No
-//! `Content-Type` is asked for, so that `curl -d` works; [`crate::guard`] keeps foreign pages out.
+//! sends the same id again gets the job that stands, with `200`, whatever else the body says. The
+//! header `Idempotency-Key` does the same for a text of the caller's, and insists on the same kind and
+//! input. No `Content-Type` is asked for, so that `curl -d` works; [`crate::guard`] keeps foreign pages
+//! out.
 
 use std::sync::Arc;
 
@@ -31,6 +33,7 @@ use serde::Serialize;
 use crate::{
     App, body,
     code::Code,
+    idempotency_key::idempotency_key,
     problem::Problem,
     trace_parent::trace_parent,
     view::{At, Links},
@@ -59,12 +62,17 @@ pub(crate) async fn submit_job(
     let (head, body) = request.into_parts();
     let body = body::read(&head.headers, body, app.settings.body_bytes_max).await?;
     let submission: Submission = body::object(&body)?;
+    let key = idempotency_key(&head.headers)?;
     let ports = &app.ports;
 
     // A repeated submission is answered even if it would be refused by now.
-    if let Some(id) = submission.id
-        && let Some(job) = ports.store.job(id).await?
-    {
+    let repeated = Repeated {
+        key: key.as_deref(),
+        id: submission.id,
+        kind: &submission.kind,
+        input: submission.input(),
+    };
+    if let Some(job) = standing(&app, &repeated).await? {
         return Ok(existing(&job));
     }
     if ports.control.is_stopping() {
@@ -85,15 +93,61 @@ pub(crate) async fn submit_job(
             };
             Problem::new(code, error.to_string())
         })?;
-    let job = NewJob { trace_parent: trace_parent(&head.headers), ..job };
+    let job = NewJob { idempotency_key: key, trace_parent: trace_parent(&head.headers), ..job };
     match ports.store.submit(job.clone()).await? {
         Submitted::Created(_) => Ok(created(&job)),
-        // Another request with this id was faster.
+        // Another request with this id or key was faster.
         Submitted::Existing(id) => {
-            let job = ports.store.job(id).await?.ok_or_else(|| Problem::unknown_job(id))?;
+            let repeated = Repeated {
+                key: job.idempotency_key.as_deref(),
+                id: Some(id),
+                kind: &job.kind,
+                input: &job.input,
+            };
+            let job = standing(&app, &repeated).await?.ok_or_else(|| Problem::unknown_job(id))?;
             Ok(existing(&job))
         }
     }
+}
+
+/// What tells whether a submission was accepted before.
+struct Repeated<'a> {
+    key: Option<&'a str>,
+    id: Option<JobId>,
+    kind: &'a str,
+    input: &'a str,
+}
+
+/// The job of an earlier submission with the same key or, if there is none, the same id.
+async fn standing(app: &App, repeated: &Repeated<'_>) -> Result<Option<Job>, Problem> {
+    let store = &app.ports.store;
+    if let Some(key) = repeated.key
+        && let Some(job) = store.job_of_key(key).await?
+    {
+        let served = app.ports.catalog.served(repeated.kind);
+        let kind = served.as_ref().map_or(repeated.kind, |served| &served.kind.name);
+        if job.kind == kind && job.input == repeated.input {
+            return Ok(Some(job));
+        }
+        return Err(key_reused(&job));
+    }
+    match repeated.id {
+        Some(id) => Ok(store.job(id).await?),
+        None => Ok(None),
+    }
+}
+
+/// Two different jobs under one key: the caller would take the result of one for that of the other.
+fn key_reused(job: &Job) -> Problem {
+    Problem::new(
+        Code::IdempotencyKeyReused,
+        format!(
+            "the job {} was submitted with this `Idempotency-Key` and has another kind or input; \
+             use a new key for a new submission",
+            job.id
+        ),
+    )
+    .with("id", job.id.to_string())
 }
 
 /// A missing model is told at once; a missing Ollama is not, because the job can wait for it.
@@ -260,6 +314,71 @@ mod tests {
         host.fakes.store.win_the_race_with(job.clone());
         let body = format!(r#"{{"id":"{}","kind":"echo"}}"#, job.id);
         assert_eq!(host.send("POST", "/jobs", body).await.status(), 200);
+    }
+
+    async fn keyed(host: &Host, body: &str) -> Response {
+        let request = axum::http::Request::post("/jobs").header("idempotency-key", "order-7");
+        host.call(request.body(body.to_owned().into()).unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn a_new_key_goes_with_its_job() {
+        let host = Host::new();
+        assert_eq!(keyed(&host, r#"{"kind":"echo"}"#).await.status(), 202);
+        let key = host.fakes.store.submitted()[0].idempotency_key.clone();
+        assert_eq!(key.as_deref(), Some("order-7"));
+    }
+
+    #[tokio::test]
+    async fn the_same_key_is_the_same_job_also_under_an_old_name_of_its_kind() {
+        let host = Host::new();
+        host.fakes.store.put_keyed("order-7", a_job());
+        host.fakes.control.stop();
+        for kind in ["echo", "old-echo"] {
+            let body = format!(r#"{{"kind":"{kind}","input":{}}}"#, a_job().input);
+            let response = keyed(&host, &body).await;
+            assert_eq!(response.status(), 200);
+            assert_eq!(json(response).await["id"], a_job().id.to_string());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_same_key_with_another_kind_or_input_is_refused() {
+        let host = Host::new();
+        host.fakes.store.put_keyed("order-7", a_job());
+        let input = a_job().input;
+        for body in [
+            r#"{"kind":"echo","input":{"text":"other"}}"#.to_owned(),
+            r#"{"kind":"echo"}"#.to_owned(),
+            format!(r#"{{"kind":"summarize","input":{input}}}"#),
+            format!(r#"{{"kind":"echo","id":"{}","input":1}}"#, a_job().id),
+        ] {
+            let response = keyed(&host, &body).await;
+            assert_eq!(response.status(), 422);
+            let problem = json(response).await;
+            assert_eq!(problem["code"], "idempotency-key-reused");
+            assert_eq!(problem["id"], a_job().id.to_string());
+        }
+        assert!(host.fakes.store.submitted().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_race_of_two_submissions_of_one_key_ends_with_one_job_or_a_refusal() {
+        let same = format!(r#"{{"kind":"echo","input":{}}}"#, a_job().input);
+        for (body, status) in [(same.as_str(), 200), (r#"{"kind":"echo"}"#, 422)] {
+            let host = Host::new();
+            host.fakes.store.win_the_race_with(a_job());
+            assert_eq!(keyed(&host, body).await.status(), status);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_cannot_be_used_is_refused() {
+        let request = axum::http::Request::post("/jobs").header("idempotency-key", "a b");
+        let host = Host::new();
+        let response = host.call(request.body(r#"{"kind":"echo"}"#.into()).unwrap()).await;
+        assert_eq!(response.status(), 400);
+        assert_eq!(json(response).await["code"], "invalid-idempotency-key");
     }
 
     #[tokio::test]

@@ -41,6 +41,14 @@ pub struct Submission {
     pub callback: Option<Target>,
 }
 
+impl Submission {
+    /// The input as it will be kept: the caller's bytes, or `{}`.
+    #[must_use]
+    pub fn input(&self) -> &str {
+        self.input.as_deref().map_or("{}", RawValue::get)
+    }
+}
+
 /// Why a submission is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NotAccepted {
@@ -71,7 +79,7 @@ pub fn accept(
     entropy: &dyn Entropy,
 ) -> Result<NewJob, NotAccepted> {
     let now = clock.now();
-    let input = submission.input.map_or_else(|| "{}".to_owned(), |raw| raw.get().to_owned());
+    let input = submission.input().to_owned();
     if input.len() > INPUT_BYTES_MAX {
         return Err(NotAccepted::InputTooLarge { bytes: input.len() });
     }
@@ -86,6 +94,7 @@ pub fn accept(
     let priority = submission.priority.unwrap_or(served.kind.priority);
     Ok(NewJob {
         id: submission.id.unwrap_or_else(|| JobId::new(clock, entropy)),
+        idempotency_key: None,
         kind: served.kind.name.clone(),
         class: served.kind.class.clone(),
         priority,

@@ -10,6 +10,8 @@ use crate::{
 pub struct NewJob {
     /// Made by the submitter or the host.
     pub id: JobId,
+    /// The submitter's name for the submission: while a job of this key is kept, there is no second.
+    pub idempotency_key: Option<String>,
     /// The kind, under its present name.
     pub kind: String,
     /// The class its slots come from.

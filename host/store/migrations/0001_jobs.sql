@@ -28,6 +28,8 @@ CREATE TABLE job (
   trace_parent   TEXT,
   plugin         TEXT,
   schedule       TEXT,
+  -- The submitter's. Free again when the row goes.
+  idempotency_key TEXT CHECK (length(idempotency_key) BETWEEN 1 AND 255),
   CHECK ((state IN ('loading', 'working')) = (lease_until_ms IS NOT NULL)),
   CHECK ((state IN ('done', 'failed', 'cancelled')) = (finished_at_ms IS NOT NULL)),
   CHECK ((state = 'done') = (output IS NOT NULL)),
@@ -43,6 +45,7 @@ CREATE INDEX job_due              ON job (run_at_ms, class)    WHERE state = 'sc
 CREATE INDEX job_blocked          ON job (class)               WHERE state = 'blocked';
 CREATE INDEX job_lease            ON job (lease_until_ms)      WHERE lease_until_ms IS NOT NULL;
 CREATE INDEX job_open_of_schedule ON job (schedule)            WHERE schedule IS NOT NULL AND finished_at_ms IS NULL;
+CREATE UNIQUE INDEX job_of_key    ON job (idempotency_key)     WHERE idempotency_key IS NOT NULL;
 -- For the pages of jobs, the newest first.
 CREATE INDEX job_by_state          ON job (state, id);
 CREATE INDEX job_by_kind           ON job (kind, id);

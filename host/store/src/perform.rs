@@ -1,8 +1,8 @@
 //! From a command to what it does.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use roughneck_jobs::{id::JobId, job::NewJob};
+use roughneck_jobs::{job::NewJob, ports::store::Submitted};
 
 use crate::{
     command::{self, Command, Kind, Reply, Submission},
@@ -45,24 +45,24 @@ impl Answer {
     }
 }
 
-/// Accepts submissions, all with one statement for each table. They fail together.
+/// Accepts submissions, all with one statement for each table. Answers one by one; they fail together.
 pub(crate) async fn submissions(
     tx: &mut Transaction<'_>,
     submissions: &[Submission],
-) -> Result<BTreeSet<JobId>, Fault> {
+) -> Result<Vec<Submitted>, Fault> {
     let jobs: Vec<&NewJob> = submissions.iter().map(|submission| &*submission.job).collect();
     submit::all(tx, &jobs).await
 }
 
-/// Answers submissions of which the jobs in `created` are new.
+/// Answers submissions with what became of each.
 pub(crate) fn answer_submissions(
     submissions: Vec<Submission>,
-    mut created: BTreeSet<JobId>,
+    submitted: Vec<Submitted>,
 ) -> impl Iterator<Item = Answer> {
-    submissions.into_iter().map(move |submission| {
-        let submitted = submit::answer(&mut created, submission.job.id);
-        Answer::new(submission.reply, Kind::Submit, Ok(submitted))
-    })
+    submissions
+        .into_iter()
+        .zip(submitted)
+        .map(|(submission, submitted)| Answer::new(submission.reply, Kind::Submit, Ok(submitted)))
 }
 
 /// Does what a command wants.

@@ -92,7 +92,13 @@ impl Store for SqliteStore {
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
-        self.read_job(id).await.map_err(|fault| fault.told("read a job"))
+        let job = self.read_job(sql!("job/read"), &id.to_string()).await;
+        job.map_err(|fault| fault.told("read a job"))
+    }
+
+    async fn job_of_key(&self, key: &str) -> Result<Option<Job>, StoreError> {
+        let job = self.read_job(sql!("job/read_of_key"), key).await;
+        job.map_err(|fault| fault.told("look for the job of an idempotency key"))
     }
 
     async fn jobs(&self, filter: Filter) -> Result<Vec<Job>, StoreError> {
@@ -124,11 +130,8 @@ impl SqliteStore {
         Ok(at.map(Millis))
     }
 
-    async fn read_job(&self, id: JobId) -> Result<Option<Job>, Fault> {
-        let row = sqlx::query(sql!("job/read"))
-            .bind(id.to_string())
-            .fetch_optional(&self.readers)
-            .await?;
+    async fn read_job(&self, statement: &'static str, by: &str) -> Result<Option<Job>, Fault> {
+        let row = sqlx::query(statement).bind(by).fetch_optional(&self.readers).await?;
         Ok(row.as_ref().map(row::job).transpose()?)
     }
 

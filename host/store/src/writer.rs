@@ -200,10 +200,12 @@ async fn perform_next(
             ended
         }
         Some(Unit::Submissions(submissions)) => {
-            let created = perform::submissions(tx, &submissions).await;
-            let ended = tx.end(part, created.is_ok()).await;
-            match created {
-                Ok(created) => answers.extend(perform::answer_submissions(submissions, created)),
+            let submitted = perform::submissions(tx, &submissions).await;
+            let ended = tx.end(part, submitted.is_ok()).await;
+            match submitted {
+                Ok(submitted) => {
+                    answers.extend(perform::answer_submissions(submissions, submitted));
+                }
                 // One of them is at fault; alone, it spoils nobody else's.
                 Err(_) => submissions.into_iter().rev().for_each(|submission| {
                     units.push_front(Unit::One(submission.into()));

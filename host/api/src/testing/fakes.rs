@@ -41,6 +41,7 @@ pub(crate) struct FakeStore {
     events: Mutex<Vec<JobEvent>>,
     attempts: Mutex<Vec<Attempt>>,
     submitted: Mutex<Vec<NewJob>>,
+    keys: Mutex<BTreeMap<String, JobId>>,
     racer: Mutex<Option<Job>>,
     is_broken: AtomicBool,
     pub(crate) reads_of_events: AtomicUsize,
@@ -49,6 +50,12 @@ pub(crate) struct FakeStore {
 impl FakeStore {
     pub(crate) fn put(&self, job: Job) {
         self.jobs.lock().unwrap().insert(job.id, job);
+    }
+
+    /// A job that was submitted with an idempotency key.
+    pub(crate) fn put_keyed(&self, key: &str, job: Job) {
+        self.keys.lock().unwrap().insert(key.to_owned(), job.id);
+        self.put(job);
     }
 
     pub(crate) fn put_attempt(&self, attempt: Attempt) {
@@ -91,7 +98,10 @@ impl Store for FakeStore {
         self.check("submit a job")?;
         if let Some(racer) = self.racer.lock().unwrap().take() {
             let id = racer.id;
-            self.put(racer);
+            match job.idempotency_key {
+                Some(key) => self.put_keyed(&key, racer),
+                None => self.put(racer),
+            }
             return Ok(Submitted::Existing(id));
         }
         let id = job.id;
@@ -102,6 +112,12 @@ impl Store for FakeStore {
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.check("read a job")?;
         Ok(self.jobs.lock().unwrap().get(&id).cloned())
+    }
+
+    async fn job_of_key(&self, key: &str) -> Result<Option<Job>, StoreError> {
+        self.check("look for a key")?;
+        let id = self.keys.lock().unwrap().get(key).copied();
+        Ok(id.and_then(|id| self.jobs.lock().unwrap().get(&id).cloned()))
     }
 
     async fn jobs(&self, filter: Filter) -> Result<Vec<Job>, StoreError> {

@@ -363,6 +363,10 @@ impl Store for Memory {
         Ok(self.lock().jobs.get(&id).map(|row| row.job.clone()))
     }
 
+    async fn job_of_key(&self, _key: &str) -> Result<Option<Job>, StoreError> {
+        Ok(None)
+    }
+
     async fn jobs(&self, _filter: Filter) -> Result<Vec<Job>, StoreError> {
         Ok(self.lock().jobs.values().map(|row| row.job.clone()).collect())
     }

@@ -48,7 +48,7 @@ pub enum StoreError {
 pub enum Submitted {
     /// A new job.
     Created(JobId),
-    /// The same id was accepted before; that job stands.
+    /// The same id or the same idempotency key was accepted before; that job stands.
     Existing(JobId),
 }
 
@@ -184,7 +184,8 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     async fn set_slots(&self, slots: &[Slots]) -> Result<(), StoreError>;
 
-    /// Accepts a job, in state `queued` or, if it is due later, `scheduled`.
+    /// Accepts a job, in state `queued` or, if it is due later, `scheduled`. One with a known
+    /// idempotency key is the job of that key, also if it has another id.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -256,6 +257,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
+
+    /// The job that was accepted with this idempotency key, for as long as it is kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn job_of_key(&self, key: &str) -> Result<Option<Job>, StoreError>;
 
     /// A page of jobs, the newest first, without their inputs and outputs, which can be large.
     ///

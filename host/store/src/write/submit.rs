@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use roughneck_jobs::{id::JobId, job::NewJob, ports::store::Submitted, state::State};
 use serde_json::{Value, json};
+use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
     fault::{Fault, one_row},
@@ -11,15 +12,24 @@ use crate::{
     transaction::Transaction,
 };
 
-/// Accepts `jobs` and returns the ids of those that are new. A known id stands as it is, also if it
-/// is twice among them: the first one counts.
+/// Accepts `jobs` and returns what became of each. A known id or idempotency key stands as it is, also
+/// if it is twice among them: the first one counts.
 pub(crate) async fn all(
     tx: &mut Transaction<'_>,
     jobs: &[&NewJob],
-) -> Result<BTreeSet<JobId>, Fault> {
-    let created = insert(tx, jobs).await?;
-    let mut first = created.clone();
-    let new: Vec<&NewJob> = jobs.iter().copied().filter(|job| first.remove(&job.id)).collect();
+) -> Result<Vec<Submitted>, Fault> {
+    let mut created = insert(tx, jobs).await?;
+    let mut submitted = Vec::with_capacity(jobs.len());
+    let mut new = Vec::with_capacity(jobs.len());
+    for &job in jobs {
+        // By id and key: a known key may have kept the first job of an id out, and let the second in.
+        if created.remove(&(job.id, job.idempotency_key.clone())) {
+            submitted.push(Submitted::Created(job.id));
+            new.push(job);
+        } else {
+            submitted.push(Submitted::Existing(standing(tx, job).await?));
+        }
+    }
     complete(tx, &new).await?;
     for job in new {
         tx.bells.job(job.id);
@@ -29,18 +39,22 @@ pub(crate) async fn all(
             tx.bells.class(&job.class);
         }
     }
-    Ok(created)
+    Ok(submitted)
 }
 
 /// Accepts one job.
 pub(crate) async fn one(tx: &mut Transaction<'_>, job: &NewJob) -> Result<Submitted, Fault> {
-    let mut created = all(tx, &[job]).await?;
-    Ok(answer(&mut created, job.id))
+    let submitted = all(tx, &[job]).await?;
+    // One job, one answer; without it, the job stands as it is.
+    Ok(submitted.into_iter().next().unwrap_or(Submitted::Existing(job.id)))
 }
 
-/// What the next submitter of `id` is told: it is new for one of them.
-pub(crate) fn answer(created: &mut BTreeSet<JobId>, id: JobId) -> Submitted {
-    if created.remove(&id) { Submitted::Created(id) } else { Submitted::Existing(id) }
+/// The job that stands in the way of `job`: that of its key or, if the key is new, that of its id.
+async fn standing(tx: &mut Transaction<'_>, job: &NewJob) -> Result<JobId, Fault> {
+    let Some(key) = &job.idempotency_key else { return Ok(job.id) };
+    let known =
+        sqlx::query(sql!("job/id_of_key")).bind(key).fetch_optional(&mut *tx.connection).await?;
+    Ok(known.as_ref().map(|known| row::text(known, "id")).transpose()?.unwrap_or(job.id))
 }
 
 fn is_due_later(job: &NewJob) -> bool {
@@ -51,14 +65,19 @@ fn first_state(job: &NewJob) -> State {
     if is_due_later(job) { State::Scheduled } else { State::Queued }
 }
 
-async fn insert(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<BTreeSet<JobId>, Fault> {
+/// Inserts the jobs whose id and key are new, and returns these two of each.
+async fn insert(
+    tx: &mut Transaction<'_>,
+    jobs: &[&NewJob],
+) -> Result<BTreeSet<(JobId, Option<String>)>, Fault> {
     let rows: Value = jobs.iter().map(|job| columns(job)).collect();
     let created = sqlx::query(sql!("job/insert"))
         .bind(rows.to_string())
         .fetch_all(&mut *tx.connection)
         .await?;
-    let ids = created.iter().map(|created| row::text(created, "id"));
-    Ok(ids.collect::<Result<_, sqlx::Error>>()?)
+    let read =
+        |created: &SqliteRow| Ok((row::text(created, "id")?, created.try_get("idempotency_key")?));
+    Ok(created.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
 }
 
 /// The rows that every job has from its first moment: its input and its first event.
@@ -100,6 +119,7 @@ fn columns(job: &NewJob) -> Value {
         "attempts_max": job.attempts_max,
         "callback": job.callback,
         "trace_parent": job.trace_parent,
+        "idempotency_key": job.idempotency_key,
         "schedule": job.fire.as_ref().map(|fire| &fire.schedule),
     })
 }

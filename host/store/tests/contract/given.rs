@@ -59,6 +59,7 @@ pub(crate) fn job_id() -> JobId {
 pub(crate) fn new_job() -> NewJob {
     NewJob {
         id: job_id(),
+        idempotency_key: None,
         kind: "test.echo".to_owned(),
         class: io(),
         priority: Priority::Normal,

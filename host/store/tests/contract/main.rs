@@ -17,6 +17,7 @@ mod deliveries;
 mod fence;
 mod given;
 mod history;
+mod idempotency;
 mod kv;
 mod leave;
 mod pages;

@@ -32,7 +32,7 @@ const IN_ORDER: [&str; 9] = [
 ];
 
 /// What each hot statement reads. The wrong index may be right by its order and wrong by its size.
-const INDEX: [(&str, &str); 17] = [
+const INDEX: [(&str, &str); 19] = [
     ("job/best", "job_ready"),
     ("job/due", "job_due"),
     ("job/next_due", "job_due"),
@@ -40,6 +40,8 @@ const INDEX: [(&str, &str); 17] = [
     ("job/expired", "job_lease"),
     ("job/next_lease", "job_lease"),
     ("job/is_open_of_schedule", "job_open_of_schedule"),
+    ("job/id_of_key", "job_of_key"),
+    ("job/read_of_key", "job_of_key"),
     ("slot/give_back", "slot_of_job"),
     ("job/page_of_state", "job_by_state"),
     ("job/page_of_kind", "job_by_kind"),
