@@ -79,6 +79,13 @@ impl App {
         Arc::new(Self { ports, settings, registry, metrics, closing })
     }
 
+    /// The name under which jobs of this kind are kept: its present one. A kind that is gone may still
+    /// have jobs.
+    pub(crate) fn present_name(&self, kind: &str) -> String {
+        let served = self.ports.catalog.served(kind);
+        served.map_or_else(|| kind.to_owned(), |served| served.kind.name.clone())
+    }
+
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);
     }

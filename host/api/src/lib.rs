@@ -27,6 +27,7 @@ mod list_jobs;
 mod list_plugins;
 mod measure;
 mod metrics;
+mod page;
 mod problem;
 mod query;
 mod router;

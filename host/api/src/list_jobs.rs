@@ -2,68 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    http::Uri,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::Uri, response::Response};
 use roughneck_jobs::{id::JobId, job::Filter, state};
-use serde::Serialize;
 
-use crate::{
-    App,
-    problem::Problem,
-    query::{Parameters, encode, invalid},
-    view::JobView,
-};
-
-const LIMIT: u32 = 50;
-const LIMIT_MAX: u32 = 200;
-
-#[derive(Serialize)]
-struct Page<'a> {
-    jobs: Vec<JobView<'a>>,
-    /// The address of the next page, or null on the last one.
-    next: Option<String>,
-}
+use crate::{App, page, problem::Problem, query::Parameters};
 
 pub(crate) async fn list_jobs(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let query = Parameters::read(&uri, &["state", "kind", "limit", "before"])?;
-    let limit = match query.get("limit") {
-        None => LIMIT,
-        Some(text) => {
-            let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-            limit.ok_or_else(|| {
-                invalid(&format!("`limit` must be a number from 1 to {LIMIT_MAX}"))
-            })?
-        }
-    };
+    let limit = query.limit(page::LIMIT, page::LIMIT_MAX)?;
     let state: Option<state::State> = query.parse("state")?;
     let before: Option<JobId> = query.parse("before")?;
-    // Jobs are kept under the kind's present name; a kind that is gone may still have jobs.
-    let kind = query.get("kind").map(|kind| {
-        let served = app.ports.catalog.served(kind);
-        served.map_or_else(|| kind.to_owned(), |served| served.kind.name.clone())
-    });
-    // One more than asked for tells whether there is another page.
-    let filter = Filter { state, kind: kind.clone(), before, limit: limit + 1 };
-    let jobs = app.ports.store.jobs(filter).await?;
-
-    let shown = usize::try_from(limit).unwrap_or(usize::MAX);
-    let next =
-        (jobs.len() > shown).then(|| jobs.iter().take(shown).next_back()).flatten().map(|last| {
-            let mut next = format!("/jobs?before={}&limit={limit}", last.id);
-            if let Some(state) = state {
-                next.push_str(&format!("&state={}", state.as_str()));
-            }
-            if let Some(kind) = &kind {
-                next.push_str(&format!("&kind={}", encode(kind)));
-            }
-            next
-        });
-    let jobs = jobs.iter().take(shown).map(JobView::summary).collect();
-    Ok(Json(Page { jobs, next }).into_response())
+    let kind = query.get("kind").map(|kind| app.present_name(kind));
+    let filter = Filter { state, kind, before, limit: page::one_more(limit), code: None };
+    let jobs = app.ports.store.jobs(filter.clone()).await?;
+    let kept = [("state", state.map(state::State::as_str)), ("kind", filter.kind.as_deref())];
+    Ok(page::of(&jobs, limit, "/jobs", &kept))
 }
 
 #[cfg(test)]

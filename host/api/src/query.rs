@@ -32,6 +32,16 @@ impl Parameters {
         self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
+    /// The parameter `limit`, from 1 to `max`.
+    ///
+    /// # Errors
+    /// [`Code::InvalidQuery`].
+    pub(crate) fn limit(&self, default: u32, max: u32) -> Result<u32, Problem> {
+        let Some(text) = self.get("limit") else { return Ok(default) };
+        let limit = text.parse().ok().filter(|limit| (1..=max).contains(limit));
+        limit.ok_or_else(|| invalid(&format!("`limit` must be a number from 1 to {max}")))
+    }
+
     /// The value of a parameter.
     ///
     /// # Errors

@@ -124,9 +124,7 @@ async fn standing(app: &App, repeated: &Repeated<'_>) -> Result<Option<Job>, Pro
     if let Some(key) = repeated.key
         && let Some(job) = store.job_of_key(key).await?
     {
-        let served = app.ports.catalog.served(repeated.kind);
-        let kind = served.as_ref().map_or(repeated.kind, |served| &served.kind.name);
-        if job.kind == kind && job.input == repeated.input {
+        if job.kind == app.present_name(repeated.kind) && job.input == repeated.input {
             return Ok(Some(job));
         }
         return Err(key_reused(&job));

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use roughneck_jobs::{
     failure::{Failure, code},
-    job::Job,
     ports::{
         runner::{Assignment, Outcome, Standing},
         store::{Claimed, Finish, StoreError, Verdict},
@@ -40,18 +39,15 @@ enum Ended {
 }
 
 async fn execute(shared: &Shared, claimed: Claimed, record: &Arc<Record>) -> Ended {
-    let Claimed { job, run } = claimed;
+    let Claimed { job, run, postponements } = claimed;
     let Some(served) = shared.parts.catalog.served(&job.kind) else {
         let message = format!("no installed plugin serves the kind `{}`", job.kind);
         let failure = Failure::retry(code::KIND_MISSING, message);
-        let delay_ms = delay_ms(&KIND_MISSING, postponements(&job, run) + 1);
+        let delay_ms = delay_ms(&KIND_MISSING, postponements.saturating_add(1));
         return Ended::Judged(Verdict::Postpone { delay_ms, failure }, None);
     };
-    let chance = Chance {
-        attempt: job.attempt,
-        postponements: postponements(&job, run),
-        roll: shared.parts.entropy.fraction(),
-    };
+    let chance =
+        Chance { attempt: job.attempt, postponements, roll: shared.parts.entropy.fraction() };
     let assignment = Assignment {
         deadline: shared.parts.clock.now().plus_ms(served.kind.timeout_ms),
         served: Arc::clone(&served),
@@ -77,12 +73,6 @@ struct Chance {
     postponements: u32,
     /// The dice of the jitter.
     roll: f64,
-}
-
-/// Runs so far that were given back. The token counts all of them.
-fn postponements(job: &Job, run: Run) -> u32 {
-    let earlier = run.token.saturating_sub(i64::from(job.attempt));
-    u32::try_from(earlier).unwrap_or(0)
 }
 
 /// What follows from an outcome.

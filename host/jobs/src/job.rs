@@ -134,8 +134,19 @@ pub struct Filter {
     pub state: Option<State>,
     /// Only of this kind.
     pub kind: Option<String>,
+    /// Only dead letters whose failure has this code, whatever `state` says.
+    pub code: Option<String>,
     /// Only older than this job: the cursor of the next page.
     pub before: Option<JobId>,
     /// At most so many; the store clamps it to 1..=500.
     pub limit: u32,
+}
+
+/// Which dead letters are meant: all of them by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// Only of this kind.
+    pub kind: Option<String>,
+    /// Only those whose failure has this code.
+    pub code: Option<String>,
 }

@@ -49,6 +49,8 @@ pub enum Event {
     Released,
     /// Somebody cancelled it, or the plugin said that it should be.
     Cancelled,
+    /// Somebody wants it to run again although it failed or was cancelled.
+    Replayed,
 }
 
 /// The consequences of a move.
@@ -80,8 +82,11 @@ pub struct Refused {
 /// is the plugin's fault. A loss has a budget of its own; a job that kills its host again and again
 /// ends among the dead letters.
 ///
+/// A replay gives all attempts and all losses back: whoever asks for it has mended what was broken.
+///
 /// # Errors
-/// [`Refused`] if the state does not allow the event. A terminal state allows none.
+/// [`Refused`] if the state does not allow the event. Of the terminal states, `failed` and `cancelled`
+/// allow a replay and nothing else, and `done` allows nothing.
 pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
     let refused = Refused { state: job.state, event };
     let to = |state| Move { state, attempt: job.attempt, losses: job.losses, delay_ms: 0 };
@@ -119,6 +124,9 @@ pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
             Ok(Move { attempt: given_back, ..to(State::Queued) })
         }
         Event::Cancelled if !job.state.is_terminal() => Ok(to(State::Cancelled)),
+        Event::Replayed if matches!(job.state, State::Failed | State::Cancelled) => {
+            Ok(Move { attempt: 0, losses: 0, ..to(State::Queued) })
+        }
         Event::Claimed
         | Event::ModelLoading
         | Event::ModelReady
@@ -128,7 +136,8 @@ pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
         | Event::Postponed { .. }
         | Event::Lost
         | Event::Released
-        | Event::Cancelled => Err(refused),
+        | Event::Cancelled
+        | Event::Replayed => Err(refused),
     }
 }
 
@@ -155,6 +164,7 @@ mod tests {
             Just(Event::Lost),
             Just(Event::Released),
             Just(Event::Cancelled),
+            Just(Event::Replayed),
         ]
     }
 
@@ -185,6 +195,8 @@ mod tests {
             (Queued, Event::Cancelled, Cancelled),
             (Loading, Event::Cancelled, Cancelled),
             (Working, Event::Cancelled, Cancelled),
+            (Failed, Event::Replayed, Queued),
+            (Cancelled, Event::Replayed, Queued),
         ];
         let events = [
             Event::Due,
@@ -198,6 +210,7 @@ mod tests {
             Event::Lost,
             Event::Released,
             Event::Cancelled,
+            Event::Replayed,
         ];
         for state in State::ALL {
             for event in events {
@@ -224,14 +237,23 @@ mod tests {
         assert_eq!(advance(&poison, Event::Lost).unwrap().state, State::Failed);
     }
 
+    #[test]
+    fn a_replay_starts_with_all_attempts_and_no_losses() {
+        for state in [State::Failed, State::Cancelled] {
+            let next = advance(&job(state), Event::Replayed).unwrap();
+            assert_eq!((next.attempt, next.losses, next.delay_ms), (0, 0, 0));
+        }
+    }
+
     proptest! {
         #[test]
-        fn no_story_leaves_a_terminal_state_or_overflows(story in prop::collection::vec(events(), 0..200)) {
+        fn no_story_leaves_a_terminal_state_but_by_a_replay_nor_overflows(story in prop::collection::vec(events(), 0..200)) {
             let mut at = Progress { state: State::Queued, attempt: u32::MAX - 1, losses: 0, losses_max: 3 };
             for event in story {
                 match advance(&at, event) {
                     Ok(next) => {
-                        prop_assert!(!at.state.is_terminal());
+                        prop_assert!(!at.state.is_terminal() || event == Event::Replayed);
+                        prop_assert!(at.state != State::Done);
                         at = Progress { state: next.state, attempt: next.attempt, losses: next.losses, ..at };
                     }
                     Err(refused) => prop_assert_eq!(refused.state, at.state),

@@ -17,12 +17,15 @@ CREATE TABLE job (
   losses         INTEGER NOT NULL DEFAULT 0 CHECK (losses >= 0),
   -- The fence. It grows with every claim for the life of the row: never reset, never cleared.
   token          INTEGER NOT NULL DEFAULT 0 CHECK (token >= 0),
+  -- The token of the last run before the last replay: later runs alone count as postponements.
+  replay_token   INTEGER NOT NULL DEFAULT 0 CHECK (replay_token BETWEEN 0 AND token),
   lease_until_ms INTEGER,
   started_at_ms  INTEGER,
   finished_at_ms INTEGER,
   reason         TEXT,
   output         TEXT,
   failure        TEXT CHECK (failure IS NULL OR json_valid(failure)),
+  failure_code   TEXT AS (iif(json_valid(failure), failure ->> 'code', NULL)) VIRTUAL,
   usage          TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(usage)),
   callback       TEXT,
   trace_parent   TEXT,
@@ -46,6 +49,8 @@ CREATE INDEX job_blocked          ON job (class)               WHERE state = 'bl
 CREATE INDEX job_lease            ON job (lease_until_ms)      WHERE lease_until_ms IS NOT NULL;
 CREATE INDEX job_open_of_schedule ON job (schedule)            WHERE schedule IS NOT NULL AND finished_at_ms IS NULL;
 CREATE UNIQUE INDEX job_of_key    ON job (idempotency_key)     WHERE idempotency_key IS NOT NULL;
+-- The dead letters, with what they are asked for by: no other row is read to count or to choose them.
+CREATE INDEX job_dead             ON job (id, kind, failure_code) WHERE state = 'failed';
 -- For the pages of jobs, the newest first.
 CREATE INDEX job_by_state          ON job (state, id);
 CREATE INDEX job_by_kind           ON job (kind, id);

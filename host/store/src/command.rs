@@ -7,11 +7,13 @@ use roughneck_jobs::{
     clock::Millis,
     delivery::DeliveryOutcome,
     id::{DeliveryId, JobId},
-    job::{LogLine, NewJob},
+    job::{DeadLetters, LogLine, NewJob},
     ports::{
         kv::{Key, Written},
         schedules::Settlement,
-        store::{Cancelled, Claim, Claimed, Finish, Promoted, Reaped, StoreError, Submitted},
+        store::{
+            Cancelled, Claim, Claimed, Finish, Promoted, Reaped, Retried, StoreError, Submitted,
+        },
     },
     run::Run,
     state::State,
@@ -103,6 +105,12 @@ commands! {
         "finish", "end a run";
     Cancel { id: JobId, at: Millis } -> Cancelled,
         "cancel", "cancel a job";
+    Retry { id: JobId, at: Millis } -> Retried,
+        "retry", "run a job again";
+    RetryMany { which: DeadLetters, limit: u32, at: Millis } -> u32,
+        "retry_many", "run dead letters again";
+    Purge { which: DeadLetters, limit: u32 } -> u32,
+        "purge", "delete dead letters";
     Release { run: Run, at: Millis } -> (),
         "release", "give a run back";
     Leave { run: Run, usage: Usage, log: Vec<LogLine> } -> (),

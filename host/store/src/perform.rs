@@ -9,8 +9,8 @@ use crate::{
     fault::Fault,
     transaction::Transaction,
     write::{
-        bury, cancel, claim, finish, kv, leave, loading, lost, promote, record, release, renew,
-        settle, slots, submit,
+        bury, cancel, claim, finish, kv, leave, loading, lost, promote, purge, record, release,
+        renew, retry, settle, slots, submit,
     },
 };
 
@@ -85,6 +85,13 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         }
         Command::Cancel { id, at, reply } => {
             Answer::new(reply, kind, cancel::job(tx, id, at).await)
+        }
+        Command::Retry { id, at, reply } => Answer::new(reply, kind, retry::job(tx, id, at).await),
+        Command::RetryMany { which, limit, at, reply } => {
+            Answer::new(reply, kind, retry::many(tx, &which, limit, at).await)
+        }
+        Command::Purge { which, limit, reply } => {
+            Answer::new(reply, kind, purge::dead(tx, &which, limit).await)
         }
         Command::Release { run, at, reply } => {
             Answer::new(reply, kind, release::run(tx, run, at).await)

@@ -6,9 +6,10 @@ use roughneck_jobs::{
     clock::Millis,
     event::JobEvent,
     id::JobId,
-    job::{Attempt, Filter, Job, LogLine, NewJob},
+    job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     ports::store::{
-        Cancelled, Claim, Claimed, Count, Finish, Promoted, Reaped, Store, StoreError, Submitted,
+        Cancelled, Claim, Claimed, Cleared, Count, Finish, Promoted, Reaped, Retried, Store,
+        StoreError, Submitted,
     },
     run::Run,
     state::State,
@@ -20,6 +21,9 @@ use crate::{SqliteStore, command::Command, fault::Fault, row};
 
 /// Jobs on one page.
 const PAGE_MAX: u32 = 500;
+
+/// Dead letters that one command retries or deletes, so that it does not hold up the writer.
+const DEAD_MAX: u32 = 500;
 
 /// Attempts in one answer.
 const ATTEMPTS_MAX: u32 = 100;
@@ -59,6 +63,27 @@ impl Store for SqliteStore {
 
     async fn cancel(&self, id: JobId, at: Millis) -> Result<Cancelled, StoreError> {
         self.ask(|reply| Command::Cancel { id, at, reply }).await
+    }
+
+    async fn retry(&self, id: JobId, at: Millis) -> Result<Retried, StoreError> {
+        self.ask(|reply| Command::Retry { id, at, reply }).await
+    }
+
+    async fn retry_many(
+        &self,
+        which: DeadLetters,
+        limit: u32,
+        at: Millis,
+    ) -> Result<Cleared, StoreError> {
+        let (wanted, limit) = (which.clone(), limit.clamp(1, DEAD_MAX));
+        let jobs = self.ask(|reply| Command::RetryMany { which: wanted, limit, at, reply }).await?;
+        self.cleared(jobs, &which).await
+    }
+
+    async fn purge(&self, which: DeadLetters, limit: u32) -> Result<Cleared, StoreError> {
+        let (wanted, limit) = (which.clone(), limit.clamp(1, DEAD_MAX));
+        let jobs = self.ask(|reply| Command::Purge { which: wanted, limit, reply }).await?;
+        self.cleared(jobs, &which).await
     }
 
     async fn release(&self, run: Run, at: Millis) -> Result<(), StoreError> {
@@ -125,6 +150,17 @@ fn is_later(next_at: Option<Millis>, at: Millis) -> bool {
 }
 
 impl SqliteStore {
+    /// Counts what is left on a reader: the writer has better things to do.
+    async fn cleared(&self, jobs: u32, which: &DeadLetters) -> Result<Cleared, StoreError> {
+        let left: Result<i64, sqlx::Error> = sqlx::query_scalar(sql!("job/count_dead"))
+            .bind(&which.kind)
+            .bind(&which.code)
+            .fetch_one(&self.readers)
+            .await;
+        let left = left.map_err(|error| Fault::from(error).told("count the dead letters"))?;
+        Ok(Cleared { jobs, left: u64::try_from(left).unwrap_or(0) })
+    }
+
     async fn read_instant(&self, statement: &'static str) -> Result<Option<Millis>, Fault> {
         let at: Option<i64> = sqlx::query_scalar(statement).fetch_one(&self.readers).await?;
         Ok(at.map(Millis))
@@ -166,6 +202,7 @@ impl SqliteStore {
     ) -> Result<Vec<SqliteRow>, Fault> {
         // Each page is read from an index in its order, which an `OR` in one statement would hide.
         let page = match (filter.state, &filter.kind) {
+            _ if filter.code.is_some() => sql!("job/page_of_code"),
             (None, None) => sql!("job/page"),
             (Some(_), None) => sql!("job/page_of_state"),
             (None, Some(_)) => sql!("job/page_of_kind"),
@@ -173,6 +210,9 @@ impl SqliteStore {
         };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut query = sqlx::query(page).bind(before).bind(limit);
+        if let Some(code) = &filter.code {
+            return Ok(query.bind(code).bind(&filter.kind).fetch_all(&self.readers).await?);
+        }
         if let Some(state) = filter.state {
             query = query.bind(state.as_str());
         }

@@ -62,7 +62,7 @@ impl Step {
             self.reason = Some(poison.message.clone());
             self.failure = Some(poison);
         }
-        if next.state == State::Scheduled {
+        if next.state == State::Scheduled || self.event == Event::Replayed {
             job.run_at = self.at.plus_ms(next.delay_ms);
         }
         job.state = next.state;
@@ -100,7 +100,9 @@ fn outcome(event: Event) -> Option<&'static str> {
         Event::Lost => Some("lost"),
         Event::Released => Some("released"),
         Event::Cancelled => Some("cancelled"),
-        Event::Due | Event::Claimed | Event::ModelLoading | Event::ModelReady => None,
+        Event::Due | Event::Claimed | Event::ModelLoading | Event::ModelReady | Event::Replayed => {
+            None
+        }
     }
 }
 
@@ -113,8 +115,9 @@ pub(crate) async fn make(
 ) -> Result<Job, Fault> {
     let next = lifecycle::advance(&held.progress(), step.event)?;
     let from = held.job.state;
-    // The attempt the move belongs to: a loss gives its number back.
-    let attempt = held.job.attempt.max(next.attempt);
+    // The attempt the move belongs to: a loss gives its number back. A replay belongs to none.
+    let replayed = step.event == Event::Replayed;
+    let attempt = if replayed { 0 } else { held.job.attempt.max(next.attempt) };
     let token = held.token;
     let job = step.applied_to(held.job, next);
     write(tx, &job, (token, from)).await?;

@@ -15,7 +15,7 @@ use roughneck_jobs::{
     delivery::{Delivery, DeliveryOutcome},
     event::{JobEvent, Live},
     id::{DeliveryId, JobId},
-    job::{Attempt, Filter, Job, LogLine, NewJob},
+    job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     manifest,
     model::{Call, Health, LlmError, Resolved},
     ports::{
@@ -25,8 +25,8 @@ use roughneck_jobs::{
         outbox::{DueDeliveries, Outbox},
         runner::Supervisor,
         store::{
-            Cancelled, Claim, Claimed, Count, Finish, Promoted, Reaped, Store, StoreError,
-            Submitted,
+            Cancelled, Claim, Claimed, Cleared, Count, Finish, Promoted, Reaped, Retried, Store,
+            StoreError, Submitted,
         },
     },
     run::Run,
@@ -84,12 +84,30 @@ impl FakeStore {
         self.is_broken.store(true, Ordering::SeqCst);
     }
 
+    /// The oldest dead letters, and the number of the others.
+    fn dead(&self, which: &DeadLetters, limit: u32) -> (Vec<JobId>, u64) {
+        let jobs = self.jobs.lock().unwrap();
+        let dead = jobs.values().filter(|job| {
+            job.state == State::Failed
+                && which.kind.as_ref().is_none_or(|kind| job.kind == *kind)
+                && which.code.as_ref().is_none_or(|code| has_code(job, code))
+        });
+        let mut ids: Vec<JobId> = dead.map(|job| job.id).collect();
+        let left = ids.len().saturating_sub(limit as usize);
+        ids.truncate(limit as usize);
+        (ids, left as u64)
+    }
+
     fn check(&self, doing: &'static str) -> Result<(), StoreError> {
         if self.is_broken.load(Ordering::SeqCst) {
             return Err(StoreError::Broken { doing, source: "the disk is gone".into() });
         }
         Ok(())
     }
+}
+
+fn has_code(job: &Job, code: &str) -> bool {
+    job.failure.as_ref().is_some_and(|failure| failure.code == code)
 }
 
 #[async_trait]
@@ -126,9 +144,39 @@ impl Store for FakeStore {
         let matching = jobs.values().rev().filter(|job| {
             filter.state.is_none_or(|state| job.state == state)
                 && filter.kind.as_ref().is_none_or(|kind| job.kind == *kind)
+                && filter.code.as_ref().is_none_or(|code| has_code(job, code))
                 && filter.before.is_none_or(|before| job.id < before)
         });
         Ok(matching.take(filter.limit as usize).cloned().collect())
+    }
+
+    async fn retry(&self, id: JobId, _: Millis) -> Result<Retried, StoreError> {
+        let mut jobs = self.jobs.lock().unwrap();
+        let job = jobs.get_mut(&id).ok_or(StoreError::NoSuchJob(id))?;
+        if !matches!(job.state, State::Failed | State::Cancelled) {
+            return Ok(Retried::Unchanged(job.state));
+        }
+        (job.state, job.attempt) = (State::Queued, 0);
+        Ok(Retried::Queued)
+    }
+
+    async fn retry_many(
+        &self,
+        which: DeadLetters,
+        limit: u32,
+        at: Millis,
+    ) -> Result<Cleared, StoreError> {
+        let (ids, left) = self.dead(&which, limit);
+        for id in &ids {
+            self.retry(*id, at).await?;
+        }
+        Ok(Cleared { jobs: ids.len() as u32, left })
+    }
+
+    async fn purge(&self, which: DeadLetters, limit: u32) -> Result<Cleared, StoreError> {
+        let (ids, left) = self.dead(&which, limit);
+        self.jobs.lock().unwrap().retain(|id, _| !ids.contains(id));
+        Ok(Cleared { jobs: ids.len() as u32, left })
     }
 
     async fn attempts(&self, _: JobId) -> Result<Vec<Attempt>, StoreError> {

@@ -3,8 +3,12 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use roughneck_jobs::{
+    clock::Clock as _,
     failure::Failure,
-    ports::{control::Control as _, store::Cancelled},
+    ports::{
+        control::Control as _,
+        store::{Cancelled, Retried, Store as _},
+    },
     run::LEASE_MS,
     state::State,
 };
@@ -58,6 +62,16 @@ async fn a_job_whose_attempts_are_used_up_becomes_a_dead_letter() {
     let id = world.submit(ACT).await;
     world.until(id, State::Failed).await;
     assert_eq!(world.store.row(id).failure.unwrap().code, "unavailable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_that_is_retried_has_all_its_attempts_again() {
+    let world = World::start(vec![flaky(); 5]).await;
+    let id = world.submit(ACT).await;
+    world.until(id, State::Failed).await;
+    assert_eq!(world.store.retry(id, world.time.now()).await.unwrap(), Retried::Queued);
+    world.until(id, State::Done).await;
+    assert_eq!(world.store.row(id).attempt, 3);
 }
 
 #[tokio::test(start_paused = true)]

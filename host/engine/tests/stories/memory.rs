@@ -10,15 +10,15 @@ use roughneck_jobs::{
     delivery::{self, Delivery, DeliveryOutcome, DeliveryState},
     event::JobEvent,
     id::{DeliveryId, JobId},
-    job::{Attempt, Filter, Job, LogLine, NewJob},
+    job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     lifecycle::{Event, Progress, advance},
     ports::{
         bell::{Bell, Change},
         outbox::{DueDeliveries, Outbox},
         schedules::{Schedules, Settlement},
         store::{
-            Cancelled, Claim, Claimed, Count, Finish, Promoted, Reaped, Store, StoreError,
-            Submitted, Verdict,
+            Cancelled, Claim, Claimed, Cleared, Count, Finish, Promoted, Reaped, Retried, Store,
+            StoreError, Submitted, Verdict,
         },
     },
     run::{LOSSES_MAX, Run},
@@ -34,6 +34,8 @@ struct Row {
     job: Job,
     rank: Millis,
     token: i64,
+    /// The token of the last run before the last replay.
+    replay_token: i64,
     lease_until: Millis,
 }
 
@@ -113,13 +115,16 @@ impl Memory {
             row.token += 1;
             row.lease_until = claim.lease_until;
             let run = Run { job: row.job.id, token: row.token };
-            claimed.push(Claimed { job: row.job.clone(), run });
+            let postponements = row.token - i64::from(row.job.attempt) - row.replay_token;
+            let postponements = u32::try_from(postponements).unwrap();
+            claimed.push(Claimed { job: row.job.clone(), run, postponements });
         }
         if tables.endless.as_ref() == Some(&claim.class) {
             for one in &claimed {
                 let job = Job { id: JobId::new(&*self.time, &*self.time), ..one.job.clone() };
                 let job = Job { state: State::Queued, attempt: 0, ..job };
-                let row = Row { job, rank: claim.at, token: 0, lease_until: claim.at };
+                let row =
+                    Row { job, rank: claim.at, token: 0, replay_token: 0, lease_until: claim.at };
                 tables.jobs.insert(row.job.id, row);
             }
         }
@@ -128,7 +133,13 @@ impl Memory {
 
     /// Accepts a job as a host would whose notification was lost.
     pub(crate) fn submit_silently(&self, new: &NewJob) {
-        let row = Row { job: job(new), rank: new.rank, token: 0, lease_until: Millis(0) };
+        let row = Row {
+            job: job(new),
+            rank: new.rank,
+            token: 0,
+            replay_token: 0,
+            lease_until: Millis(0),
+        };
         self.lock().jobs.insert(new.id, row);
     }
 
@@ -182,12 +193,10 @@ fn apply(row: &mut Row, event: Event, at: Millis) -> Result<(), StoreError> {
     };
     let next = advance(&progress, event)?;
     (job.state, job.attempt, job.losses) = (next.state, next.attempt, next.losses);
-    if next.state == State::Scheduled {
+    if next.state == State::Scheduled || event == Event::Replayed {
         job.run_at = at.plus_ms(next.delay_ms);
     }
-    if next.state.is_terminal() {
-        job.finished_at = Some(at);
-    }
+    job.finished_at = next.state.is_terminal().then_some(at);
     Ok(())
 }
 
@@ -303,6 +312,32 @@ impl Store for Memory {
         apply(row, Event::Cancelled, at)?;
         let run = Run { job: id, token: row.token };
         Ok(if before.is_running() { Cancelled::Running(run) } else { Cancelled::Waiting })
+    }
+
+    async fn retry(&self, id: JobId, at: Millis) -> Result<Retried, StoreError> {
+        let mut tables = self.lock();
+        let row = tables.jobs.get_mut(&id).ok_or(StoreError::NoSuchJob(id))?;
+        if apply(row, Event::Replayed, at).is_err() {
+            return Ok(Retried::Unchanged(row.job.state));
+        }
+        row.replay_token = row.token;
+        let class = row.job.class.clone();
+        drop(tables);
+        self.bell.ring(Change::Class(class));
+        Ok(Retried::Queued)
+    }
+
+    async fn retry_many(
+        &self,
+        _which: DeadLetters,
+        _limit: u32,
+        _at: Millis,
+    ) -> Result<Cleared, StoreError> {
+        unreachable!("the HTTP surface's")
+    }
+
+    async fn purge(&self, _which: DeadLetters, _limit: u32) -> Result<Cleared, StoreError> {
+        unreachable!("the HTTP surface's")
     }
 
     async fn release(&self, run: Run, at: Millis) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use crate::{
     event::JobEvent,
     failure::Failure,
     id::JobId,
-    job::{Attempt, Filter, Job, LogLine, NewJob},
+    job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     lifecycle::Refused,
     run::Run,
     state::State,
@@ -82,6 +82,8 @@ pub struct Claimed {
     pub job: Job,
     /// The right to run it.
     pub run: Run,
+    /// Runs before this one that were no attempts, since the job was accepted or last retried.
+    pub postponements: u32,
 }
 
 /// How a run ended, as the retry policy judged it.
@@ -144,6 +146,24 @@ pub enum Cancelled {
     Running(Run),
     /// It had ended before, in this state.
     Ended(State),
+}
+
+/// What became of a wish to run a job again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retried {
+    /// It is queued, at its old place, and its attempts start again.
+    Queued,
+    /// It has neither failed nor been cancelled, and stays in this state.
+    Unchanged(State),
+}
+
+/// What was done to dead letters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cleared {
+    /// Those that are no dead letters any more.
+    pub jobs: u32,
+    /// Those of the same description that are left, a moment later.
+    pub left: u64,
 }
 
 /// What the promotion did.
@@ -220,6 +240,31 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::NoSuchJob`].
     async fn cancel(&self, id: JobId, at: Millis) -> Result<Cancelled, StoreError>;
+
+    /// Queues a job again that has failed or was cancelled. It keeps its rank and its token; its
+    /// attempts and losses start at 0.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchJob`].
+    async fn retry(&self, id: JobId, at: Millis) -> Result<Retried, StoreError>;
+
+    /// Does so with up to `limit` dead letters, at most 500, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn retry_many(
+        &self,
+        which: DeadLetters,
+        limit: u32,
+        at: Millis,
+    ) -> Result<Cleared, StoreError>;
+
+    /// Deletes up to `limit` dead letters, at most 500, the oldest first, with all that belongs to
+    /// them. One with a delivery that is not over is kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn purge(&self, which: DeadLetters, limit: u32) -> Result<Cleared, StoreError>;
 
     /// Gives a run back that the host cannot finish because it stops. Counts as no attempt and no loss.
     ///

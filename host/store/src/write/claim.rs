@@ -64,6 +64,7 @@ async fn one(
         .fetch_one(&mut *tx.connection)
         .await?;
     held.token = row.try_get("token")?;
+    let postponements: i64 = row.try_get("postponements")?;
     held.job.state = next.state;
     held.job.attempt = next.attempt;
     held.job.started_at = Some(claim.at);
@@ -86,5 +87,6 @@ async fn one(
     one_row("attempt", opened.rows_affected())?;
     transition::append_event(tx, &held.job, claim.at, next.attempt).await?;
     tx.bells.job(held.job.id);
-    Ok(Claimed { run: held.run(), job: held.job })
+    let postponements = u32::try_from(postponements).unwrap_or(0);
+    Ok(Claimed { run: held.run(), job: held.job, postponements })
 }

@@ -13,6 +13,7 @@ mod cancel;
 mod claim;
 mod crash;
 mod database;
+mod dead;
 mod deliveries;
 mod fence;
 mod given;

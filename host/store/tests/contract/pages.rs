@@ -37,8 +37,8 @@ async fn a_page_can_be_of_one_state_of_one_kind_or_of_both() {
     let filter = |state, kind: Option<&str>| Filter {
         state,
         kind: kind.map(str::to_owned),
-        before: None,
         limit: 500,
+        ..Filter::default()
     };
     let echo = Some("test.echo");
     assert_eq!(page(&world, filter(None, None)).await, [other, queued, run.job]);
@@ -59,7 +59,7 @@ async fn a_page_has_neither_inputs_nor_outputs_and_the_job_has_both() {
     for (state, kind) in
         [(None, None), (Some(State::Done), None), (None, kind.clone()), (Some(State::Done), kind)]
     {
-        let filter = Filter { state, kind, before: None, limit: 1 };
+        let filter = Filter { state, kind, limit: 1, ..Filter::default() };
         let light = Job { input: String::new(), output: None, ..job.clone() };
         assert_eq!(world.jobs(filter).await.unwrap(), [light]);
     }

@@ -6,11 +6,11 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use roughneck_jobs::{
     delivery::{DeliveryOutcome, DeliveryState, Notice},
     id::JobId,
-    job::{Filter, NewJob},
+    job::{DeadLetters, Filter, NewJob},
     ports::{
         bell::Change,
         outbox::Outbox as _,
-        store::{Claim, Claimed, Finish, Store as _, StoreError},
+        store::{Claim, Claimed, Cleared, Finish, Store as _, StoreError, Verdict},
     },
     run::Run,
     state::State,
@@ -20,7 +20,7 @@ use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use crate::{
     database::Sqlite,
-    given::{Rung, at, done, ending, io, job_with_callback, new_job, slots},
+    given::{Rung, at, done, ending, failure, io, job_with_callback, new_job, slots},
 };
 
 async fn store(database: &Sqlite) -> SqliteStore {
@@ -203,6 +203,28 @@ async fn a_job_that_cannot_be_read_is_set_aside_and_the_next_one_is_claimed() {
     let events = store.events(jobs[0].id, 0).await.unwrap();
     let states: Vec<_> = events.iter().map(|event| event.state).collect();
     assert_eq!(states, [State::Queued, State::Failed]);
+}
+
+#[tokio::test]
+async fn dead_letters_that_cannot_be_read_keep_no_other_from_its_retry() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    let ids = [new_job(), new_job(), new_job()].map(|job| job.id);
+    for id in ids {
+        store.submit(NewJob { id, ..new_job() }).await.unwrap();
+    }
+    for claimed in store.claim(claim(5)).await.unwrap() {
+        let verdict = Verdict::Fail { failure: failure() };
+        store.finish(claimed.run, ending(verdict, at(2))).await.unwrap();
+    }
+    for bad in [0, 1] {
+        spoil(&database, ids[bad]).await;
+    }
+    let retried = store.retry_many(DeadLetters::default(), 1, at(3)).await.unwrap();
+    assert_eq!(retried, Cleared { jobs: 1, left: 2 });
+    assert_eq!(store.job(ids[2]).await.unwrap().unwrap().state, State::Queued);
+    let purged = store.purge(DeadLetters::default(), 9).await.unwrap();
+    assert_eq!(purged, Cleared { jobs: 2, left: 0 });
 }
 
 #[tokio::test]

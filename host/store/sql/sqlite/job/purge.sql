@@ -1,0 +1,8 @@
+-- The oldest dead letters; of kind ?1 and with code ?2, where these are given. What belongs to them goes
+-- with them. Of the deliveries that are not over, one for each target is pending.
+DELETE FROM job
+WHERE id IN (SELECT id FROM job INDEXED BY job_dead
+             WHERE state = 'failed' AND (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR failure_code = ?2)
+               AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.job = job.id AND delivery.state = 'pending')
+             ORDER BY id
+             LIMIT ?3)
