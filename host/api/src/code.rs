@@ -33,6 +33,8 @@ pub enum Code {
     WrongMethod,
     /// The job had ended before it could be cancelled.
     AlreadyEnded,
+    /// The job has neither failed nor been cancelled, so it cannot be retried.
+    NotEnded,
     /// The body passes the host's limit.
     BodyTooLarge,
     /// The input of the job passes its limit.
@@ -92,6 +94,7 @@ impl Code {
             Self::NoSuchRoute => ("no-such-route", S::NOT_FOUND, "There is nothing at this path"),
             Self::WrongMethod => ("wrong-method", S::METHOD_NOT_ALLOWED, "The path does not take this method"),
             Self::AlreadyEnded => ("already-ended", S::CONFLICT, "The job has ended"),
+            Self::NotEnded => ("not-ended", S::CONFLICT, "The job has not failed"),
             Self::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::InputTooLarge => ("input-too-large", S::PAYLOAD_TOO_LARGE, "The job's input is too large"),
             Self::InvalidSubmission => ("invalid-submission", S::UNPROCESSABLE_ENTITY, "The submission cannot be used"),

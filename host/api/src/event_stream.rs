@@ -155,6 +155,8 @@ impl EventStream {
         if let Some(last) = &last {
             self.push_state(last);
         }
+        // Somebody retried it after the look that told so.
+        self.had_ended = has_ended;
         self.next = Next::Wait;
         if has_ended {
             self.next = Next::Stop;

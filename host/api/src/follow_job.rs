@@ -80,16 +80,21 @@ fn last_event(uri: &Uri, headers: &HeaderMap) -> Result<Cursor, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
+    use std::sync::{Arc, atomic::Ordering};
+
+    use axum::response::{IntoResponse, sse::Sse};
 
     use roughneck_jobs::{
         event::Live,
         job::Job,
-        state::State::{Cancelled, Done, Loading, Queued, Scheduled, Working},
+        state::State::{Cancelled, Done, Failed, Loading, Queued, Scheduled, Working},
     };
     use serde_json::json;
 
-    use crate::testing::{Host, Sent, a_job, json, text};
+    use crate::{
+        event_stream::EventStream,
+        testing::{Host, Reader, Sent, a_job, json, text},
+    };
 
     /// A host with one job that runs.
     fn running() -> (Host, Job) {
@@ -245,6 +250,41 @@ mod tests {
         assert_eq!(host.fakes.store.reads_of_events.load(Ordering::SeqCst), reads);
         let token = reader.next().await.unwrap();
         assert!(token.data["text"].as_str().unwrap().ends_with("998 999"));
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_comes_back_after_the_end_follows_a_job_that_was_retried() {
+        let (host, job) = running();
+        host.fakes.store.advance(job.id, Failed, 1);
+        host.fakes.control.hide();
+        host.fakes.store.advance(job.id, Queued, 0);
+        let mut reader = host.follow(job.id, "3-end").await;
+        assert_eq!(reader.next().await.unwrap().data["state"], "queued");
+        host.fakes.store.advance(job.id, Cancelled, 0);
+        host.fakes.control.ring();
+        assert_eq!(names(&reader.rest().await), ["state", "end"]);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_is_retried_between_the_look_and_the_first_read_has_not_ended() {
+        let (host, job) = running();
+        host.fakes.store.advance(job.id, Failed, 1);
+        host.fakes.control.hide();
+        host.fakes.store.advance(job.id, Queued, 0);
+        let watch = host.app.ports.control.watch(job.id);
+        let cursor = "3".parse().unwrap();
+        let events = EventStream::new(Arc::clone(&host.app), job.id, watch, cursor, true);
+        let mut reader = Reader::of(Sse::new(events.into_events()).into_response().into_body());
+        assert_eq!(reader.next().await.unwrap().data["state"], "queued");
+        // A bell without a change.
+        host.fakes.control.ring();
+        let later = async {
+            tokio::task::yield_now().await;
+            host.fakes.store.advance(job.id, Cancelled, 0);
+            host.fakes.control.ring();
+        };
+        let (rest, ()) = tokio::join!(reader.rest(), later);
+        assert_eq!(names(&rest), ["state", "end"]);
     }
 
     #[tokio::test]

@@ -16,6 +16,10 @@ GET    /jobs              list jobs: ?state= &kind= &limit= &before=
 GET    /jobs/{id}         one job
 DELETE /jobs/{id}         cancel it
 GET    /jobs/{id}/events  follow it: server-sent events
+POST   /jobs/{id}/retry   run it again, if it has failed or was cancelled
+GET    /dead              list failed jobs: ?kind= &code= &limit= &before=
+POST   /dead/retry        run them again: {\"kind\": \"…\", \"code\": \"…\", \"limit\": 500}
+DELETE /dead              delete them: ?kind= &code= &limit=
 GET    /plugins           installed and refused plugins
 GET    /healthz           is the process alive, is Ollama up
 GET    /readyz            does it take work
@@ -52,7 +56,16 @@ mod tests {
     async fn the_index_names_the_version_and_every_route() {
         let page = text(Host::new().get("/").await).await;
         assert!(page.starts_with("roughneck 9.9.9\n"), "{page}");
-        for route in ["/jobs/{id}/events", "/plugins", "/healthz", "/readyz", "/metrics"] {
+        for route in [
+            "/jobs/{id}/events",
+            "/jobs/{id}/retry",
+            "/dead",
+            "/dead/retry",
+            "/plugins",
+            "/healthz",
+            "/readyz",
+            "/metrics",
+        ] {
             assert!(page.contains(route), "{route}");
         }
     }

@@ -24,6 +24,9 @@ pub(crate) enum Route {
     Jobs,
     Job,
     JobEvents,
+    JobRetry,
+    Dead,
+    DeadRetry,
     Plugins,
     Health,
     Ready,
@@ -33,11 +36,14 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::Index,
         Self::Jobs,
         Self::Job,
         Self::JobEvents,
+        Self::JobRetry,
+        Self::Dead,
+        Self::DeadRetry,
         Self::Plugins,
         Self::Health,
         Self::Ready,
@@ -53,6 +59,9 @@ impl EncodeLabelValue for Route {
             Self::Jobs => "/jobs",
             Self::Job => "/jobs/{id}",
             Self::JobEvents => "/jobs/{id}/events",
+            Self::JobRetry => "/jobs/{id}/retry",
+            Self::Dead => "/dead",
+            Self::DeadRetry => "/dead/retry",
             Self::Plugins => "/plugins",
             Self::Health => "/healthz",
             Self::Ready => "/readyz",

@@ -6,7 +6,7 @@ use axum::{
     Router,
     middleware::{from_fn_with_state, map_response},
     response::Response,
-    routing::{MethodRouter, get},
+    routing::{MethodRouter, get, post},
 };
 
 use crate::{
@@ -18,10 +18,14 @@ use crate::{
     get_job::get_job,
     guard::guard,
     index::{index, no_such_route, wrong_method},
+    list_dead::list_dead,
     list_jobs::list_jobs,
     list_plugins::list_plugins,
     measure::measure,
     metrics::Route,
+    purge_dead::purge_dead,
+    retry_dead::retry_dead,
+    retry_job::retry_job,
     scrape_metrics::scrape_metrics,
     submit_job::submit_job,
 };
@@ -33,6 +37,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/jobs", on(Route::Jobs, get(list_jobs).post(submit_job)))
         .route("/jobs/{id}", on(Route::Job, get(get_job).delete(cancel_job)))
         .route("/jobs/{id}/events", on(Route::JobEvents, get(follow_job)))
+        .route("/jobs/{id}/retry", on(Route::JobRetry, post(retry_job)))
+        .route("/dead", on(Route::Dead, get(list_dead).delete(purge_dead)))
+        .route("/dead/retry", on(Route::DeadRetry, post(retry_dead)))
         .route("/plugins", on(Route::Plugins, get(list_plugins)))
         .route("/healthz", on(Route::Health, get(check_health)))
         .route("/readyz", on(Route::Ready, get(check_ready)))

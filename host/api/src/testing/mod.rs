@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 use roughneck_jobs::{
     class::Class,
     clock::{Clock, Entropy, Millis},
+    failure::Failure,
     id::JobId,
     job::Job,
     priority::Priority,
@@ -130,6 +131,12 @@ pub(crate) fn job_id(n: i64) -> JobId {
         }
     }
     JobId::new(&At(n), &Fixed)
+}
+
+/// A job that has failed at its last attempt.
+pub(crate) fn a_dead_letter(n: i64, code: &str) -> Job {
+    let failure = Some(Failure::fatal(code, "it broke"));
+    Job { id: job_id(n), state: State::Failed, attempt: 4, failure, ..a_job() }
 }
 
 /// A job that waits.
