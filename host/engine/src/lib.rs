@@ -2,7 +2,8 @@
 //!
 //! What it does: dispatches by class (`dispatcher`), takes an attempt from claim to verdict
 //! (`attempt`), renews leases (`heartbeat`), takes back what is due or lost (`sweeper`), fires
-//! schedules (`cron`) and sends deliveries (`deliveries`).
+//! schedules (`cron`), sends deliveries (`deliveries`) and deletes what ended long ago
+//! (`retention`).
 //!
 //! What it deliberately does not: it knows no database, no sandbox and no HTTP; it talks through
 //! the ports of `roughneck-jobs` only. It trusts no notification: each service reads the store,
@@ -21,10 +22,12 @@ mod heartbeat;
 mod metrics;
 mod pause;
 mod record;
+mod retention;
 mod runs;
 mod start;
 mod sweeper;
 
 pub use bells::Bells;
 pub use metrics::Metrics;
+pub use retention::Retention;
 pub use start::{Config, Engine, Parts};

@@ -18,7 +18,10 @@ use roughneck_jobs::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-use crate::{Bells, Metrics, cron, deliveries, dispatcher, heartbeat, runs::Runs, sweeper};
+use crate::{
+    Bells, Metrics, Retention, cron, deliveries, dispatcher, heartbeat, retention, runs::Runs,
+    sweeper,
+};
 
 /// What the engine works with.
 pub struct Parts {
@@ -51,6 +54,8 @@ pub struct Parts {
 pub struct Config {
     /// The classes and their slots.
     pub slots: Vec<Slots>,
+    /// How long jobs are kept after their end.
+    pub retention: Retention,
 }
 
 /// The running engine.
@@ -102,6 +107,7 @@ impl Engine {
         engine.services.spawn(heartbeat::serve(Arc::clone(shared)));
         engine.services.spawn(sweeper::serve(Arc::clone(shared)));
         engine.services.spawn(cron::serve(Arc::clone(shared)));
+        engine.services.spawn(retention::serve(Arc::clone(shared)));
         engine.services.spawn(deliveries::serve(Arc::clone(shared)));
         Ok(engine)
     }

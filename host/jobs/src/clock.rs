@@ -26,6 +26,12 @@ impl Millis {
         Self(self.0.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)))
     }
 
+    /// This instant minus `ms` milliseconds; it stops at the beginning of time.
+    #[must_use]
+    pub fn minus_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX)))
+    }
+
     /// Milliseconds from `earlier` to this instant, or 0 when `earlier` is not earlier.
     #[must_use]
     pub fn since_ms(self, earlier: Self) -> u64 {
@@ -89,6 +95,7 @@ mod tests {
     #[test]
     fn arithmetic_stops_at_the_ends_of_time() {
         assert_eq!(Millis(i64::MAX - 1).plus_ms(u64::MAX), Millis(i64::MAX));
+        assert_eq!(Millis(i64::MIN + 1).minus_ms(u64::MAX), Millis(i64::MIN));
         assert_eq!(Millis(i64::MIN).since_ms(Millis(i64::MAX)), 0);
     }
 

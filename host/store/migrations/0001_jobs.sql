@@ -49,6 +49,7 @@ CREATE INDEX job_blocked          ON job (class)               WHERE state = 'bl
 CREATE INDEX job_lease            ON job (lease_until_ms)      WHERE lease_until_ms IS NOT NULL;
 CREATE INDEX job_open_of_schedule ON job (schedule)            WHERE schedule IS NOT NULL AND finished_at_ms IS NULL;
 CREATE UNIQUE INDEX job_of_key    ON job (idempotency_key)     WHERE idempotency_key IS NOT NULL;
+CREATE INDEX job_ended            ON job (state, finished_at_ms) WHERE finished_at_ms IS NOT NULL;
 -- The dead letters, with what they are asked for by: no other row is read to count or to choose them.
 CREATE INDEX job_dead             ON job (id, kind, failure_code) WHERE state = 'failed';
 -- For the pages of jobs, the newest first.
@@ -132,15 +133,17 @@ CREATE TABLE schedule (
   handled_up_to_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Every fire that was settled with a job, for ever, so that none runs twice. `job` is null where the
--- fire was skipped because of an overlap. A fire that was missed and passed over has no row.
+-- Every fire that was settled with a job, so that none runs twice, until it is older than any clock is
+-- wrong. `job` is null where the fire was skipped because of an overlap, or where its job was deleted.
+-- A fire that was missed and passed over has no row.
 CREATE TABLE fire (
   schedule TEXT    NOT NULL,
   fire_ms  INTEGER NOT NULL,
   job      TEXT    REFERENCES job (id) ON DELETE SET NULL,
   PRIMARY KEY (schedule, fire_ms)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX fire_of_job ON fire (job) WHERE job IS NOT NULL;
+CREATE INDEX fire_of_job  ON fire (job) WHERE job IS NOT NULL;
+CREATE INDEX fire_by_time ON fire (fire_ms);
 
 CREATE TABLE kv (
   plugin    TEXT NOT NULL,

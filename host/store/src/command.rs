@@ -111,6 +111,8 @@ commands! {
         "retry_many", "run dead letters again";
     Purge { which: DeadLetters, limit: u32 } -> u32,
         "purge", "delete dead letters";
+    Retire { state: State, until: Millis, limit: u32 } -> u32,
+        "retire", "delete jobs that ended long ago";
     Release { run: Run, at: Millis } -> (),
         "release", "give a run back";
     Leave { run: Run, usage: Usage, log: Vec<LogLine> } -> (),
@@ -129,6 +131,8 @@ commands! {
         "remember_schedule", "remember a schedule";
     Settle { settlement: Settlement } -> Vec<JobId>,
         "settle", "settle the fires of a schedule";
+    ForgetFires { until: Millis, limit: u32 } -> u32,
+        "forget_fires", "forget the old fires of schedules";
     SetValue { run: Run, entry: Box<Entry> } -> Written,
         "set_value", "set a value of a plugin";
     DeleteValue { run: Run, key: Key } -> bool,

@@ -10,7 +10,7 @@ use crate::{
     transaction::Transaction,
     write::{
         bury, cancel, claim, finish, kv, leave, loading, lost, promote, purge, record, release,
-        renew, retry, settle, slots, submit,
+        renew, retire, retry, settle, slots, submit,
     },
 };
 
@@ -93,6 +93,9 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         Command::Purge { which, limit, reply } => {
             Answer::new(reply, kind, purge::dead(tx, &which, limit).await)
         }
+        Command::Retire { state, until, limit, reply } => {
+            Answer::new(reply, kind, retire::jobs(tx, state, until, limit).await)
+        }
         Command::Release { run, at, reply } => {
             Answer::new(reply, kind, release::run(tx, run, at).await)
         }
@@ -117,6 +120,9 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         }
         Command::Settle { settlement, reply } => {
             Answer::new(reply, kind, settle::fires(tx, &settlement).await)
+        }
+        Command::ForgetFires { until, limit, reply } => {
+            Answer::new(reply, kind, settle::forget(tx, until, limit).await)
         }
         Command::SetValue { run, entry, reply } => {
             Answer::new(reply, kind, kv::set(tx, run, &entry).await)

@@ -10,7 +10,7 @@ use roughneck_jobs::{
     },
 };
 
-use crate::{SqliteStore, command::Command, fault::Fault};
+use crate::{SqliteStore, command::Command, fault::Fault, store::is_later};
 
 #[async_trait]
 impl Schedules for SqliteStore {
@@ -25,6 +25,15 @@ impl Schedules for SqliteStore {
 
     async fn settle(&self, settlement: Settlement) -> Result<Vec<JobId>, StoreError> {
         self.ask(|reply| Command::Settle { settlement, reply }).await
+    }
+
+    async fn forget_fires(&self, until: Millis, limit: u32) -> Result<u32, StoreError> {
+        let oldest = self.read_instant(sql!("fire/oldest")).await;
+        let oldest = oldest.map_err(|fault| fault.told("look for old fires of schedules"))?;
+        if is_later(oldest, until) {
+            return Ok(0);
+        }
+        self.ask(|reply| Command::ForgetFires { until, limit, reply }).await
     }
 }
 

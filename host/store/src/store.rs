@@ -86,6 +86,14 @@ impl Store for SqliteStore {
         self.cleared(jobs, &which).await
     }
 
+    async fn retire(&self, state: State, until: Millis, limit: u32) -> Result<u32, StoreError> {
+        let any = self.is_to_retire(state, until).await;
+        if !any.map_err(|fault| fault.told("look for jobs that ended long ago"))? {
+            return Ok(0);
+        }
+        self.ask(|reply| Command::Retire { state, until, limit, reply }).await
+    }
+
     async fn release(&self, run: Run, at: Millis) -> Result<(), StoreError> {
         self.ask(|reply| Command::Release { run, at, reply }).await
     }
@@ -145,7 +153,7 @@ impl Store for SqliteStore {
 }
 
 /// Whether a sweep at `at` has nothing to do. Asked on a reader, so that an idle host writes nothing.
-fn is_later(next_at: Option<Millis>, at: Millis) -> bool {
+pub(crate) fn is_later(next_at: Option<Millis>, at: Millis) -> bool {
     next_at.is_none_or(|next_at| next_at > at)
 }
 
@@ -161,7 +169,19 @@ impl SqliteStore {
         Ok(Cleared { jobs, left: u64::try_from(left).unwrap_or(0) })
     }
 
-    async fn read_instant(&self, statement: &'static str) -> Result<Option<Millis>, Fault> {
+    async fn is_to_retire(&self, state: State, until: Millis) -> Result<bool, Fault> {
+        let any = sqlx::query_scalar(sql!("job/is_to_retire"))
+            .bind(state.as_str())
+            .bind(until.0)
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(any)
+    }
+
+    pub(crate) async fn read_instant(
+        &self,
+        statement: &'static str,
+    ) -> Result<Option<Millis>, Fault> {
         let at: Option<i64> = sqlx::query_scalar(statement).fetch_one(&self.readers).await?;
         Ok(at.map(Millis))
     }

@@ -224,6 +224,9 @@ impl Store for FakeStore {
     async fn reap(&self, _: Millis, _: u32) -> Result<Reaped, StoreError> {
         unreachable!("the engine's")
     }
+    async fn retire(&self, _: State, _: Millis, _: u32) -> Result<u32, StoreError> {
+        unreachable!("the engine's")
+    }
     async fn promote(&self, _: Millis, _: u32) -> Result<Promoted, StoreError> {
         unreachable!("the engine's")
     }

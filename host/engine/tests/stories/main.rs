@@ -7,6 +7,8 @@ mod jobs;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod schedules;
 #[cfg(test)]
 mod stopping;

@@ -50,6 +50,8 @@ struct Tables {
     broken_finishes: u32,
     /// A class that gets a copy of each job that is claimed, so that it never runs dry.
     endless: Option<Class>,
+    /// Jobs that each command deleted because they ended long ago.
+    retired: Vec<usize>,
     /// A schedule whose memory is broken.
     broken_schedule: Option<String>,
 }
@@ -77,6 +79,16 @@ impl Memory {
 
     pub(crate) fn ids(&self) -> Vec<JobId> {
         self.lock().jobs.keys().copied().collect()
+    }
+
+    /// The fires that are remembered.
+    pub(crate) fn fires(&self) -> Vec<Millis> {
+        self.lock().fires.iter().map(|(_, at)| *at).collect()
+    }
+
+    /// What each command deleted that deleted something.
+    pub(crate) fn retired(&self) -> Vec<usize> {
+        self.lock().retired.iter().copied().filter(|jobs| *jobs > 0).collect()
     }
 
     pub(crate) fn break_finishes(&self, count: u32) {
@@ -340,6 +352,22 @@ impl Store for Memory {
         unreachable!("the HTTP surface's")
     }
 
+    async fn retire(&self, state: State, until: Millis, limit: u32) -> Result<u32, StoreError> {
+        let mut tables = self.lock();
+        let Tables { jobs, deliveries, .. } = &mut *tables;
+        let is_open =
+            |id| deliveries.values().any(|d| d.job == id && d.state == DeliveryState::Pending);
+        let old = jobs.values().map(|row| &row.job).filter(|job| {
+            job.state == state
+                && job.finished_at.is_some_and(|finished_at| finished_at <= until)
+                && !is_open(job.id)
+        });
+        let old: Vec<JobId> = old.map(|job| job.id).take(limit as usize).collect();
+        jobs.retain(|id, _| !old.contains(id));
+        tables.retired.push(old.len());
+        Ok(u32::try_from(old.len()).unwrap())
+    }
+
     async fn release(&self, run: Run, at: Millis) -> Result<(), StoreError> {
         let mut tables = self.lock();
         let row = tables.held(run)?;
@@ -476,6 +504,14 @@ impl Schedules for Memory {
         }
         self.lock().handled.insert(settlement.schedule, settlement.up_to);
         Ok(new)
+    }
+
+    async fn forget_fires(&self, until: Millis, limit: u32) -> Result<u32, StoreError> {
+        let mut tables = self.lock();
+        let old = tables.fires.iter().filter(|(_, at)| *at <= until);
+        let old: Vec<_> = old.take(limit as usize).cloned().collect();
+        tables.fires.retain(|fire| !old.contains(fire));
+        Ok(u32::try_from(old.len()).unwrap())
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use prometheus_client::registry::Registry;
-use roughneck_engine::{Bells, Config, Engine, Metrics, Parts};
+use roughneck_engine::{Bells, Config, Engine, Metrics, Parts, Retention};
 use roughneck_jobs::{
     class::{Class, default_slots},
     clock::{Clock, Millis},
@@ -222,6 +222,23 @@ impl World {
         cron: &str,
         prepare: impl FnOnce(&Memory),
     ) -> Self {
+        Self::with(acts, cron, Retention::default(), prepare).await
+    }
+
+    /// A world that keeps its ended jobs for so long.
+    pub(crate) async fn with_retention(
+        acts: impl IntoIterator<Item = Act>,
+        retention: Retention,
+    ) -> Self {
+        Self::with(acts, "", retention, |_| {}).await
+    }
+
+    async fn with(
+        acts: impl IntoIterator<Item = Act>,
+        cron: &str,
+        retention: Retention,
+        prepare: impl FnOnce(&Memory),
+    ) -> Self {
         let time = Arc::new(Time {
             start: Instant::now(),
             rolls: AtomicU64::new(1),
@@ -254,7 +271,8 @@ impl World {
             bells: Arc::clone(&bells),
             metrics: Metrics::register(&mut Registry::default()),
         };
-        let engine = Engine::start(parts, Config { slots: default_slots() }).await.unwrap();
+        let engine =
+            Engine::start(parts, Config { slots: default_slots(), retention }).await.unwrap();
         Self { engine, store, actors, time, bells }
     }
 

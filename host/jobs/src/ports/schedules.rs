@@ -28,10 +28,16 @@ pub trait Schedules: Send + Sync {
     /// [`StoreError`].
     async fn handled_up_to(&self, schedule: &str, now: Millis) -> Result<Millis, StoreError>;
 
-    /// Submits the jobs of fires, each fire at most once for ever, in one transaction. Returns the
+    /// Submits the jobs of fires, each fire at most once until it is forgotten, in one transaction. Returns the
     /// jobs that were new and did not overlap.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn settle(&self, settlement: Settlement) -> Result<Vec<JobId>, StoreError>;
+
+    /// Forgets up to `limit` fires of `until` or earlier, the earliest first. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn forget_fires(&self, until: Millis, limit: u32) -> Result<u32, StoreError>;
 }

@@ -266,6 +266,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     async fn purge(&self, which: DeadLetters, limit: u32) -> Result<Cleared, StoreError>;
 
+    /// Deletes up to `limit` jobs that ended in `state` at `until` or earlier, the longest ended first,
+    /// with all that belongs to them. One with a delivery that is not over is kept. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn retire(&self, state: State, until: Millis, limit: u32) -> Result<u32, StoreError>;
+
     /// Gives a run back that the host cannot finish because it stops. Counts as no attempt and no loss.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ pub(crate) mod purge;
 pub(crate) mod record;
 pub(crate) mod release;
 pub(crate) mod renew;
+pub(crate) mod retire;
 pub(crate) mod retry;
 mod set_aside;
 pub(crate) mod settle;

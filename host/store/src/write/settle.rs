@@ -51,6 +51,20 @@ pub(crate) async fn fires(
     Ok(submitted)
 }
 
+/// Forgets fires of `until` or earlier, and returns how many.
+pub(crate) async fn forget(
+    tx: &mut Transaction<'_>,
+    until: Millis,
+    limit: u32,
+) -> Result<u32, Fault> {
+    let forgotten = sqlx::query(sql!("fire/forget"))
+        .bind(until.0)
+        .bind(limit)
+        .execute(&mut *tx.connection)
+        .await?;
+    Ok(u32::try_from(forgotten.rows_affected()).unwrap_or(u32::MAX))
+}
+
 async fn is_new(tx: &mut Transaction<'_>, fire: &Fire) -> Result<bool, Fault> {
     let inserted = sqlx::query(sql!("fire/insert"))
         .bind(&fire.schedule)

@@ -22,6 +22,7 @@ mod idempotency;
 mod kv;
 mod leave;
 mod pages;
+mod retention;
 mod schedules;
 mod sqlite;
 mod submit;

@@ -21,7 +21,7 @@ const PARTIAL: [&str; 6] =
     ["job_ready", "job_due", "job_blocked", "job_lease", "job_dead", "delivery_due"];
 
 /// Statements that are asked all the time and stop at a LIMIT: sorting first would read everything.
-const IN_ORDER: [&str; 11] = [
+const IN_ORDER: [&str; 14] = [
     "job/best",
     "job/expired",
     "job/due",
@@ -31,12 +31,15 @@ const IN_ORDER: [&str; 11] = [
     "job/page_of_state_and_kind",
     "job/page_of_code",
     "job/dead",
+    "job/purge",
+    "job/retire",
+    "fire/forget",
     "delivery/due",
     "delivery/next",
 ];
 
 /// What each hot statement reads. The wrong index may be right by its order and wrong by its size.
-const INDEX: [(&str, &str); 24] = [
+const INDEX: [(&str, &str); 30] = [
     ("job/best", "job_ready"),
     ("job/due", "job_due"),
     ("job/next_due", "job_due"),
@@ -51,6 +54,12 @@ const INDEX: [(&str, &str); 24] = [
     ("job/page_of_code", "job_dead"),
     ("job/purge", "job_dead"),
     ("job/purge", "delivery_head"),
+    ("job/retire", "job_ended"),
+    ("job/retire", "delivery_head"),
+    ("job/is_to_retire", "job_ended"),
+    ("job/is_to_retire", "delivery_head"),
+    ("fire/oldest", "fire_by_time"),
+    ("fire/forget", "fire_by_time"),
     ("slot/give_back", "slot_of_job"),
     ("job/page_of_state", "job_by_state"),
     ("job/page_of_kind", "job_by_kind"),

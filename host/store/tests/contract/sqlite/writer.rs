@@ -10,6 +10,7 @@ use roughneck_jobs::{
     ports::{
         bell::Change,
         outbox::Outbox as _,
+        schedules::Schedules as _,
         store::{Claim, Claimed, Cleared, Finish, Store as _, StoreError, Verdict},
     },
     run::Run,
@@ -332,8 +333,14 @@ async fn a_hundred_idle_sweeps_commit_nothing() {
     store.submit(NewJob { run_at: at(1000), ..new_job() }).await.unwrap();
     store.submit(new_job()).await.unwrap();
     store.claim(claim(1)).await.unwrap();
+    store.submit(job_with_callback()).await.unwrap();
+    let told = store.claim(claim(1)).await.unwrap().remove(0).run;
+    store.finish(told, ending(done(), at(0))).await.unwrap();
     let before = commits(&store);
     for now in 0..100 {
+        // The only job that has ended waits for its delivery.
+        assert_eq!(store.retire(State::Done, at(now), 200).await.unwrap(), 0);
+        assert_eq!(store.forget_fires(at(now), 200).await.unwrap(), 0);
         assert_eq!(store.promote(at(now), 10).await.unwrap().next_at, Some(at(1000)));
         assert_eq!(store.reap(at(now), 10).await.unwrap().next_at, Some(at(60_000)));
         // These reach the writer, which has nothing to write.
@@ -341,7 +348,7 @@ async fn a_hundred_idle_sweeps_commit_nothing() {
         assert_eq!(store.renew(&[], at(now)).await.unwrap(), []);
     }
     assert_eq!(commits(&store), before);
-    for sweep in ["promote", "reap"] {
+    for sweep in ["promote", "reap", "retire", "forget_fires"] {
         let received = format!("roughneck_store_commands_total{{command=\"{sweep}\"}} ");
         assert_eq!(metric(&store, &received), 0, "the writer is not even asked to {sweep}");
     }

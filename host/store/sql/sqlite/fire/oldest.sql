@@ -1,0 +1,1 @@
+SELECT min(fire_ms) FROM fire

@@ -1,0 +1,3 @@
+SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_ended
+               WHERE state = ?1 AND finished_at_ms <= ?2
+                 AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.job = job.id AND delivery.state = 'pending'))

@@ -1,0 +1,8 @@
+-- What belongs to the jobs goes with them. Of the deliveries that are not over, one for each target is
+-- pending.
+DELETE FROM job
+WHERE id IN (SELECT id FROM job INDEXED BY job_ended
+             WHERE state = ?1 AND finished_at_ms <= ?2
+               AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.job = job.id AND delivery.state = 'pending')
+             ORDER BY finished_at_ms
+             LIMIT ?3)

@@ -1,0 +1,21 @@
+//! Deleting what ended long ago.
+
+use roughneck_jobs::{clock::Millis, state::State};
+
+use crate::{fault::Fault, transaction::Transaction};
+
+/// Deletes jobs that ended in `state` at `until` or earlier, and returns how many.
+pub(crate) async fn jobs(
+    tx: &mut Transaction<'_>,
+    state: State,
+    until: Millis,
+    limit: u32,
+) -> Result<u32, Fault> {
+    let deleted = sqlx::query(sql!("job/retire"))
+        .bind(state.as_str())
+        .bind(until.0)
+        .bind(limit)
+        .execute(&mut *tx.connection)
+        .await?;
+    Ok(u32::try_from(deleted.rows_affected()).unwrap_or(u32::MAX))
+}
