@@ -156,8 +156,7 @@ impl Host {
             bells,
             metrics: engine_metrics,
         };
-        let slots = config.classes.slots()?;
-        let engine = Engine::start(parts, roughneck_engine::Config { slots }).await?;
+        let engine = Engine::start(parts, engine_config(config)?).await?;
         let ports = roughneck_api::Ports {
             store: Arc::clone(&store) as _,
             outbox: Arc::clone(&store) as _,
@@ -191,6 +190,11 @@ impl Host {
         info!("stopped");
         Ok(())
     }
+}
+
+fn engine_config(config: &Config) -> Result<roughneck_engine::Config> {
+    let (slots, retention) = (config.classes.slots()?, config.retention.limits()?);
+    Ok(roughneck_engine::Config { slots, retention })
 }
 
 fn lane(config: &Config, bells: &Arc<Bells>, stop: &CancellationToken) -> Result<Arc<Lane>> {

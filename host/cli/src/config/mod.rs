@@ -4,6 +4,7 @@
 mod callbacks;
 mod classes;
 mod ollama;
+mod retention;
 mod server;
 
 use std::{
@@ -19,6 +20,7 @@ use serde::Deserialize;
 pub(crate) use callbacks::Callbacks;
 pub(crate) use classes::Classes;
 pub(crate) use ollama::Ollama;
+pub(crate) use retention::Retention;
 pub(crate) use server::Server;
 
 /// The file that is read when it exists and no other is named.
@@ -43,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) ollama: Ollama,
     /// Slots by class.
     pub(crate) classes: Classes,
+    /// How long ended jobs are kept.
+    pub(crate) retention: Retention,
     /// Webhooks.
     pub(crate) callbacks: Callbacks,
     /// What each plugin may do.
@@ -107,6 +111,7 @@ impl Config {
         self.server.address()?;
         self.ollama.url()?;
         self.classes.slots()?;
+        self.retention.limits()?;
         self.callbacks.targets()?;
         self.stop_limit()?;
         // The one in the data folder is made at the first start.
@@ -186,6 +191,7 @@ mod tests {
             ("[classes]\n\"My Class\" = 1", "`My Class` is not a name"),
             ("[callbacks.targets.cms]\nurl = \"https://\"", "names no host"),
             ("[callbacks.targets.C_M]\nurl = \"https://a\"", "lower-case letters"),
+            ("[retention]\ndone = \"later\"", "`retention.done` is wrong"),
             ("stop-limit = \"soon\"", "`soon` is not a duration"),
             ("plugins = [\"no/such/dir\"]", "no/such/dir does not exist"),
             ("[grants.x]\nhtp = []", "did you mean `http`?"),
@@ -195,6 +201,14 @@ mod tests {
             assert!(error.contains(expected), "{text}: {error}");
             assert!(!error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn ended_jobs_are_kept_as_long_as_the_operator_says() {
+        let config = load("[retention]\ndone = \"30d\"\nfailed = \"forever\"").unwrap();
+        let limits = config.retention.limits().unwrap();
+        assert_eq!((limits.done_ms, limits.failed_ms), (Some(30 * 86_400_000), None));
+        assert_eq!(limits.cancelled_ms, roughneck_engine::Retention::default().cancelled_ms);
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod command_line;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod dead_letters;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod host;
