@@ -146,11 +146,18 @@ impl EventStream {
             return Ok(());
         }
         let has_ended = events.last().map_or(self.had_ended, |last| last.state.is_terminal());
+        let live = self.app.ports.control.live(self.id);
+        // A slow reader may come to its end after the job was deleted with its events.
+        if events.is_empty() && live.is_none() && !has_ended {
+            let job = self.app.ports.store.job(self.id).await?;
+            self.next = if job.is_some() { Next::Wait } else { Next::Stop };
+            return Ok(());
+        }
         // The text of the last run belongs before its end.
         let last = if has_ended { events.pop() } else { None };
         events.iter().for_each(|event| self.push_state(event));
-        if let Some(live) = self.app.ports.control.live(self.id) {
-            self.push_live(&live);
+        if let Some(live) = &live {
+            self.push_live(live);
         }
         if let Some(last) = &last {
             self.push_state(last);

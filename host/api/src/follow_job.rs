@@ -86,7 +86,8 @@ mod tests {
 
     use roughneck_jobs::{
         event::Live,
-        job::Job,
+        job::{DeadLetters, Job},
+        ports::store::Store as _,
         state::State::{Cancelled, Done, Failed, Loading, Queued, Scheduled, Working},
     };
     use serde_json::json;
@@ -285,6 +286,19 @@ mod tests {
         };
         let (rest, ()) = tokio::join!(reader.rest(), later);
         assert_eq!(names(&rest), ["state", "end"]);
+    }
+
+    #[tokio::test]
+    async fn the_stream_of_a_job_that_was_deleted_ends() {
+        let (host, job) = running();
+        let mut reader = host.follow(job.id, "").await;
+        for state in ["queued", "working"] {
+            assert_eq!(reader.next().await.unwrap().data["state"], state);
+        }
+        host.fakes.store.put(Job { state: Failed, ..job });
+        host.fakes.store.purge(DeadLetters::default(), 1).await.unwrap();
+        host.fakes.control.hide();
+        assert_eq!(reader.rest().await, []);
     }
 
     #[tokio::test]
