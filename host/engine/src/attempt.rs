@@ -14,7 +14,7 @@ use roughneck_jobs::{
 };
 use tracing::{debug, error, info};
 
-use crate::{pause::AFTER_ERROR, record::Record, runs::Entered, start::Shared};
+use crate::{pause::AFTER_ERROR, record::Record, runs::Entered, shared::Shared};
 
 /// The first wait of a job that could not run for a reason that is not its own, and the longest.
 /// Jobs for a missing Ollama are held by the dispatcher as well, until the lane is back.

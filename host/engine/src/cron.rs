@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     pause::{AFTER_ERROR, until},
-    start::Shared,
+    shared::Shared,
 };
 
 /// With `missed = "skip"`, a fire that is at most this late still runs: the loop itself may be late.

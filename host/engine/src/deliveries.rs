@@ -14,7 +14,7 @@ use tracing::{debug, error, warn};
 
 use crate::{
     pause::{AFTER_ERROR, LOOK_AGAIN, until},
-    start::Shared,
+    shared::Shared,
 };
 
 /// Deliveries under way at once, over all targets.

@@ -12,7 +12,7 @@ use roughneck_jobs::{
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::error;
 
-use crate::{attempt, pause::AFTER_ERROR, record::Record, start::Shared};
+use crate::{attempt, pause::AFTER_ERROR, record::Record, shared::Shared};
 
 /// How often the queue is looked at although no bell rang. It repairs a lost notification and
 /// refreshes the gauges; it only reads.
@@ -81,7 +81,7 @@ async fn claim(shared: &Arc<Shared>, class: &Class) -> Result<bool, StoreError> 
     let more = claimed.len() == slots.count as usize;
     for one in claimed {
         shared.parts.metrics.waited(class, now.since_ms(one.job.run_at));
-        let record = Record::new(&one, asked_at, shared);
+        let record = Record::new(&one, asked_at, &shared.parts);
         let entered = shared.runs.enter(record);
         shared.attempts.spawn(attempt::make(Arc::clone(shared), one, entered));
     }

@@ -6,7 +6,7 @@ use roughneck_jobs::run::{HEARTBEAT_MS, LEASE_MS, Run};
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use crate::start::Shared;
+use crate::shared::Shared;
 
 pub(crate) async fn serve(shared: Arc<Shared>) {
     let period = Duration::from_millis(HEARTBEAT_MS);

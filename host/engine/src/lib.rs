@@ -14,20 +14,24 @@
 
 mod attempt;
 mod bells;
+mod config;
 mod control;
 mod cron;
 mod deliveries;
 mod dispatcher;
 mod heartbeat;
 mod metrics;
+mod parts;
 mod pause;
 mod record;
 mod retention;
 mod runs;
+mod shared;
 mod start;
 mod sweeper;
 
 pub use bells::Bells;
+pub use config::{Config, Retention};
 pub use metrics::Metrics;
-pub use retention::Retention;
-pub use start::{Config, Engine, Parts};
+pub use parts::Parts;
+pub use start::Engine;

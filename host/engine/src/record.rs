@@ -23,7 +23,7 @@ use roughneck_jobs::{
 use tokio::{sync::watch, time::Instant};
 use tracing::warn;
 
-use crate::{Bells, Metrics, start::Shared};
+use crate::{Bells, Metrics, Parts};
 
 /// Text of a run that late watchers can still read, in bytes.
 const TEXT_BYTES_MAX: usize = 256 << 10;
@@ -59,14 +59,14 @@ struct State {
 
 impl Record {
     /// The record of a claim that was asked for at `claimed_at`, which is when its lease began.
-    pub(crate) fn new(claimed: &Claimed, claimed_at: Instant, shared: &Shared) -> Arc<Self> {
+    pub(crate) fn new(claimed: &Claimed, claimed_at: Instant, parts: &Parts) -> Arc<Self> {
         let live = Live { run: claimed.run.token, attempt: claimed.job.attempt, ..Live::default() };
         Arc::new(Self {
             run: claimed.run,
-            store: Arc::clone(&shared.parts.store),
-            clock: Arc::clone(&shared.parts.clock),
-            bells: Arc::clone(&shared.parts.bells),
-            metrics: shared.parts.metrics.clone(),
+            store: Arc::clone(&parts.store),
+            clock: Arc::clone(&parts.clock),
+            bells: Arc::clone(&parts.bells),
+            metrics: parts.metrics.clone(),
             began_at: Instant::now(),
             standing: watch::Sender::new(Standing::Held),
             lease_ends: Mutex::new(claimed_at + Duration::from_millis(LEASE_MS)),

@@ -2,61 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use roughneck_jobs::{
-    class::Slots,
-    clock::{Clock, Entropy},
-    ports::{
-        catalog::Catalog,
-        courier::Courier,
-        llm::Llm,
-        outbox::Outbox,
-        runner::Runner,
-        schedules::Schedules,
-        store::{Store, StoreError},
-    },
-};
+use roughneck_jobs::ports::store::StoreError;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    Bells, Metrics, Retention, cron, deliveries, dispatcher, heartbeat, retention, runs::Runs,
-    sweeper,
+    Config, Parts, cron, deliveries, dispatcher, heartbeat, retention, shared::Shared, sweeper,
 };
-
-/// What the engine works with.
-pub struct Parts {
-    /// The queue.
-    pub store: Arc<dyn Store>,
-    /// The deliveries.
-    pub outbox: Arc<dyn Outbox>,
-    /// The memory of schedules.
-    pub schedules: Arc<dyn Schedules>,
-    /// The plugins.
-    pub catalog: Arc<dyn Catalog>,
-    /// The sandbox.
-    pub runner: Arc<dyn Runner>,
-    /// The lane, for its health.
-    pub llm: Arc<dyn Llm>,
-    /// Sends webhooks.
-    pub courier: Arc<dyn Courier>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// The dice.
-    pub entropy: Arc<dyn Entropy>,
-    /// Wakes the services; the store and the lane ring it.
-    pub bells: Arc<Bells>,
-    /// What is counted.
-    pub metrics: Metrics,
-}
-
-/// How the engine behaves.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The classes and their slots.
-    pub slots: Vec<Slots>,
-    /// How long jobs are kept after their end.
-    pub retention: Retention,
-}
 
 /// The running engine.
 pub struct Engine {
@@ -64,19 +16,6 @@ pub struct Engine {
     /// Takes new work.
     dispatcher: TaskTracker,
     services: TaskTracker,
-}
-
-/// What all services hold.
-pub(crate) struct Shared {
-    pub(crate) parts: Parts,
-    pub(crate) config: Config,
-    pub(crate) runs: Arc<Runs>,
-    /// The attempts under way.
-    pub(crate) attempts: TaskTracker,
-    /// Cancelled when the host takes no new work.
-    pub(crate) stopping: CancellationToken,
-    /// Cancelled when the last attempt has ended: what it left in the outbox is still sent.
-    pub(crate) closing: CancellationToken,
 }
 
 impl Engine {

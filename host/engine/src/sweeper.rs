@@ -8,7 +8,7 @@ use tracing::{error, warn};
 use crate::{
     heartbeat,
     pause::{AFTER_ERROR, until},
-    start::Shared,
+    shared::Shared,
 };
 
 /// Jobs moved by one command, so that a flood does not hold up the writer.

@@ -1,0 +1,20 @@
+//! What all services hold.
+
+use std::sync::Arc;
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{Config, Parts, runs::Runs};
+
+/// What all services hold.
+pub(crate) struct Shared {
+    pub(crate) parts: Parts,
+    pub(crate) config: Config,
+    pub(crate) runs: Arc<Runs>,
+    /// The attempts under way.
+    pub(crate) attempts: TaskTracker,
+    /// Cancelled when the host takes no new work.
+    pub(crate) stopping: CancellationToken,
+    /// Cancelled when the last attempt has ended: what it left in the outbox is still sent.
+    pub(crate) closing: CancellationToken,
+}
