@@ -30,6 +30,13 @@ pub(crate) struct Submission {
     pub(crate) reply: Reply<Submitted>,
 }
 
+/// A run on its way to its end.
+pub(crate) struct Ending {
+    pub(crate) run: Run,
+    pub(crate) finish: Box<Finish>,
+    pub(crate) reply: Reply<State>,
+}
+
 /// A value on its way into the state of a plugin.
 pub(crate) struct Entry {
     pub(crate) key: Key,
@@ -142,6 +149,12 @@ commands! {
 impl From<Submission> for Command {
     fn from(Submission { job, reply }: Submission) -> Self {
         Self::Submit { job, reply }
+    }
+}
+
+impl From<Ending> for Command {
+    fn from(Ending { run, finish, reply }: Ending) -> Self {
+        Self::Finish { run, finish, reply }
     }
 }
 

@@ -41,20 +41,28 @@ impl From<Refused> for Fault {
     }
 }
 
-/// A statement that had to touch one row and did not: a bug, or a hand in the database.
+/// A statement that touched other rows than it had to: a bug, or a hand in the database.
 #[derive(Debug, thiserror::Error)]
-#[error("a statement on `{table}` touched {rows} rows instead of one")]
-struct NotOneRow {
+#[error("a statement on `{table}` touched {touched} rows instead of {expected}")]
+struct NotThoseRows {
     table: &'static str,
-    rows: u64,
+    touched: u64,
+    expected: u64,
 }
 
 /// Insists that a statement on `table` touched exactly one row.
-pub(crate) fn one_row(table: &'static str, rows: u64) -> Result<(), Fault> {
-    if rows == 1 {
+pub(crate) fn one_row(table: &'static str, touched: u64) -> Result<(), Fault> {
+    rows(table, touched, 1)
+}
+
+/// Insists that a statement on `table` touched as many rows as it was given.
+pub(crate) fn rows(table: &'static str, touched: u64, expected: u64) -> Result<(), Fault> {
+    if touched == expected {
         return Ok(());
     }
-    Err(Fault::Database(sqlx::Error::Protocol(NotOneRow { table, rows }.to_string())))
+    Err(Fault::Database(sqlx::Error::Protocol(
+        NotThoseRows { table, touched, expected }.to_string(),
+    )))
 }
 
 /// What an error of the database means for the file.

@@ -37,9 +37,11 @@ mod row;
 mod schedules;
 mod schema;
 mod sqlite_store;
+mod step;
 mod store;
 mod transaction;
 mod transition;
+mod unit;
 mod write;
 mod writer;
 

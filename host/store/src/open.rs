@@ -134,8 +134,15 @@ impl SqliteStore {
             .map_err(|error| not_migrated(&path, error))?;
         let readers = readers(config, options).await.map_err(|error| wrong(&path, error))?;
         let metrics = Metrics::new();
-        let writer =
-            Writer { connection, bell, entropy, metrics: metrics.clone(), path, _lock: lock };
+        let writer = Writer {
+            connection,
+            bell,
+            entropy,
+            metrics: metrics.clone(),
+            rows_written: 0,
+            path,
+            _lock: lock,
+        };
         Ok(Self::start(writer, readers, metrics))
     }
 }

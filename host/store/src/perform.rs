@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use roughneck_jobs::{job::NewJob, ports::store::Submitted};
+use roughneck_jobs::{
+    job::NewJob,
+    ports::store::{Finish, StoreError, Submitted},
+    run::Run,
+    state::State,
+};
 
 use crate::{
-    command::{self, Command, Kind, Reply, Submission},
+    command::{self, Command, Ending, Kind, Reply, Submission},
     fault::Fault,
     transaction::Transaction,
     write::{
@@ -65,6 +70,27 @@ pub(crate) fn answer_submissions(
         .map(|(submission, submitted)| Answer::new(submission.reply, Kind::Submit, Ok(submitted)))
 }
 
+/// Ends runs, all with one statement for each table. Answers one by one; they fail together.
+pub(crate) async fn endings(
+    tx: &mut Transaction<'_>,
+    endings: &[Ending],
+) -> Result<Vec<Result<State, StoreError>>, Fault> {
+    let ends: Vec<(Run, &Finish)> =
+        endings.iter().map(|ending| (ending.run, &*ending.finish)).collect();
+    finish::all(tx, &ends).await
+}
+
+/// Answers the ends of runs with what became of each.
+pub(crate) fn answer_endings(
+    endings: Vec<Ending>,
+    ended: Vec<Result<State, StoreError>>,
+) -> impl Iterator<Item = Answer> {
+    endings
+        .into_iter()
+        .zip(ended)
+        .map(|(ending, ended)| Answer::new(ending.reply, Kind::Finish, ended.map_err(Fault::from)))
+}
+
 /// Does what a command wants.
 pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answer {
     let kind = command.kind();
@@ -81,7 +107,7 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
             Answer::new(reply, kind, renew::all(tx, runs, lease_until).await)
         }
         Command::Finish { run, finish, reply } => {
-            Answer::new(reply, kind, finish::run(tx, run, *finish).await)
+            Answer::new(reply, kind, finish::one(tx, run, &finish).await)
         }
         Command::Cancel { id, at, reply } => {
             Answer::new(reply, kind, cancel::job(tx, id, at).await)

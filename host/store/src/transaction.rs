@@ -24,7 +24,12 @@ impl Transaction<'_> {
     /// Begins a part that can fail alone.
     pub(crate) async fn save(&mut self) -> Result<Savepoint, sqlx::Error> {
         sqlx::query("SAVEPOINT part").execute(&mut *self.connection).await?;
-        Ok(Savepoint { before: mem::take(&mut self.bells) })
+        Ok(Savepoint { before: mem::take(&mut self.bells), is_whole: false })
+    }
+
+    /// Begins a part that is all there is to the transaction, which costs nothing.
+    pub(crate) fn begin_whole(&mut self) -> Savepoint {
+        Savepoint { before: mem::take(&mut self.bells), is_whole: true }
     }
 
     /// Ends the part: keeps what it wrote, or undoes it together with its bells. An error here means
@@ -33,10 +38,14 @@ impl Transaction<'_> {
         let of_part = mem::replace(&mut self.bells, part.before);
         if keep {
             self.bells.add(of_part);
-        } else {
-            sqlx::query("ROLLBACK TO part").execute(&mut *self.connection).await?;
         }
-        sqlx::query("RELEASE part").execute(&mut *self.connection).await?;
+        let end = match (part.is_whole, keep) {
+            (true, true) => return Ok(()),
+            (true, false) => "ROLLBACK; BEGIN IMMEDIATE",
+            (false, true) => "RELEASE part",
+            (false, false) => "ROLLBACK TO part; RELEASE part",
+        };
+        sqlx::query(end).execute(&mut *self.connection).await?;
         Ok(())
     }
 }
@@ -45,6 +54,8 @@ impl Transaction<'_> {
 #[must_use = "a part must be ended"]
 pub(crate) struct Savepoint {
     before: Bells,
+    /// Whether nothing else is in the transaction.
+    is_whole: bool,
 }
 
 /// The changes of a batch, each kind rung once.

@@ -1,211 +1,183 @@
-//! The one place that moves a job: job row, event, slot, attempt and callback, in one transaction.
+//! The one place that moves jobs: job row, event, slot, attempt and callback, in one transaction.
+//!
+//! Any number of jobs moves with one statement for each table, because each crossing to the thread of
+//! the database costs more than most statements.
 
 use roughneck_jobs::{
     clock::Millis,
     delivery,
-    failure::{Failure, code},
+    failure::Failure,
     id::{DeliveryId, JobId},
     job::{Job, LogLine},
-    lifecycle::{self, Event, Move},
     ports::store::StoreError,
     state::State,
     usage::Usage,
 };
+use serde::Serialize;
 
 use crate::{
-    fault::{Fault, one_row},
+    fault::{Fault, rows},
     row::Held,
+    step::{Moved, Step},
     transaction::Transaction,
 };
 
-/// What happens to a job, and what it leaves behind.
-pub(crate) struct Step {
-    pub(crate) event: Event,
-    pub(crate) at: Millis,
-    /// Why, for people.
-    pub(crate) reason: Option<String>,
-    /// The result, with [`Event::Succeeded`].
-    pub(crate) output: Option<String>,
-    /// What went wrong; it replaces the failure of an earlier attempt.
-    pub(crate) failure: Option<Failure>,
-    /// Digest of the plugin that ran.
-    pub(crate) plugin: Option<String>,
-    /// What the run cost.
-    pub(crate) usage: Usage,
-    pub(crate) log: Vec<LogLine>,
-}
-
-impl Step {
-    /// A step without a word.
-    pub(crate) fn new(event: Event, at: Millis) -> Self {
-        Self {
-            event,
-            at,
-            reason: None,
-            output: None,
-            failure: None,
-            plugin: None,
-            usage: Usage::default(),
-            log: Vec::new(),
-        }
-    }
-
-    /// A step with a reason for people.
-    pub(crate) fn because(event: Event, at: Millis, reason: &str) -> Self {
-        Self { reason: Some(reason.to_owned()), ..Self::new(event, at) }
-    }
-
-    /// The job after the move. The rank is not among what changes.
-    fn applied_to(&mut self, mut job: Job, next: Move) -> Job {
-        if self.event == Event::Lost && next.state == State::Failed {
-            let poison = poison(next.losses);
-            self.reason = Some(poison.message.clone());
-            self.failure = Some(poison);
-        }
-        if next.state == State::Scheduled || self.event == Event::Replayed {
-            job.run_at = self.at.plus_ms(next.delay_ms);
-        }
-        job.state = next.state;
-        job.attempt = next.attempt;
-        job.losses = next.losses;
-        job.finished_at = next.state.is_terminal().then_some(self.at);
-        job.reason.clone_from(&self.reason);
-        job.output = self.output.take();
-        if next.state == State::Done {
-            job.failure = None;
-        } else if self.failure.is_some() {
-            job.failure.clone_from(&self.failure);
-        }
-        job.usage.add(&self.usage);
-        if self.plugin.is_some() {
-            job.plugin = self.plugin.take();
-        }
-        job
-    }
-}
-
-fn poison(losses: u32) -> Failure {
-    Failure::fatal(
-        code::POISON,
-        format!("the host died or lost its lease {losses} times while it ran this job"),
-    )
-}
-
-/// How an attempt ended that ended with `event`.
-fn outcome(event: Event) -> Option<&'static str> {
-    match event {
-        Event::Succeeded => Some("done"),
-        Event::FailedForNow { .. } | Event::FailedForGood => Some("failed"),
-        Event::Postponed { .. } => Some("postponed"),
-        Event::Lost => Some("lost"),
-        Event::Released => Some("released"),
-        Event::Cancelled => Some("cancelled"),
-        Event::Due | Event::Claimed | Event::ModelLoading | Event::ModelReady | Event::Replayed => {
-            None
-        }
-    }
-}
-
 /// Moves a job that was read in this transaction, if its state allows it. Returns it as it is then.
 /// A claim is not made here: it grows the token.
-pub(crate) async fn make(
-    tx: &mut Transaction<'_>,
-    held: Held,
-    mut step: Step,
-) -> Result<Job, Fault> {
-    let next = lifecycle::advance(&held.progress(), step.event)?;
-    let from = held.job.state;
-    // The attempt the move belongs to: a loss gives its number back. A replay belongs to none.
-    let replayed = step.event == Event::Replayed;
-    let attempt = if replayed { 0 } else { held.job.attempt.max(next.attempt) };
-    let token = held.token;
-    let job = step.applied_to(held.job, next);
-    write(tx, &job, (token, from)).await?;
-    append_event(tx, &job, step.at, attempt).await?;
-    if from.is_running() && !job.state.is_running() {
-        free_slot(tx, &job, token).await?;
-        close_attempt(tx, job.id, token, &step).await?;
-    }
-    if job.state.is_terminal() {
-        call_back(tx, &job, step.at).await?;
-    }
-    ring(tx, &job);
-    Ok(job)
+pub(crate) async fn make(tx: &mut Transaction<'_>, held: Held, step: Step) -> Result<Job, Fault> {
+    let moved = step.decide(held)?;
+    write(tx, std::slice::from_ref(&moved)).await?;
+    Ok(moved.job)
 }
 
-async fn write(tx: &mut Transaction<'_>, job: &Job, from: (i64, State)) -> Result<(), Fault> {
-    let (token, state) = from;
+/// Writes moves, all or none. No job is twice among them.
+pub(crate) async fn write(tx: &mut Transaction<'_>, moved: &[Moved]) -> Result<(), Fault> {
+    move_rows(tx, moved).await?;
+    append_events(tx, moved.iter().map(Event::of).collect()).await?;
+    let ended: Vec<_> = moved.iter().filter_map(Ended::of).collect();
+    if !ended.is_empty() {
+        free_slots(tx, &ended).await?;
+        close_attempts(tx, &ended).await?;
+    }
+    for Moved { job, step, .. } in moved {
+        if job.state.is_terminal() {
+            call_back(tx, job, step.at).await?;
+        }
+        ring(tx, job);
+    }
+    for one in ended {
+        tx.bells.class(&one.job.class);
+    }
+    Ok(())
+}
+
+/// A move as `job/move` reads it.
+#[derive(Serialize)]
+struct Row<'a> {
+    id: JobId,
+    token: i64,
+    from: State,
+    state: State,
+    attempt: u32,
+    losses: u32,
+    run_at_ms: Millis,
+    finished_at_ms: Option<Millis>,
+    reason: Option<&'a str>,
+    output: Option<&'a str>,
+    failure: Option<&'a Failure>,
+    usage: Option<&'a Usage>,
+    plugin: Option<&'a str>,
+}
+
+impl<'a> Row<'a> {
+    fn of(Moved { job, token, from, .. }: &'a Moved) -> Self {
+        Self {
+            id: job.id,
+            token: *token,
+            from: *from,
+            state: job.state,
+            attempt: job.attempt,
+            losses: job.losses,
+            run_at_ms: job.run_at,
+            finished_at_ms: job.finished_at,
+            reason: job.reason.as_deref(),
+            output: job.output.as_deref(),
+            failure: job.failure.as_ref(),
+            usage: spent(&job.usage),
+            plugin: job.plugin.as_deref(),
+        }
+    }
+}
+
+async fn move_rows(tx: &mut Transaction<'_>, moved: &[Moved]) -> Result<(), Fault> {
     let written = sqlx::query(sql!("job/move"))
-        .bind(job.id.to_string())
-        .bind(token)
-        .bind(state.as_str())
-        .bind(job.state.as_str())
-        .bind(job.attempt)
-        .bind(job.losses)
-        .bind(job.run_at.0)
-        .bind(job.finished_at.map(|at| at.0))
-        .bind(&job.reason)
-        .bind(&job.output)
-        .bind(job.failure.as_ref().map(to_json).transpose()?)
-        .bind(to_json(&job.usage)?)
-        .bind(&job.plugin)
+        .bind(to_json(&moved.iter().map(Row::of).collect::<Vec<_>>())?)
         .execute(&mut *tx.connection)
         .await?;
-    // The row was read in this transaction, so this is the second lock on the same door.
-    if written.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Fenced.into()) }
+    // The rows were read in this transaction, so this is the second lock on the same door.
+    if written.rows_affected() == count(moved) { Ok(()) } else { Err(StoreError::Fenced.into()) }
 }
 
-/// Writes the event of a move. Called by [`make`] and by the claim.
-pub(crate) async fn append_event(
+/// An event of a job's life, as `job_event/append` reads it.
+#[derive(Serialize)]
+pub(crate) struct Event<'a> {
+    pub(crate) job: JobId,
+    pub(crate) at_ms: Millis,
+    pub(crate) state: State,
+    pub(crate) attempt: u32,
+    pub(crate) reason: Option<&'a str>,
+}
+
+impl<'a> Event<'a> {
+    fn of(Moved { job, attempt, step, .. }: &'a Moved) -> Self {
+        Self {
+            job: job.id,
+            at_ms: step.at,
+            state: job.state,
+            attempt: *attempt,
+            reason: job.reason.as_deref(),
+        }
+    }
+}
+
+/// Writes the events of moves. Called by [`write`] and by the claim.
+pub(crate) async fn append_events(
     tx: &mut Transaction<'_>,
-    job: &Job,
-    at: Millis,
-    attempt: u32,
+    events: Vec<Event<'_>>,
 ) -> Result<(), Fault> {
     let written = sqlx::query(sql!("job_event/append"))
-        .bind(job.id.to_string())
-        .bind(at.0)
-        .bind(job.state.as_str())
-        .bind(attempt)
-        .bind(&job.reason)
+        .bind(to_json(&events)?)
         .execute(&mut *tx.connection)
         .await?;
-    one_row("job_event", written.rows_affected())
+    rows("job_event", written.rows_affected(), count(&events))
 }
 
-async fn free_slot(tx: &mut Transaction<'_>, job: &Job, token: i64) -> Result<(), Fault> {
-    let id = job.id.to_string();
-    let dropped = sqlx::query(sql!("slot/drop_surplus"))
-        .bind(&id)
-        .bind(token)
-        .execute(&mut *tx.connection)
-        .await?;
-    let freed = sqlx::query(sql!("slot/give_back"))
-        .bind(&id)
-        .bind(token)
-        .execute(&mut *tx.connection)
-        .await?;
-    tx.bells.class(&job.class);
-    one_row("slot", dropped.rows_affected() + freed.rows_affected())
-}
-
-async fn close_attempt(
-    tx: &mut Transaction<'_>,
-    job: JobId,
+/// A run that has ended, as the slots and the attempts need it.
+#[derive(Serialize)]
+struct Ended<'a> {
+    #[serde(rename = "id")]
+    id: JobId,
     token: i64,
-    step: &Step,
-) -> Result<(), Fault> {
+    at_ms: Millis,
+    outcome: &'static str,
+    failure: Option<&'a Failure>,
+    usage: Option<&'a Usage>,
+    log: Option<&'a [LogLine]>,
+    #[serde(skip)]
+    job: &'a Job,
+}
+
+impl<'a> Ended<'a> {
+    fn of(moved: &'a Moved) -> Option<Self> {
+        let Moved { job, token, outcome, step, .. } = moved;
+        Some(Self {
+            id: job.id,
+            token: *token,
+            at_ms: step.at,
+            outcome: (*outcome)?,
+            failure: step.failure.as_ref(),
+            usage: spent(&step.usage),
+            log: (!step.log.is_empty()).then_some(&step.log),
+            job,
+        })
+    }
+}
+
+async fn free_slots(tx: &mut Transaction<'_>, ended: &[Ended<'_>]) -> Result<(), Fault> {
+    let runs = to_json(ended)?;
+    let dropped =
+        sqlx::query(sql!("slot/drop_surplus")).bind(&runs).execute(&mut *tx.connection).await?;
+    let freed =
+        sqlx::query(sql!("slot/give_back")).bind(&runs).execute(&mut *tx.connection).await?;
+    rows("slot", dropped.rows_affected() + freed.rows_affected(), count(ended))
+}
+
+async fn close_attempts(tx: &mut Transaction<'_>, ended: &[Ended<'_>]) -> Result<(), Fault> {
     let closed = sqlx::query(sql!("attempt/close"))
-        .bind(job.to_string())
-        .bind(token)
-        .bind(step.at.0)
-        .bind(outcome(step.event))
-        .bind(step.failure.as_ref().map(to_json).transpose()?)
-        .bind(to_json(&step.usage)?)
-        .bind(to_json(&step.log)?)
+        .bind(to_json(ended)?)
         .execute(&mut *tx.connection)
         .await?;
-    one_row("attempt", closed.rows_affected())
+    rows("attempt", closed.rows_affected(), count(ended))
 }
 
 async fn call_back(tx: &mut Transaction<'_>, job: &Job, at: Millis) -> Result<(), Fault> {
@@ -258,6 +230,15 @@ fn ring(tx: &mut Transaction<'_>, job: &Job) {
 }
 
 /// JSON of a value of the domain.
-pub(crate) fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, Fault> {
+pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()).into())
+}
+
+/// Most jobs call no model, and what they spent is not written.
+fn spent(usage: &Usage) -> Option<&Usage> {
+    (*usage != Usage::default()).then_some(usage)
+}
+
+fn count<T>(rows: &[T]) -> u64 {
+    u64::try_from(rows.len()).unwrap_or(u64::MAX)
 }

@@ -18,17 +18,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Metrics,
-    command::{Command, Submission},
+    command::Command,
     lock::DirLock,
-    perform::{self, Answer},
+    perform::Answer,
     transaction::{Bells, Transaction},
+    unit::{self, Performed, Unit},
 };
 
 /// Commands in one transaction: enough to share a sync to disk, few enough to answer soon.
 pub(crate) const BATCH_MAX: usize = 64;
-
-/// Bytes of inputs that go into one statement.
-const INPUT_BYTES_MAX: usize = 1 << 20;
 
 /// The writer.
 pub(crate) struct Writer {
@@ -36,17 +34,12 @@ pub(crate) struct Writer {
     pub(crate) bell: Arc<dyn Bell>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Metrics,
+    /// As of the last commit, so that one that wrote nothing is told apart.
+    pub(crate) rows_written: i64,
     /// The database, for its size.
     pub(crate) path: PathBuf,
     /// Freed when the last write is done, not before.
     pub(crate) _lock: DirLock,
-}
-
-/// What is done as one part of a transaction.
-enum Unit {
-    /// Submissions in a row go through one statement.
-    Submissions(Vec<Submission>),
-    One(Command),
 }
 
 impl Writer {
@@ -91,11 +84,11 @@ impl Writer {
         let size = batch.len();
         batch.iter().for_each(|command| self.metrics.received(command.kind()));
         let mut answers = Vec::with_capacity(size);
-        let before = rows_written(&mut self.connection).await;
         match self.transact(batch, &mut answers).await {
-            Ok(bells) => {
+            Ok((bells, rows_written)) => {
                 let seconds = started.elapsed().as_secs_f64();
-                if rows_written(&mut self.connection).await != before {
+                if rows_written != self.rows_written {
+                    self.rows_written = rows_written;
                     self.metrics.committed(size, seconds, bytes(&self.path));
                 }
                 answers.into_iter().for_each(|answer| answer.send(None));
@@ -113,8 +106,8 @@ impl Writer {
         &mut self,
         batch: Vec<Command>,
         answers: &mut Vec<Answer>,
-    ) -> Result<Bells, Arc<sqlx::Error>> {
-        let mut units = units(batch);
+    ) -> Result<(Bells, i64), Arc<sqlx::Error>> {
+        let mut units = unit::units(batch);
         let connection = &mut self.connection;
         let entropy = &*self.entropy;
         let mut tx = Transaction { connection, entropy, bells: Bells::default() };
@@ -122,15 +115,18 @@ impl Writer {
         while done.is_ok() && !units.is_empty() {
             done = perform_next(&mut tx, &mut units, answers).await;
         }
-        if done.is_ok() {
-            done = execute(tx.connection, "COMMIT").await;
-        }
+        let committed = match done {
+            Ok(()) => commit(tx.connection).await,
+            Err(error) => Err(error),
+        };
         let bells = tx.bells;
-        let Err(error) = done else { return Ok(bells) };
+        let error = match committed {
+            Ok(rows_written) => return Ok((bells, rows_written)),
+            Err(error) => Arc::new(error),
+        };
         // Fails where the database has rolled back by itself, which is as good.
         drop(execute(&mut self.connection, "ROLLBACK").await);
-        let error = Arc::new(error);
-        units.into_iter().for_each(|unit| reject(unit, &error));
+        units.into_iter().for_each(|unit| unit.reject(&error));
         Err(error)
     }
 }
@@ -152,35 +148,11 @@ async fn execute(
     sqlx::query(statement).execute(connection).await.map(drop)
 }
 
-/// Rows that were written since the connection was opened, those of undone parts included; none if
-/// even that cannot be read.
-async fn rows_written(connection: &mut SqliteConnection) -> Option<i64> {
-    sqlx::query_scalar("SELECT total_changes()").fetch_one(connection).await.ok()
-}
-
-/// Groups the submissions that follow each other.
-fn units(batch: Vec<Command>) -> VecDeque<Unit> {
-    let mut units = VecDeque::with_capacity(batch.len());
-    let mut bytes = 0_usize;
-    for command in batch {
-        match command {
-            Command::Submit { job, reply } => {
-                let submission = Submission { job, reply };
-                bytes = bytes.saturating_add(submission.job.input.len());
-                match units.back_mut() {
-                    Some(Unit::Submissions(row)) if bytes <= INPUT_BYTES_MAX => {
-                        row.push(submission);
-                    }
-                    Some(Unit::Submissions(_) | Unit::One(_)) | None => {
-                        bytes = submission.job.input.len();
-                        units.push_back(Unit::Submissions(vec![submission]));
-                    }
-                }
-            }
-            other => units.push_back(Unit::One(other)),
-        }
-    }
-    units
+/// Commits, and returns the rows that were written since the connection was opened, those of undone
+/// parts included.
+async fn commit(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    // One crossing to the thread of the database instead of two.
+    sqlx::query_scalar("COMMIT; SELECT total_changes()").fetch_one(connection).await
 }
 
 /// Performs the next unit as a part of its own. An error here ends the whole transaction; whatever
@@ -190,40 +162,17 @@ async fn perform_next(
     units: &mut VecDeque<Unit>,
     answers: &mut Vec<Answer>,
 ) -> Result<(), sqlx::Error> {
-    let part = tx.save().await?;
-    match units.pop_front() {
-        Some(Unit::One(command)) => {
-            // On the heap: the sum of all intentions is large.
-            let answer = Box::pin(perform::command(tx, command)).await;
-            let ended = tx.end(part, answer.is_ok).await;
-            answers.push(answer);
-            ended
-        }
-        Some(Unit::Submissions(submissions)) => {
-            let submitted = perform::submissions(tx, &submissions).await;
-            let ended = tx.end(part, submitted.is_ok()).await;
-            match submitted {
-                Ok(submitted) => {
-                    answers.extend(perform::answer_submissions(submissions, submitted));
-                }
-                // One of them is at fault; alone, it spoils nobody else's.
-                Err(_) => submissions.into_iter().rev().for_each(|submission| {
-                    units.push_front(Unit::One(submission.into()));
-                }),
-            }
-            ended
-        }
-        None => tx.end(part, true).await,
+    let Some(unit) = units.pop_front() else { return Ok(()) };
+    // What is alone in its transaction can be undone with it.
+    let is_alone = answers.is_empty() && units.is_empty();
+    let part = if is_alone { tx.begin_whole() } else { tx.save().await? };
+    let performed = unit.perform(tx).await;
+    let ended = tx.end(part, performed.is_kept()).await;
+    match performed {
+        Performed::Answered(done) => answers.extend(done),
+        Performed::Split(alone) => alone.into_iter().rev().for_each(|unit| units.push_front(unit)),
     }
-}
-
-fn reject(unit: Unit, error: &Arc<sqlx::Error>) {
-    match unit {
-        Unit::One(command) => command.reject(error),
-        Unit::Submissions(submissions) => {
-            submissions.into_iter().for_each(|submission| Command::from(submission).reject(error));
-        }
-    }
+    ended
 }
 
 /// Bytes of the database and its write-ahead log. Two system calls, no query.
@@ -274,6 +223,7 @@ mod tests {
             bell: Arc::new(Still),
             entropy: Arc::new(Still),
             metrics: Metrics::new(),
+            rows_written: 0,
             path: dir.path().join("db"),
             _lock: DirLock::take(dir.path()).unwrap(),
         }

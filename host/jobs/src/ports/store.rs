@@ -137,6 +137,23 @@ pub struct Finish {
     pub notices: Vec<Notice>,
 }
 
+impl Finish {
+    /// Bytes of what the plugin made: its result, its failure, its log.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let verdict = match &self.verdict {
+            Verdict::Done { output } => output.len(),
+            Verdict::Retry { failure, .. }
+            | Verdict::Fail { failure }
+            | Verdict::Postpone { failure, .. }
+            | Verdict::Cancel { failure } => {
+                failure.message.len() + failure.detail.as_deref().map_or(0, str::len)
+            }
+        };
+        self.log.iter().map(|line| line.message.len()).sum::<usize>() + verdict
+    }
+}
+
 /// What became of a wish to cancel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cancelled {

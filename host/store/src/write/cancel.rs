@@ -7,11 +7,7 @@ use roughneck_jobs::{
     ports::store::{Cancelled, StoreError},
 };
 
-use crate::{
-    fault::Fault,
-    transaction::Transaction,
-    transition::{self, Step},
-};
+use crate::{fault::Fault, step::Step, transaction::Transaction, transition};
 
 /// Cancels a job in any state. A running one loses its slot and its fence at once.
 pub(crate) async fn job(

@@ -1,6 +1,9 @@
-//! The end of a run.
+//! The ends of runs, any number with one statement for each table.
+
+use std::collections::HashMap;
 
 use roughneck_jobs::{
+    clock::Millis,
     delivery::{self, Notice},
     failure::Failure,
     id::JobId,
@@ -13,39 +16,79 @@ use serde_json::Value;
 
 use crate::{
     fault::Fault,
+    row::Held,
+    step::Step,
     transaction::Transaction,
-    transition::{self, Message, Step},
+    transition::{self, Message},
 };
 
 /// Ends a run as its verdict says.
-pub(crate) async fn run(
+pub(crate) async fn one(
     tx: &mut Transaction<'_>,
     run: Run,
-    finish: Finish,
+    finish: &Finish,
 ) -> Result<State, Fault> {
-    let held = super::held_by(tx, run).await?.ok_or(StoreError::Fenced)?;
-    let Finish { verdict, at, plugin, usage, log, notices } = finish;
-    let (event, output, failure) = read(verdict);
-    if event == Event::Succeeded {
-        // Before the callback: they happened before the end.
-        for notice in &notices {
-            notify(tx, run.job, at, notice).await?;
-        }
-    }
-    let reason = failure.as_ref().map(|failure| failure.message.clone());
-    let step = Step { event, at, reason, output, failure, plugin, usage, log };
-    Ok(transition::make(tx, held, step).await?.state)
+    // One run, one answer.
+    let ended = all(tx, &[(run, finish)]).await?.pop().unwrap_or(Err(StoreError::Fenced));
+    Ok(ended?)
 }
 
-fn read(verdict: Verdict) -> (Event, Option<String>, Option<Failure>) {
+/// Ends runs of different jobs as their verdicts say. A run that no longer holds its job is told so
+/// and keeps nobody else from ending.
+pub(crate) async fn all(
+    tx: &mut Transaction<'_>,
+    ends: &[(Run, &Finish)],
+) -> Result<Vec<Result<State, StoreError>>, Fault> {
+    let runs: Vec<Run> = ends.iter().map(|end| end.0).collect();
+    let held = super::held_by_all(tx, &runs).await?;
+    let mut held: HashMap<JobId, Held> = held.into_iter().map(|held| (held.job.id, held)).collect();
+    let mut moved = Vec::with_capacity(ends.len());
+    let mut answers = Vec::with_capacity(ends.len());
+    for (run, finish) in ends {
+        let Some(held) = held.remove(&run.job) else {
+            answers.push(Err(StoreError::Fenced));
+            continue;
+        };
+        let step = step(finish);
+        if step.event == Event::Succeeded {
+            // Before the callback: they happened before the end.
+            for notice in &finish.notices {
+                notify(tx, run.job, finish.at, notice).await?;
+            }
+        }
+        let one = step.decide(held)?;
+        answers.push(Ok(one.job.state));
+        moved.push(one);
+    }
+    if !moved.is_empty() {
+        transition::write(tx, &moved).await?;
+    }
+    Ok(answers)
+}
+
+fn step(finish: &Finish) -> Step {
+    let (event, output, failure) = read(&finish.verdict);
+    Step {
+        event,
+        at: finish.at,
+        reason: failure.map(|failure| failure.message.clone()),
+        output: output.cloned(),
+        failure: failure.cloned(),
+        plugin: finish.plugin.clone(),
+        usage: finish.usage,
+        log: finish.log.clone(),
+    }
+}
+
+fn read(verdict: &Verdict) -> (Event, Option<&String>, Option<&Failure>) {
     match verdict {
         Verdict::Done { output } => (Event::Succeeded, Some(output), None),
         Verdict::Retry { delay_ms, failure } => {
-            (Event::FailedForNow { delay_ms }, None, Some(failure))
+            (Event::FailedForNow { delay_ms: *delay_ms }, None, Some(failure))
         }
         Verdict::Fail { failure } => (Event::FailedForGood, None, Some(failure)),
         Verdict::Postpone { delay_ms, failure } => {
-            (Event::Postponed { delay_ms }, None, Some(failure))
+            (Event::Postponed { delay_ms: *delay_ms }, None, Some(failure))
         }
         Verdict::Cancel { failure } => (Event::Cancelled, None, Some(failure)),
     }
@@ -54,7 +97,7 @@ fn read(verdict: Verdict) -> (Event, Option<String>, Option<Failure>) {
 async fn notify(
     tx: &mut Transaction<'_>,
     job: JobId,
-    at: roughneck_jobs::clock::Millis,
+    at: Millis,
     notice: &Notice,
 ) -> Result<(), Fault> {
     // The sandbox has checked that it is JSON; if it is not, the receiver gets the text.

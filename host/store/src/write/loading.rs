@@ -7,11 +7,7 @@ use roughneck_jobs::{
     run::Run,
 };
 
-use crate::{
-    fault::Fault,
-    transaction::Transaction,
-    transition::{self, Step},
-};
+use crate::{fault::Fault, step::Step, transaction::Transaction, transition};
 
 /// Notes whether the run waits for its model. What is already so is not written again.
 pub(crate) async fn set(

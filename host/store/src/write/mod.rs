@@ -23,17 +23,24 @@ pub(crate) mod submit;
 mod sweep;
 
 use roughneck_jobs::{id::JobId, run::Run};
+use serde_json::{Value, json};
 
 use crate::{fault::Fault, row::Held, transaction::Transaction};
 
 /// The job of a run that still holds it, without its input; none if the run is stale.
 async fn held_by(tx: &mut Transaction<'_>, run: Run) -> Result<Option<Held>, Fault> {
-    let row = sqlx::query(sql!("job/read_run"))
-        .bind(run.job.to_string())
-        .bind(run.token)
-        .fetch_optional(&mut *tx.connection)
+    Ok(held_by_all(tx, &[run]).await?.pop())
+}
+
+/// The jobs of those of the runs that still hold theirs, without their inputs, in no order.
+async fn held_by_all(tx: &mut Transaction<'_>, runs: &[Run]) -> Result<Vec<Held>, Fault> {
+    let runs: Value =
+        runs.iter().map(|run| json!({ "job": run.job, "token": run.token })).collect();
+    let rows = sqlx::query(sql!("job/read_runs"))
+        .bind(runs.to_string())
+        .fetch_all(&mut *tx.connection)
         .await?;
-    Ok(row.as_ref().map(Held::read).transpose()?)
+    Ok(rows.iter().map(Held::read).collect::<Result<_, _>>()?)
 }
 
 /// A job in any state, without its input.

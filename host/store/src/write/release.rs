@@ -2,11 +2,7 @@
 
 use roughneck_jobs::{clock::Millis, lifecycle::Event, ports::store::StoreError, run::Run};
 
-use crate::{
-    fault::Fault,
-    transaction::Transaction,
-    transition::{self, Step},
-};
+use crate::{fault::Fault, step::Step, transaction::Transaction, transition};
 
 /// Queues the job of a run again, as if it had not been claimed. Only the token keeps growing.
 pub(crate) async fn run(tx: &mut Transaction<'_>, run: Run, at: Millis) -> Result<(), Fault> {

@@ -8,11 +8,7 @@ use roughneck_jobs::{
     ports::store::{Retried, StoreError},
 };
 
-use crate::{
-    fault::Fault,
-    transaction::Transaction,
-    transition::{self, Step},
-};
+use crate::{fault::Fault, step::Step, transaction::Transaction, transition};
 
 /// Queues a job again, if it has failed or was cancelled.
 pub(crate) async fn job(tx: &mut Transaction<'_>, id: JobId, at: Millis) -> Result<Retried, Fault> {

@@ -1,6 +1,7 @@
 //! Queued jobs whose row cannot be read.
 
 use roughneck_jobs::{clock::Millis, failure::Failure, id::JobId, state::State};
+use serde_json::json;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
@@ -34,12 +35,9 @@ pub(super) async fn job(
         .execute(&mut *tx.connection)
         .await?;
     one_row("job", written.rows_affected())?;
+    let event = json!([{ "job": id, "at_ms": at, "state": State::Failed, "attempt": attempt, "reason": reason }]);
     let written = sqlx::query(sql!("job_event/append"))
-        .bind(&id)
-        .bind(at.0)
-        .bind(State::Failed.as_str())
-        .bind(attempt)
-        .bind(&reason)
+        .bind(event.to_string())
         .execute(&mut *tx.connection)
         .await?;
     one_row("job_event", written.rows_affected())?;

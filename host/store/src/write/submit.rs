@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
-    fault::{Fault, one_row},
+    fault::{Fault, rows},
     row,
     transaction::Transaction,
 };
@@ -99,10 +99,6 @@ async fn complete(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<(), Faul
         .execute(&mut *tx.connection)
         .await?;
     rows("job_event", written.rows_affected(), expected)
-}
-
-fn rows(table: &'static str, written: u64, expected: u64) -> Result<(), Fault> {
-    if written == expected { Ok(()) } else { one_row(table, written) }
 }
 
 /// A job as a row, without its input.

@@ -4,11 +4,7 @@ use roughneck_jobs::{
     clock::Millis, id::JobId, lifecycle::Event, ports::store::StoreError, run::Run,
 };
 
-use crate::{
-    fault::Fault,
-    transaction::Transaction,
-    transition::{self, Step},
-};
+use crate::{fault::Fault, step::Step, transaction::Transaction, transition};
 
 /// A job that cannot be moved is looked at again after this time.
 const LOOK_AGAIN_MS: u64 = 60_000;

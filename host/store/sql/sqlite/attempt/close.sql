@@ -1,2 +1,6 @@
-UPDATE attempt SET finished_at_ms = ?3, outcome = ?4, failure = ?5, usage = ?6, log = ?7
-WHERE job = ?1 AND run = ?2 AND finished_at_ms IS NULL
+-- ?1 is an array of runs that have ended.
+UPDATE attempt
+SET finished_at_ms = ended.value ->> 'at_ms', outcome = ended.value ->> 'outcome', failure = ended.value ->> 'failure',
+    usage = coalesce(ended.value ->> 'usage', '{}'), log = coalesce(ended.value ->> 'log', '[]')
+FROM json_each(?1) AS ended
+WHERE job = ended.value ->> 'id' AND run = ended.value ->> 'token' AND finished_at_ms IS NULL

@@ -1,5 +1,8 @@
--- The token grows here and nowhere else. Runs that were given back are those that are no attempts.
+-- ?1 is an array of runs that begin. The token grows here and nowhere else. Runs that were given back are
+-- those that are no attempts. The `+` keeps the planner from reading all queued jobs.
 UPDATE job
-SET state = ?2, attempt = ?3, token = token + 1, lease_until_ms = ?4, started_at_ms = ?5, reason = NULL
-WHERE id = ?1 AND state = 'queued'
-RETURNING token, token - attempt - replay_token AS postponements
+SET state = run.value ->> 'state', attempt = run.value ->> 'attempt', token = run.value ->> 'token',
+    lease_until_ms = ?2, started_at_ms = run.value ->> 'at_ms', reason = NULL
+FROM json_each(?1) AS run
+WHERE job.id = run.value ->> 'id' AND job.token = (run.value ->> 'token') - 1 AND +job.state = 'queued'
+RETURNING job.id, job.token - job.attempt - job.replay_token AS postponements

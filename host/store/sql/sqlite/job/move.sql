@@ -1,8 +1,12 @@
--- Every move but the claim. ?2 and ?3 are the token and the state the decision was made on.
+-- Every move but the claim. ?1 is an array of moves; `token` and `from` are what each decision was made on.
+-- The `+` keeps the planner on the key.
 UPDATE job
-SET state = ?4, attempt = ?5, losses = ?6, run_at_ms = ?7, finished_at_ms = ?8,
-    lease_until_ms = CASE WHEN ?4 IN ('loading', 'working') THEN lease_until_ms END,
+SET state = move.value ->> 'state', attempt = move.value ->> 'attempt', losses = move.value ->> 'losses',
+    run_at_ms = move.value ->> 'run_at_ms', finished_at_ms = move.value ->> 'finished_at_ms',
+    lease_until_ms = CASE WHEN move.value ->> 'state' IN ('loading', 'working') THEN lease_until_ms END,
     -- Nothing but a replay leaves these states.
     replay_token = CASE WHEN state IN ('failed', 'cancelled') THEN token ELSE replay_token END,
-    reason = ?9, output = ?10, failure = ?11, usage = ?12, plugin = ?13
-WHERE id = ?1 AND token = ?2 AND state = ?3
+    reason = move.value ->> 'reason', output = move.value ->> 'output', failure = move.value ->> 'failure',
+    usage = coalesce(move.value ->> 'usage', '{}'), plugin = move.value ->> 'plugin'
+FROM json_each(?1) AS move
+WHERE job.id = move.value ->> 'id' AND token = move.value ->> 'token' AND +state = move.value ->> 'from'

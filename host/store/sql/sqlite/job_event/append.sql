@@ -1,2 +1,5 @@
+-- ?1 is an array of events, at most one for each job.
 INSERT INTO job_event (job, seq, at_ms, state, attempt, reason)
-SELECT ?1, coalesce(max(seq), 0) + 1, ?2, ?3, ?4, ?5 FROM job_event WHERE job = ?1
+SELECT value ->> 'job', coalesce((SELECT max(seq) FROM job_event WHERE job = value ->> 'job'), 0) + 1,
+       value ->> 'at_ms', value ->> 'state', value ->> 'attempt', value ->> 'reason'
+FROM json_each(?1)

@@ -39,7 +39,12 @@ const IN_ORDER: [&str; 14] = [
 ];
 
 /// What each hot statement reads. The wrong index may be right by its order and wrong by its size.
-const INDEX: [(&str, &str); 30] = [
+const INDEX: [(&str, &str); 35] = [
+    ("job/claim", "sqlite_autoindex_job_1"),
+    ("job/move", "sqlite_autoindex_job_1"),
+    ("job/renew", "sqlite_autoindex_job_1"),
+    ("job/read_runs", "sqlite_autoindex_job_1"),
+    ("slot/drop_surplus", "slot_of_job"),
     ("job/best", "job_ready"),
     ("job/due", "job_due"),
     ("job/next_due", "job_due"),
@@ -71,6 +76,9 @@ const INDEX: [(&str, &str); 30] = [
     ("delivery/next_turns", "delivery_waiting"),
     ("delivery/next_turns", "delivery_head"),
 ];
+
+/// What a statement has worked out itself from a few rows: the free slots, the array it was given.
+const WORKED_OUT: [&str; 2] = ["SCAN free", "SCAN (subquery-"];
 
 struct Statement {
     /// `<table>/<verb>`.
@@ -124,6 +132,7 @@ async fn every_statement_can_be_prepared_and_reads_no_table_from_end_to_end() {
             let is_partial = PARTIAL.iter().any(|index| step.ends_with(&format!("INDEX {index}")));
             let is_fine = !step.starts_with("SCAN ")
                 || step.contains("VIRTUAL TABLE")
+                || WORKED_OUT.iter().any(|part| step.starts_with(part))
                 || step.contains("CONSTANT ROW")
                 || is_partial
                 || WHOLE.contains(&statement.name.as_str());

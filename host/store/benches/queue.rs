@@ -1,0 +1,187 @@
+//! What a job costs in the store alone: `cargo bench --package roughneck-store`.
+//!
+//! It prints rates, CPU time and commits for each job. CPU and commits are what to compare: the rates
+//! depend on the disk and on what else the machine does.
+
+#![expect(clippy::expect_used, reason = "a bench that cannot go on ends")]
+
+use std::{path::Path, sync::Arc, time::Instant};
+
+use futures_util::future::join_all;
+use roughneck_jobs::{
+    class::{Class, Slots},
+    clock::{Entropy, Millis},
+    id::JobId,
+    job::NewJob,
+    ports::{
+        bell::{Bell, Change},
+        store::{Claim, Claimed, Finish, Store as _, Verdict},
+    },
+    priority::Priority,
+    usage::Usage,
+};
+use roughneck_store::{Config, SqliteStore};
+use rustix::time::{ClockId, clock_gettime};
+
+const NOW: Millis = Millis(1_800_000_000_000);
+
+struct Silent;
+
+impl Bell for Silent {
+    fn ring(&self, _: Change) {}
+}
+
+/// Counts up: ids are new and sorted, as those of a host are.
+#[derive(Default)]
+struct Counter(std::sync::atomic::AtomicU64);
+
+impl Entropy for Counter {
+    fn roll(&self) -> u128 {
+        u128::from(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    }
+}
+
+fn main() {
+    // Two threads, as on the machine that the targets are for.
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
+    println!("{:<28} {:>10} {:>12} {:>14}", "", "jobs/s", "CPU µs/job", "commits/job");
+    for producers in [1, 16, 64] {
+        runtime.block_on(enqueue(producers));
+    }
+    for slots in [1, 10, 50] {
+        runtime.block_on(drain(slots));
+    }
+}
+
+struct Bench {
+    store: SqliteStore,
+    entropy: Arc<Counter>,
+    _dir: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new(slots: u32) -> Self {
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let entropy = Arc::new(Counter::default());
+        let store = open(dir.path(), &entropy).await;
+        let slots = Slots { class: class(), count: slots };
+        store.set_slots(&[slots]).await.expect("slots");
+        Self { store, entropy, _dir: dir }
+    }
+
+    async fn submit(&self, jobs: usize, producers: usize) {
+        let each = (0..producers).map(|_| async {
+            for _ in 0..jobs / producers {
+                self.store.submit(self.job()).await.expect("a submission");
+            }
+        });
+        join_all(each).await;
+    }
+
+    fn job(&self) -> NewJob {
+        NewJob {
+            id: JobId::at(NOW, &*self.entropy),
+            idempotency_key: None,
+            kind: "noop".to_owned(),
+            class: class(),
+            priority: Priority::default(),
+            rank: NOW,
+            enqueued_at: NOW,
+            run_at: NOW,
+            attempts_max: 4,
+            input: format!("{{\"text\":\"{}\"}}", "x".repeat(136)),
+            callback: None,
+            trace_parent: None,
+            fire: None,
+        }
+    }
+
+    async fn claim(&self, limit: u32) -> Vec<Claimed> {
+        let claim = Claim { class: class(), limit, at: NOW, lease_until: NOW.plus_ms(60_000) };
+        self.store.claim(claim).await.expect("a claim")
+    }
+
+    async fn finish(&self, claimed: Claimed) {
+        let finish = Finish {
+            verdict: Verdict::Done { output: "{}".to_owned() },
+            at: NOW,
+            plugin: Some("sha256:0".to_owned()),
+            usage: Usage::default(),
+            log: Vec::new(),
+            notices: Vec::new(),
+        };
+        self.store.finish(claimed.run, finish).await.expect("an end");
+    }
+
+    fn commits(&self) -> u64 {
+        let mut registry = prometheus_client::registry::Registry::default();
+        self.store.metrics().register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).expect("metrics");
+        let line =
+            text.lines().find_map(|line| line.strip_prefix("roughneck_store_commits_total "));
+        line.and_then(|commits| commits.parse().ok()).expect("a counter")
+    }
+}
+
+async fn open(dir: &Path, entropy: &Arc<Counter>) -> SqliteStore {
+    SqliteStore::open(&Config::new(dir), Arc::new(Silent), Arc::clone(entropy) as _)
+        .await
+        .expect("a store")
+}
+
+fn class() -> Class {
+    Class("io".to_owned())
+}
+
+async fn enqueue(producers: usize) {
+    let jobs = if producers == 1 { 2_000 } else { 20_000 };
+    let bench = Bench::new(1).await;
+    let before = Reading::of(&bench);
+    bench.submit(jobs, producers).await;
+    before.report(&bench, &format!("enqueue, {producers} producers"), jobs);
+}
+
+async fn drain(slots: u32) {
+    let jobs = if slots == 1 { 2_000 } else { 10_000 };
+    let bench = Bench::new(slots).await;
+    bench.submit(jobs, 50).await;
+    let before = Reading::of(&bench);
+    loop {
+        let claimed = bench.claim(slots).await;
+        if claimed.is_empty() {
+            break;
+        }
+        join_all(claimed.into_iter().map(|one| bench.finish(one))).await;
+    }
+    before.report(&bench, &format!("drain, {slots} slots"), jobs);
+}
+
+struct Reading {
+    at: Instant,
+    cpu_us: u64,
+    commits: u64,
+}
+
+impl Reading {
+    fn of(bench: &Bench) -> Self {
+        Self { at: Instant::now(), cpu_us: cpu_us(), commits: bench.commits() }
+    }
+
+    fn report(&self, bench: &Bench, what: &str, jobs: usize) {
+        let after = Self::of(bench);
+        let jobs = jobs as f64;
+        println!(
+            "{what:<28} {:>10.0} {:>12.1} {:>14.3}",
+            jobs / after.at.duration_since(self.at).as_secs_f64(),
+            (after.cpu_us - self.cpu_us) as f64 / jobs,
+            (after.commits - self.commits) as f64 / jobs,
+        );
+    }
+}
+
+fn cpu_us() -> u64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000
+}

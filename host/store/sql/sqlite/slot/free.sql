@@ -1,1 +1,0 @@
-SELECT n FROM slot WHERE class = ?1 AND job IS NULL ORDER BY n LIMIT ?2

@@ -1,0 +1,128 @@
+//! What happens to a job, and what it leaves behind.
+
+use roughneck_jobs::{
+    clock::Millis,
+    failure::{Failure, code},
+    job::{Job, LogLine},
+    lifecycle::{self, Event, Move},
+    state::State,
+    usage::Usage,
+};
+
+use crate::{fault::Fault, row::Held};
+
+/// What happens to a job.
+pub(crate) struct Step {
+    pub(crate) event: Event,
+    pub(crate) at: Millis,
+    /// Why, for people.
+    pub(crate) reason: Option<String>,
+    /// The result, with [`Event::Succeeded`].
+    pub(crate) output: Option<String>,
+    /// What went wrong; it replaces the failure of an earlier attempt.
+    pub(crate) failure: Option<Failure>,
+    /// Digest of the plugin that ran.
+    pub(crate) plugin: Option<String>,
+    /// What the run cost.
+    pub(crate) usage: Usage,
+    pub(crate) log: Vec<LogLine>,
+}
+
+/// A move that was decided and is to be written.
+pub(crate) struct Moved {
+    /// The job after it.
+    pub(crate) job: Job,
+    /// The run the decision was made on, and the state.
+    pub(crate) token: i64,
+    pub(crate) from: State,
+    /// The attempt the move belongs to; 0 for none.
+    pub(crate) attempt: u32,
+    /// How the attempt ended, if one did.
+    pub(crate) outcome: Option<&'static str>,
+    /// What is left of the step: for the attempt.
+    pub(crate) step: Step,
+}
+
+impl Step {
+    /// A step without a word.
+    pub(crate) fn new(event: Event, at: Millis) -> Self {
+        Self {
+            event,
+            at,
+            reason: None,
+            output: None,
+            failure: None,
+            plugin: None,
+            usage: Usage::default(),
+            log: Vec::new(),
+        }
+    }
+
+    /// A step with a reason for people.
+    pub(crate) fn because(event: Event, at: Millis, reason: &str) -> Self {
+        Self { reason: Some(reason.to_owned()), ..Self::new(event, at) }
+    }
+
+    /// Decides the move of a job that was read in this transaction.
+    pub(crate) fn decide(mut self, held: Held) -> Result<Moved, Fault> {
+        let next = lifecycle::advance(&held.progress(), self.event)?;
+        let (from, token) = (held.job.state, held.token);
+        // A loss gives the number of its attempt back. A replay belongs to none.
+        let replayed = self.event == Event::Replayed;
+        let attempt = if replayed { 0 } else { held.job.attempt.max(next.attempt) };
+        let job = self.applied_to(held.job, next);
+        let ended = from.is_running() && !job.state.is_running();
+        let outcome = if ended { outcome(self.event) } else { None };
+        Ok(Moved { job, token, from, attempt, outcome, step: self })
+    }
+
+    /// The job after the move. The rank is not among what changes.
+    fn applied_to(&mut self, mut job: Job, next: Move) -> Job {
+        if self.event == Event::Lost && next.state == State::Failed {
+            let poison = poison(next.losses);
+            self.reason = Some(poison.message.clone());
+            self.failure = Some(poison);
+        }
+        if next.state == State::Scheduled || self.event == Event::Replayed {
+            job.run_at = self.at.plus_ms(next.delay_ms);
+        }
+        job.state = next.state;
+        job.attempt = next.attempt;
+        job.losses = next.losses;
+        job.finished_at = next.state.is_terminal().then_some(self.at);
+        job.reason = self.reason.take();
+        job.output = self.output.take();
+        if next.state == State::Done {
+            job.failure = None;
+        } else if self.failure.is_some() {
+            job.failure.clone_from(&self.failure);
+        }
+        job.usage.add(&self.usage);
+        if self.plugin.is_some() {
+            job.plugin = self.plugin.take();
+        }
+        job
+    }
+}
+
+fn poison(losses: u32) -> Failure {
+    Failure::fatal(
+        code::POISON,
+        format!("the host died or lost its lease {losses} times while it ran this job"),
+    )
+}
+
+/// How an attempt ended that ended with `event`.
+fn outcome(event: Event) -> Option<&'static str> {
+    match event {
+        Event::Succeeded => Some("done"),
+        Event::FailedForNow { .. } | Event::FailedForGood => Some("failed"),
+        Event::Postponed { .. } => Some("postponed"),
+        Event::Lost => Some("lost"),
+        Event::Released => Some("released"),
+        Event::Cancelled => Some("cancelled"),
+        Event::Due | Event::Claimed | Event::ModelLoading | Event::ModelReady | Event::Replayed => {
+            None
+        }
+    }
+}
