@@ -1,6 +1,6 @@
 //! What a job costs in the store alone: `cargo bench --package roughneck-store`.
 //!
-//! It prints rates, CPU time and commits for each job. CPU and commits are what to compare: the rates
+//! It prints rates, CPU time and syncs for each job. CPU and syncs are what to compare: the rates
 //! depend on the disk and on what else the machine does.
 
 #![expect(clippy::expect_used, reason = "a bench that cannot go on ends")]
@@ -45,7 +45,7 @@ fn main() {
     // Two threads, as on the machine that the targets are for.
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
-    println!("{:<28} {:>10} {:>12} {:>14}", "", "jobs/s", "CPU µs/job", "commits/job");
+    println!("{:<28} {:>10} {:>12} {:>14}", "", "jobs/s", "CPU µs/job", "syncs/job");
     for producers in [1, 16, 64] {
         runtime.block_on(enqueue(producers));
     }
@@ -114,14 +114,13 @@ impl Bench {
         self.store.finish(claimed.run, finish).await.expect("an end");
     }
 
-    fn commits(&self) -> u64 {
+    fn syncs(&self) -> u64 {
         let mut registry = prometheus_client::registry::Registry::default();
         self.store.metrics().register(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).expect("metrics");
-        let line =
-            text.lines().find_map(|line| line.strip_prefix("roughneck_store_commits_total "));
-        line.and_then(|commits| commits.parse().ok()).expect("a counter")
+        let line = text.lines().find_map(|line| line.strip_prefix("roughneck_store_syncs_total "));
+        line.and_then(|syncs| syncs.parse().ok()).expect("a counter")
     }
 }
 
@@ -161,12 +160,12 @@ async fn drain(slots: u32) {
 struct Reading {
     at: Instant,
     cpu_us: u64,
-    commits: u64,
+    syncs: u64,
 }
 
 impl Reading {
     fn of(bench: &Bench) -> Self {
-        Self { at: Instant::now(), cpu_us: cpu_us(), commits: bench.commits() }
+        Self { at: Instant::now(), cpu_us: cpu_us(), syncs: bench.syncs() }
     }
 
     fn report(&self, bench: &Bench, what: &str, jobs: usize) {
@@ -176,7 +175,7 @@ impl Reading {
             "{what:<28} {:>10.0} {:>12.1} {:>14.3}",
             jobs / after.at.duration_since(self.at).as_secs_f64(),
             (after.cpu_us - self.cpu_us) as f64 / jobs,
-            (after.commits - self.commits) as f64 / jobs,
+            (after.syncs - self.syncs) as f64 / jobs,
         );
     }
 }

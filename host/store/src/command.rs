@@ -81,6 +81,24 @@ macro_rules! commands {
             }
         }
 
+        impl Kind {
+            /// Whether the answer waits for the disk. What the engine asks for on its own account does
+            /// not: after a power failure it would do the same again, and delivery is at least once.
+            pub(crate) fn needs_disk(self) -> bool {
+                !matches!(
+                    self,
+                    Self::Claim
+                        | Self::SetLoading
+                        | Self::Renew
+                        | Self::Finish
+                        | Self::Leave
+                        | Self::Promote
+                        | Self::Reap
+                        | Self::RecordDelivery
+                )
+            }
+        }
+
         impl Command {
             /// Its name.
             pub(crate) fn kind(&self) -> Kind {

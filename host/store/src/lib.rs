@@ -2,8 +2,9 @@
 //!
 //! What it does: keeps jobs, slots, attempts, events, deliveries, schedules and the state of plugins
 //! in one file. One task owns the only write connection; intentions reach it as commands, are
-//! committed in groups, and are answered after the commit: what a caller was told is on disk. Readers
-//! have their own connections and never wait for the writer.
+//! committed in groups, and are answered after the commit. A thread beside the writer brings the
+//! commits to the disk, and whoever was promised the disk is answered after that. Readers have their
+//! own connections and never wait for the writer.
 //!
 //! What it deliberately does not: decide. Which move a state allows is
 //! [`roughneck_jobs::lifecycle::advance`], asked inside the transaction that writes the move. It does
@@ -39,6 +40,7 @@ mod schema;
 mod sqlite_store;
 mod step;
 mod store;
+mod syncer;
 mod transaction;
 mod transition;
 mod unit;

@@ -31,6 +31,7 @@ impl EncodeLabelValue for Kind {
 #[derive(Clone, Debug)]
 pub struct Metrics {
     commits: Counter,
+    syncs: Counter,
     failed_commits: Counter,
     commands: Family<Label, Counter>,
     batch_commands: Histogram,
@@ -47,6 +48,7 @@ impl Metrics {
         }
         Self {
             commits: Counter::default(),
+            syncs: Counter::default(),
             failed_commits: Counter::default(),
             commands,
             // 1 to 64, the largest batch.
@@ -63,6 +65,11 @@ impl Metrics {
             "roughneck_store_commits",
             "Transactions that wrote rows and were committed",
             self.commits.clone(),
+        );
+        registry.register(
+            "roughneck_store_syncs",
+            "Times that the write-ahead log was brought to the disk",
+            self.syncs.clone(),
         );
         registry.register(
             "roughneck_store_failed_commits",
@@ -102,6 +109,11 @@ impl Metrics {
         self.batch_commands.observe(f64::from(commands));
         self.commit_seconds.observe(seconds);
         self.database_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Everything committed is on the disk.
+    pub(crate) fn synced(&self) {
+        self.syncs.inc();
     }
 
     pub(crate) fn failed(&self) {

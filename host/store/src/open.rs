@@ -19,6 +19,7 @@ use crate::{
     fault::{self, Illness},
     lock::{DirLock, NotLocked},
     schema,
+    syncer::Syncer,
     writer::Writer,
 };
 
@@ -134,8 +135,11 @@ impl SqliteStore {
             .map_err(|error| not_migrated(&path, error))?;
         let readers = readers(config, options).await.map_err(|error| wrong(&path, error))?;
         let metrics = Metrics::new();
+        let syncer = Syncer::start(&path, Arc::clone(&bell), metrics.clone())
+            .map_err(|error| OpenError::Failed { path: path.clone(), source: error.into() })?;
         let writer = Writer {
             connection,
+            syncer,
             bell,
             entropy,
             metrics: metrics.clone(),
@@ -170,7 +174,9 @@ async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sql
         .clone()
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        // The log is synced by `syncer`, for many commits at once; SQLite syncs it before it moves
+        // anything from there to the database.
+        .synchronous(SqliteSynchronous::Normal)
         // On macOS a plain fsync leaves the data in the drive's cache. Ignored elsewhere.
         .pragma("fullfsync", "1")
         .pragma("checkpoint_fullfsync", "1")

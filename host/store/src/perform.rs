@@ -26,12 +26,19 @@ type Sender = Box<dyn FnOnce(Option<&Arc<sqlx::Error>>) + Send>;
 pub(crate) struct Answer {
     /// Whether the intention did what it should; otherwise it must leave nothing behind.
     pub(crate) is_ok: bool,
+    /// Whether its caller was promised that what it wanted is on the disk.
+    pub(crate) needs_disk: bool,
     send: Sender,
 }
 
 impl Answer {
-    fn new<T: Send + 'static>(reply: Reply<T>, kind: Kind, result: Result<T, Fault>) -> Self {
+    pub(crate) fn new<T: Send + 'static>(
+        reply: Reply<T>,
+        kind: Kind,
+        result: Result<T, Fault>,
+    ) -> Self {
         let is_ok = result.is_ok();
+        let needs_disk = is_ok && kind.needs_disk();
         let send = move |lost: Option<&Arc<sqlx::Error>>| {
             let result = match (result, lost) {
                 (Ok(_), Some(error)) => Err(command::broken(kind.doing(), error)),
@@ -41,10 +48,10 @@ impl Answer {
             // A caller that is gone does not mind; what it wanted is done.
             drop(reply.send(result));
         };
-        Self { is_ok, send: Box::new(send) }
+        Self { is_ok, needs_disk, send: Box::new(send) }
     }
 
-    /// Answers after the transaction was committed, or `lost` to an error.
+    /// Answers after the transaction was committed and, where that was promised, synced, or `lost` to an error.
     pub(crate) fn send(self, lost: Option<&Arc<sqlx::Error>>) {
         (self.send)(lost);
     }

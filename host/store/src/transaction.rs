@@ -90,7 +90,14 @@ impl Bells {
         self.delivery = true;
     }
 
-    fn add(&mut self, other: Self) {
+    /// The bells of the engine, which wait for nothing, and those of the outside, which wait for the disk.
+    pub(crate) fn split(self) -> (Self, Self) {
+        let Self { jobs, classes, due, delivery } = self;
+        let outside = Self { jobs, delivery, ..Self::default() };
+        (Self { classes, due, ..Self::default() }, outside)
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
         self.jobs.extend(other.jobs);
         self.classes.extend(other.classes);
         self.due |= other.due;

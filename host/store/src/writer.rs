@@ -21,6 +21,7 @@ use crate::{
     command::Command,
     lock::DirLock,
     perform::Answer,
+    syncer::{self, Commit, Syncer},
     transaction::{Bells, Transaction},
     unit::{self, Performed, Unit},
 };
@@ -31,6 +32,7 @@ pub(crate) const BATCH_MAX: usize = 64;
 /// The writer.
 pub(crate) struct Writer {
     pub(crate) connection: SqliteConnection,
+    pub(crate) syncer: Syncer,
     pub(crate) bell: Arc<dyn Bell>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Metrics,
@@ -70,6 +72,11 @@ impl Writer {
     }
 
     async fn close(mut self) {
+        let syncer = self.syncer;
+        // It ends when the disk has everything, which may take a while.
+        if tokio::task::spawn_blocking(move || syncer.close()).await.is_err() {
+            tracing::error!("the thread that syncs the store could not be waited for");
+        }
         // An empty log makes the next start quick and a copy of the one file complete.
         let emptied =
             sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.connection).await;
@@ -87,12 +94,19 @@ impl Writer {
         match self.transact(batch, &mut answers).await {
             Ok((bells, rows_written)) => {
                 let seconds = started.elapsed().as_secs_f64();
-                if rows_written != self.rows_written {
+                let (inside, outside) = bells.split();
+                inside.ring(&*self.bell);
+                if rows_written == self.rows_written {
+                    outside.ring(&*self.bell);
+                    answers.into_iter().for_each(|answer| answer.send(None));
+                } else {
                     self.rows_written = rows_written;
                     self.metrics.committed(size, seconds, bytes(&self.path));
+                    let (waiting, told): (Vec<_>, Vec<_>) =
+                        answers.into_iter().partition(|answer| answer.needs_disk);
+                    told.into_iter().for_each(|answer| answer.send(None));
+                    self.syncer.after_sync(Commit { answers: waiting, bells: outside });
                 }
-                answers.into_iter().for_each(|answer| answer.send(None));
-                bells.ring(&*self.bell);
             }
             Err(error) => {
                 self.metrics.failed();
@@ -177,10 +191,8 @@ async fn perform_next(
 
 /// Bytes of the database and its write-ahead log. Two system calls, no query.
 fn bytes(database: &Path) -> u64 {
-    let mut log = database.as_os_str().to_owned();
-    log.push("-wal");
     let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
-    size(database).saturating_add(size(Path::new(&log)))
+    size(database).saturating_add(size(&syncer::path(database)))
 }
 
 #[cfg(test)]
@@ -218,13 +230,15 @@ mod tests {
     async fn writer(dir: &TempDir) -> Writer {
         let mut connection = options(dir).connect().await.unwrap();
         schema::migrator().run(&mut connection).await.unwrap();
+        let path = dir.path().join("db");
         Writer {
             connection,
+            syncer: Syncer::start(&path, Arc::new(Still), Metrics::new()).unwrap(),
             bell: Arc::new(Still),
             entropy: Arc::new(Still),
             metrics: Metrics::new(),
             rows_written: 0,
-            path: dir.path().join("db"),
+            path,
             _lock: DirLock::take(dir.path()).unwrap(),
         }
     }

@@ -1,5 +1,10 @@
-//! The durable queue. Methods are intentions; each is one transaction, and when it returns its
-//! effect is on disk.
+//! The durable queue. Methods are intentions; each is one transaction, and when it returns no crash of
+//! the process can undo its effect.
+//!
+//! Nor can a power failure, where somebody outside is told: a submission, a cancellation, a retry or a
+//! deletion is on the disk when it returns. What the engine asks for on its own account (claims,
+//! renewals, ends of runs) reaches the disk some milliseconds later and before anybody outside is
+//! told; a host that loses power in between does it again.
 
 use async_trait::async_trait;
 

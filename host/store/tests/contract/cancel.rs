@@ -33,9 +33,9 @@ async fn a_running_job_is_cancelled_with_its_run_and_its_slot_is_free() {
         let world = World::new().await;
         let run = world.running(new_job()).await;
         world.set_loading(run, loading, at(1)).await.unwrap();
-        world.rung.take();
+        world.rung().await;
         assert_eq!(world.cancel(run.job, at(2)).await.unwrap(), Cancelled::Running(run));
-        assert_eq!(world.rung.take(), [Change::Job(run.job), Change::Class(io())]);
+        assert_eq!(world.rung().await, [Change::Job(run.job), Change::Class(io())]);
         assert_eq!(world.get_job(run.job).await.state, State::Cancelled);
         assert_eq!(world.outcomes(run.job).await, ["cancelled"]);
         for _ in 0..2 {

@@ -37,7 +37,7 @@ async fn a_claimed_job_is_working_with_its_first_attempt_and_token() {
     let world = World::new().await;
     let new = new_job();
     let id = world.submitted(new.clone()).await;
-    world.rung.take();
+    world.rung().await;
     let claimed = world.claimed(at(7)).await;
     assert_eq!((claimed.run.job, claimed.run.token), (id, 1));
     assert_eq!((claimed.job.state, claimed.job.attempt), (State::Working, 1));

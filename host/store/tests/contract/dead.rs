@@ -50,10 +50,10 @@ async fn a_failed_job_is_queued_again_with_all_its_attempts() {
     world.promote(at(1), 10).await.unwrap();
     let run = world.claimed(at(2)).await.run;
     world.end(run, Verdict::Fail { failure: failure() }, at(3)).await;
-    world.rung.take();
+    world.rung().await;
 
     assert_eq!(world.retry(run.job, at(50)).await.unwrap(), Retried::Queued);
-    assert_eq!(world.rung.take(), [Change::Job(run.job), Change::Class(io())]);
+    assert_eq!(world.rung().await, [Change::Job(run.job), Change::Class(io())]);
     let job = world.get_job(run.job).await;
     assert_eq!((job.state, job.attempt, job.losses), (State::Queued, 0, 0));
     assert_eq!((job.run_at, job.finished_at), (at(50), None));

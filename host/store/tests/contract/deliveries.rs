@@ -45,9 +45,9 @@ async fn each_verdict_that_ends_a_job_writes_one_callback() {
     ];
     for (verdict, event) in verdicts {
         let run = world.running(job_with_callback()).await;
-        world.rung.take();
+        world.rung().await;
         world.end(run, verdict, at(1)).await;
-        assert!(world.rung.take().contains(&Change::Delivery));
+        assert!(world.rung().await.contains(&Change::Delivery));
         let deliveries = world.deliveries(run.job).await.unwrap();
         assert_eq!(deliveries.len(), 1);
         assert_eq!(deliveries[0].event, event);
@@ -124,9 +124,9 @@ async fn deliveries_of_a_job_to_one_target_are_due_one_after_the_other() {
     assert_eq!(due(&world, 50).await, [""; 0], "the others wait for the first");
     assert_eq!(world.due_deliveries(at(50), 10).await.unwrap().next_at, Some(at(102)));
     assert_eq!(due(&world, 102).await, ["first"]);
-    world.rung.take();
+    world.rung().await;
     world.record_delivery(deliveries[0].id, DeliveryOutcome::Delivered, at(103)).await.unwrap();
-    assert_eq!(world.rung.take(), [Change::Delivery]);
+    assert_eq!(world.rung().await, [Change::Delivery]);
     assert_eq!(due(&world, 103).await, ["second"]);
     let give_up = DeliveryOutcome::GiveUp { error: "410".to_owned() };
     world.record_delivery(deliveries[1].id, give_up, at(104)).await.unwrap();
@@ -195,9 +195,9 @@ async fn a_callback_can_be_a_url() {
 async fn an_outcome_of_a_delivery_whose_turn_has_not_come_changes_nothing() {
     let world = World::new().await;
     let (run, deliveries) = three_for_one_target(&world).await;
-    world.rung.take();
+    world.rung().await;
     world.record_delivery(deliveries[1].id, DeliveryOutcome::Delivered, at(2)).await.unwrap();
     assert_eq!(world.deliveries(run.job).await.unwrap(), deliveries);
-    assert_eq!(world.rung.take(), []);
+    assert_eq!(world.rung().await, []);
     assert_eq!(due(&world, 3).await, ["first"]);
 }

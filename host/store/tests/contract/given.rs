@@ -116,9 +116,14 @@ pub(crate) struct Everything {
 pub(crate) struct Rung(Mutex<Vec<Change>>);
 
 impl Rung {
-    /// What was rung since the last call.
-    pub(crate) fn take(&self) -> Vec<Change> {
-        std::mem::take(&mut *self.0.lock().unwrap())
+    /// What was rung since the last call, when everything that `store` wrote is on the disk: jobs first.
+    pub(crate) async fn after(&self, store: &dyn Ports) -> Vec<Change> {
+        // A write that rings no bell, and whose answer waits for the disk.
+        let unheard_of = format!("schedule-{}", JOBS.fetch_add(1, Ordering::Relaxed));
+        store.handled_up_to(&unheard_of, at(0)).await.unwrap();
+        let mut changes = std::mem::take(&mut *self.0.lock().unwrap());
+        changes.sort_by_key(|change| !matches!(change, Change::Job(_)));
+        changes
     }
 }
 
@@ -155,6 +160,11 @@ impl World {
         let store = database.open(rung.clone()).await;
         store.set_slots(&slots(2)).await.unwrap();
         Self { store, rung, _database: None }
+    }
+
+    /// What was rung since the last call. The bells of the outside wait for the disk.
+    pub(crate) async fn rung(&self) -> Vec<Change> {
+        self.rung.after(&*self.store).await
     }
 
     pub(crate) async fn submitted(&self, job: NewJob) -> JobId {

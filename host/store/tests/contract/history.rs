@@ -62,12 +62,12 @@ async fn an_answer_has_at_most_two_hundred_events() {
 async fn what_is_already_so_is_no_event() {
     let world = World::new().await;
     let run = world.running(new_job()).await;
-    world.rung.take();
+    world.rung().await;
     world.set_loading(run, false, at(1)).await.unwrap();
-    assert_eq!(world.rung.take(), []);
+    assert_eq!(world.rung().await, []);
     world.set_loading(run, true, at(2)).await.unwrap();
     world.set_loading(run, true, at(3)).await.unwrap();
-    assert_eq!(world.rung.take(), [Change::Job(run.job)]);
+    assert_eq!(world.rung().await, [Change::Job(run.job)]);
     assert_eq!(world.states(run.job).await, [Queued, Working, Loading]);
 }
 

@@ -20,9 +20,9 @@ async fn the_same_key_is_the_same_job_and_the_first_submission_stands() {
     let first = keyed("order-7");
     let second = NewJob { input: "2".to_owned(), ..keyed("order-7") };
     assert_eq!(world.submit(first.clone()).await.unwrap(), Submitted::Created(first.id));
-    world.rung.take();
+    world.rung().await;
     assert_eq!(world.submit(second.clone()).await.unwrap(), Submitted::Existing(first.id));
-    assert_eq!(world.rung.take(), []);
+    assert_eq!(world.rung().await, []);
     assert_eq!(world.job(second.id).await.unwrap(), None);
     let job = world.job_of_key("order-7").await.unwrap().unwrap();
     assert_eq!((job.id, job.input), (first.id, first.input));
@@ -88,10 +88,10 @@ async fn a_job_that_a_key_keeps_out_leaves_its_id_to_the_next_of_its_batch() {
     let id = job_id();
     let kept_out = NewJob { id, ..keyed("a") };
     let let_in = NewJob { id, input: "2".to_owned(), ..new_job() };
-    world.rung.take();
+    world.rung().await;
     let (one, two) = tokio::join!(world.submit(kept_out), world.submit(let_in));
     assert_eq!(one.unwrap(), Submitted::Existing(first.id));
     assert_eq!(two.unwrap(), Submitted::Created(id));
     assert_eq!(world.get_job(id).await.input, "2");
-    assert!(world.rung.take().contains(&Change::Job(id)));
+    assert!(world.rung().await.contains(&Change::Job(id)));
 }

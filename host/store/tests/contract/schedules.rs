@@ -126,12 +126,12 @@ async fn a_settlement_that_fails_half_way_writes_nothing() {
     let refused = NewJob { attempts_max: 0, ..fired(20) };
     let half = settlement(20, Overlap::Queue, &[good.clone(), refused]);
     let other = new_job();
-    world.rung.take();
+    world.rung().await;
     let (settled, submitted) = tokio::join!(world.settle(half), world.submit(other.clone()));
     assert!(matches!(settled, Err(StoreError::Broken { .. })), "{settled:?}");
     assert_eq!(submitted.unwrap().id(), other.id);
     assert_eq!(world.job(good.id).await.unwrap(), None);
-    assert!(!world.rung.take().contains(&Change::Job(good.id)));
+    assert!(!world.rung().await.contains(&Change::Job(good.id)));
     assert_eq!(handled(&world).await, at(999), "the schedule is as new");
     assert_eq!(settle(&world, 20, Overlap::Queue, std::slice::from_ref(&good)).await, [good.id]);
 }

@@ -100,11 +100,11 @@ async fn a_job_that_the_database_refuses_spoils_no_other_submission() {
 #[tokio::test]
 async fn a_submission_rings_for_its_class_or_for_its_due_time() {
     let world = World::new().await;
-    world.rung.take();
+    world.rung().await;
     let now = world.submitted(new_job()).await;
-    assert_eq!(world.rung.take(), [Change::Job(now), Change::Class(io())]);
+    assert_eq!(world.rung().await, [Change::Job(now), Change::Class(io())]);
     let later = world.submitted(NewJob { run_at: at(5), ..new_job() }).await;
-    assert_eq!(world.rung.take(), [Change::Job(later), Change::Due]);
+    assert_eq!(world.rung().await, [Change::Job(later), Change::Due]);
     assert_eq!(world.get_job(later).await.state, State::Scheduled);
 }
 

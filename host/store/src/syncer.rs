@@ -1,0 +1,256 @@
+//! Brings commits to the disk, beside the writer.
+//!
+//! A commit is in the write-ahead log when the writer goes on: no crash of the process can undo it. A
+//! power failure still could, until the log is synced. Here it is synced, once for all commits that
+//! wait, and only then are those answered whose callers were promised the disk, and is the outside
+//! told. What the engine asks for itself needs no such promise: after a power failure it would do the
+//! same again.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use roughneck_jobs::ports::bell::Bell;
+
+use crate::{Metrics, perform::Answer, transaction::Bells};
+
+/// How long a commit for which nobody waits may be without the disk, so that several share a sync.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// What is to be told once a commit is on the disk.
+pub(crate) struct Commit {
+    /// Callers who were promised the disk.
+    pub(crate) answers: Vec<Answer>,
+    /// Whoever looks at jobs, and the outbox.
+    pub(crate) bells: Bells,
+}
+
+/// The thread that syncs.
+pub(crate) struct Syncer {
+    commits: mpsc::Sender<Commit>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Syncer {
+    /// Starts it for the database at `path`.
+    ///
+    /// # Errors
+    /// If the system has no thread to give.
+    pub(crate) fn start(path: &Path, bell: Arc<dyn Bell>, metrics: Metrics) -> io::Result<Self> {
+        let mut log = Log { database: path.to_owned(), file: None };
+        Self::with(bell, metrics, move || log.sync())
+    }
+
+    fn with(
+        bell: Arc<dyn Bell>,
+        metrics: Metrics,
+        sync: impl FnMut() -> io::Result<()> + Send + 'static,
+    ) -> io::Result<Self> {
+        let (commits, received) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("roughneck-sync".to_owned())
+            .spawn(move || serve(&received, &*bell, &metrics, sync))?;
+        Ok(Self { commits, thread })
+    }
+
+    /// Tells what is to be told once everything that was committed so far is on the disk.
+    pub(crate) fn after_sync(&self, commit: Commit) {
+        if let Err(mpsc::SendError(commit)) = self.commits.send(commit) {
+            commit.refuse(io::Error::other("the thread that syncs has died"));
+        }
+    }
+
+    /// Syncs what waits, and ends.
+    pub(crate) fn close(self) {
+        let Self { commits, thread } = self;
+        drop(commits);
+        if thread.join().is_err() {
+            tracing::error!("the thread that syncs the store did not end cleanly");
+        }
+    }
+}
+
+impl Commit {
+    fn is_urgent(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
+    fn refuse(self, error: io::Error) {
+        let error = Arc::new(sqlx::Error::Io(error));
+        self.answers.into_iter().for_each(|answer| answer.send(Some(&error)));
+    }
+}
+
+fn serve(
+    received: &mpsc::Receiver<Commit>,
+    bell: &dyn Bell,
+    metrics: &Metrics,
+    mut sync: impl FnMut() -> io::Result<()>,
+) {
+    while let Some(commits) = gather(received) {
+        match sync() {
+            Ok(()) => {
+                metrics.synced();
+                let (mut bells, mut answers) = (Bells::default(), Vec::new());
+                for commit in commits {
+                    bells.add(commit.bells);
+                    answers.extend(commit.answers);
+                }
+                bells.ring(bell);
+                answers.into_iter().for_each(|answer| answer.send(None));
+            }
+            Err(error) => {
+                metrics.failed();
+                tracing::error!(%error, "the write-ahead log could not be brought to the disk");
+                let kind = error.kind();
+                commits.into_iter().for_each(|commit| commit.refuse(kind.into()));
+            }
+        }
+    }
+}
+
+/// The commits of the next sync: at once if somebody waits, otherwise all of the next moment. None
+/// when there will be no more.
+fn gather(received: &mpsc::Receiver<Commit>) -> Option<Vec<Commit>> {
+    let first = received.recv().ok()?;
+    let mut is_urgent = first.is_urgent();
+    let mut commits = vec![first];
+    let until = Instant::now() + PATIENCE;
+    while !is_urgent {
+        match received.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(commit) => {
+                is_urgent = commit.is_urgent();
+                commits.push(commit);
+            }
+            Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    commits.extend(received.try_iter());
+    Some(commits)
+}
+
+/// The write-ahead log. Its file stays the same for as long as the writer has the database open.
+struct Log {
+    database: PathBuf,
+    file: Option<File>,
+}
+
+impl Log {
+    /// On macOS, `sync_data` is `F_FULLFSYNC`: it reaches the drive, not only its cache.
+    fn sync(&mut self) -> io::Result<()> {
+        if let Some(file) = &self.file {
+            return file.sync_data();
+        }
+        let file = File::open(path(&self.database))?;
+        file.sync_data()?;
+        // The log is a new file, and its name must be on the disk as well.
+        if let Some(folder) = self.database.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        self.file = Some(file);
+        Ok(())
+    }
+}
+
+/// The write-ahead log of a database.
+pub(crate) fn path(database: &Path) -> PathBuf {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    PathBuf::from(log)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use roughneck_jobs::{
+        class::Class,
+        id::JobId,
+        ports::{bell::Change, store::StoreError},
+    };
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::command::Kind;
+
+    #[derive(Default)]
+    struct Rung(Mutex<Vec<Change>>);
+    impl Bell for Rung {
+        fn ring(&self, change: Change) {
+            self.0.lock().unwrap().push(change);
+        }
+    }
+
+    fn commit() -> (Commit, oneshot::Receiver<Result<(), StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        let answers = vec![Answer::new(reply, Kind::Cancel, Ok(()))];
+        (Commit { answers, bells: Bells::default() }, answer)
+    }
+
+    /// A sync that waits to be let go on, and says when it began.
+    fn held() -> (impl FnMut() -> io::Result<()> + Send, mpsc::Receiver<()>, mpsc::Sender<()>) {
+        let (began, begun) = mpsc::channel();
+        let (go_on, going) = mpsc::channel();
+        let sync = move || {
+            began.send(()).unwrap();
+            going.recv().map_err(io::Error::other)
+        };
+        (sync, begun, go_on)
+    }
+
+    #[test]
+    fn what_comes_during_a_sync_shares_the_next_one_and_nobody_is_answered_before() {
+        let (sync, begun, go_on) = held();
+        let syncer = Syncer::with(Arc::new(Rung::default()), Metrics::new(), sync).unwrap();
+        let (first, mut answer) = commit();
+        syncer.after_sync(first);
+        begun.recv().unwrap();
+        let (commits, answers): (Vec<_>, Vec<_>) = (0..5).map(|_| commit()).unzip();
+        commits.into_iter().for_each(|commit| syncer.after_sync(commit));
+        assert!(answer.try_recv().is_err());
+        go_on.send(()).unwrap();
+        answer.blocking_recv().unwrap().unwrap();
+        begun.recv().unwrap();
+        go_on.send(()).unwrap();
+        answers.into_iter().for_each(|answer| answer.blocking_recv().unwrap().unwrap());
+        syncer.close();
+        assert!(begun.try_recv().is_err(), "there was a third sync");
+    }
+
+    #[test]
+    fn the_outside_is_told_after_the_sync_also_if_nobody_waits() {
+        let (sync, begun, go_on) = held();
+        let rung = Arc::new(Rung::default());
+        let syncer = Syncer::with(rung.clone(), Metrics::new(), sync).unwrap();
+        let job: JobId = "01K9Z4T8N6Q0V5W3X2Y1R7S9AB".parse().unwrap();
+        let mut bells = Bells::default();
+        bells.job(job);
+        bells.class(&Class("io".to_owned()));
+        let (inside, outside) = bells.split();
+        inside.ring(&*rung);
+        syncer.after_sync(Commit { answers: Vec::new(), bells: outside });
+        begun.recv().unwrap();
+        let rung_now = |rung: &Rung| rung.0.lock().unwrap().clone();
+        assert_eq!(rung_now(&rung), [Change::Class(Class("io".to_owned()))]);
+        go_on.send(()).unwrap();
+        syncer.close();
+        assert_eq!(rung_now(&rung).last(), Some(&Change::Job(job)));
+    }
+
+    #[test]
+    fn a_sync_that_fails_is_told_to_whoever_was_promised_the_disk() {
+        let rung = Arc::new(Rung::default());
+        let sync = || Err(io::Error::from(io::ErrorKind::StorageFull));
+        let syncer = Syncer::with(rung.clone(), Metrics::new(), sync).unwrap();
+        let (commit, answer) = commit();
+        syncer.after_sync(commit);
+        assert!(matches!(answer.blocking_recv().unwrap(), Err(StoreError::Broken { .. })));
+        syncer.close();
+        assert!(rung.0.lock().unwrap().is_empty());
+    }
+}
