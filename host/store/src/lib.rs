@@ -25,6 +25,16 @@ macro_rules! sql {
     };
 }
 
+/// The statements in these files, to be run together by [`script::run`].
+macro_rules! script {
+    ($($name:literal),+ $(,)?) => {
+        concat!($(
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/sqlite/", $name, ".sql")),
+            ";\n"
+        ),+)
+    };
+}
+
 mod command;
 mod config;
 mod fault;
@@ -37,6 +47,7 @@ mod perform;
 mod row;
 mod schedules;
 mod schema;
+mod script;
 mod sqlite_store;
 mod step;
 mod store;

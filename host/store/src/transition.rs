@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::{
     fault::{Fault, rows},
     row::Held,
+    script,
     step::{Moved, Step},
     transaction::Transaction,
 };
@@ -32,21 +33,38 @@ pub(crate) async fn make(tx: &mut Transaction<'_>, held: Held, step: Step) -> Re
 
 /// Writes moves, all or none. No job is twice among them.
 pub(crate) async fn write(tx: &mut Transaction<'_>, moved: &[Moved]) -> Result<(), Fault> {
-    move_rows(tx, moved).await?;
-    append_events(tx, moved.iter().map(Event::of).collect()).await?;
     let ended: Vec<_> = moved.iter().filter_map(Ended::of).collect();
-    if !ended.is_empty() {
-        free_slots(tx, &ended).await?;
-        close_attempts(tx, &ended).await?;
+    let script = if ended.is_empty() {
+        script!["job/move", "job_event/append"]
+    } else {
+        script![
+            "job/move",
+            "job_event/append",
+            "slot/drop_surplus",
+            "slot/give_back",
+            "attempt/close"
+        ]
+    };
+    let query = sqlx::query(script)
+        .bind(to_json(&moved.iter().map(Row::of).collect::<Vec<_>>())?)
+        .bind(to_json(&moved.iter().map(Event::of).collect::<Vec<_>>())?)
+        .bind(to_json(&ended)?);
+    let ran = script::run(tx.connection, query).await?;
+    if ran.touched(0) != count(moved) {
+        // The rows were read in this transaction, so this is the second lock on the same door.
+        return Err(StoreError::Fenced.into());
     }
-    for Moved { job, step, .. } in moved {
+    rows("job_event", ran.touched(1), count(moved))?;
+    rows("slot", ran.touched(2) + ran.touched(3), count(&ended))?;
+    rows("attempt", ran.touched(4), count(&ended))?;
+    for Moved { job, step, outcome, .. } in moved {
         if job.state.is_terminal() {
             call_back(tx, job, step.at).await?;
         }
+        if outcome.is_some() {
+            tx.bells.class(&job.class);
+        }
         ring(tx, job);
-    }
-    for one in ended {
-        tx.bells.class(&one.job.class);
     }
     Ok(())
 }
@@ -89,16 +107,7 @@ impl<'a> Row<'a> {
     }
 }
 
-async fn move_rows(tx: &mut Transaction<'_>, moved: &[Moved]) -> Result<(), Fault> {
-    let written = sqlx::query(sql!("job/move"))
-        .bind(to_json(&moved.iter().map(Row::of).collect::<Vec<_>>())?)
-        .execute(&mut *tx.connection)
-        .await?;
-    // The rows were read in this transaction, so this is the second lock on the same door.
-    if written.rows_affected() == count(moved) { Ok(()) } else { Err(StoreError::Fenced.into()) }
-}
-
-/// An event of a job's life, as `job_event/append` reads it.
+/// An event of a job's life, as `job_event/append` reads it, and the statements on slots.
 #[derive(Serialize)]
 pub(crate) struct Event<'a> {
     pub(crate) job: JobId,
@@ -106,78 +115,47 @@ pub(crate) struct Event<'a> {
     pub(crate) state: State,
     pub(crate) attempt: u32,
     pub(crate) reason: Option<&'a str>,
+    /// The run that ended with it, if one did.
+    pub(crate) ended: Option<i64>,
 }
 
 impl<'a> Event<'a> {
-    fn of(Moved { job, attempt, step, .. }: &'a Moved) -> Self {
+    fn of(Moved { job, token, attempt, outcome, step, .. }: &'a Moved) -> Self {
         Self {
             job: job.id,
             at_ms: step.at,
             state: job.state,
             attempt: *attempt,
             reason: job.reason.as_deref(),
+            ended: outcome.map(|_| *token),
         }
     }
 }
 
-/// Writes the events of moves. Called by [`write`] and by the claim.
-pub(crate) async fn append_events(
-    tx: &mut Transaction<'_>,
-    events: Vec<Event<'_>>,
-) -> Result<(), Fault> {
-    let written = sqlx::query(sql!("job_event/append"))
-        .bind(to_json(&events)?)
-        .execute(&mut *tx.connection)
-        .await?;
-    rows("job_event", written.rows_affected(), count(&events))
-}
-
-/// A run that has ended, as the slots and the attempts need it.
+/// A run that has ended, as `attempt/close` reads it.
 #[derive(Serialize)]
 struct Ended<'a> {
-    #[serde(rename = "id")]
-    id: JobId,
-    token: i64,
+    job: JobId,
+    run: i64,
     at_ms: Millis,
     outcome: &'static str,
     failure: Option<&'a Failure>,
     usage: Option<&'a Usage>,
     log: Option<&'a [LogLine]>,
-    #[serde(skip)]
-    job: &'a Job,
 }
 
 impl<'a> Ended<'a> {
-    fn of(moved: &'a Moved) -> Option<Self> {
-        let Moved { job, token, outcome, step, .. } = moved;
+    fn of(Moved { job, token, outcome, step, .. }: &'a Moved) -> Option<Self> {
         Some(Self {
-            id: job.id,
-            token: *token,
+            job: job.id,
+            run: *token,
             at_ms: step.at,
             outcome: (*outcome)?,
             failure: step.failure.as_ref(),
             usage: spent(&step.usage),
             log: (!step.log.is_empty()).then_some(&step.log),
-            job,
         })
     }
-}
-
-async fn free_slots(tx: &mut Transaction<'_>, ended: &[Ended<'_>]) -> Result<(), Fault> {
-    let runs = to_json(ended)?;
-    let dropped =
-        sqlx::query(sql!("slot/drop_surplus")).bind(&runs).execute(&mut *tx.connection).await?;
-    let freed =
-        sqlx::query(sql!("slot/give_back")).bind(&runs).execute(&mut *tx.connection).await?;
-    rows("slot", dropped.rows_affected() + freed.rows_affected(), count(ended))
-}
-
-async fn close_attempts(tx: &mut Transaction<'_>, ended: &[Ended<'_>]) -> Result<(), Fault> {
-    let closed = sqlx::query(sql!("attempt/close"))
-        .bind(to_json(ended)?)
-        .execute(&mut *tx.connection)
-        .await?;
-    rows("attempt", closed.rows_affected(), count(ended))
 }
 
 async fn call_back(tx: &mut Transaction<'_>, job: &Job, at: Millis) -> Result<(), Fault> {

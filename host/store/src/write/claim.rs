@@ -11,12 +11,13 @@ use roughneck_jobs::{
     state::State,
 };
 use serde::Serialize;
-use sqlx::Row as _;
+use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::set_aside;
 use crate::{
     fault::{Fault, rows},
     row::{self, Held},
+    script,
     transaction::Transaction,
     transition::{self, to_json},
 };
@@ -83,47 +84,37 @@ async fn take(
         at_ms: claim.at,
         state: one.job.state,
     };
-    let runs = to_json(&claimed.iter().map(begin).collect::<Vec<_>>())?;
-    let postponements = claim_rows(tx, &runs, claim).await?;
-    for one in &mut claimed {
-        one.postponements = postponements.get(&one.job.id).copied().unwrap_or(0);
-    }
-    let count = u64::try_from(claimed.len()).unwrap_or(u64::MAX);
-    rows("job", u64::try_from(postponements.len()).unwrap_or(u64::MAX), count)?;
-    let taken = sqlx::query(sql!("slot/take"))
-        .bind(&claim.class.0)
-        .bind(&runs)
-        .execute(&mut *tx.connection)
-        .await?;
-    rows("slot", taken.rows_affected(), count)?;
-    let opened = sqlx::query(sql!("attempt/open")).bind(&runs).execute(&mut *tx.connection).await?;
-    rows("attempt", opened.rows_affected(), count)?;
     let event = |one: &Claimed| transition::Event {
         job: one.job.id,
         at_ms: claim.at,
         state: one.job.state,
         attempt: one.job.attempt,
         reason: None,
+        ended: None,
     };
-    transition::append_events(tx, claimed.iter().map(event).collect()).await?;
-    claimed.iter().for_each(|one| tx.bells.job(one.job.id));
+    let query = sqlx::query(script!["job/claim", "slot/take", "attempt/open", "job_event/append"])
+        .bind(to_json(&claimed.iter().map(begin).collect::<Vec<_>>())?)
+        .bind(to_json(&claimed.iter().map(event).collect::<Vec<_>>())?)
+        .bind(&claim.class.0)
+        .bind(claim.lease_until.0);
+    let ran = script::run(tx.connection, query).await?;
+    let count = u64::try_from(claimed.len()).unwrap_or(u64::MAX);
+    for (n, table) in ["job", "slot", "attempt", "job_event"].into_iter().enumerate() {
+        rows(table, ran.touched(n), count)?;
+    }
+    let postponements = postponements(&ran.rows)?;
+    for one in &mut claimed {
+        one.postponements = postponements.get(&one.job.id).copied().unwrap_or(0);
+        tx.bells.job(one.job.id);
+    }
     Ok(claimed)
 }
 
-/// Writes the claims, and returns for each job the runs before this one that were no attempts.
-async fn claim_rows(
-    tx: &mut Transaction<'_>,
-    runs: &str,
-    claim: &Claim,
-) -> Result<HashMap<JobId, u32>, Fault> {
-    let written = sqlx::query(sql!("job/claim"))
-        .bind(runs)
-        .bind(claim.lease_until.0)
-        .fetch_all(&mut *tx.connection)
-        .await?;
-    let read = |written: &sqlx::sqlite::SqliteRow| {
-        let postponements: i64 = written.try_get("postponements")?;
-        Ok((row::text(written, "id")?, u32::try_from(postponements).unwrap_or(0)))
+/// The runs before these that were no attempts.
+fn postponements(claimed: &[SqliteRow]) -> Result<HashMap<JobId, u32>, sqlx::Error> {
+    let read = |row: &SqliteRow| {
+        let postponements: i64 = row.try_get("postponements")?;
+        Ok((row::text(row, "id")?, u32::try_from(postponements).unwrap_or(0)))
     };
-    Ok(written.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+    claimed.iter().map(read).collect()
 }

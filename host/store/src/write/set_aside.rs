@@ -37,6 +37,7 @@ pub(super) async fn job(
     one_row("job", written.rows_affected())?;
     let event = json!([{ "job": id, "at_ms": at, "state": State::Failed, "attempt": attempt, "reason": reason }]);
     let written = sqlx::query(sql!("job_event/append"))
+        .bind(None::<String>)
         .bind(event.to_string())
         .execute(&mut *tx.connection)
         .await?;

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use roughneck_jobs::{id::JobId, job::NewJob, ports::store::Submitted, state::State};
-use serde_json::{Value, json};
+use roughneck_jobs::{
+    class::Class, clock::Millis, delivery::Target, id::JobId, job::NewJob, ports::store::Submitted,
+    priority::Priority, state::State,
+};
+use serde::Serialize;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
     fault::{Fault, rows},
-    row,
+    row, script,
     transaction::Transaction,
+    transition::to_json,
 };
 
 /// Accepts `jobs` and returns what became of each. A known id or idempotency key stands as it is, also
@@ -20,26 +24,25 @@ pub(crate) async fn all(
 ) -> Result<Vec<Submitted>, Fault> {
     let mut created = insert(tx, jobs).await?;
     let mut submitted = Vec::with_capacity(jobs.len());
-    let mut new = Vec::with_capacity(jobs.len());
     for &job in jobs {
         // By id and key: a known key may have kept the first job of an id out, and let the second in.
         if created.remove(&(job.id, job.idempotency_key.clone())) {
             submitted.push(Submitted::Created(job.id));
-            new.push(job);
+            ring(tx, job);
         } else {
             submitted.push(Submitted::Existing(standing(tx, job).await?));
         }
     }
-    complete(tx, &new).await?;
-    for job in new {
-        tx.bells.job(job.id);
-        if is_due_later(job) {
-            tx.bells.due();
-        } else {
-            tx.bells.class(&job.class);
-        }
-    }
     Ok(submitted)
+}
+
+fn ring(tx: &mut Transaction<'_>, job: &NewJob) {
+    tx.bells.job(job.id);
+    if is_due_later(job) {
+        tx.bells.due();
+    } else {
+        tx.bells.class(&job.class);
+    }
 }
 
 /// Accepts one job.
@@ -65,57 +68,73 @@ fn first_state(job: &NewJob) -> State {
     if is_due_later(job) { State::Scheduled } else { State::Queued }
 }
 
-/// Inserts the jobs whose id and key are new, and returns these two of each.
+/// Inserts the jobs whose id and key are new, with the rows that every job has from its first moment:
+/// its input and its first event. Returns id and key of each.
 async fn insert(
     tx: &mut Transaction<'_>,
     jobs: &[&NewJob],
 ) -> Result<BTreeSet<(JobId, Option<String>)>, Fault> {
-    let rows: Value = jobs.iter().map(|job| columns(job)).collect();
-    let created = sqlx::query(sql!("job/insert"))
-        .bind(rows.to_string())
-        .fetch_all(&mut *tx.connection)
-        .await?;
-    let read =
-        |created: &SqliteRow| Ok((row::text(created, "id")?, created.try_get("idempotency_key")?));
-    Ok(created.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+    let inputs: Vec<_> = jobs.iter().map(|job| Input::of(job)).collect();
+    let query = sqlx::query(script!["job/insert", "job_input/insert", "job_event/insert_first"])
+        .bind(to_json(&jobs.iter().map(|job| Row::of(job)).collect::<Vec<_>>())?)
+        .bind(to_json(&inputs)?);
+    let ran = script::run(tx.connection, query).await?;
+    let count = u64::try_from(ran.rows.len()).unwrap_or(u64::MAX);
+    rows("job_input", ran.touched(1), count)?;
+    rows("job_event", ran.touched(2), count)?;
+    let read = |row: &SqliteRow| Ok((row::text(row, "id")?, row.try_get("idempotency_key")?));
+    Ok(ran.rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
 }
 
-/// The rows that every job has from its first moment: its input and its first event.
-async fn complete(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<(), Fault> {
-    if jobs.is_empty() {
-        return Ok(());
+/// An input as `job_input/insert` reads it.
+#[derive(Serialize)]
+struct Input<'a> {
+    id: JobId,
+    idempotency_key: Option<&'a str>,
+    input: &'a str,
+}
+
+impl<'a> Input<'a> {
+    fn of(job: &'a NewJob) -> Self {
+        let idempotency_key = job.idempotency_key.as_deref();
+        Self { id: job.id, idempotency_key, input: &job.input }
     }
-    let expected = u64::try_from(jobs.len()).unwrap_or(u64::MAX);
-    let inputs: Value =
-        jobs.iter().map(|job| json!({ "id": job.id, "input": job.input })).collect();
-    let written = sqlx::query(sql!("job_input/insert"))
-        .bind(inputs.to_string())
-        .execute(&mut *tx.connection)
-        .await?;
-    rows("job_input", written.rows_affected(), expected)?;
-    let events: Value = jobs.iter().map(|job| columns(job)).collect();
-    let written = sqlx::query(sql!("job_event/insert_first"))
-        .bind(events.to_string())
-        .execute(&mut *tx.connection)
-        .await?;
-    rows("job_event", written.rows_affected(), expected)
 }
 
-/// A job as a row, without its input.
-fn columns(job: &NewJob) -> Value {
-    json!({
-        "id": job.id,
-        "kind": job.kind,
-        "class": job.class,
-        "priority": job.priority,
-        "state": first_state(job),
-        "rank_ms": job.rank,
-        "enqueued_at_ms": job.enqueued_at,
-        "run_at_ms": job.run_at,
-        "attempts_max": job.attempts_max,
-        "callback": job.callback,
-        "trace_parent": job.trace_parent,
-        "idempotency_key": job.idempotency_key,
-        "schedule": job.fire.as_ref().map(|fire| &fire.schedule),
-    })
+/// A job as `job/insert` and `job_event/insert_first` read it.
+#[derive(Serialize)]
+struct Row<'a> {
+    id: JobId,
+    kind: &'a str,
+    class: &'a Class,
+    priority: Priority,
+    state: State,
+    rank_ms: Millis,
+    enqueued_at_ms: Millis,
+    run_at_ms: Millis,
+    attempts_max: u32,
+    callback: Option<&'a Target>,
+    trace_parent: Option<&'a str>,
+    idempotency_key: Option<&'a str>,
+    schedule: Option<&'a str>,
+}
+
+impl<'a> Row<'a> {
+    fn of(job: &'a NewJob) -> Self {
+        Self {
+            id: job.id,
+            kind: &job.kind,
+            class: &job.class,
+            priority: job.priority,
+            state: first_state(job),
+            rank_ms: job.rank,
+            enqueued_at_ms: job.enqueued_at,
+            run_at_ms: job.run_at,
+            attempts_max: job.attempts_max,
+            callback: job.callback.as_ref(),
+            trace_parent: job.trace_parent.as_deref(),
+            idempotency_key: job.idempotency_key.as_deref(),
+            schedule: job.fire.as_ref().map(|fire| &*fire.schedule),
+        }
+    }
 }

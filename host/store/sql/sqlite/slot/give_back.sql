@@ -1,4 +1,4 @@
--- ?1 is an array of runs that have ended.
+-- $2 is an array of events, some with a run that `ended`.
 UPDATE slot SET job = NULL, token = NULL
-FROM json_each(?1) AS run
-WHERE slot.job = run.value ->> 'id' AND slot.token = run.value ->> 'token'
+FROM json_each($2) AS run
+WHERE slot.job = run.value ->> 'job' AND slot.token = run.value ->> 'ended'

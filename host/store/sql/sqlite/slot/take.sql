@@ -1,5 +1,5 @@
--- ?2 is an array of runs of the class ?1 that begin; the n-th takes the n-th free slot.
+-- $1 is an array of runs of the class $3 that begin; the n-th takes the n-th free slot.
 UPDATE slot SET job = run.value ->> 'id', token = run.value ->> 'token'
-FROM (SELECT n, row_number() OVER (ORDER BY n) - 1 AS place FROM slot WHERE class = ?1 AND job IS NULL) AS free
-JOIN json_each(?2) AS run ON run.key = free.place
-WHERE slot.class = ?1 AND slot.n = free.n
+FROM (SELECT n, row_number() OVER (ORDER BY n) - 1 AS place FROM slot WHERE class = $3 AND job IS NULL) AS free
+JOIN json_each($1) AS run ON run.key = free.place
+WHERE slot.class = $3 AND slot.n = free.n
