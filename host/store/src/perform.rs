@@ -57,24 +57,20 @@ impl Answer {
     }
 }
 
-/// Accepts submissions, all with one statement for each table. Answers one by one; they fail together.
+/// Accepts submissions, all with one statement for each table, if all of them are new.
 pub(crate) async fn submissions(
     tx: &mut Transaction<'_>,
     submissions: &[Submission],
-) -> Result<Vec<Submitted>, Fault> {
+) -> Result<bool, Fault> {
     let jobs: Vec<&NewJob> = submissions.iter().map(|submission| &*submission.job).collect();
     submit::all(tx, &jobs).await
 }
 
-/// Answers submissions with what became of each.
-pub(crate) fn answer_submissions(
-    submissions: Vec<Submission>,
-    submitted: Vec<Submitted>,
-) -> impl Iterator<Item = Answer> {
-    submissions
-        .into_iter()
-        .zip(submitted)
-        .map(|(submission, submitted)| Answer::new(submission.reply, Kind::Submit, Ok(submitted)))
+/// Answers submissions that were all new.
+pub(crate) fn answer_submissions(submissions: Vec<Submission>) -> impl Iterator<Item = Answer> {
+    submissions.into_iter().map(|Submission { job, reply }| {
+        Answer::new(reply, Kind::Submit, Ok(Submitted::Created(job.id)))
+    })
 }
 
 /// Ends runs, all with one statement for each table. Answers one by one; they fail together.

@@ -21,12 +21,15 @@ pub(crate) struct Held {
     pub(crate) job: Job,
     /// The token of its present or last run; 0 before the first.
     pub(crate) token: i64,
+    /// The token of the last run before the last replay.
+    pub(crate) replay_token: i64,
 }
 
 impl Held {
     /// Reads a row of `job`, with `input`.
     pub(crate) fn read(row: &SqliteRow) -> Read<Self> {
-        Ok(Self { job: job(row)?, token: row.try_get("token")? })
+        let replay_token = row.try_get("replay_token")?;
+        Ok(Self { job: job(row)?, token: row.try_get("token")?, replay_token })
     }
 
     /// The part that [`roughneck_jobs::lifecycle::advance`] looks at.

@@ -8,8 +8,10 @@ use sqlx::{
 };
 
 /// All migrations, the oldest first. A published one is never edited: its checksum is in the files.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "jobs", include_str!("../migrations/0001_jobs.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "jobs", include_str!("../migrations/0001_jobs.sql")),
+    (4, "fewer indexes", include_str!("../migrations/0004_fewer_indexes.sql")),
+];
 
 /// Brings a database up to this binary.
 pub(crate) fn migrator() -> Migrator {

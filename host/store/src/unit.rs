@@ -33,7 +33,8 @@ pub(crate) enum Unit {
 pub(crate) enum Performed {
     /// Its answers; they wait for the commit. An answer that is not ok left nothing behind.
     Answered(Vec<Answer>),
-    /// One of its commands is at fault. Nothing must be kept of them, and each is tried alone.
+    /// One of its commands is at fault, or a submission is known. Nothing must be kept of them, and each
+    /// is tried alone.
     Split(Vec<Unit>),
 }
 
@@ -46,10 +47,8 @@ impl Unit {
                 Performed::Answered(vec![Box::pin(perform::command(tx, command)).await])
             }
             Self::Submissions(submissions) => match perform::submissions(tx, &submissions).await {
-                Ok(done) => {
-                    Performed::Answered(perform::answer_submissions(submissions, done).collect())
-                }
-                Err(_) => Performed::split(submissions),
+                Ok(true) => Performed::Answered(perform::answer_submissions(submissions).collect()),
+                Ok(false) | Err(_) => Performed::split(submissions),
             },
             Self::Endings(endings) => match perform::endings(tx, &endings).await {
                 Ok(done) => Performed::Answered(perform::answer_endings(endings, done).collect()),

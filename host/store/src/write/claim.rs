@@ -1,22 +1,20 @@
 //! Handing out jobs.
 
-use std::collections::HashMap;
-
 use roughneck_jobs::{
     clock::Millis,
     id::JobId,
+    job::Job,
     lifecycle::{self, Event},
     ports::store::{Claim, Claimed},
     run::Run,
     state::State,
 };
 use serde::Serialize;
-use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::set_aside;
 use crate::{
     fault::{Fault, rows},
-    row::{self, Held},
+    row::Held,
     script,
     transaction::Transaction,
     transition::{self, to_json},
@@ -69,13 +67,21 @@ async fn take(
     let mut claimed = Vec::with_capacity(held.len());
     for held in held {
         let next = lifecycle::advance(&held.progress(), Event::Claimed)?;
-        let Held { mut job, token } = held;
-        job.state = next.state;
-        job.attempt = next.attempt;
-        job.started_at = Some(claim.at);
-        job.reason = None;
-        let run = Run { job: job.id, token: token + 1 };
-        claimed.push(Claimed { job, run, postponements: 0 });
+        let run = Run { job: held.job.id, token: held.token + 1 };
+        let postponements = run.token - i64::from(next.attempt) - held.replay_token;
+        let job = Job {
+            state: next.state,
+            attempt: next.attempt,
+            started_at: Some(claim.at),
+            reason: None,
+            ..held.job
+        };
+        claimed.push(Claimed {
+            job,
+            run,
+            // Runs that were given back are those that are no attempts.
+            postponements: u32::try_from(postponements).unwrap_or(0),
+        });
     }
     let begin = |one: &Claimed| Beginning {
         id: one.job.id,
@@ -102,19 +108,6 @@ async fn take(
     for (n, table) in ["job", "slot", "attempt", "job_event"].into_iter().enumerate() {
         rows(table, ran.touched(n), count)?;
     }
-    let postponements = postponements(&ran.rows)?;
-    for one in &mut claimed {
-        one.postponements = postponements.get(&one.job.id).copied().unwrap_or(0);
-        tx.bells.job(one.job.id);
-    }
+    claimed.iter().for_each(|one| tx.bells.job(one.job.id));
     Ok(claimed)
-}
-
-/// The runs before these that were no attempts.
-fn postponements(claimed: &[SqliteRow]) -> Result<HashMap<JobId, u32>, sqlx::Error> {
-    let read = |row: &SqliteRow| {
-        let postponements: i64 = row.try_get("postponements")?;
-        Ok((row::text(row, "id")?, u32::try_from(postponements).unwrap_or(0)))
-    };
-    claimed.iter().map(read).collect()
 }

@@ -1,13 +1,10 @@
 //! Accepting jobs, any number with one statement for each table.
 
-use std::collections::BTreeSet;
-
 use roughneck_jobs::{
     class::Class, clock::Millis, delivery::Target, id::JobId, job::NewJob, ports::store::Submitted,
     priority::Priority, state::State,
 };
 use serde::Serialize;
-use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
     fault::{Fault, rows},
@@ -16,24 +13,14 @@ use crate::{
     transition::to_json,
 };
 
-/// Accepts `jobs` and returns what became of each. A known id or idempotency key stands as it is, also
-/// if it is twice among them: the first one counts.
-pub(crate) async fn all(
-    tx: &mut Transaction<'_>,
-    jobs: &[&NewJob],
-) -> Result<Vec<Submitted>, Fault> {
-    let mut created = insert(tx, jobs).await?;
-    let mut submitted = Vec::with_capacity(jobs.len());
-    for &job in jobs {
-        // By id and key: a known key may have kept the first job of an id out, and let the second in.
-        if created.remove(&(job.id, job.idempotency_key.clone())) {
-            submitted.push(Submitted::Created(job.id));
-            ring(tx, job);
-        } else {
-            submitted.push(Submitted::Existing(standing(tx, job).await?));
-        }
+/// Accepts `jobs` if all of them are new. Otherwise it says false and must be undone.
+pub(crate) async fn all(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<bool, Fault> {
+    let count = u64::try_from(jobs.len()).unwrap_or(u64::MAX);
+    if insert(tx, jobs).await? != count {
+        return Ok(false);
     }
-    Ok(submitted)
+    jobs.iter().for_each(|job| ring(tx, job));
+    Ok(true)
 }
 
 fn ring(tx: &mut Transaction<'_>, job: &NewJob) {
@@ -45,19 +32,16 @@ fn ring(tx: &mut Transaction<'_>, job: &NewJob) {
     }
 }
 
-/// Accepts one job.
+/// Accepts one job. A known id or idempotency key stands as it is.
 pub(crate) async fn one(tx: &mut Transaction<'_>, job: &NewJob) -> Result<Submitted, Fault> {
-    let submitted = all(tx, &[job]).await?;
-    // One job, one answer; without it, the job stands as it is.
-    Ok(submitted.into_iter().next().unwrap_or(Submitted::Existing(job.id)))
-}
-
-/// The job that stands in the way of `job`: that of its key or, if the key is new, that of its id.
-async fn standing(tx: &mut Transaction<'_>, job: &NewJob) -> Result<JobId, Fault> {
-    let Some(key) = &job.idempotency_key else { return Ok(job.id) };
+    if all(tx, &[job]).await? {
+        return Ok(Submitted::Created(job.id));
+    }
+    let Some(key) = &job.idempotency_key else { return Ok(Submitted::Existing(job.id)) };
     let known =
         sqlx::query(sql!("job/id_of_key")).bind(key).fetch_optional(&mut *tx.connection).await?;
-    Ok(known.as_ref().map(|known| row::text(known, "id")).transpose()?.unwrap_or(job.id))
+    let known = known.as_ref().map(|known| row::text(known, "id")).transpose()?;
+    Ok(Submitted::Existing(known.unwrap_or(job.id)))
 }
 
 fn is_due_later(job: &NewJob) -> bool {
@@ -69,21 +53,17 @@ fn first_state(job: &NewJob) -> State {
 }
 
 /// Inserts the jobs whose id and key are new, with the rows that every job has from its first moment:
-/// its input and its first event. Returns id and key of each.
-async fn insert(
-    tx: &mut Transaction<'_>,
-    jobs: &[&NewJob],
-) -> Result<BTreeSet<(JobId, Option<String>)>, Fault> {
+/// its input and its first event. Returns how many.
+async fn insert(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<u64, Fault> {
     let inputs: Vec<_> = jobs.iter().map(|job| Input::of(job)).collect();
     let query = sqlx::query(script!["job/insert", "job_input/insert", "job_event/insert_first"])
         .bind(to_json(&jobs.iter().map(|job| Row::of(job)).collect::<Vec<_>>())?)
         .bind(to_json(&inputs)?);
     let ran = script::run(tx.connection, query).await?;
-    let count = u64::try_from(ran.rows.len()).unwrap_or(u64::MAX);
-    rows("job_input", ran.touched(1), count)?;
-    rows("job_event", ran.touched(2), count)?;
-    let read = |row: &SqliteRow| Ok((row::text(row, "id")?, row.try_get("idempotency_key")?));
-    Ok(ran.rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+    let created = ran.touched(0);
+    rows("job_input", ran.touched(1), created)?;
+    rows("job_event", ran.touched(2), created)?;
+    Ok(created)
 }
 
 /// An input as `job_input/insert` reads it.

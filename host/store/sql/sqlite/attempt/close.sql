@@ -1,6 +1,7 @@
 -- $3 is an array of runs that have ended.
+WITH ended AS MATERIALIZED (SELECT value AS to_close FROM json_each($3))
 UPDATE attempt
-SET finished_at_ms = ended.value ->> 'at_ms', outcome = ended.value ->> 'outcome', failure = ended.value ->> 'failure',
-    usage = coalesce(ended.value ->> 'usage', '{}'), log = coalesce(ended.value ->> 'log', '[]')
-FROM json_each($3) AS ended
-WHERE job = ended.value ->> 'job' AND run = ended.value ->> 'run' AND finished_at_ms IS NULL
+SET finished_at_ms = to_close ->> 'at_ms', outcome = to_close ->> 'outcome', failure = to_close ->> 'failure',
+    usage = coalesce(to_close ->> 'usage', '{}'), log = coalesce(to_close ->> 'log', '[]')
+FROM ended
+WHERE job = to_close ->> 'job' AND run = to_close ->> 'run' AND finished_at_ms IS NULL

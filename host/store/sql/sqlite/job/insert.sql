@@ -1,11 +1,11 @@
--- $1 is an array of jobs: one statement for a whole batch. A known id or a known idempotency key stands
--- and is not returned. No conflict target: of either.
+-- $1 is an array of jobs: one statement for a whole batch. A known id or a known idempotency key stands. No
+-- conflict target: of either. MATERIALIZED, or each field would write its object out as text again.
+WITH submission AS MATERIALIZED (SELECT value AS job FROM json_each($1))
 INSERT INTO job (id, kind, class, priority, state, rank_ms, enqueued_at_ms, run_at_ms, attempts_max,
                  callback, trace_parent, schedule, idempotency_key)
-SELECT value ->> 'id', value ->> 'kind', value ->> 'class', value ->> 'priority', value ->> 'state',
-       value ->> 'rank_ms', value ->> 'enqueued_at_ms', value ->> 'run_at_ms', value ->> 'attempts_max',
-       value ->> 'callback', value ->> 'trace_parent', value ->> 'schedule', value ->> 'idempotency_key'
-FROM json_each($1)
+SELECT job ->> 'id', job ->> 'kind', job ->> 'class', job ->> 'priority', job ->> 'state',
+       job ->> 'rank_ms', job ->> 'enqueued_at_ms', job ->> 'run_at_ms', job ->> 'attempts_max',
+       job ->> 'callback', job ->> 'trace_parent', job ->> 'schedule', job ->> 'idempotency_key'
+FROM submission
 WHERE true -- without it, SQLite reads ON as a join
 ON CONFLICT DO NOTHING
-RETURNING id, idempotency_key

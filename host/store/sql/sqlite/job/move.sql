@@ -1,12 +1,13 @@
 -- Every move but the claim. $1 is an array of moves; `token` and `from` are what each decision was made on.
--- The `+` keeps the planner on the key.
+-- MATERIALIZED, or each field would write its object out as text again. The `+` keeps the planner on the key.
+WITH move AS MATERIALIZED (SELECT value AS to_make FROM json_each($1))
 UPDATE job
-SET state = move.value ->> 'state', attempt = move.value ->> 'attempt', losses = move.value ->> 'losses',
-    run_at_ms = move.value ->> 'run_at_ms', finished_at_ms = move.value ->> 'finished_at_ms',
-    lease_until_ms = CASE WHEN move.value ->> 'state' IN ('loading', 'working') THEN lease_until_ms END,
+SET state = to_make ->> 'state', attempt = to_make ->> 'attempt', losses = to_make ->> 'losses',
+    run_at_ms = to_make ->> 'run_at_ms', finished_at_ms = to_make ->> 'finished_at_ms',
+    lease_until_ms = CASE WHEN to_make ->> 'state' IN ('loading', 'working') THEN lease_until_ms END,
     -- Nothing but a replay leaves these states.
     replay_token = CASE WHEN state IN ('failed', 'cancelled') THEN token ELSE replay_token END,
-    reason = move.value ->> 'reason', output = move.value ->> 'output', failure = move.value ->> 'failure',
-    usage = coalesce(move.value ->> 'usage', '{}'), plugin = move.value ->> 'plugin'
-FROM json_each($1) AS move
-WHERE job.id = move.value ->> 'id' AND token = move.value ->> 'token' AND +state = move.value ->> 'from'
+    reason = to_make ->> 'reason', output = to_make ->> 'output', failure = to_make ->> 'failure',
+    usage = coalesce(to_make ->> 'usage', '{}'), plugin = to_make ->> 'plugin'
+FROM move
+WHERE id = to_make ->> 'id' AND token = to_make ->> 'token' AND +state = to_make ->> 'from'

@@ -68,7 +68,7 @@ const INDEX: [(&str, &str); 35] = [
     ("slot/give_back", "slot_of_job"),
     ("job/page_of_state", "job_by_state"),
     ("job/page_of_kind", "job_by_kind"),
-    ("job/page_of_state_and_kind", "job_by_state_and_kind"),
+    ("job/page_of_state_and_kind", "job_by_state"),
     ("delivery/due", "delivery_due"),
     ("delivery/next", "delivery_due"),
     ("delivery/insert", "delivery_head"),
@@ -78,7 +78,8 @@ const INDEX: [(&str, &str); 35] = [
 ];
 
 /// What a statement has worked out itself from a few rows: the free slots, the array it was given.
-const WORKED_OUT: [&str; 2] = ["SCAN free", "SCAN (subquery-"];
+const WORKED_OUT: [&str; 6] =
+    ["SCAN free", "SCAN (subquery-", "SCAN move", "SCAN run", "SCAN ended", "SCAN submission"];
 
 struct Statement {
     /// `<table>/<verb>`.
