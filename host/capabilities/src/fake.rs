@@ -139,7 +139,7 @@ fn job(id: JobId, kind: &str) -> Job {
         id,
         kind: kind.to_owned(),
         class: roughneck_jobs::class::Class("cpu".into()),
-        priority: Priority::Normal,
+        priority: Priority::NORMAL,
         state: State::Working,
         reason: None,
         enqueued_at: Millis(0),

@@ -208,8 +208,8 @@ mod tests {
     #[test]
     fn what_the_caller_leaves_out_comes_from_the_manifest() {
         let job = accept(read(r#"{"kind":"k1"}"#).unwrap(), &served(), &Now, &Now).unwrap();
-        assert_eq!((job.priority, job.input.as_str(), job.attempts_max), (Priority::Low, "{}", 4));
-        assert_eq!((job.run_at, job.rank), (Now.now(), Priority::Low.rank(Now.now())));
+        assert_eq!((job.priority, job.input.as_str(), job.attempts_max), (Priority::LOW, "{}", 4));
+        assert_eq!((job.run_at, job.rank), (Now.now(), Priority::LOW.rank(Now.now())));
     }
 
     #[test]

@@ -1,86 +1,153 @@
 //! Priority with aging, as one number that never changes.
 
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 use crate::clock::Millis;
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 
-/// How much sooner than its equals a job should run.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "lowercase", try_from = "String")]
-pub enum Priority {
-    /// Somebody is blocked.
-    Urgent,
-    /// Somebody is waiting.
-    High,
-    /// Background work.
-    #[default]
-    Normal,
-    /// Whenever there is room.
-    Low,
-    /// Fills the night.
-    Bulk,
+/// How much sooner than its equals a job should run: 0, which fills the night, to 100, for which
+/// somebody is blocked. Five levels have names; a number stands between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Priority(u8);
+
+/// A level that has a name.
+struct Named {
+    name: &'static str,
+    priority: Priority,
+    /// How long a job of level 0 must have waited to run before a new one of this level.
+    head_start_ms: u64,
 }
 
-/// A name that is no priority.
+/// The named levels, the lowest first. Equal steps of the number, but not of the head start: the lower
+/// half is for work that may wait for hours.
+const NAMED: [Named; 5] = [
+    Named { name: "bulk", priority: Priority::BULK, head_start_ms: 0 },
+    Named { name: "low", priority: Priority::LOW, head_start_ms: 5 * HOUR_MS },
+    Named {
+        name: "normal",
+        priority: Priority::NORMAL,
+        head_start_ms: 6 * HOUR_MS - 10 * MINUTE_MS,
+    },
+    Named { name: "high", priority: Priority::HIGH, head_start_ms: 6 * HOUR_MS - MINUTE_MS },
+    Named { name: "urgent", priority: Priority::URGENT, head_start_ms: 6 * HOUR_MS },
+];
+
+/// Something that is no priority.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a priority: use urgent, high, normal, low or bulk")]
+#[error(
+    "`{0}` is not a priority: use urgent, high, normal, low or bulk, or a number from 0 (bulk) to 100 (urgent)"
+)]
 pub struct NotAPriority(String);
 
 impl Priority {
-    /// All of them, the most urgent first.
-    pub const ALL: [Self; 5] = [Self::Urgent, Self::High, Self::Normal, Self::Low, Self::Bulk];
+    /// Fills the night.
+    pub const BULK: Self = Self(0);
+    /// Whenever there is room.
+    pub const LOW: Self = Self(25);
+    /// Background work.
+    pub const NORMAL: Self = Self(50);
+    /// Somebody is waiting.
+    pub const HIGH: Self = Self(75);
+    /// Somebody is blocked.
+    pub const URGENT: Self = Self(100);
 
-    /// The name on the wire and in the store.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Urgent => "urgent",
-            Self::High => "high",
-            Self::Normal => "normal",
-            Self::Low => "low",
-            Self::Bulk => "bulk",
-        }
+    /// The priority of this number.
+    ///
+    /// # Errors
+    /// [`NotAPriority`] above 100.
+    pub fn new(level: u64) -> Result<Self, NotAPriority> {
+        let small = u8::try_from(level).ok().filter(|level| *level <= Self::URGENT.0);
+        small.map(Self).ok_or_else(|| NotAPriority(level.to_string()))
     }
 
-    /// How long a bulk job must have waited to run before a new job of this priority.
+    /// The number in the store.
+    #[must_use]
+    pub fn level(self) -> u8 {
+        self.0
+    }
+
+    /// How long a job of level 0 must have waited to run before a new one of this priority. Between two
+    /// names it grows evenly.
     fn head_start_ms(self) -> u64 {
-        match self {
-            Self::Urgent => 6 * HOUR_MS,
-            Self::High => 6 * HOUR_MS - MINUTE_MS,
-            Self::Normal => 6 * HOUR_MS - 10 * MINUTE_MS,
-            Self::Low => 5 * HOUR_MS,
-            Self::Bulk => 0,
+        let (mut below, mut head_start_ms) = (Self::BULK, 0);
+        for named in NAMED {
+            if self <= named.priority {
+                let (step, steps) = (self.0 - below.0, (named.priority.0 - below.0).max(1));
+                let rise_ms = named.head_start_ms - head_start_ms;
+                return head_start_ms + rise_ms * u64::from(step) / u64::from(steps);
+            }
+            (below, head_start_ms) = (named.priority, named.head_start_ms);
         }
+        head_start_ms
     }
 
     /// The rank of a job that may run at `run_at`: lower runs first. It is computed once, at the
     /// submission; retry, loss and replay keep it, so waiting counts for ever and nothing starves.
     #[must_use]
     pub fn rank(self, run_at: Millis) -> Millis {
-        let head_start = i64::try_from(self.head_start_ms()).unwrap_or(i64::MAX);
-        Millis(run_at.0.saturating_sub(head_start))
+        run_at.minus_ms(self.head_start_ms())
+    }
+
+    fn name(self) -> Option<&'static str> {
+        NAMED.iter().find(|named| named.priority == self).map(|named| named.name)
     }
 }
 
-impl TryFrom<String> for Priority {
-    type Error = NotAPriority;
-
-    fn try_from(text: String) -> Result<Self, NotAPriority> {
-        text.parse()
+impl Default for Priority {
+    fn default() -> Self {
+        Self::NORMAL
     }
 }
 
-impl std::str::FromStr for Priority {
+/// The name, or the number of a level without one.
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl FromStr for Priority {
     type Err = NotAPriority;
 
     fn from_str(text: &str) -> Result<Self, NotAPriority> {
-        Self::ALL
-            .into_iter()
-            .find(|priority| priority.as_str() == text)
-            .ok_or_else(|| NotAPriority(text.chars().take(64).collect()))
+        let named = NAMED.iter().find(|named| named.name == text).map(|named| named.priority);
+        let number = || Self::new(text.parse().ok()?).ok();
+        named.or_else(number).ok_or_else(|| NotAPriority(text.chars().take(64).collect()))
+    }
+}
+
+impl Serialize for Priority {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.name() {
+            Some(name) => serializer.serialize_str(name),
+            None => serializer.serialize_u8(self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Priority {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Level(u64),
+            Number(f64),
+            Name(String),
+        }
+        let read = match Written::deserialize(deserializer) {
+            Ok(Written::Level(level)) => Self::new(level),
+            Ok(Written::Number(number)) => Err(NotAPriority(number.to_string())),
+            Ok(Written::Name(name)) => name.parse(),
+            Err(_) => Err(NotAPriority("this".to_owned())),
+        };
+        read.map_err(de::Error::custom)
     }
 }
 
@@ -90,27 +157,46 @@ mod tests {
 
     #[test]
     fn a_more_urgent_job_of_the_same_moment_runs_first() {
-        let ranks = Priority::ALL.map(|priority| priority.rank(Millis(0)));
-        assert!(ranks.is_sorted_by(|a, b| a < b));
+        let ranks: Vec<_> =
+            (0..=100).map(|level| Priority::new(level).unwrap().rank(Millis(0))).collect();
+        assert!(ranks.is_sorted_by(|a, b| a > b));
+    }
+
+    #[test]
+    fn a_number_stands_between_the_names_beside_it() {
+        let table = [(0, 0), (5, 60), (25, 300), (50, 350), (60, 353), (75, 359), (100, 360)];
+        for (level, minutes) in table {
+            let head_start_ms = Priority::new(level).unwrap().head_start_ms();
+            assert_eq!(head_start_ms / MINUTE_MS, minutes, "{level}");
+        }
     }
 
     #[test]
     fn a_low_job_that_waited_an_hour_runs_before_a_new_urgent_one() {
-        let old_low = Priority::Low.rank(Millis(0));
-        let new_urgent = Priority::Urgent.rank(Millis(HOUR_MS as i64 + 1));
+        let old_low = Priority::LOW.rank(Millis(0));
+        let new_urgent = Priority::URGENT.rank(Millis(HOUR_MS as i64 + 1));
         assert!(old_low < new_urgent);
     }
 
     #[test]
     fn extremes_do_not_overflow() {
-        assert_eq!(Priority::Urgent.rank(Millis(i64::MIN)), Millis(i64::MIN));
+        assert_eq!(Priority::URGENT.rank(Millis(i64::MIN)), Millis(i64::MIN));
     }
 
     #[test]
-    fn names_read_back_and_others_are_refused_with_the_choices() {
-        for priority in Priority::ALL {
-            assert_eq!(priority.as_str().parse(), Ok(priority));
+    fn what_is_written_reads_back_and_other_things_are_refused_with_the_choices() {
+        for level in 0..=100 {
+            let priority = Priority::new(level).unwrap();
+            assert_eq!(priority.to_string().parse(), Ok(priority));
+            let json = serde_json::to_string(&priority).unwrap();
+            assert_eq!(serde_json::from_str::<Priority>(&json).unwrap(), priority);
         }
-        assert!("asap".parse::<Priority>().unwrap_err().to_string().contains("urgent, high"));
+        assert_eq!(serde_json::to_string(&Priority::HIGH).unwrap(), "\"high\"");
+        assert_eq!(serde_json::to_string(&Priority::new(60).unwrap()).unwrap(), "60");
+        assert_eq!("25".parse(), Ok(Priority::LOW));
+        for wrong in ["\"asap\"", "101", "-1", "1.5", "[]", "\"101\"", "null"] {
+            let error = serde_json::from_str::<Priority>(wrong).unwrap_err().to_string();
+            assert!(error.contains("urgent, high, normal, low or bulk, or a number"), "{error}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use roughneck_jobs::{
     event::JobEvent,
     job::{Attempt, Job},
     lifecycle::Progress,
+    priority::Priority,
     run::{self, Run},
 };
 use serde::de::DeserializeOwned;
@@ -54,7 +55,7 @@ pub(crate) fn job(row: &SqliteRow) -> Read<Job> {
         id: text(row, "id")?,
         kind: row.try_get("kind")?,
         class: Class(row.try_get("class")?),
-        priority: text(row, "priority")?,
+        priority: priority(row)?,
         state: text(row, "state")?,
         reason: row.try_get("reason")?,
         enqueued_at: millis(row, "enqueued_at_ms")?,
@@ -154,6 +155,11 @@ fn json_or_none<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> R
     let text: Option<String> = row.try_get(column)?;
     let value = text.map(|text| serde_json::from_str(&text)).transpose();
     value.map_err(|error| unreadable(column, error))
+}
+
+fn priority(row: &SqliteRow) -> Read<Priority> {
+    let level: u32 = row.try_get("priority")?;
+    Priority::new(level.into()).map_err(|error| unreadable("priority", error))
 }
 
 fn millis(row: &SqliteRow, column: &'static str) -> Read<Millis> {

@@ -145,7 +145,7 @@ pub(crate) fn a_job() -> Job {
         id: job_id(1),
         kind: "echo".into(),
         class: Class("io".into()),
-        priority: Priority::Normal,
+        priority: Priority::NORMAL,
         state: State::Queued,
         reason: None,
         enqueued_at: Millis(0),

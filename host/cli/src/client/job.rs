@@ -1,7 +1,7 @@
 //! A job as the host tells it. States and the like stay text: a newer host may know more of them.
 
 use jiff::Timestamp;
-use roughneck_jobs::clock::Millis;
+use roughneck_jobs::{clock::Millis, priority::Priority};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -13,7 +13,7 @@ pub(crate) struct Job {
     pub(crate) class: String,
     pub(crate) state: String,
     pub(crate) reason: Option<String>,
-    pub(crate) priority: String,
+    pub(crate) priority: Priority,
     pub(crate) attempt: u32,
     pub(crate) attempts_max: u32,
     pub(crate) losses: u32,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use clap::Subcommand;
+use roughneck_jobs::priority::Priority;
 use serde::Deserialize;
 
 use crate::{
@@ -46,7 +47,7 @@ struct Kind {
     name: String,
     description: String,
     class: String,
-    priority: String,
+    priority: Priority,
     timeout_ms: u64,
     attempts_max: u32,
 }
@@ -93,7 +94,7 @@ fn page(all: &Plugins, columns: Option<usize>) -> String {
                 plugin.version.clone(),
                 kind.name.clone(),
                 kind.class.clone(),
-                kind.priority.clone(),
+                kind.priority.to_string(),
                 span(kind.timeout_ms),
                 kind.attempts_max.to_string(),
                 kind.description.clone(),

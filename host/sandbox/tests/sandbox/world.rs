@@ -199,7 +199,7 @@ fn job(id: JobId, kind: &str, input: &str) -> Job {
         id,
         kind: kind.to_owned(),
         class: Class("cpu".into()),
-        priority: Priority::Normal,
+        priority: Priority::NORMAL,
         state: State::Working,
         reason: None,
         enqueued_at: Noon.now(),

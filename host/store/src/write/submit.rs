@@ -2,7 +2,7 @@
 
 use roughneck_jobs::{
     class::Class, clock::Millis, delivery::Target, id::JobId, job::NewJob, ports::store::Submitted,
-    priority::Priority, state::State,
+    state::State,
 };
 use serde::Serialize;
 
@@ -87,7 +87,7 @@ struct Row<'a> {
     id: JobId,
     kind: &'a str,
     class: &'a Class,
-    priority: Priority,
+    priority: u8,
     state: State,
     rank_ms: Millis,
     enqueued_at_ms: Millis,
@@ -105,7 +105,7 @@ impl<'a> Row<'a> {
             id: job.id,
             kind: &job.kind,
             class: &job.class,
-            priority: job.priority,
+            priority: job.priority.level(),
             state: first_state(job),
             rank_ms: job.rank,
             enqueued_at_ms: job.enqueued_at,

@@ -62,7 +62,7 @@ pub(crate) fn new_job() -> NewJob {
         idempotency_key: None,
         kind: "test.echo".to_owned(),
         class: io(),
-        priority: Priority::Normal,
+        priority: Priority::NORMAL,
         rank: at(0),
         enqueued_at: at(0),
         run_at: at(0),

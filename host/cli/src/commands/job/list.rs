@@ -116,7 +116,7 @@ fn table(jobs: &[Job], now: Millis) -> Table<9> {
             job.id.clone(),
             job.kind.clone(),
             job.state.clone(),
-            job.priority.clone(),
+            job.priority.to_string(),
             format!("{}/{}", job.attempt, job.attempts_max),
             text(job.enqueued_at.millis().map(|from| now.since_ms(from))),
             text(job.wait_ms(now)),

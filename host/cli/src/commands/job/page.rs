@@ -57,7 +57,7 @@ impl Page {
             let percent = progress.percent.map_or_else(String::new, |at| format!("{at} % "));
             self.field("progress", &format!("{percent}{}", progress.note));
         }
-        self.field("priority", &job.priority);
+        self.field("priority", &job.priority.to_string());
         let losses = match job.losses {
             0 => String::new(),
             losses => format!("; runs lost with their host: {losses}"),

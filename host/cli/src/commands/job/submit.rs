@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use roughneck_jobs::id::JobId;
+use roughneck_jobs::{id::JobId, priority::Priority};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -28,9 +28,9 @@ pub(super) struct Arguments {
     /// A file with the plugin's input; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     input_file: Option<PathBuf>,
-    /// urgent, high, normal, low or bulk [default: the kind's]
+    /// urgent, high, normal, low or bulk, or a number from 0 to 100 [default: the kind's]
     #[arg(long)]
-    priority: Option<String>,
+    priority: Option<Priority>,
     /// Not before this instant: RFC 3339, or Unix milliseconds
     #[arg(long, value_name = "TIME")]
     run_at: Option<String>,
@@ -55,7 +55,7 @@ struct Submission {
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    priority: Option<String>,
+    priority: Option<Priority>,
     #[serde(skip_serializing_if = "Option::is_none")]
     run_at: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,12 +3,19 @@
 use std::{error::Error as _, fs, path::Path, sync::Arc};
 
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use roughneck_jobs::ports::{
-    outbox::Outbox as _,
-    store::{Store as _, StoreError},
+use roughneck_jobs::{
+    job::Filter,
+    ports::{
+        outbox::Outbox as _,
+        store::{Store as _, StoreError},
+    },
 };
 use roughneck_store::{Config, OpenError, SqliteStore};
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    ConnectOptions as _, Connection as _, SqlSafeStr as _, SqliteConnection,
+    migrate::{Migration, MigrationType, Migrator},
+    sqlite::SqliteConnectOptions,
+};
 
 use crate::{
     database::{Dice, Sqlite},
@@ -170,4 +177,34 @@ async fn metrics_are_born_at_zero_and_count_commits() {
     assert!(counted.contains("roughneck_store_commands_total{command=\"submit\"} 1\n"));
     assert!(counted.contains("roughneck_store_batch_commands_sum 1.0\n"), "{counted}");
     assert!(!counted.contains("roughneck_store_database_bytes 0\n"), "{counted}");
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_release_is_migrated_with_its_jobs() {
+    let database = Sqlite::new();
+    fs::create_dir_all(database.data_dir()).unwrap();
+    let mut hands = SqliteConnectOptions::new()
+        .filename(database.file())
+        .create_if_missing(true)
+        .connect()
+        .await
+        .unwrap();
+    let first = include_str!("../../../migrations/0001_jobs.sql");
+    let migration =
+        Migration::new(1, "jobs".into(), MigrationType::Simple, first.into_sql_str(), false);
+    Migrator::with_migrations(vec![migration]).run(&mut hands).await.unwrap();
+    for (n, priority) in ["bulk", "low", "normal", "high", "urgent"].into_iter().enumerate() {
+        let insert = "INSERT INTO job (id, kind, class, priority, state, rank_ms, enqueued_at_ms, run_at_ms, attempts_max)
+            VALUES (?1, 'k', 'io', ?2, 'queued', 0, 0, 0, 3)";
+        let id = format!("01K9Z4T8N6Q0V5W3X2Y1R7S9A{n}");
+        sqlx::query(insert).bind(&id).bind(priority).execute(&mut hands).await.unwrap();
+        let input = "INSERT INTO job_input (job, input) VALUES (?1, '{}')";
+        sqlx::query(input).bind(&id).execute(&mut hands).await.unwrap();
+    }
+    hands.close().await.unwrap();
+    let store = store(&database).await;
+    let jobs = store.jobs(Filter { limit: 10, ..Filter::default() }).await.unwrap();
+    let priorities: Vec<String> = jobs.iter().map(|job| job.priority.to_string()).collect();
+    assert_eq!(priorities, ["urgent", "high", "normal", "low", "bulk"]);
+    store.close().await;
 }
