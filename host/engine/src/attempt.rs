@@ -12,7 +12,7 @@ use roughneck_jobs::{
     run::Run,
     state::State,
 };
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 use crate::{pause::AFTER_ERROR, record::Record, runs::Entered, shared::Shared};
 
@@ -25,8 +25,12 @@ const KIND_MISSING: Backoff = Backoff::Exponential { base_ms: 60_000, cap_ms: 3_
 
 pub(crate) async fn make(shared: Arc<Shared>, claimed: Claimed, entered: Entered) {
     let record = entered.record();
+    let kind = claimed.job.kind.clone();
     match execute(&shared, claimed, record).await {
-        Ended::Judged(verdict, plugin) => finish(&shared, record, verdict, plugin).await,
+        Ended::Judged(verdict, plugin) => {
+            hear(&shared, &kind, &verdict).await;
+            finish(&shared, record, verdict, plugin).await;
+        }
         Ended::Aborted(standing) => abandon(&shared, record, standing).await,
     }
 }
@@ -62,6 +66,18 @@ async fn execute(shared: &Shared, claimed: Claimed, record: &Arc<Record>) -> End
             let verdict = judge(outcome, &served.kind.retry, &chance);
             Ended::Judged(verdict, Some(served.plugin.digest.clone()))
         }
+    }
+}
+
+/// Pauses the kind if it does nothing but fail. Before the end of the run is kept: the next claim sees
+/// it.
+async fn hear(shared: &Shared, kind: &str, verdict: &Verdict) {
+    let Some(breaker) = &shared.config.breaker else { return };
+    let now = shared.parts.clock.now();
+    let Some(pause) = shared.breakers.hear(breaker, kind, verdict, now) else { return };
+    warn!(kind, "the kind {kind} is paused: {}", pause.reason);
+    if let Err(error) = shared.parts.store.pause(pause).await {
+        error!(kind, %error, "the kind {kind} could not be paused");
     }
 }
 

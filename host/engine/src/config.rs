@@ -1,6 +1,6 @@
 //! What an operator can set of the engine.
 
-use roughneck_jobs::{class::Slots, clock::Millis, state::State};
+use roughneck_jobs::{class::Slots, clock::Millis, guard::Breaker, state::State};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -11,6 +11,8 @@ pub struct Config {
     pub slots: Vec<Slots>,
     /// How long jobs are kept after their end.
     pub retention: Retention,
+    /// When a kind that does nothing but fail is paused; never if there is none.
+    pub breaker: Option<Breaker>,
 }
 
 /// How long a job is kept after its end, by how it ended: milliseconds, or none for ever. A job whose

@@ -14,6 +14,7 @@
 
 mod attempt;
 mod bells;
+mod breaker;
 mod config;
 mod control;
 mod cron;

@@ -2,12 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use roughneck_jobs::ports::store::StoreError;
+use roughneck_jobs::{
+    ports::{catalog::Catalog, store::StoreError},
+    rate::Rate,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    Config, Parts, cron, deliveries, dispatcher, heartbeat, retention, shared::Shared, sweeper,
+    Config, Parts, breaker::Breakers, cron, deliveries, dispatcher, heartbeat, retention,
+    shared::Shared, sweeper,
 };
 
 /// The running engine.
@@ -25,6 +29,7 @@ impl Engine {
     /// [`StoreError`] if the store cannot be prepared.
     pub async fn start(parts: Parts, config: Config) -> Result<Arc<Self>, StoreError> {
         parts.store.set_slots(&config.slots).await?;
+        parts.store.set_rates(&rates(&*parts.catalog)).await?;
         let lost = parts.store.recover(parts.clock.now()).await?;
         if lost > 0 {
             warn!(lost, "the last host died during {lost} runs; their jobs are queued again");
@@ -34,6 +39,7 @@ impl Engine {
                 parts,
                 config,
                 runs: Arc::default(),
+                breakers: Breakers::default(),
                 attempts: TaskTracker::new(),
                 stopping: CancellationToken::new(),
                 closing: CancellationToken::new(),
@@ -77,4 +83,11 @@ impl Engine {
         self.services.close();
         self.services.wait().await;
     }
+}
+
+/// The rate limits that the kinds of the installed plugins want.
+fn rates(catalog: &dyn Catalog) -> Vec<(String, Rate)> {
+    let plugins = catalog.plugins();
+    let kinds = plugins.iter().flat_map(|plugin| &plugin.manifest.kinds);
+    kinds.filter_map(|kind| Some((kind.name.clone(), kind.rate?))).collect()
 }

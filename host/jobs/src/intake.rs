@@ -91,8 +91,11 @@ pub fn accept(
     if run_at.since_ms(now) > RUN_AT_MS_MAX {
         return Err(NotAccepted::TooLate);
     }
-    let priority = submission.priority.unwrap_or(served.kind.priority);
+    let kind = &served.kind;
+    let priority = submission.priority.unwrap_or(kind.priority);
     Ok(NewJob {
+        unique: kind.unique.as_ref().map(|unique| unique.key(&kind.name, &input, now)),
+        concurrency: kind.concurrency.as_ref().map(|limit| limit.key(&kind.name, &input)),
         id: submission.id.unwrap_or_else(|| JobId::new(clock, entropy)),
         idempotency_key: None,
         kind: served.kind.name.clone(),

@@ -1,8 +1,16 @@
 //! The job as it is submitted and as it is kept.
 
 use crate::{
-    class::Class, clock::Millis, delivery::Target, failure::Failure, id::JobId, priority::Priority,
-    schedule::Fire, state::State, usage::Usage,
+    class::Class,
+    clock::Millis,
+    delivery::Target,
+    failure::Failure,
+    id::JobId,
+    input_key::{ConcurrencyKey, UniqueKey},
+    priority::Priority,
+    schedule::Fire,
+    state::State,
+    usage::Usage,
 };
 
 /// A job on its way into the store. [`crate::intake`] makes it from a submission and the manifest.
@@ -34,6 +42,10 @@ pub struct NewJob {
     pub trace_parent: Option<String>,
     /// The schedule's fire this job answers, if any.
     pub fire: Option<Fire>,
+    /// What no second job has while this one holds it.
+    pub unique: Option<UniqueKey>,
+    /// What only some jobs share while they run.
+    pub concurrency: Option<ConcurrencyKey>,
 }
 
 /// A job as the store keeps it.

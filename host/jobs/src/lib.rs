@@ -1,7 +1,8 @@
 //! The pure domain of Roughneck and the ports through which it meets the world.
 //!
 //! What it does: says what a job is, which moves its state allows ([`lifecycle`]), when a failed
-//! one runs again ([`retry`]), what goes first ([`priority`]), what a plugin asks for
+//! one runs again ([`retry`]), what goes first ([`priority`]), what must wait although there is room
+//! ([`pause`], [`rate`], [`input_key`], [`guard`]), what a plugin asks for
 //! ([`manifest`]) and may have ([`grant`]), when a schedule fires ([`schedule`]), and how a webhook
 //! is signed ([`signature`]).
 //!
@@ -17,14 +18,18 @@ pub mod delivery;
 pub mod event;
 pub mod failure;
 pub mod grant;
+pub mod guard;
 pub mod id;
+pub mod input_key;
 pub mod intake;
 pub mod job;
 pub mod lifecycle;
 pub mod manifest;
 pub mod model;
+pub mod pause;
 pub mod ports;
 pub mod priority;
+pub mod rate;
 pub mod retry;
 pub mod run;
 pub mod schedule;

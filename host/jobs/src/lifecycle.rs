@@ -25,6 +25,10 @@ pub enum Event {
     Due,
     /// A dispatcher gave it a slot.
     Claimed,
+    /// As many jobs of its concurrency key run as may.
+    Parked,
+    /// One of them has ended.
+    Unparked,
     /// The run waits for its model to be loaded.
     ModelLoading,
     /// The model answers.
@@ -105,6 +109,8 @@ pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
         Event::Claimed if job.state == State::Queued => {
             Ok(Move { attempt: job.attempt.saturating_add(1), ..to(State::Working) })
         }
+        Event::Parked if job.state == State::Queued => Ok(to(State::Blocked)),
+        Event::Unparked if job.state == State::Blocked => Ok(to(State::Queued)),
         Event::ModelLoading if job.state.is_running() => Ok(to(State::Loading)),
         Event::ModelReady if job.state.is_running() => Ok(to(State::Working)),
         Event::Succeeded if job.state.is_running() => Ok(to(State::Done)),
@@ -128,6 +134,8 @@ pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
             Ok(Move { attempt: 0, losses: 0, ..to(State::Queued) })
         }
         Event::Claimed
+        | Event::Parked
+        | Event::Unparked
         | Event::ModelLoading
         | Event::ModelReady
         | Event::Succeeded
@@ -155,6 +163,8 @@ mod tests {
         prop_oneof![
             Just(Event::Due),
             Just(Event::Claimed),
+            Just(Event::Parked),
+            Just(Event::Unparked),
             Just(Event::ModelLoading),
             Just(Event::ModelReady),
             Just(Event::Succeeded),
@@ -174,6 +184,8 @@ mod tests {
         let allowed: &[(State, Event, State)] = &[
             (Scheduled, Event::Due, Queued),
             (Queued, Event::Claimed, Working),
+            (Queued, Event::Parked, Blocked),
+            (Blocked, Event::Unparked, Queued),
             (Working, Event::ModelLoading, Loading),
             (Loading, Event::ModelLoading, Loading),
             (Loading, Event::ModelReady, Working),
@@ -201,6 +213,8 @@ mod tests {
         let events = [
             Event::Due,
             Event::Claimed,
+            Event::Parked,
+            Event::Unparked,
             Event::ModelLoading,
             Event::ModelReady,
             Event::Succeeded,

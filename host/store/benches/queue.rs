@@ -104,12 +104,14 @@ impl Bench {
             callback: None,
             trace_parent: None,
             fire: None,
+            unique: None,
+            concurrency: None,
         }
     }
 
     async fn claim(&self, limit: u32) -> Vec<Claimed> {
         let claim = Claim { class: class(), limit, at: NOW, lease_until: NOW.plus_ms(60_000) };
-        self.store.claim(claim).await.expect("a claim")
+        self.store.claim(claim).await.expect("a claim").claimed
     }
 
     async fn finish(&self, claimed: Claimed) {

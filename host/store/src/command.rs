@@ -8,13 +8,15 @@ use roughneck_jobs::{
     delivery::DeliveryOutcome,
     id::{DeliveryId, JobId},
     job::{DeadLetters, LogLine, NewJob},
+    pause::{Pause, Scope},
     ports::{
         kv::{Key, Written},
         schedules::Settlement,
         store::{
-            Cancelled, Claim, Claimed, Finish, Promoted, Reaped, Retried, StoreError, Submitted,
+            Cancelled, Claim, Claims, Finish, Promoted, Reaped, Retried, StoreError, Submitted,
         },
     },
+    rate::Rate,
     run::Run,
     state::State,
     usage::Usage,
@@ -118,9 +120,15 @@ macro_rules! commands {
 commands! {
     SetSlots { slots: Vec<Slots> } -> (),
         "set_slots", "set the slots of the classes";
+    SetRates { rates: Vec<(String, Rate)> } -> (),
+        "set_rates", "set the rate limits of the kinds";
+    Pause { pause: Pause } -> (),
+        "pause", "pause a class or a kind";
+    Resume { scope: Scope } -> bool,
+        "resume", "resume a class or a kind";
     Submit { job: Box<NewJob> } -> Submitted,
         "submit", "accept a job";
-    Claim { claim: Claim } -> Vec<Claimed>,
+    Claim { claim: Claim } -> Claims,
         "claim", "claim jobs";
     SetLoading { run: Run, loading: bool, at: Millis } -> (),
         "set_loading", "note that a run waits for its model";

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use roughneck_jobs::guard::Runaway;
+
 /// What [`SqliteStore::open`](crate::SqliteStore::open) needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -9,12 +11,14 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Connections for reading, at least 1.
     pub readers: u32,
+    /// When a kind is submitted so fast that it is paused; never if there is no limit.
+    pub runaway: Option<Runaway>,
 }
 
 impl Config {
-    /// The default for a data folder: four readers.
+    /// The default for a data folder: four readers, and the default guard.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), readers: 4 }
+        Self { data_dir: data_dir.into(), readers: 4, runaway: Some(Runaway::default()) }
     }
 }

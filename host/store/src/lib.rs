@@ -40,6 +40,7 @@ mod config;
 mod fault;
 mod kv;
 mod lock;
+mod memory;
 mod metrics;
 mod open;
 mod outbox;

@@ -18,6 +18,7 @@ use crate::{
     Config, Metrics, SqliteStore,
     fault::{self, Illness},
     lock::{DirLock, NotLocked},
+    memory::Memory,
     schema,
     syncer::Syncer,
     writer::Writer,
@@ -152,6 +153,7 @@ impl SqliteStore {
             entropy,
             metrics: metrics.clone(),
             rows_written: 0,
+            memory: Memory::new(config.runaway),
             path,
             _lock: lock,
         };

@@ -14,8 +14,8 @@ use crate::{
     fault::Fault,
     transaction::Transaction,
     write::{
-        bury, cancel, claim, finish, kv, leave, loading, lost, promote, purge, record, release,
-        renew, retire, retry, settle, slots, submit,
+        bury, cancel, claim, finish, kv, leave, loading, lost, pause, promote, purge, record,
+        release, renew, retire, retry, settle, slots, submit,
     },
 };
 
@@ -95,12 +95,18 @@ pub(crate) fn answer_endings(
 }
 
 /// Does what a command wants.
+#[expect(clippy::too_many_lines, reason = "a table, with one entry for each intention")]
 pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answer {
     let kind = command.kind();
     match command {
         Command::SetSlots { slots, reply } => {
             Answer::new(reply, kind, slots::set(tx, &slots).await)
         }
+        Command::SetRates { rates, reply } => {
+            Answer::new(reply, kind, pause::rates(tx, &rates).await)
+        }
+        Command::Pause { pause, reply } => Answer::new(reply, kind, pause::begin(tx, &pause).await),
+        Command::Resume { scope, reply } => Answer::new(reply, kind, pause::end(tx, &scope).await),
         Command::Submit { job, reply } => Answer::new(reply, kind, submit::one(tx, &job).await),
         Command::Claim { claim, reply } => Answer::new(reply, kind, claim::best(tx, &claim).await),
         Command::SetLoading { run, loading, at, reply } => {

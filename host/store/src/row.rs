@@ -7,8 +7,10 @@ use roughneck_jobs::{
     clock::Millis,
     delivery::{Delivery, DeliveryState},
     event::JobEvent,
+    input_key::ConcurrencyKey,
     job::{Attempt, Job},
     lifecycle::Progress,
+    pause::{Pause, Scope},
     priority::Priority,
     run::{self, Run},
 };
@@ -24,13 +26,18 @@ pub(crate) struct Held {
     pub(crate) token: i64,
     /// The token of the last run before the last replay.
     pub(crate) replay_token: i64,
+    /// What only some jobs share while they run.
+    pub(crate) concurrency: Option<ConcurrencyKey>,
 }
 
 impl Held {
     /// Reads a row of `job`, with `input`.
     pub(crate) fn read(row: &SqliteRow) -> Read<Self> {
         let replay_token = row.try_get("replay_token")?;
-        Ok(Self { job: job(row)?, token: row.try_get("token")?, replay_token })
+        let key: Option<String> = row.try_get("concurrency_key")?;
+        let limit: Option<u32> = row.try_get("concurrency_limit")?;
+        let concurrency = key.zip(limit).map(|(key, limit)| ConcurrencyKey { key, limit });
+        Ok(Self { job: job(row)?, token: row.try_get("token")?, replay_token, concurrency })
     }
 
     /// The part that [`roughneck_jobs::lifecycle::advance`] looks at.
@@ -96,6 +103,17 @@ pub(crate) fn event(row: &SqliteRow) -> Read<JobEvent> {
         at: millis(row, "at_ms")?,
         state: text(row, "state")?,
         attempt: row.try_get("attempt")?,
+        reason: row.try_get("reason")?,
+    })
+}
+
+/// Reads a row of `pause`.
+pub(crate) fn pause(row: &SqliteRow) -> Read<Pause> {
+    let (scope, name): (String, String) = (row.try_get("scope")?, row.try_get("name")?);
+    Ok(Pause {
+        scope: if scope == "class" { Scope::Class(name) } else { Scope::Kind(name) },
+        since: millis(row, "since_ms")?,
+        until: millis_or_none(row, "until_ms")?,
         reason: row.try_get("reason")?,
     })
 }

@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "jobs", include_str!("../migrations/0001_jobs.sql")),
     (4, "fewer indexes", include_str!("../migrations/0004_fewer_indexes.sql")),
     (5, "numeric priority", include_str!("../migrations/0005_numeric_priority.sql")),
+    (6, "gates", include_str!("../migrations/0006_gates.sql")),
 ];
 
 /// Brings a database up to this binary.

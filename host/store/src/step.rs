@@ -3,6 +3,7 @@
 use roughneck_jobs::{
     clock::Millis,
     failure::{Failure, code},
+    input_key::ConcurrencyKey,
     job::{Job, LogLine},
     lifecycle::{self, Event, Move},
     state::State,
@@ -37,6 +38,8 @@ pub(crate) struct Moved {
     pub(crate) from: State,
     /// The attempt the move belongs to; 0 for none.
     pub(crate) attempt: u32,
+    /// What only some jobs share while they run.
+    pub(crate) concurrency: Option<ConcurrencyKey>,
     /// How the attempt ended, if one did.
     pub(crate) outcome: Option<&'static str>,
     /// What is left of the step: for the attempt.
@@ -66,14 +69,15 @@ impl Step {
     /// Decides the move of a job that was read in this transaction.
     pub(crate) fn decide(mut self, held: Held) -> Result<Moved, Fault> {
         let next = lifecycle::advance(&held.progress(), self.event)?;
-        let (from, token) = (held.job.state, held.token);
+        let Held { token, concurrency, .. } = held;
+        let from = held.job.state;
         // A loss gives the number of its attempt back. A replay belongs to none.
         let replayed = self.event == Event::Replayed;
         let attempt = if replayed { 0 } else { held.job.attempt.max(next.attempt) };
         let job = self.applied_to(held.job, next);
         let ended = from.is_running() && !job.state.is_running();
         let outcome = if ended { outcome(self.event) } else { None };
-        Ok(Moved { job, token, from, attempt, outcome, step: self })
+        Ok(Moved { job, token, from, attempt, concurrency, outcome, step: self })
     }
 
     /// The job after the move. The rank is not among what changes.
@@ -121,8 +125,12 @@ fn outcome(event: Event) -> Option<&'static str> {
         Event::Lost => Some("lost"),
         Event::Released => Some("released"),
         Event::Cancelled => Some("cancelled"),
-        Event::Due | Event::Claimed | Event::ModelLoading | Event::ModelReady | Event::Replayed => {
-            None
-        }
+        Event::Due
+        | Event::Claimed
+        | Event::Parked
+        | Event::Unparked
+        | Event::ModelLoading
+        | Event::ModelReady
+        | Event::Replayed => None,
     }
 }

@@ -7,10 +7,12 @@ use roughneck_jobs::{
     event::JobEvent,
     id::JobId,
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
+    pause::{Pause, Scope},
     ports::store::{
-        Cancelled, Claim, Claimed, Cleared, Count, Finish, Promoted, Reaped, Retried, Store,
+        Cancelled, Claim, Claims, Cleared, Count, Finish, Promoted, Reaped, Retried, Store,
         StoreError, Submitted,
     },
+    rate::Rate,
     run::Run,
     state::State,
     usage::Usage,
@@ -38,12 +40,29 @@ impl Store for SqliteStore {
         self.ask(|reply| Command::SetSlots { slots, reply }).await
     }
 
+    async fn set_rates(&self, rates: &[(String, Rate)]) -> Result<(), StoreError> {
+        let rates = rates.to_vec();
+        self.ask(|reply| Command::SetRates { rates, reply }).await
+    }
+
+    async fn pause(&self, pause: Pause) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Pause { pause, reply }).await
+    }
+
+    async fn resume(&self, scope: Scope) -> Result<bool, StoreError> {
+        self.ask(|reply| Command::Resume { scope, reply }).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        self.read_pauses().await.map_err(|fault| fault.told("read the pauses"))
+    }
+
     async fn submit(&self, job: NewJob) -> Result<Submitted, StoreError> {
         let job = Box::new(job);
         self.ask(|reply| Command::Submit { job, reply }).await
     }
 
-    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, claim: Claim) -> Result<Claims, StoreError> {
         self.ask(|reply| Command::Claim { claim, reply }).await
     }
 
@@ -259,6 +278,11 @@ impl SqliteStore {
             .fetch_all(&self.readers)
             .await?;
         Ok(rows.iter().map(row::event).collect::<Result<_, _>>()?)
+    }
+
+    async fn read_pauses(&self) -> Result<Vec<Pause>, Fault> {
+        let rows = sqlx::query(sql!("pause/list")).fetch_all(&self.readers).await?;
+        Ok(rows.iter().map(row::pause).collect::<Result<_, _>>()?)
     }
 
     async fn read_counts(&self) -> Result<Vec<Count>, Fault> {

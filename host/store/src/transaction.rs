@@ -10,12 +10,16 @@ use roughneck_jobs::{
 };
 use sqlx::SqliteConnection;
 
+use crate::memory::Memory;
+
 /// An open transaction. It lives inside one batch of the writer and is never given to callers.
 pub(crate) struct Transaction<'c> {
     /// The write connection.
     pub(crate) connection: &'c mut SqliteConnection,
     /// The dice, for the ids of deliveries.
     pub(crate) entropy: &'c dyn Entropy,
+    /// What the writer remembers.
+    pub(crate) memory: &'c mut Memory,
     /// What to ring after the commit.
     pub(crate) bells: Bells,
 }

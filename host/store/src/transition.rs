@@ -9,6 +9,7 @@ use roughneck_jobs::{
     failure::Failure,
     id::{DeliveryId, JobId},
     job::{Job, LogLine},
+    lifecycle,
     ports::store::StoreError,
     state::State,
     usage::Usage,
@@ -21,6 +22,7 @@ use crate::{
     script,
     step::{Moved, Step},
     transaction::Transaction,
+    write::park,
 };
 
 /// Moves a job that was read in this transaction, if its state allows it. Returns it as it is then.
@@ -57,6 +59,7 @@ pub(crate) async fn write(tx: &mut Transaction<'_>, moved: &[Moved]) -> Result<(
     rows("job_event", ran.touched(1), count(moved))?;
     rows("slot", ran.touched(2) + ran.touched(3), count(&ended))?;
     rows("attempt", ran.touched(4), count(&ended))?;
+    park::make_room(tx, moved).await?;
     for Moved { job, step, outcome, .. } in moved {
         if job.state.is_terminal() {
             call_back(tx, job, step.at).await?;
@@ -85,10 +88,11 @@ struct Row<'a> {
     failure: Option<&'a Failure>,
     usage: Option<&'a Usage>,
     plugin: Option<&'a str>,
+    parked: u8,
 }
 
 impl<'a> Row<'a> {
-    fn of(Moved { job, token, from, .. }: &'a Moved) -> Self {
+    fn of(Moved { job, token, from, step, .. }: &'a Moved) -> Self {
         Self {
             id: job.id,
             token: *token,
@@ -103,6 +107,7 @@ impl<'a> Row<'a> {
             failure: job.failure.as_ref(),
             usage: spent(&job.usage),
             plugin: job.plugin.as_deref(),
+            parked: u8::from(step.event == lifecycle::Event::Parked),
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     Metrics,
     command::Command,
     lock::DirLock,
+    memory::Memory,
     perform::Answer,
     syncer::{self, Commit, Syncer},
     transaction::{Bells, Transaction},
@@ -38,6 +39,7 @@ pub(crate) struct Writer {
     pub(crate) metrics: Metrics,
     /// As of the last commit, so that one that wrote nothing is told apart.
     pub(crate) rows_written: i64,
+    pub(crate) memory: Memory,
     /// The database, for its size.
     pub(crate) path: PathBuf,
     /// Freed when the last write is done, not before.
@@ -124,7 +126,8 @@ impl Writer {
         let mut units = unit::units(batch);
         let connection = &mut self.connection;
         let entropy = &*self.entropy;
-        let mut tx = Transaction { connection, entropy, bells: Bells::default() };
+        let memory = &mut self.memory;
+        let mut tx = Transaction { connection, entropy, memory, bells: Bells::default() };
         let mut done = begin(tx.connection).await;
         while done.is_ok() && !units.is_empty() {
             done = perform_next(&mut tx, &mut units, answers).await;
@@ -138,6 +141,8 @@ impl Writer {
             Ok(rows_written) => return Ok((bells, rows_written)),
             Err(error) => Arc::new(error),
         };
+        // It may have been learnt from what is undone now.
+        self.memory.no_gates = false;
         // Fails where the database has rolled back by itself, which is as good.
         drop(execute(&mut self.connection, "ROLLBACK").await);
         units.into_iter().for_each(|unit| unit.reject(&error));
@@ -238,6 +243,7 @@ mod tests {
             entropy: Arc::new(Still),
             metrics: Metrics::new(),
             rows_written: 0,
+            memory: Memory::default(),
             path,
             _lock: DirLock::take(dir.path()).unwrap(),
         }

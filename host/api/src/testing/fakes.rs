@@ -18,6 +18,7 @@ use roughneck_jobs::{
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     manifest,
     model::{Call, Health, LlmError, Resolved},
+    pause::{Pause, Scope},
     ports::{
         catalog::{Catalog, Plugin, RefusedPlugin, Served},
         control::{Control, Watch},
@@ -25,10 +26,11 @@ use roughneck_jobs::{
         outbox::{DueDeliveries, Outbox},
         runner::Supervisor,
         store::{
-            Cancelled, Claim, Claimed, Cleared, Count, Finish, Promoted, Reaped, Retried, Store,
+            Cancelled, Claim, Claims, Cleared, Count, Finish, Promoted, Reaped, Retried, Store,
             StoreError, Submitted,
         },
     },
+    rate::Rate,
     run::Run,
     state::State,
     usage::Usage,
@@ -43,6 +45,7 @@ pub(crate) struct FakeStore {
     submitted: Mutex<Vec<NewJob>>,
     keys: Mutex<BTreeMap<String, JobId>>,
     racer: Mutex<Option<Job>>,
+    pauses: Mutex<Vec<Pause>>,
     is_broken: AtomicBool,
     pub(crate) reads_of_events: AtomicUsize,
 }
@@ -197,8 +200,24 @@ impl Store for FakeStore {
     async fn set_slots(&self, _: &[Slots]) -> Result<(), StoreError> {
         unreachable!("the engine's")
     }
-    async fn claim(&self, _: Claim) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, _: Claim) -> Result<Claims, StoreError> {
         unreachable!("the engine's")
+    }
+    async fn set_rates(&self, _: &[(String, Rate)]) -> Result<(), StoreError> {
+        unreachable!("the engine's")
+    }
+    async fn pause(&self, pause: Pause) -> Result<(), StoreError> {
+        self.pauses.lock().unwrap().push(pause);
+        Ok(())
+    }
+    async fn resume(&self, scope: Scope) -> Result<bool, StoreError> {
+        let mut pauses = self.pauses.lock().unwrap();
+        let before = pauses.len();
+        pauses.retain(|pause| pause.scope != scope);
+        Ok(pauses.len() < before)
+    }
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        Ok(self.pauses.lock().unwrap().clone())
     }
     async fn set_loading(&self, _: Run, _: bool, _: Millis) -> Result<(), StoreError> {
         unreachable!("the engine's")

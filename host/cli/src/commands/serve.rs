@@ -114,16 +114,7 @@ impl Host {
         let system = Arc::new(System);
         let bells = Arc::new(Bells::default());
         let data_dir = config.data_dir();
-        private::make_dir(&data_dir).with_context(|| {
-            format!(
-                "the data folder {} cannot be made; choose another one with --data-dir",
-                data_dir.display()
-            )
-        })?;
-        let store_config = roughneck_store::Config::new(&data_dir);
-        let store = Arc::new(
-            SqliteStore::open(&store_config, Arc::clone(&bells) as _, system.clone()).await?,
-        );
+        let store = store(config, &data_dir, &bells).await?;
         let secret = signing_secret::load(&data_dir, &*system)?;
         let lane_stop = CancellationToken::new();
         let lane = lane(config, &bells, &lane_stop)?;
@@ -192,9 +183,26 @@ impl Host {
     }
 }
 
+async fn store(config: &Config, data_dir: &Path, bells: &Arc<Bells>) -> Result<Arc<SqliteStore>> {
+    private::make_dir(data_dir).with_context(|| {
+        format!(
+            "the data folder {} cannot be made; choose another one with --data-dir",
+            data_dir.display()
+        )
+    })?;
+    let store = roughneck_store::Config {
+        runaway: config.guard.runaway()?,
+        ..roughneck_store::Config::new(data_dir)
+    };
+    Ok(Arc::new(SqliteStore::open(&store, Arc::clone(bells) as _, Arc::new(System)).await?))
+}
+
 fn engine_config(config: &Config) -> Result<roughneck_engine::Config> {
-    let (slots, retention) = (config.classes.slots()?, config.retention.limits()?);
-    Ok(roughneck_engine::Config { slots, retention })
+    Ok(roughneck_engine::Config {
+        slots: config.classes.slots()?,
+        retention: config.retention.limits()?,
+        breaker: config.guard.breaker()?,
+    })
 }
 
 fn lane(config: &Config, bells: &Arc<Bells>, stop: &CancellationToken) -> Result<Arc<Lane>> {

@@ -3,6 +3,7 @@
 
 mod callbacks;
 mod classes;
+mod guard;
 mod ollama;
 mod retention;
 mod server;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 
 pub(crate) use callbacks::Callbacks;
 pub(crate) use classes::Classes;
+pub(crate) use guard::Guard;
 pub(crate) use ollama::Ollama;
 pub(crate) use retention::Retention;
 pub(crate) use server::Server;
@@ -45,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) ollama: Ollama,
     /// Slots by class.
     pub(crate) classes: Classes,
+    /// What pauses a kind by itself.
+    pub(crate) guard: Guard,
     /// How long ended jobs are kept.
     pub(crate) retention: Retention,
     /// Webhooks.
@@ -111,6 +115,8 @@ impl Config {
         self.server.address()?;
         self.ollama.url()?;
         self.classes.slots()?;
+        self.guard.runaway()?;
+        self.guard.breaker()?;
         self.retention.limits()?;
         self.callbacks.targets()?;
         self.stop_limit()?;
@@ -191,6 +197,7 @@ mod tests {
             ("[classes]\n\"My Class\" = 1", "`My Class` is not a name"),
             ("[callbacks.targets.cms]\nurl = \"https://\"", "names no host"),
             ("[callbacks.targets.C_M]\nurl = \"https://a\"", "lower-case letters"),
+            ("[guard]\nfailures-pause = \"a bit\"", "`guard.failures-pause` is wrong"),
             ("[retention]\ndone = \"later\"", "`retention.done` is wrong"),
             ("stop-limit = \"soon\"", "`soon` is not a duration"),
             ("plugins = [\"no/such/dir\"]", "no/such/dir does not exist"),
@@ -209,6 +216,16 @@ mod tests {
         let limits = config.retention.limits().unwrap();
         assert_eq!((limits.done_ms, limits.failed_ms), (Some(30 * 86_400_000), None));
         assert_eq!(limits.cancelled_ms, roughneck_engine::Retention::default().cancelled_ms);
+    }
+
+    #[test]
+    fn a_guard_can_be_set_and_switched_off() {
+        let config = load("[guard]\nsubmissions-per-minute = 0\nfailures-in-a-row = 3").unwrap();
+        assert_eq!(config.guard.runaway().unwrap(), None);
+        let breaker = config.guard.breaker().unwrap().unwrap();
+        assert_eq!((breaker.failures, breaker.pause_ms), (3, 60_000));
+        let default = roughneck_jobs::guard::Runaway::default();
+        assert_eq!(load("").unwrap().guard.runaway().unwrap(), Some(default));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use roughneck_jobs::{
     clock::Clock as _,
     failure::Failure,
+    pause::{Pause, Scope},
     ports::{
         control::Control as _,
         store::{Cancelled, Retried, Store as _},
@@ -202,4 +203,39 @@ async fn jobs_for_ollama_wait_while_it_is_down_and_run_when_the_lane_rings() {
     world.ring_for("ollama");
     world.until(thinking, State::Done).await;
     assert_eq!(world.store.row(thinking).attempt, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_does_nothing_but_fail_is_paused_and_tried_again_afterwards() {
+    let world = World::start(vec![Act::Fail(Failure::fatal("broken", "broken")); 6]).await;
+    let mut last = world.submit(ACT).await;
+    for _ in 1..6 {
+        world.until(last, State::Failed).await;
+        last = world.submit(ACT).await;
+    }
+    world.until(last, State::Failed).await;
+    let pause = world.store.pauses().await.unwrap().remove(0);
+    assert_eq!(pause.scope, Scope::Kind("act".to_owned()));
+    assert_eq!(pause.reason, "6 attempts in a row have failed, the last one with `broken`");
+    // A job of this kind waits until the pause is over; one of another kind does not.
+    let (waits, goes) = (world.submit(ACT).await, world.submit(THINK).await);
+    world.until(goes, State::Done).await;
+    assert_eq!(world.store.state(waits), State::Queued);
+    world.until(waits, State::Done).await;
+    let started_at = world.store.row(waits).finished_at.unwrap();
+    assert!(started_at.since_ms(pause.since) >= 600_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_class_that_is_resumed_goes_on_at_once() {
+    let world = World::start([]).await;
+    let scope = Scope::Class("io".to_owned());
+    let since = world.time.now();
+    let pause = Pause { scope: scope.clone(), since, until: None, reason: "for a test".to_owned() };
+    world.store.pause(pause).await.unwrap();
+    let id = world.submit(ACT).await;
+    world.until(world.submit(THINK).await, State::Done).await;
+    assert_eq!(world.store.state(id), State::Queued);
+    assert!(world.store.resume(scope).await.unwrap());
+    world.until(id, State::Done).await;
 }

@@ -12,15 +12,17 @@ use roughneck_jobs::{
     id::{DeliveryId, JobId},
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     lifecycle::{Event, Progress, advance},
+    pause::{Pause, Scope},
     ports::{
         bell::{Bell, Change},
         outbox::{DueDeliveries, Outbox},
         schedules::{Schedules, Settlement},
         store::{
-            Cancelled, Claim, Claimed, Cleared, Count, Finish, Promoted, Reaped, Retried, Store,
-            StoreError, Submitted, Verdict,
+            Cancelled, Claim, Claimed, Claims, Cleared, Count, Finish, Promoted, Reaped, Retried,
+            Store, StoreError, Submitted, Verdict,
         },
     },
+    rate::Rate,
     run::{LOSSES_MAX, Run},
     state::State,
     usage::Usage,
@@ -43,6 +45,7 @@ struct Row {
 struct Tables {
     jobs: BTreeMap<JobId, Row>,
     slots: BTreeMap<Class, u32>,
+    pauses: BTreeMap<Scope, Pause>,
     deliveries: BTreeMap<DeliveryId, Delivery>,
     handled: BTreeMap<String, Millis>,
     fires: BTreeSet<(String, Millis)>,
@@ -109,6 +112,7 @@ impl Memory {
 
     fn hand_out(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
         let mut tables = self.lock();
+        let closed = tables.closed(claim.at);
         let of_class = |row: &&mut Row| row.job.class == claim.class;
         let busy =
             tables.jobs.values_mut().filter(of_class).filter(|row| row.job.state.is_running());
@@ -119,6 +123,8 @@ impl Memory {
             .values_mut()
             .filter(of_class)
             .filter(|row| row.job.state == State::Queued)
+            .filter(|row| !closed.contains(&Scope::Class(row.job.class.0.clone())))
+            .filter(|row| !closed.contains(&Scope::Kind(row.job.kind.clone())))
             .collect();
         ready.sort_by_key(|row| (row.rank, row.job.id));
         let mut claimed = Vec::new();
@@ -213,6 +219,17 @@ fn apply(row: &mut Row, event: Event, at: Millis) -> Result<(), StoreError> {
 }
 
 impl Tables {
+    /// What is paused.
+    fn closed(&self, at: Millis) -> BTreeSet<Scope> {
+        let pauses = self.pauses.values().filter(|pause| !pause.is_over(at));
+        pauses.map(|pause| pause.scope.clone()).collect()
+    }
+
+    fn opens_at(&self, at: Millis) -> Option<Millis> {
+        let pauses = self.pauses.values().filter(|pause| !pause.is_over(at));
+        pauses.filter_map(|pause| pause.until).min()
+    }
+
     fn held(&mut self, run: Run) -> Result<&mut Row, StoreError> {
         let row = self.jobs.get_mut(&run.job).ok_or(StoreError::Fenced)?;
         let holds = row.token == run.token && row.job.state.is_running();
@@ -255,12 +272,35 @@ impl Store for Memory {
         Ok(Submitted::Created(id))
     }
 
-    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
+    /// The engine's tests have no kind with a rate.
+    async fn set_rates(&self, rates: &[(String, Rate)]) -> Result<(), StoreError> {
+        assert_eq!(rates, []);
+        Ok(())
+    }
+
+    async fn pause(&self, pause: Pause) -> Result<(), StoreError> {
+        self.lock().pauses.insert(pause.scope.clone(), pause);
+        Ok(())
+    }
+
+    async fn resume(&self, scope: Scope) -> Result<bool, StoreError> {
+        let resumed = self.lock().pauses.remove(&scope).is_some();
+        let classes: Vec<Class> = self.lock().slots.keys().cloned().collect();
+        classes.into_iter().for_each(|class| self.bell.ring(Change::Class(class)));
+        Ok(resumed)
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        Ok(self.lock().pauses.values().cloned().collect())
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Claims, StoreError> {
         let claimed = self.hand_out(&claim)?;
         if !claimed.is_empty() {
             self.claims_held.subscribe().wait_for(|held| !held).await.unwrap();
         }
-        Ok(claimed)
+        let next_at = self.lock().opens_at(claim.at);
+        Ok(Claims { claimed, next_at })
     }
 
     async fn set_loading(&self, run: Run, loading: bool, at: Millis) -> Result<(), StoreError> {

@@ -18,6 +18,7 @@ use roughneck_jobs::{
     clock::{Clock, Millis},
     delivery::Delivery,
     failure::Failure,
+    guard::Breaker,
     id::JobId,
     intake::{self, Submission},
     job::NewJob,
@@ -85,6 +86,9 @@ pub(crate) struct Actors {
     pub(crate) receiver: Mutex<VecDeque<NotDelivered>>,
     pub(crate) received: Mutex<Vec<Delivery>>,
 }
+
+/// So few failures that the other stories do not reach it.
+const BREAKER: Breaker = Breaker { failures: 6, pause_ms: 600_000 };
 
 const MANIFEST: &str = r#"
 manifest = 1
@@ -271,8 +275,12 @@ impl World {
             bells: Arc::clone(&bells),
             metrics: Metrics::register(&mut Registry::default()),
         };
-        let engine =
-            Engine::start(parts, Config { slots: default_slots(), retention }).await.unwrap();
+        let engine = Engine::start(
+            parts,
+            Config { slots: default_slots(), retention, breaker: Some(BREAKER) },
+        )
+        .await
+        .unwrap();
         Self { engine, store, actors, time, bells }
     }
 

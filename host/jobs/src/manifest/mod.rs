@@ -1,6 +1,7 @@
 //! The manifest, `plugin.toml`: what a plugin is, serves, wants and must stay within.
 
 pub mod contract;
+mod gates;
 mod limits;
 mod read;
 pub mod text;
@@ -12,8 +13,14 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::{
-    class::Class, priority::Priority, retry::RetryPolicy, schedule::Schedule,
-    schedule::ScheduleError, strict::TomlError,
+    class::Class,
+    input_key::{Concurrency, Unique},
+    priority::Priority,
+    rate::Rate,
+    retry::RetryPolicy,
+    schedule::Schedule,
+    schedule::ScheduleError,
+    strict::TomlError,
 };
 
 pub use contract::CONTRACT;
@@ -62,6 +69,12 @@ pub struct Kind {
     pub retry: RetryPolicy,
     /// The model it will ask for, if it says so.
     pub model: Option<ModelHint>,
+    /// What of its jobs there is only one.
+    pub unique: Option<Unique>,
+    /// How many of its jobs run at once, by a key of their input.
+    pub concurrency: Option<Concurrency>,
+    /// How many of its jobs begin in a while.
+    pub rate: Option<Rate>,
 }
 
 /// The model a kind will ask for.

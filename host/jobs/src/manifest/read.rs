@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use serde::{Deserialize, Deserializer, de};
 
 use super::{
-    CONTRACT, Kind, Manifest, ManifestError, ModelHint, VERSION, contract,
+    CONTRACT, Kind, Manifest, ManifestError, ModelHint, VERSION, contract, gates,
     limits::limits,
     text,
     wishes::wishes,
@@ -134,6 +134,9 @@ fn kind(written: &written::Kind) -> Result<Kind, ManifestError> {
             .model
             .as_ref()
             .map(|model| ModelHint { tag: model.tag.clone(), num_ctx: model.num_ctx }),
+        unique: gates::unique(&key("unique"), written.unique.as_ref())?,
+        concurrency: gates::concurrency(&key("concurrency"), written.concurrency.as_ref())?,
+        rate: gates::rate(&key("rate"), written.rate.as_ref())?,
     })
 }
 
@@ -216,6 +219,7 @@ pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{input_key::During, rate::Rate};
 
     const GOOD: &str = r#"
 manifest = 1
@@ -232,6 +236,9 @@ timeout = "15m"
 aliases = ["draft"]
 model = { tag = "default", num-ctx = 16384 }
 retry = { max = 3, backoff = "fixed", delays = ["30s", "60s"], jitter = false }
+unique = { key = "/issue", during = "24h", on-conflict = "return-existing" }
+concurrency = { key = "/issue", limit = 1 }
+rate = { count = 30, per = "1m" }
 [capabilities]
 llm = { models = ["qwen3:*"] }
 kv = { max-bytes = "1MiB" }
@@ -254,6 +261,9 @@ owner = "content"
         let kind = &manifest.kinds[0];
         assert_eq!((kind.timeout_ms, kind.retry.attempts_max), (900_000, 3));
         assert_eq!(kind.retry.backoff, Backoff::Fixed { delays_ms: vec![30_000, 60_000] });
+        assert_eq!(kind.unique.as_ref().unwrap().during, During::For(86_400_000));
+        assert_eq!(kind.concurrency.as_ref().unwrap().limit, 1);
+        assert_eq!(kind.rate, Some(Rate { count: 30, per_ms: 60_000 }));
         assert_eq!(manifest.limits.memory_bytes_max, 128 << 20);
         assert_eq!(manifest.capabilities.kv.as_ref().unwrap().bytes_max, 1 << 20);
         assert_eq!(manifest.schedules[0].id, "newsletter/weekly");
@@ -276,6 +286,19 @@ owner = "content"
             ("\"15m\"", "\"0s\"", "at most 24h"),
             ("max = 3", "max = 0", "from 1 to 100"),
             ("delays = [\"30s\", \"60s\"], ", "", "needs `delays`"),
+            ("during = \"24h\"", "during = \"sometimes\"", "`during` is `active`, `forever`, or"),
+            (
+                "{ key = \"/issue\", limit",
+                "{ key = \"issue\", limit",
+                "such as `/issue`, not `issue`",
+            ),
+            (
+                "limit = 1 }",
+                "limit = 0 }",
+                "concurrency of the kind draft-section`: `limit` is from 1",
+            ),
+            ("count = 30", "count = 0", "`count` is from 1 to 1000000"),
+            ("\"return-existing\"", "\"replace\"", "return-existing"),
             ("[\"draft\"]", "[\"draft-section\"]", "`draft-section` is named twice"),
             ("kind = \"draft-section\"", "kind = \"other\"", "names the kind `other`"),
             ("0 6 * * MON", "every monday", "the cron entry `weekly` cannot be used"),

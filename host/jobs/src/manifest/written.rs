@@ -63,6 +63,41 @@ pub(super) struct Kind {
     pub(super) aliases: Vec<String>,
     pub(super) retry: Option<Retry>,
     pub(super) model: Option<Model>,
+    pub(super) unique: Option<Unique>,
+    pub(super) concurrency: Option<Concurrency>,
+    pub(super) rate: Option<Rate>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Unique {
+    #[serde(default)]
+    pub(super) key: String,
+    pub(super) during: Option<String>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "there is one way, and a manifest may say so")]
+    pub(super) on_conflict: OnConflict,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OnConflict {
+    #[default]
+    ReturnExisting,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Concurrency {
+    pub(super) key: Option<String>,
+    pub(super) limit: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Rate {
+    pub(super) count: u32,
+    pub(super) per: String,
 }
 
 #[derive(Debug, Deserialize)]

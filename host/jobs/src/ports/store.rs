@@ -17,6 +17,8 @@ use crate::{
     id::JobId,
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     lifecycle::Refused,
+    pause::{Pause, Scope},
+    rate::Rate,
     run::Run,
     state::State,
     usage::Usage,
@@ -53,7 +55,7 @@ pub enum StoreError {
 pub enum Submitted {
     /// A new job.
     Created(JobId),
-    /// The same id or the same idempotency key was accepted before; that job stands.
+    /// The same id, the same idempotency key or the same unique key was accepted before; that job stands.
     Existing(JobId),
 }
 
@@ -89,6 +91,15 @@ pub struct Claimed {
     pub run: Run,
     /// Runs before this one that were no attempts, since the job was accepted or last retried.
     pub postponements: u32,
+}
+
+/// What a claim got.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    /// The jobs that now belong to the caller.
+    pub claimed: Vec<Claimed>,
+    /// When to look again: the earliest end of a pause or of a rate limit that kept something back.
+    pub next_at: Option<Millis>,
 }
 
 /// How a run ended, as the retry policy judged it.
@@ -233,11 +244,38 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     async fn submit(&self, job: NewJob) -> Result<Submitted, StoreError>;
 
-    /// Hands out the best-ranked queued jobs of a class, each with a slot and a lease.
+    /// Makes the kinds have these rate limits, and the kinds that are not named none. What was taken from
+    /// a bucket stays taken.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError>;
+    async fn set_rates(&self, rates: &[(String, Rate)]) -> Result<(), StoreError>;
+
+    /// Pauses a class or a kind. A pause that stands is replaced.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn pause(&self, pause: Pause) -> Result<(), StoreError>;
+
+    /// Ends a pause. False if there was none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn resume(&self, scope: Scope) -> Result<bool, StoreError>;
+
+    /// The pauses, also those whose time is over and that nobody has cleared away.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError>;
+
+    /// Hands out the best-ranked queued jobs of a class, each with a slot and a lease. Jobs of a paused
+    /// kind or of one whose rate is used up are passed over; one whose concurrency key is taken is parked
+    /// until a place of the key is free.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn claim(&self, claim: Claim) -> Result<Claims, StoreError>;
 
     /// Says whether the run waits for its model (`loading`) or works.
     ///

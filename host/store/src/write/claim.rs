@@ -5,13 +5,13 @@ use roughneck_jobs::{
     id::JobId,
     job::Job,
     lifecycle::{self, Event},
-    ports::store::{Claim, Claimed},
+    ports::store::{Claim, Claimed, Claims},
     run::Run,
     state::State,
 };
 use serde::Serialize;
 
-use super::set_aside;
+use super::{gates::Gates, park, set_aside};
 use crate::{
     fault::{Fault, rows},
     row::Held,
@@ -20,32 +20,61 @@ use crate::{
     transition::{self, to_json},
 };
 
-/// Claims the best-ranked jobs of a class: never more than it has free slots, which are rows.
-pub(crate) async fn best(tx: &mut Transaction<'_>, claim: &Claim) -> Result<Vec<Claimed>, Fault> {
+/// Rounds in which one command parks jobs or sets them aside before it lets others have their turn.
+const ROUNDS_MAX: u32 = 16;
+
+/// Claims the best-ranked jobs of a class that nothing keeps back: never more than it has free slots,
+/// which are rows.
+pub(crate) async fn best(tx: &mut Transaction<'_>, claim: &Claim) -> Result<Claims, Fault> {
+    let mut gates = Gates::read(tx, claim.at).await?;
+    if let Some(until) = gates.class_paused(claim) {
+        return Ok(Claims { claimed: Vec::new(), next_at: until });
+    }
     let mut claimed = Vec::new();
-    loop {
+    for _ in 0..ROUNDS_MAX {
         let wanted = usize::try_from(claim.limit).unwrap_or(usize::MAX) - claimed.len();
-        let rows = sqlx::query(sql!("job/best"))
-            .bind(&claim.class.0)
-            .bind(i64::try_from(wanted).unwrap_or(i64::MAX))
-            .fetch_all(&mut *tx.connection)
-            .await?;
-        let mut held = Vec::with_capacity(rows.len());
-        for row in &rows {
-            match Held::read(row) {
-                Ok(one) => held.push(one),
-                // Its slot is for the next one.
-                Err(error) => set_aside::job(tx, row, claim.at, &error).await?,
-            }
+        let closed = to_json(&gates.closed(claim.at))?;
+        let (found, held) = candidates(tx, claim, wanted, &closed).await?;
+        let (run, places, wait) = park::sort(tx, gates.admit(held, claim.at)).await?;
+        // Whatever was found and does not run left its slot to others.
+        let no_more = found == run.len();
+        park::park(tx, wait, claim.at).await?;
+        if !run.is_empty() {
+            let new = take(tx, run, claim).await?;
+            park::take(tx, &places).await?;
+            gates.take(tx, &new, claim.at).await?;
+            claimed.extend(new);
         }
-        let all_read = held.len() == rows.len();
-        if !held.is_empty() {
-            claimed.extend(take(tx, held, claim).await?);
-        }
-        if all_read {
-            return Ok(claimed);
+        if no_more {
+            return Ok(Claims { claimed, next_at: gates.next_at(claim.at) });
         }
     }
+    tx.bells.class(&claim.class);
+    Ok(Claims { claimed, next_at: None })
+}
+
+/// How many jobs come next, and those of them that can be read.
+async fn candidates(
+    tx: &mut Transaction<'_>,
+    claim: &Claim,
+    wanted: usize,
+    closed: &str,
+) -> Result<(usize, Vec<Held>), Fault> {
+    let rows = sqlx::query(sql!("job/best"))
+        .bind(&claim.class.0)
+        .bind(i64::try_from(wanted).unwrap_or(i64::MAX))
+        .bind(closed)
+        .fetch_all(&mut *tx.connection)
+        .await?;
+    let mut held = Vec::with_capacity(rows.len());
+    for row in &rows {
+        match Held::read(row) {
+            Ok(one) => held.push(one),
+            // Its slot is for the next one.
+            Err(error) => set_aside::job(tx, row, claim.at, &error).await?,
+        }
+    }
+    Ok((rows.len(), held))
 }
 
 /// A run that begins, as `job/claim`, `slot/take` and `attempt/open` read it.

@@ -5,6 +5,7 @@ use roughneck_jobs::{
     state::State,
 };
 use serde::Serialize;
+use tracing::warn;
 
 use crate::{
     fault::{Fault, rows},
@@ -16,10 +17,17 @@ use crate::{
 /// Accepts `jobs` if all of them are new. Otherwise it says false and must be undone.
 pub(crate) async fn all(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<bool, Fault> {
     let count = u64::try_from(jobs.len()).unwrap_or(u64::MAX);
+    free_unique_keys(tx, jobs).await?;
     if insert(tx, jobs).await? != count {
         return Ok(false);
     }
-    jobs.iter().for_each(|job| ring(tx, job));
+    for job in jobs {
+        ring(tx, job);
+        if let Some(pause) = tx.memory.count(job) {
+            warn!(kind = job.kind, "the kind {} is paused: {}", job.kind, pause.reason);
+            super::pause::begin(tx, &pause).await?;
+        }
+    }
     Ok(true)
 }
 
@@ -32,16 +40,45 @@ fn ring(tx: &mut Transaction<'_>, job: &NewJob) {
     }
 }
 
-/// Accepts one job. A known id or idempotency key stands as it is.
+/// Accepts one job. One with a known id, idempotency key or unique key is the job that stands.
 pub(crate) async fn one(tx: &mut Transaction<'_>, job: &NewJob) -> Result<Submitted, Fault> {
     if all(tx, &[job]).await? {
         return Ok(Submitted::Created(job.id));
     }
-    let Some(key) = &job.idempotency_key else { return Ok(Submitted::Existing(job.id)) };
-    let known =
-        sqlx::query(sql!("job/id_of_key")).bind(key).fetch_optional(&mut *tx.connection).await?;
-    let known = known.as_ref().map(|known| row::text(known, "id")).transpose()?;
-    Ok(Submitted::Existing(known.unwrap_or(job.id)))
+    let of_key = standing(tx, sql!("job/id_of_key"), job.idempotency_key.as_deref()).await?;
+    if let Some(id) = of_key {
+        return Ok(Submitted::Existing(id));
+    }
+    if super::job(tx, job.id).await?.is_some() {
+        return Ok(Submitted::Existing(job.id));
+    }
+    let unique = job.unique.as_ref().map(|unique| &*unique.key);
+    let of_unique_key = standing(tx, sql!("job/id_of_unique_key"), unique).await?;
+    Ok(Submitted::Existing(of_unique_key.unwrap_or(job.id)))
+}
+
+/// The job that has this key.
+async fn standing(
+    tx: &mut Transaction<'_>,
+    statement: &'static str,
+    key: Option<&str>,
+) -> Result<Option<JobId>, Fault> {
+    let Some(key) = key else { return Ok(None) };
+    let known = sqlx::query(statement).bind(key).fetch_optional(&mut *tx.connection).await?;
+    Ok(known.as_ref().map(|known| row::text(known, "id")).transpose()?)
+}
+
+/// Gives up the unique keys that are wanted and whose time is over.
+async fn free_unique_keys(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<(), Fault> {
+    let wanted = jobs.iter().filter_map(|job| Some((&*job.unique.as_ref()?.key, job.enqueued_at)));
+    let (keys, instants): (Vec<&str>, Vec<Millis>) = wanted.unzip();
+    let Some(at) = instants.into_iter().max() else { return Ok(()) };
+    sqlx::query(sql!("job/free_unique_keys"))
+        .bind(to_json(&keys)?)
+        .bind(at.0)
+        .execute(&mut *tx.connection)
+        .await?;
+    Ok(())
 }
 
 fn is_due_later(job: &NewJob) -> bool {
@@ -97,6 +134,10 @@ struct Row<'a> {
     trace_parent: Option<&'a str>,
     idempotency_key: Option<&'a str>,
     schedule: Option<&'a str>,
+    unique_key: Option<&'a str>,
+    unique_until_ms: Option<Millis>,
+    concurrency_key: Option<&'a str>,
+    concurrency_limit: Option<u32>,
 }
 
 impl<'a> Row<'a> {
@@ -115,6 +156,10 @@ impl<'a> Row<'a> {
             trace_parent: job.trace_parent.as_deref(),
             idempotency_key: job.idempotency_key.as_deref(),
             schedule: job.fire.as_ref().map(|fire| &*fire.schedule),
+            unique_key: job.unique.as_ref().map(|unique| &*unique.key),
+            unique_until_ms: job.unique.as_ref().and_then(|unique| unique.until),
+            concurrency_key: job.concurrency.as_ref().map(|concurrency| &*concurrency.key),
+            concurrency_limit: job.concurrency.as_ref().map(|concurrency| concurrency.limit),
         }
     }
 }

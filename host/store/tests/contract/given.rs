@@ -71,6 +71,8 @@ pub(crate) fn new_job() -> NewJob {
         callback: None,
         trace_parent: None,
         fire: None,
+        unique: None,
+        concurrency: None,
     }
 }
 
@@ -173,7 +175,7 @@ impl World {
 
     pub(crate) async fn claim_at(&self, limit: u32, now: Millis) -> Vec<Claimed> {
         let claim = Claim { class: io(), limit, at: now, lease_until: now.plus_ms(LEASE_MS) };
-        self.claim(claim).await.unwrap()
+        self.claim(claim).await.unwrap().claimed
     }
 
     /// Claims the one job that is there.

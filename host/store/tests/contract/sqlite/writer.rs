@@ -87,7 +87,7 @@ async fn callers_that_leave_do_not_hurt_the_writer() {
         assert!(state.is_terminal(), "what an absent caller wanted is done: {state:?}");
     }
     assert_eq!(number(&database, "SELECT count(*) FROM slot WHERE job IS NOT NULL").await, 0);
-    let claimed = store.claim(claim(1)).await.unwrap();
+    let claimed = store.claim(claim(1)).await.unwrap().claimed;
     assert_eq!(claimed[0].job.id, last);
     assert_eq!(store.finish(claimed[0].run, ending(done(), at(5))).await.unwrap(), State::Done);
 }
@@ -167,7 +167,7 @@ async fn rows_that_cannot_be_read_do_not_keep_the_others_from_the_sweeps() {
     for job in [&bad, &good, &bad_later, &good_later] {
         store.submit(job.clone()).await.unwrap();
     }
-    assert_eq!(store.claim(claim(5)).await.unwrap().len(), 2);
+    assert_eq!(store.claim(claim(5)).await.unwrap().claimed.len(), 2);
     for id in [bad.id, bad_later.id] {
         spoil(&database, id).await;
     }
@@ -195,8 +195,8 @@ async fn a_job_that_cannot_be_read_is_set_aside_and_the_next_one_is_claimed() {
         spoil(&database, jobs[bad].id).await;
     }
     let ids = |claimed: Vec<Claimed>| claimed.iter().map(|c| c.job.id).collect::<Vec<_>>();
-    assert_eq!(ids(store.claim(claim(1)).await.unwrap()), [jobs[2].id]);
-    assert_eq!(ids(store.claim(claim(5)).await.unwrap()), [jobs[4].id]);
+    assert_eq!(ids(store.claim(claim(1)).await.unwrap().claimed), [jobs[2].id]);
+    assert_eq!(ids(store.claim(claim(5)).await.unwrap().claimed), [jobs[4].id]);
     let busy = "SELECT count(*) FROM slot WHERE job IS NOT NULL";
     assert_eq!(number(&database, busy).await, 2, "who is set aside holds no slot");
     let set_aside = "SELECT count(*) FROM job WHERE state = 'failed' AND finished_at_ms IS NOT NULL
@@ -215,7 +215,7 @@ async fn dead_letters_that_cannot_be_read_keep_no_other_from_its_retry() {
     for id in ids {
         store.submit(NewJob { id, ..new_job() }).await.unwrap();
     }
-    for claimed in store.claim(claim(5)).await.unwrap() {
+    for claimed in store.claim(claim(5)).await.unwrap().claimed {
         let verdict = Verdict::Fail { failure: failure() };
         store.finish(claimed.run, ending(verdict, at(2))).await.unwrap();
     }
@@ -252,7 +252,7 @@ async fn a_page_goes_on_past_jobs_that_cannot_be_read() {
 /// A job that ended with two notices for `cms` and one for `crm`.
 async fn three_deliveries(store: &SqliteStore) -> JobId {
     let id = store.submit(new_job()).await.unwrap().id();
-    let run = store.claim(claim(1)).await.unwrap().remove(0).run;
+    let run = store.claim(claim(1)).await.unwrap().claimed.remove(0).run;
     let notices = [("cms", "first"), ("cms", "second"), ("crm", "elsewhere")];
     let notices = notices.map(|(target, event)| Notice {
         target: target.to_owned(),
@@ -304,7 +304,7 @@ async fn a_notice_for_what_is_no_target_does_not_hold_up_the_outbox() {
     let database = Sqlite::new();
     let store = store(&database).await;
     store.submit(job_with_callback()).await.unwrap();
-    let run = store.claim(claim(1)).await.unwrap()[0].run;
+    let run = store.claim(claim(1)).await.unwrap().claimed[0].run;
     let (target, event, data) = ("No Target".to_owned(), "lost".to_owned(), "{}".to_owned());
     let finish = Finish { notices: vec![Notice { target, event, data }], ..ending(done(), at(1)) };
     store.finish(run, finish).await.unwrap();
@@ -335,7 +335,7 @@ async fn a_hundred_idle_sweeps_commit_nothing() {
     store.submit(new_job()).await.unwrap();
     store.claim(claim(1)).await.unwrap();
     store.submit(job_with_callback()).await.unwrap();
-    let told = store.claim(claim(1)).await.unwrap().remove(0).run;
+    let told = store.claim(claim(1)).await.unwrap().claimed.remove(0).run;
     store.finish(told, ending(done(), at(0))).await.unwrap();
     let before = commits(&store);
     for now in 0..100 {
@@ -345,7 +345,7 @@ async fn a_hundred_idle_sweeps_commit_nothing() {
         assert_eq!(store.promote(at(now), 10).await.unwrap().next_at, Some(at(1000)));
         assert_eq!(store.reap(at(now), 10).await.unwrap().next_at, Some(at(60_000)));
         // These reach the writer, which has nothing to write.
-        assert!(store.claim(claim(1)).await.unwrap().is_empty());
+        assert!(store.claim(claim(1)).await.unwrap().claimed.is_empty());
         assert_eq!(store.renew(&[], at(now)).await.unwrap(), []);
     }
     assert_eq!(commits(&store), before);

@@ -1,0 +1,123 @@
+//! Keys that are made of a job's input: what a kind wants unique, or not at once.
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::clock::Millis;
+
+/// A longer value is told by its digest.
+const VALUE_BYTES_MAX: usize = 200;
+
+/// How long no second job of a unique key is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum During {
+    /// Until the job ends, however it ends.
+    Active,
+    /// So many milliseconds from its submission, whether it has ended or not.
+    For(u64),
+    /// For as long as the job is kept.
+    Forever,
+}
+
+/// What a kind wants of its jobs: no second one of the same key. A second submission is the first job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unique {
+    /// JSON pointer to the part of the input that is the key; the whole input if it is empty.
+    pub pointer: String,
+    /// For how long.
+    pub during: During,
+}
+
+/// What a kind wants of its jobs: only so many of the same key at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Concurrency {
+    /// JSON pointer to the part of the input that is the key; all jobs of the kind share one if there
+    /// is none.
+    pub pointer: Option<String>,
+    /// How many may run at once; at least 1.
+    pub limit: u32,
+}
+
+/// The unique key of one job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UniqueKey {
+    /// The kind and the value.
+    pub key: String,
+    /// Until when; none while the job is active.
+    pub until: Option<Millis>,
+}
+
+/// The concurrency key of one job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConcurrencyKey {
+    /// The kind and the value.
+    pub key: String,
+    /// How many jobs of the key may run at once.
+    pub limit: u32,
+}
+
+impl Unique {
+    /// The key of a job of `kind` with this input, submitted at `at`.
+    #[must_use]
+    pub fn key(&self, kind: &str, input: &str, at: Millis) -> UniqueKey {
+        let until = match self.during {
+            During::Active => None,
+            During::For(ms) => Some(at.plus_ms(ms)),
+            During::Forever => Some(Millis(i64::MAX)),
+        };
+        UniqueKey { key: key(kind, Some(&self.pointer), input), until }
+    }
+}
+
+impl Concurrency {
+    /// The key of a job of `kind` with this input.
+    #[must_use]
+    pub fn key(&self, kind: &str, input: &str) -> ConcurrencyKey {
+        ConcurrencyKey { key: key(kind, self.pointer.as_deref(), input), limit: self.limit }
+    }
+}
+
+/// `kind value`; the value is `null` where the pointer leads nowhere, so that jobs which forgot their key
+/// share one and do not run all at once.
+fn key(kind: &str, pointer: Option<&str>, input: &str) -> String {
+    let Some(pointer) = pointer else { return kind.to_owned() };
+    let input: Value = serde_json::from_str(input).unwrap_or_default();
+    // The maps of serde_json are sorted: the order of the submitter's fields does not matter.
+    let value = input.pointer(pointer).unwrap_or(&Value::Null).to_string();
+    if value.len() <= VALUE_BYTES_MAX {
+        return format!("{kind} {value}");
+    }
+    let digest = Sha256::digest(value.as_bytes());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{kind} sha256:{hex}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_the_kind_and_the_value_at_the_pointer() {
+        let concurrency = |pointer: Option<&str>, input: &str| {
+            let pointer = pointer.map(str::to_owned);
+            Concurrency { pointer, limit: 2 }.key("draft", input).key
+        };
+        assert_eq!(concurrency(None, "{}"), "draft");
+        assert_eq!(concurrency(Some("/issue"), r#"{"issue":7}"#), "draft 7");
+        assert_eq!(concurrency(Some("/a/0"), r#"{"a":["x"]}"#), "draft \"x\"");
+        assert_eq!(concurrency(Some("/issue"), "{}"), "draft null");
+        assert_eq!(concurrency(Some(""), r#"{"b":1,"a":2}"#), r#"draft {"a":2,"b":1}"#);
+        let long = concurrency(Some(""), &format!("\"{}\"", "x".repeat(300)));
+        assert_eq!((long.len(), &long[..13]), (77, "draft sha256:"));
+    }
+
+    #[test]
+    fn a_unique_key_says_until_when_it_holds() {
+        let until =
+            |during| Unique { pointer: String::new(), during }.key("k", "{}", Millis(5)).until;
+        assert_eq!(until(During::Active), None);
+        assert_eq!(until(During::For(10)), Some(Millis(15)));
+        assert_eq!(until(During::For(u64::MAX)), Some(Millis(i64::MAX)));
+        assert_eq!(until(During::Forever), Some(Millis(i64::MAX)));
+    }
+}
