@@ -184,7 +184,10 @@ impl Schedule {
                 Some(Millis(last))
             }
             Timing::Cron { pattern, zone } => {
-                let end = Timestamp::from_millisecond(before.0).ok()?.to_zoned(zone.clone());
+                // The search drops fractions and steps back by a second: from 12:00:00.001 it would
+                // not find 12:00:00.
+                let seconds = before.0.checked_add(999)?.div_euclid(1_000);
+                let end = Timestamp::from_second(seconds).ok()?.to_zoned(zone.clone());
                 let last = pattern.find_previous_occurrence(&end, false).ok()?;
                 Some(Millis(last.timestamp().as_millisecond()))
             }
@@ -246,6 +249,18 @@ mod tests {
         // Fall back on 2026-10-25: 02:30 happens twice.
         let fires = daily.due(at("2026-10-24T12:00:00Z"), at("2026-10-25T12:00:00Z"), 0);
         assert_eq!(fires.len(), 1, "{fires:?}");
+    }
+
+    #[test]
+    fn a_fire_is_due_from_within_its_own_second_on() {
+        let noon = at("2026-01-01T12:00:00Z");
+        for expr in ["0 12 * * *", "@every 12h"] {
+            let daily = schedule(expr, None, Missed::Once);
+            for late_ms in [0, 1, 10, 999, 1_000] {
+                let due = daily.due(noon.minus_ms(1), noon.plus_ms(late_ms), 0);
+                assert_eq!(due, [noon], "{expr} {late_ms} ms late");
+            }
+        }
     }
 
     #[test]
