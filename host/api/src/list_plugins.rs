@@ -142,7 +142,8 @@ impl From<&Limits> for LimitsView {
 
 impl<'a> From<&'a Schedule> for ScheduleView<'a> {
     fn from(schedule: &'a Schedule) -> Self {
-        Self { id: &schedule.id, kind: &schedule.kind, expr: &schedule.expr }
+        let spec = &schedule.spec;
+        Self { id: &spec.id, kind: &spec.kind, expr: &spec.expr }
     }
 }
 

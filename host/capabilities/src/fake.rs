@@ -156,6 +156,7 @@ fn job(id: JobId, kind: &str) -> Job {
         callback: None,
         trace_parent: None,
         plugin: None,
+        fire: None,
     }
 }
 

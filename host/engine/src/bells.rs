@@ -23,6 +23,7 @@ pub struct Bells {
     pub(crate) dispatch: Notify,
     pub(crate) due: Notify,
     pub(crate) deliveries: Notify,
+    pub(crate) schedules: Notify,
     /// Only jobs that somebody watches have an entry.
     watched: Mutex<HashMap<JobId, watch::Sender<()>>>,
 }
@@ -55,6 +56,7 @@ impl Bell for Bells {
             }
             Change::Due => self.due.notify_one(),
             Change::Delivery => self.deliveries.notify_one(),
+            Change::Schedule => self.schedules.notify_one(),
         }
     }
 }

@@ -1,13 +1,17 @@
-//! Fires the schedules of the installed plugins.
+//! Fires schedules: those of the installed plugins and those that were made over HTTP.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use roughneck_jobs::{
     clock::Millis,
     intake,
     job::NewJob,
-    ports::{schedules::Settlement, store::StoreError},
-    schedule::Schedule,
+    ports::{
+        catalog::Served,
+        schedules::{Settled, Settlement},
+        store::StoreError,
+    },
+    schedule::{Due, Kept, Known, Origin, Spec, known},
 };
 use tracing::{error, info, warn};
 
@@ -19,69 +23,170 @@ use crate::{
 /// With `missed = "skip"`, a fire that is at most this late still runs: the loop itself may be late.
 const GRACE_MS: u64 = 60_000;
 
+/// A look at all schedules.
+#[derive(Clone, Copy)]
+struct Look {
+    /// The last look that left nothing undone; the present one if there was none.
+    last: Millis,
+    now: Millis,
+}
+
 pub(crate) async fn serve(shared: Arc<Shared>) {
+    let clock = &shared.parts.clock;
+    let mut last = clock.now();
     loop {
-        let mut next_at: Option<Millis> = None;
-        let mut pause_max = None;
-        for schedule in schedules(&shared) {
-            match fire(&shared, &schedule).await {
-                Ok(next) => next_at = [next_at, next].into_iter().flatten().min(),
-                Err(error) => {
-                    // One schedule's trouble must not stop the others.
-                    error!(schedule = schedule.id, %error, "schedule {} could not fire; trying again", schedule.id);
-                    pause_max = Some(AFTER_ERROR);
-                }
+        let looked = fire_all(&shared, last).await;
+        let pause = until(looked.next_at, clock.now());
+        let pause = match looked.whole_at {
+            Some(now) => {
+                last = now;
+                pause
             }
-        }
-        let pause = until(next_at, shared.parts.clock.now());
+            None => pause.min(AFTER_ERROR),
+        };
         tokio::select! {
             () = shared.stopping.cancelled() => return,
-            () = tokio::time::sleep(pause_max.map_or(pause, |max| pause.min(max))) => {}
+            () = shared.parts.bells.schedules.notified() => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-fn schedules(shared: &Shared) -> Vec<Arc<Schedule>> {
-    let plugins = shared.parts.catalog.plugins();
-    plugins.iter().flat_map(|plugin| plugin.manifest.schedules.iter().cloned()).collect()
+/// What a look came to.
+struct Looked {
+    next_at: Option<Millis>,
+    /// When it was, if it left nothing undone.
+    whole_at: Option<Millis>,
+}
+
+async fn fire_all(shared: &Shared, last: Millis) -> Looked {
+    let kept = match shared.parts.schedules.schedules().await {
+        Ok(kept) => kept,
+        Err(error) => {
+            error!(%error, "the schedules could not be read; trying again");
+            return Looked { next_at: None, whole_at: None };
+        }
+    };
+    // Not before they are read: no mark lies in the future, unless the clock was set back.
+    let now = shared.parts.clock.now();
+    let look = Look { last: last.min(now), now };
+    let mut looked = Looked { next_at: None, whole_at: Some(now) };
+    for known in known::all(&shared.parts.catalog.plugins(), kept) {
+        match fire(shared, &known, look).await {
+            Ok(next) => looked.next_at = [looked.next_at, next].into_iter().flatten().min(),
+            Err(error) => {
+                // One schedule's trouble must not stop the others.
+                let id = known.spec.id;
+                error!(schedule = id, %error, "schedule {id} could not fire; trying again");
+                looked.whole_at = None;
+            }
+        }
+    }
+    looked
 }
 
 /// Handles the fires that are due, and returns the next one.
-async fn fire(shared: &Shared, schedule: &Schedule) -> Result<Option<Millis>, StoreError> {
-    let now = shared.parts.clock.now();
+async fn fire(shared: &Shared, known: &Known, look: Look) -> Result<Option<Millis>, StoreError> {
+    // What cannot be read fires nothing; `GET /schedules` says why.
+    let Ok(schedule) = &known.schedule else { return Ok(None) };
+    let Some(kept) = remembered(shared, known, look.now).await? else { return Ok(None) };
+    if kept.paused.is_some() {
+        return Ok(None);
+    }
     // A clock that once was ahead left a mark in the future. No fire is repeated by going back to
-    // the present: the store takes each once.
-    let handled = shared.parts.schedules.handled_up_to(&schedule.id, now).await?.min(now);
-    let passed = schedule.next_after(handled).is_some_and(|next| next <= now);
-    if passed {
-        let jobs = schedule
-            .due(handled, now, GRACE_MS)
-            .into_iter()
-            .filter_map(|at| job(shared, schedule, at))
-            .collect();
-        let settlement = Settlement {
-            schedule: schedule.id.clone(),
-            up_to: now,
-            jobs,
-            overlap: schedule.overlap,
-        };
-        for job in shared.parts.schedules.settle(settlement).await? {
-            info!(%job, schedule = schedule.id, "schedule {} submitted job {job}", schedule.id);
+    // the last look: the store takes each once.
+    let is_ahead = kept.handled_up_to > look.now;
+    let from = if is_ahead { look.last } else { kept.handled_up_to };
+    let due = schedule.due(from, look.now, GRACE_MS);
+    if due != Due::default() {
+        match settle(shared, known, &kept, due, look.now).await? {
+            Settled::Submitted(jobs) => {
+                let id = &known.spec.id;
+                for job in jobs {
+                    info!(%job, schedule = id, "schedule {id} submitted job {job}");
+                }
+            }
+            // It is another one by now, and is looked at anew.
+            Settled::Stale => return Ok(Some(look.now)),
         }
     }
-    Ok(schedule.next_after(now))
+    Ok(schedule.next_after(look.now))
 }
 
-fn job(shared: &Shared, schedule: &Schedule, at: Millis) -> Option<NewJob> {
-    let parts = &shared.parts;
-    let Some(served) = parts.catalog.served(&schedule.kind) else {
-        warn!(schedule = schedule.id, "schedule {} fired for a kind that is gone", schedule.id);
-        return None;
+/// What is kept of a schedule. One of a manifest is remembered first, if it is new or has changed.
+async fn remembered<'a>(
+    shared: &Shared,
+    known: &'a Known,
+    now: Millis,
+) -> Result<Option<Cow<'a, Kept>>, StoreError> {
+    let timing = known.spec.timing();
+    match (&known.origin, &known.kept) {
+        (Origin::Api, kept) => Ok(kept.as_ref().map(Cow::Borrowed)),
+        (Origin::Manifest { .. }, Some(kept)) if kept.timing.as_ref() == Some(&timing) => {
+            Ok(Some(Cow::Borrowed(kept)))
+        }
+        (Origin::Manifest { .. }, Some(_) | None) => {
+            let schedules = &shared.parts.schedules;
+            let kept = schedules.remember_schedule(&known.spec.id, &timing, now).await?;
+            Ok(Some(Cow::Owned(kept)))
+        }
+    }
+}
+
+async fn settle(
+    shared: &Shared,
+    known: &Known,
+    kept: &Kept,
+    due: Due,
+    now: Millis,
+) -> Result<Settled, StoreError> {
+    let Some(spec) = whole(shared, known, kept.revision, &due).await? else {
+        return Ok(Settled::Stale);
     };
-    match intake::fire(schedule, at, &served, &*parts.clock, &*parts.entropy) {
+    let jobs: Vec<NewJob> = match shared.parts.catalog.served(&spec.kind) {
+        Some(served) => {
+            due.fires.iter().filter_map(|at| job(shared, &spec, *at, &served)).collect()
+        }
+        None => {
+            warn!(schedule = spec.id, "schedule {} fired for a kind that is gone", spec.id);
+            Vec::new()
+        }
+    };
+    let refused = u32::try_from(due.fires.len() - jobs.len()).unwrap_or(u32::MAX);
+    let settlement = Settlement {
+        schedule: spec.id.clone(),
+        revision: kept.revision,
+        up_to: now,
+        jobs,
+        missed: due.missed.saturating_add(refused),
+        overlap: spec.overlap,
+    };
+    shared.parts.schedules.settle(settlement).await
+}
+
+/// The schedule with its input, if a job needs one; none if it is not what it was at this revision.
+async fn whole<'a>(
+    shared: &Shared,
+    known: &'a Known,
+    revision: i64,
+    due: &Due,
+) -> Result<Option<Cow<'a, Spec>>, StoreError> {
+    match known.origin {
+        Origin::Api if !due.fires.is_empty() => {
+            let kept = shared.parts.schedules.schedule(&known.spec.id).await?;
+            let kept = kept.filter(|kept| kept.revision == revision);
+            Ok(kept.and_then(|kept| kept.made).map(|made| Cow::Owned(made.spec)))
+        }
+        Origin::Api | Origin::Manifest { .. } => Ok(Some(Cow::Borrowed(&known.spec))),
+    }
+}
+
+fn job(shared: &Shared, spec: &Spec, at: Millis, served: &Served) -> Option<NewJob> {
+    let parts = &shared.parts;
+    match intake::fire(spec, Some(at), served, &*parts.clock, &*parts.entropy) {
         Ok(job) => Some(job),
         Err(error) => {
-            warn!(schedule = schedule.id, %error, "schedule {} cannot submit its job", schedule.id);
+            warn!(schedule = spec.id, %error, "schedule {} cannot submit its job", spec.id);
             None
         }
     }

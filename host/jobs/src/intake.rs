@@ -1,7 +1,5 @@
 //! From a submission to a job: names resolved, defaults filled in, limits checked.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
@@ -12,7 +10,7 @@ use crate::{
     job::NewJob,
     ports::catalog::Served,
     priority::Priority,
-    schedule::{Fire, Schedule},
+    schedule::{Fire, Spec},
 };
 
 /// Largest input of a job, in bytes of JSON.
@@ -112,14 +110,14 @@ pub fn accept(
     })
 }
 
-/// Makes the job of a schedule's fire.
+/// Makes the job of a schedule's fire, or of a run by hand if there is no instant.
 ///
 /// # Errors
 /// [`NotAccepted`] if a limit is passed.
 pub fn fire(
-    schedule: &Schedule,
-    at: Millis,
-    served: &Arc<Served>,
+    schedule: &Spec,
+    at: Option<Millis>,
+    served: &Served,
     clock: &dyn Clock,
     entropy: &dyn Entropy,
 ) -> Result<NewJob, NotAccepted> {
@@ -127,7 +125,7 @@ pub fn fire(
         id: None,
         kind: schedule.kind.clone(),
         input: RawValue::from_string(schedule.input.clone()).ok(),
-        priority: None,
+        priority: schedule.priority,
         run_at: None,
         callback: None,
     };
@@ -179,6 +177,8 @@ fn callback<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Target>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::ports::catalog::Plugin;
 

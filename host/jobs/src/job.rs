@@ -91,6 +91,8 @@ pub struct Job {
     pub trace_parent: Option<String>,
     /// Digest of the plugin that ran it last.
     pub plugin: Option<String>,
+    /// The schedule's fire it answers, if any.
+    pub fire: Option<Fire>,
 }
 
 /// One run of a job, for people who ask what happened.

@@ -26,6 +26,7 @@ pub mod job;
 pub mod lifecycle;
 pub mod manifest;
 pub mod model;
+pub mod name;
 pub mod pause;
 pub mod ports;
 pub mod priority;

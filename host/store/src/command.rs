@@ -11,13 +11,14 @@ use roughneck_jobs::{
     pause::{Pause, Scope},
     ports::{
         kv::{Key, Written},
-        schedules::Settlement,
+        schedules::{Created, Settled, Settlement},
         store::{
             Cancelled, Claim, Claims, Finish, Promoted, Reaped, Retried, StoreError, Submitted,
         },
     },
     rate::Rate,
     run::Run,
+    schedule::{self, Kept, Spec},
     state::State,
     usage::Usage,
 };
@@ -160,9 +161,19 @@ commands! {
         "record_delivery", "record a delivery";
     BuryDeliveries { unreadable: Vec<Unreadable>, at: Millis } -> (),
         "bury_deliveries", "give up deliveries that cannot be read";
-    RememberSchedule { schedule: String, now: Millis } -> Millis,
+    RememberSchedule { id: String, timing: String, now: Millis } -> Kept,
         "remember_schedule", "remember a schedule";
-    Settle { settlement: Settlement } -> Vec<JobId>,
+    CreateSchedule { spec: Box<Spec>, pause: Option<schedule::Pause>, at: Millis, max: u32 } -> Created,
+        "create_schedule", "make a schedule";
+    ChangeSchedule { spec: Box<Spec>, at: Millis } -> bool,
+        "change_schedule", "change a schedule";
+    DeleteSchedule { id: String } -> bool,
+        "delete_schedule", "delete a schedule";
+    PauseSchedule { id: String, pause: schedule::Pause } -> bool,
+        "pause_schedule", "pause a schedule";
+    ResumeSchedule { id: String, at: Millis } -> bool,
+        "resume_schedule", "resume a schedule";
+    Settle { settlement: Settlement } -> Settled,
         "settle", "settle the fires of a schedule";
     ForgetFires { until: Millis, limit: u32 } -> u32,
         "forget_fires", "forget the old fires of schedules";

@@ -38,6 +38,7 @@ macro_rules! script {
 mod command;
 mod config;
 mod fault;
+mod kept;
 mod kv;
 mod lock;
 mod memory;

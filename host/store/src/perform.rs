@@ -15,7 +15,7 @@ use crate::{
     transaction::Transaction,
     write::{
         bury, cancel, claim, finish, kv, leave, loading, lost, pause, promote, purge, record,
-        release, renew, retire, retry, settle, slots, submit,
+        release, renew, retire, retry, schedule, settle, slots, submit,
     },
 };
 
@@ -150,8 +150,24 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         Command::BuryDeliveries { unreadable, at, reply } => {
             Answer::new(reply, kind, bury::deliveries(tx, &unreadable, at).await)
         }
-        Command::RememberSchedule { schedule, now, reply } => {
-            Answer::new(reply, kind, settle::remember(tx, &schedule, now).await)
+        Command::RememberSchedule { id, timing, now, reply } => {
+            Answer::new(reply, kind, schedule::remember(tx, &id, &timing, now).await)
+        }
+        Command::CreateSchedule { spec, pause, at, max, reply } => {
+            let created = schedule::create(tx, &spec, pause.as_ref(), at, max).await;
+            Answer::new(reply, kind, created)
+        }
+        Command::ChangeSchedule { spec, at, reply } => {
+            Answer::new(reply, kind, schedule::change(tx, &spec, at).await)
+        }
+        Command::DeleteSchedule { id, reply } => {
+            Answer::new(reply, kind, schedule::delete(tx, &id).await)
+        }
+        Command::PauseSchedule { id, pause, reply } => {
+            Answer::new(reply, kind, schedule::pause(tx, &id, &pause).await)
+        }
+        Command::ResumeSchedule { id, at, reply } => {
+            Answer::new(reply, kind, schedule::resume(tx, &id, at).await)
         }
         Command::Settle { settlement, reply } => {
             Answer::new(reply, kind, settle::fires(tx, &settlement).await)

@@ -13,11 +13,12 @@ use roughneck_jobs::{
     pause::{Pause, Scope},
     priority::Priority,
     run::{self, Run},
+    schedule::Fire,
 };
 use serde::de::DeserializeOwned;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-type Read<T> = Result<T, sqlx::Error>;
+pub(crate) type Read<T> = Result<T, sqlx::Error>;
 
 /// A job with what only the store knows.
 pub(crate) struct Held {
@@ -79,7 +80,13 @@ pub(crate) fn job(row: &SqliteRow) -> Read<Job> {
         callback: text_or_none(row, "callback")?,
         trace_parent: row.try_get("trace_parent")?,
         plugin: row.try_get("plugin")?,
+        fire: fire(row)?,
     })
+}
+
+fn fire(row: &SqliteRow) -> Read<Option<Fire>> {
+    let Some(schedule) = row.try_get("schedule")? else { return Ok(None) };
+    Ok(Some(Fire { schedule, at: millis_or_none(row, "fire_ms")? }))
 }
 
 /// Reads a row of `attempt`.
@@ -155,7 +162,7 @@ where
     text.parse().map_err(|error| unreadable(column, error))
 }
 
-fn text_or_none<T>(row: &SqliteRow, column: &'static str) -> Read<Option<T>>
+pub(crate) fn text_or_none<T>(row: &SqliteRow, column: &'static str) -> Read<Option<T>>
 where
     T: FromStr,
     T::Err: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -176,15 +183,23 @@ fn json_or_none<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> R
 }
 
 fn priority(row: &SqliteRow) -> Read<Priority> {
-    let level: u32 = row.try_get("priority")?;
+    level(row.try_get("priority")?)
+}
+
+pub(crate) fn priority_or_none(row: &SqliteRow) -> Read<Option<Priority>> {
+    let priority: Option<u32> = row.try_get("priority")?;
+    priority.map(level).transpose()
+}
+
+fn level(level: u32) -> Read<Priority> {
     Priority::new(level.into()).map_err(|error| unreadable("priority", error))
 }
 
-fn millis(row: &SqliteRow, column: &'static str) -> Read<Millis> {
+pub(crate) fn millis(row: &SqliteRow, column: &'static str) -> Read<Millis> {
     row.try_get(column).map(Millis)
 }
 
-fn millis_or_none(row: &SqliteRow, column: &'static str) -> Read<Option<Millis>> {
+pub(crate) fn millis_or_none(row: &SqliteRow, column: &'static str) -> Read<Option<Millis>> {
     let at: Option<i64> = row.try_get(column)?;
     Ok(at.map(Millis))
 }

@@ -69,6 +69,7 @@ pub(crate) struct Bells {
     classes: BTreeSet<Class>,
     due: bool,
     delivery: bool,
+    schedule: bool,
 }
 
 impl Bells {
@@ -96,9 +97,14 @@ impl Bells {
 
     /// The bells of the engine, which wait for nothing, and those of the outside, which wait for the disk.
     pub(crate) fn split(self) -> (Self, Self) {
-        let Self { jobs, classes, due, delivery } = self;
+        let Self { jobs, classes, due, delivery, schedule } = self;
         let outside = Self { jobs, delivery, ..Self::default() };
-        (Self { classes, due, ..Self::default() }, outside)
+        (Self { classes, due, schedule, ..Self::default() }, outside)
+    }
+
+    /// A schedule was made, changed, paused, resumed or deleted.
+    pub(crate) fn schedule(&mut self) {
+        self.schedule = true;
     }
 
     pub(crate) fn add(&mut self, other: Self) {
@@ -106,6 +112,7 @@ impl Bells {
         self.classes.extend(other.classes);
         self.due |= other.due;
         self.delivery |= other.delivery;
+        self.schedule |= other.schedule;
     }
 
     /// Rings them all.
@@ -114,6 +121,8 @@ impl Bells {
         let classes = self.classes.into_iter().map(Change::Class);
         let due = self.due.then_some(Change::Due);
         let delivery = self.delivery.then_some(Change::Delivery);
-        jobs.chain(classes).chain(due).chain(delivery).for_each(|change| bell.ring(change));
+        let schedule = self.schedule.then_some(Change::Schedule);
+        let rest = due.into_iter().chain(delivery).chain(schedule);
+        jobs.chain(classes).chain(rest).for_each(|change| bell.ring(change));
     }
 }

@@ -297,8 +297,8 @@ mod tests {
         let spring = "CREATE TRIGGER spring AFTER INSERT ON schedule BEGIN INSERT INTO trap VALUES ('nobody'); END";
         execute(&mut writer.connection, spring).await.unwrap();
         let (reply, remembered) = oneshot::channel();
-        let schedule = "s".to_owned();
-        let remember = Command::RememberSchedule { schedule, now: Millis(0), reply };
+        let (id, timing) = ("p/s".to_owned(), "UTC @every 1h".to_owned());
+        let remember = Command::RememberSchedule { id, timing, now: Millis(0), reply };
         let (command, promoted) = promote();
         writer.commit(vec![command, remember]).await;
         assert!(matches!(promoted.await.unwrap(), Err(StoreError::Broken { .. })));

@@ -162,5 +162,6 @@ pub(crate) fn a_job() -> Job {
         callback: None,
         trace_parent: None,
         plugin: None,
+        fire: None,
     }
 }

@@ -16,7 +16,7 @@ use roughneck_jobs::{
     ports::{
         bell::{Bell, Change},
         outbox::{DueDeliveries, Outbox},
-        schedules::{Schedules, Settlement},
+        schedules::{Created, Schedules, Settled, Settlement},
         store::{
             Cancelled, Claim, Claimed, Claims, Cleared, Count, Finish, Promoted, Reaped, Retried,
             Store, StoreError, Submitted, Verdict,
@@ -24,6 +24,7 @@ use roughneck_jobs::{
     },
     rate::Rate,
     run::{LOSSES_MAX, Run},
+    schedule::{self, Kept, LastFire, Made, Overlap, Spec},
     state::State,
     usage::Usage,
 };
@@ -31,6 +32,8 @@ use roughneck_jobs::{
 use tokio::sync::watch;
 
 use crate::world::Time;
+
+mod schedules;
 
 struct Row {
     job: Job,
@@ -47,7 +50,8 @@ struct Tables {
     slots: BTreeMap<Class, u32>,
     pauses: BTreeMap<Scope, Pause>,
     deliveries: BTreeMap<DeliveryId, Delivery>,
-    handled: BTreeMap<String, Millis>,
+    schedules: BTreeMap<String, Kept>,
+    last_revision: i64,
     fires: BTreeSet<(String, Millis)>,
     /// Finishes to fail before one succeeds.
     broken_finishes: u32,
@@ -55,7 +59,7 @@ struct Tables {
     endless: Option<Class>,
     /// Jobs that each command deleted because they ended long ago.
     retired: Vec<usize>,
-    /// A schedule whose memory is broken.
+    /// A schedule whose fires cannot be settled.
     broken_schedule: Option<String>,
 }
 
@@ -82,6 +86,16 @@ impl Memory {
 
     pub(crate) fn ids(&self) -> Vec<JobId> {
         self.lock().jobs.keys().copied().collect()
+    }
+
+    /// The fires that were answered with a job, the oldest first, as often as they were.
+    pub(crate) fn fired(&self, schedule: &str) -> Vec<Millis> {
+        let tables = self.lock();
+        let fires = tables.jobs.values().filter_map(|row| row.job.fire.as_ref());
+        let mut fired: Vec<_> =
+            fires.filter(|fire| fire.schedule == schedule).filter_map(|fire| fire.at).collect();
+        fired.sort_unstable();
+        fired
     }
 
     /// The fires that are remembered.
@@ -151,14 +165,7 @@ impl Memory {
 
     /// Accepts a job as a host would whose notification was lost.
     pub(crate) fn submit_silently(&self, new: &NewJob) {
-        let row = Row {
-            job: job(new),
-            rank: new.rank,
-            token: 0,
-            replay_token: 0,
-            lease_until: Millis(0),
-        };
-        self.lock().jobs.insert(new.id, row);
+        self.lock().jobs.insert(new.id, row(new));
     }
 
     /// Takes the job away from its run, as another host would.
@@ -173,6 +180,10 @@ impl Memory {
     fn lock(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap()
     }
+}
+
+fn row(new: &NewJob) -> Row {
+    Row { job: job(new), rank: new.rank, token: 0, replay_token: 0, lease_until: Millis(0) }
 }
 
 fn job(new: &NewJob) -> Job {
@@ -198,6 +209,7 @@ fn job(new: &NewJob) -> Job {
         callback: new.callback.clone(),
         trace_parent: None,
         plugin: None,
+        fire: new.fire.clone(),
     }
 }
 
@@ -521,37 +533,6 @@ impl Outbox for Memory {
 
     async fn deliveries(&self, job: JobId) -> Result<Vec<Delivery>, StoreError> {
         Ok(self.lock().deliveries.values().filter(|d| d.job == job).cloned().collect())
-    }
-}
-
-#[async_trait]
-impl Schedules for Memory {
-    async fn handled_up_to(&self, schedule: &str, now: Millis) -> Result<Millis, StoreError> {
-        let mut tables = self.lock();
-        if tables.broken_schedule.as_deref() == Some(schedule) {
-            return Err(StoreError::Broken { doing: "read a schedule", source: "no".into() });
-        }
-        Ok(*tables.handled.entry(schedule.to_owned()).or_insert(now))
-    }
-
-    async fn settle(&self, settlement: Settlement) -> Result<Vec<JobId>, StoreError> {
-        let mut new = Vec::new();
-        for job in settlement.jobs {
-            let fire = job.fire.clone().unwrap();
-            if self.lock().fires.insert((fire.schedule, fire.at)) {
-                new.push(self.submit(job).await?.id());
-            }
-        }
-        self.lock().handled.insert(settlement.schedule, settlement.up_to);
-        Ok(new)
-    }
-
-    async fn forget_fires(&self, until: Millis, limit: u32) -> Result<u32, StoreError> {
-        let mut tables = self.lock();
-        let old = tables.fires.iter().filter(|(_, at)| *at <= until);
-        let old: Vec<_> = old.take(limit as usize).cloned().collect();
-        tables.fires.retain(|fire| !old.contains(fire));
-        Ok(u32::try_from(old.len()).unwrap())
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -42,7 +42,7 @@ use crate::memory::Memory;
 pub(crate) struct Time {
     start: Instant,
     rolls: AtomicU64,
-    jumped_ms: AtomicU64,
+    jumped_ms: AtomicI64,
 }
 
 impl Time {
@@ -52,14 +52,20 @@ impl Time {
 
     /// Sets the wall clock forward. Monotonic time stands still, as in a machine that sleeps.
     pub(crate) fn jump(&self, ahead: Duration) {
-        self.jumped_ms.fetch_add(ahead.as_millis() as u64, Ordering::Relaxed);
+        self.jumped_ms.fetch_add(ahead.as_millis() as i64, Ordering::Relaxed);
+    }
+
+    /// Sets the wall clock back.
+    pub(crate) fn set_back(&self, by: Duration) {
+        self.jumped_ms.fetch_sub(by.as_millis() as i64, Ordering::Relaxed);
     }
 }
 
 impl Clock for Time {
     fn now(&self) -> Millis {
         let passed_ms = self.start.elapsed().as_millis() as u64;
-        Millis(1_800_000_000_000).plus_ms(passed_ms).plus_ms(self.jumped_ms.load(Ordering::Relaxed))
+        let start = Millis(1_800_000_000_000 + self.jumped_ms.load(Ordering::Relaxed));
+        start.plus_ms(passed_ms)
     }
 }
 
@@ -82,6 +88,8 @@ pub(crate) struct Actors {
     pub(crate) dropped: AtomicU64,
     pub(crate) begun: Notify,
     pub(crate) ollama_is_down: AtomicBool,
+    /// No plugin is installed any more.
+    pub(crate) is_uninstalled: AtomicBool,
     /// Answers of the webhook's receiver; afterwards it takes everything.
     pub(crate) receiver: Mutex<VecDeque<NotDelivered>>,
     pub(crate) received: Mutex<Vec<Delivery>>,
@@ -110,6 +118,9 @@ class = "ollama"
 
 impl Actors {
     fn served(&self, kind: &str) -> Option<Arc<Served>> {
+        if self.is_uninstalled.load(Ordering::Relaxed) {
+            return None;
+        }
         let kind = self.plugin.manifest.kinds.iter().find(|known| known.name == kind)?.clone();
         Some(Arc::new(Served { plugin: Arc::clone(&self.plugin), kind }))
     }
@@ -246,7 +257,7 @@ impl World {
         let time = Arc::new(Time {
             start: Instant::now(),
             rolls: AtomicU64::new(1),
-            jumped_ms: AtomicU64::default(),
+            jumped_ms: AtomicI64::default(),
         });
         let bells = Arc::new(Bells::default());
         let store = Arc::new(Memory::new(Arc::clone(&bells) as _, Arc::clone(&time)));
@@ -258,30 +269,32 @@ impl World {
             dropped: AtomicU64::default(),
             begun: Notify::new(),
             ollama_is_down: AtomicBool::default(),
+            is_uninstalled: AtomicBool::default(),
             receiver: Mutex::default(),
             received: Mutex::default(),
         });
         prepare(&store);
-        let parts = Parts {
-            store: Arc::clone(&store) as _,
-            outbox: Arc::clone(&store) as _,
-            schedules: Arc::clone(&store) as _,
-            catalog: Arc::clone(&actors) as _,
-            runner: Arc::clone(&actors) as _,
-            llm: Arc::clone(&actors) as _,
-            courier: Arc::clone(&actors) as _,
-            clock: Arc::clone(&time) as _,
-            entropy: Arc::clone(&time) as _,
-            bells: Arc::clone(&bells),
-            metrics: Metrics::register(&mut Registry::default()),
-        };
-        let engine = Engine::start(
-            parts,
-            Config { slots: default_slots(), retention, breaker: Some(BREAKER) },
-        )
-        .await
-        .unwrap();
+        let parts = parts(&store, &actors, &time, &bells);
+        let config = Config { slots: default_slots(), retention, breaker: Some(BREAKER) };
+        let engine = Engine::start(parts, config).await.unwrap();
         Self { engine, store, actors, time, bells }
+    }
+
+    /// Another engine on the same store, which hears none of its bells.
+    pub(crate) async fn second_engine(&self) -> Arc<Engine> {
+        let parts = parts(&self.store, &self.actors, &self.time, &Arc::default());
+        let (slots, retention) = (default_slots(), Retention::default());
+        Engine::start(parts, Config { slots, retention, breaker: Some(BREAKER) }).await.unwrap()
+    }
+
+    /// Stops the engine at once and starts another one.
+    pub(crate) async fn restart(&mut self) {
+        self.engine.stop(Duration::ZERO).await;
+        let parts = parts(&self.store, &self.actors, &self.time, &self.bells);
+        let (slots, retention) = (default_slots(), Retention::default());
+        self.engine = Engine::start(parts, Config { slots, retention, breaker: Some(BREAKER) })
+            .await
+            .unwrap();
     }
 
     pub(crate) fn job(&self, json: &str) -> NewJob {
@@ -314,5 +327,21 @@ impl World {
 
     pub(crate) fn ring_for(&self, class: &str) {
         self.bells.ring(Change::Class(Class(class.to_owned())));
+    }
+}
+
+fn parts(store: &Arc<Memory>, actors: &Arc<Actors>, time: &Arc<Time>, bells: &Arc<Bells>) -> Parts {
+    Parts {
+        store: Arc::clone(store) as _,
+        outbox: Arc::clone(store) as _,
+        schedules: Arc::clone(store) as _,
+        catalog: Arc::clone(actors) as _,
+        runner: Arc::clone(actors) as _,
+        llm: Arc::clone(actors) as _,
+        courier: Arc::clone(actors) as _,
+        clock: Arc::clone(time) as _,
+        entropy: Arc::clone(time) as _,
+        bells: Arc::clone(bells),
+        metrics: Metrics::register(&mut Registry::default()),
     }
 }

@@ -13,8 +13,9 @@ use super::{
 };
 use crate::{
     class::Class,
+    name::is_name,
     retry::{Backoff, RetryPolicy},
-    schedule::{Schedule, Spec},
+    schedule::{CATCH_UP_MAX, Schedule, Spec, UTC},
     strict,
 };
 
@@ -66,10 +67,7 @@ fn version(text: &str) -> Result<(), ManifestError> {
 }
 
 fn name(name: &str) -> Result<(), ManifestError> {
-    let is_name = (2..=63).contains(&name.len())
-        && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if is_name { Ok(()) } else { Err(ManifestError::Name(name.to_owned())) }
+    if is_name(name) { Ok(()) } else { Err(ManifestError::Name(name.to_owned())) }
 }
 
 /// `roughneck:plugin/job-llm@1.0.0`: our package, one of its worlds, in a version this host serves.
@@ -186,13 +184,15 @@ fn schedules(
                 .map_err(|error| value(&format!("cron.{}.input", entry.id), &error.to_string()))?,
             None => "{}".to_owned(),
         };
-        let schedule = Schedule::new(&Spec {
-            id: &format!("{plugin}/{}", entry.id),
-            kind: &entry.kind,
-            input: &input,
-            expr: &entry.expr,
-            zone: entry.timezone.as_deref(),
+        let schedule = Schedule::new(Spec {
+            id: format!("{plugin}/{}", entry.id),
+            kind: entry.kind.clone(),
+            expr: entry.expr.clone(),
+            zone: entry.timezone.clone().unwrap_or_else(|| UTC.to_owned()),
+            input,
+            priority: entry.priority,
             missed: entry.missed,
+            missed_max: entry.missed_max.unwrap_or(CATCH_UP_MAX),
             overlap: entry.overlap,
         })
         .map_err(|source| ManifestError::Cron { id: entry.id.clone(), source })?;
@@ -266,8 +266,8 @@ owner = "content"
         assert_eq!(kind.rate, Some(Rate { count: 30, per_ms: 60_000 }));
         assert_eq!(manifest.limits.memory_bytes_max, 128 << 20);
         assert_eq!(manifest.capabilities.kv.as_ref().unwrap().bytes_max, 1 << 20);
-        assert_eq!(manifest.schedules[0].id, "newsletter/weekly");
-        assert_eq!(manifest.schedules[0].input, r#"{"issue":"auto"}"#);
+        assert_eq!(manifest.schedules[0].spec.id, "newsletter/weekly");
+        assert_eq!(manifest.schedules[0].spec.input, r#"{"issue":"auto"}"#);
     }
 
     #[test]

@@ -146,8 +146,10 @@ pub(super) struct Cron {
     pub(super) kind: String,
     pub(super) expr: String,
     pub(super) timezone: Option<String>,
+    pub(super) priority: Option<Priority>,
     #[serde(default)]
     pub(super) missed: Missed,
+    pub(super) missed_max: Option<u32>,
     #[serde(default)]
     pub(super) overlap: Overlap,
     #[serde(default = "yes")]

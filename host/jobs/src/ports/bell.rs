@@ -13,6 +13,8 @@ pub enum Change {
     Due,
     /// A delivery waits.
     Delivery,
+    /// A schedule was made, changed, paused, resumed or deleted.
+    Schedule,
 }
 
 /// Rung after a commit, by whoever made it. It must return at once.

@@ -216,6 +216,7 @@ fn job(id: JobId, kind: &str, input: &str) -> Job {
         callback: None,
         trace_parent: Some("00-1-2-01".into()),
         plugin: None,
+        fire: None,
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod release;
 pub(crate) mod renew;
 pub(crate) mod retire;
 pub(crate) mod retry;
+pub(crate) mod schedule;
 mod set_aside;
 pub(crate) mod settle;
 pub(crate) mod slots;

@@ -4,7 +4,10 @@ use roughneck_jobs::{
     clock::Millis,
     id::JobId,
     job::NewJob,
-    ports::{schedules::Settlement, store::Submitted},
+    ports::{
+        schedules::{Settled, Settlement},
+        store::Submitted,
+    },
     schedule::{Fire, Overlap},
 };
 
@@ -13,42 +16,40 @@ use crate::{
     transaction::Transaction,
 };
 
-/// The instant up to which the fires of a schedule are handled; `now` if it was never seen.
-pub(crate) async fn remember(
-    tx: &mut Transaction<'_>,
-    schedule: &str,
-    now: Millis,
-) -> Result<Millis, Fault> {
-    let handled_up_to = sqlx::query_scalar(sql!("schedule/remember"))
-        .bind(schedule)
-        .bind(now.0)
-        .fetch_one(&mut *tx.connection)
-        .await?;
-    Ok(Millis(handled_up_to))
+/// What becomes of one fire.
+enum Fate {
+    /// Its job is submitted.
+    Runs,
+    /// It is dropped, because an earlier job of the schedule has not ended.
+    Skipped,
+    /// It was handled before.
+    Known,
 }
 
-/// Submits the jobs of fires that were not handled before and do not overlap. Returns these.
+/// Submits the jobs of fires that were not handled before and do not overlap.
 pub(crate) async fn fires(
     tx: &mut Transaction<'_>,
     settlement: &Settlement,
-) -> Result<Vec<JobId>, Fault> {
-    let mut submitted = Vec::new();
+) -> Result<Settled, Fault> {
+    if !is_current(tx, settlement).await? {
+        return Ok(Settled::Stale);
+    }
+    let (mut submitted, mut skipped, mut last_fire) = (Vec::new(), 0_i64, None);
     for job in &settlement.jobs {
-        // A caller that names no fire has nothing that could run twice.
-        let runs = match &job.fire {
-            Some(fire) => is_new(tx, fire).await? && is_free(tx, settlement).await?,
-            None => true,
-        };
-        if runs && submit(tx, job).await? {
-            submitted.push(job.id);
+        match fate(tx, settlement, job).await? {
+            Fate::Runs if submit(tx, job).await? => {
+                submitted.push(job.id);
+                let at = job.fire.as_ref().and_then(|fire| fire.at);
+                last_fire = at.map(|at| (at, job.id)).or(last_fire);
+            }
+            Fate::Skipped => skipped += 1,
+            Fate::Runs | Fate::Known => {}
         }
     }
-    sqlx::query(sql!("schedule/advance"))
-        .bind(&settlement.schedule)
-        .bind(settlement.up_to.0)
-        .execute(&mut *tx.connection)
-        .await?;
-    Ok(submitted)
+    if last_fire.is_some() || skipped > 0 {
+        record(tx, &settlement.schedule, last_fire, skipped).await?;
+    }
+    Ok(Settled::Submitted(submitted))
 }
 
 /// Forgets fires of `until` or earlier, and returns how many.
@@ -65,24 +66,41 @@ pub(crate) async fn forget(
     Ok(u32::try_from(forgotten.rows_affected()).unwrap_or(u32::MAX))
 }
 
-async fn is_new(tx: &mut Transaction<'_>, fire: &Fire) -> Result<bool, Fault> {
-    let inserted = sqlx::query(sql!("fire/insert"))
-        .bind(&fire.schedule)
-        .bind(fire.at.0)
+/// Whether the schedule is still as it was when it was read; then its fires are handled.
+async fn is_current(tx: &mut Transaction<'_>, settlement: &Settlement) -> Result<bool, Fault> {
+    let settled = sqlx::query(sql!("schedule/settle"))
+        .bind(&settlement.schedule)
+        .bind(settlement.revision)
+        .bind(settlement.up_to.0)
+        .bind(settlement.missed)
         .execute(&mut *tx.connection)
         .await?;
-    Ok(inserted.rows_affected() == 1)
+    Ok(settled.rows_affected() == 1)
 }
 
-async fn is_free(tx: &mut Transaction<'_>, settlement: &Settlement) -> Result<bool, Fault> {
+async fn fate(
+    tx: &mut Transaction<'_>,
+    settlement: &Settlement,
+    job: &NewJob,
+) -> Result<Fate, Fault> {
+    // A job that names no instant has nothing that could run twice.
+    let Some(Fire { schedule, at: Some(at) }) = &job.fire else { return Ok(Fate::Runs) };
+    let inserted = sqlx::query(sql!("fire/insert"))
+        .bind(schedule)
+        .bind(at.0)
+        .execute(&mut *tx.connection)
+        .await?;
+    if inserted.rows_affected() == 0 {
+        return Ok(Fate::Known);
+    }
     match settlement.overlap {
-        Overlap::Queue => Ok(true),
+        Overlap::Queue => Ok(Fate::Runs),
         Overlap::Skip => {
-            let open: bool = sqlx::query_scalar(sql!("job/is_open_of_schedule"))
+            let is_open: bool = sqlx::query_scalar(sql!("job/is_open_of_schedule"))
                 .bind(&settlement.schedule)
                 .fetch_one(&mut *tx.connection)
                 .await?;
-            Ok(!open)
+            Ok(if is_open { Fate::Skipped } else { Fate::Runs })
         }
     }
 }
@@ -91,14 +109,30 @@ async fn submit(tx: &mut Transaction<'_>, job: &NewJob) -> Result<bool, Fault> {
     if super::submit::one(tx, job).await? == Submitted::Existing(job.id) {
         return Ok(false);
     }
-    if let Some(fire) = &job.fire {
+    if let Some(Fire { schedule, at: Some(at) }) = &job.fire {
         let answered = sqlx::query(sql!("fire/answer"))
-            .bind(&fire.schedule)
-            .bind(fire.at.0)
+            .bind(schedule)
+            .bind(at.0)
             .bind(job.id.to_string())
             .execute(&mut *tx.connection)
             .await?;
         one_row("fire", answered.rows_affected())?;
     }
     Ok(true)
+}
+
+async fn record(
+    tx: &mut Transaction<'_>,
+    schedule: &str,
+    last_fire: Option<(Millis, JobId)>,
+    skipped: i64,
+) -> Result<(), Fault> {
+    let recorded = sqlx::query(sql!("schedule/record"))
+        .bind(schedule)
+        .bind(last_fire.map(|(at, _)| at.0))
+        .bind(last_fire.map(|(_, job)| job.to_string()))
+        .bind(skipped)
+        .execute(&mut *tx.connection)
+        .await?;
+    one_row("schedule", recorded.rows_affected())
 }

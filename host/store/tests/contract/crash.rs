@@ -10,7 +10,7 @@ use crate::{
 
 /// Runs a story in a runtime of its own that stops where the story does, as a crash: on its one
 /// thread no other task takes another step, so the store is not closed.
-fn crashing<T>(story: impl AsyncFnOnce() -> T) -> T {
+pub(crate) fn crashing<T>(story: impl AsyncFnOnce() -> T) -> T {
     Builder::new_current_thread().enable_all().build().unwrap().block_on(story())
 }
 

@@ -18,10 +18,12 @@ use roughneck_jobs::{
     job::{Attempt, Job, NewJob},
     ports::{
         bell::{Bell, Change},
+        schedules::{Settled, Settlement},
         store::{Claim, Claimed, Finish, StoreError, Verdict},
     },
     priority::Priority,
     run::{LEASE_MS, Run},
+    schedule::{Fire, Overlap},
     state::State,
     usage::Usage,
 };
@@ -81,6 +83,12 @@ pub(crate) fn job_with_callback() -> NewJob {
     NewJob { callback: Some("cms".parse().unwrap()), ..new_job() }
 }
 
+/// The job of a schedule's fire.
+pub(crate) fn fired(schedule: &str, fire: u64) -> NewJob {
+    let fire = Fire { schedule: schedule.to_owned(), at: Some(at(fire)) };
+    NewJob { fire: Some(fire), ..new_job() }
+}
+
 pub(crate) fn failure() -> Failure {
     Failure::retry("unavailable", "the site did not answer")
 }
@@ -122,7 +130,7 @@ impl Rung {
     pub(crate) async fn after(&self, store: &dyn Ports) -> Vec<Change> {
         // A write that rings no bell, and whose answer waits for the disk.
         let unheard_of = format!("schedule-{}", JOBS.fetch_add(1, Ordering::Relaxed));
-        store.handled_up_to(&unheard_of, at(0)).await.unwrap();
+        store.remember_schedule(&unheard_of, "UTC @every 1h", at(0)).await.unwrap();
         let mut changes = std::mem::take(&mut *self.0.lock().unwrap());
         changes.sort_by_key(|change| !matches!(change, Change::Job(_)));
         changes
@@ -195,6 +203,29 @@ impl World {
 
     pub(crate) async fn end(&self, run: Run, verdict: Verdict, now: Millis) -> State {
         self.finish(run, ending(verdict, now)).await.unwrap()
+    }
+
+    /// Settles the fires of a manifest's schedule, and returns the jobs of those that ran.
+    pub(crate) async fn settled(
+        &self,
+        schedule: &str,
+        up_to: Millis,
+        overlap: Overlap,
+        jobs: &[NewJob],
+    ) -> Vec<JobId> {
+        let kept = self.remember_schedule(schedule, "UTC 0 3 * * *", at(0)).await.unwrap();
+        let settlement = Settlement {
+            schedule: schedule.to_owned(),
+            revision: kept.revision,
+            up_to,
+            jobs: jobs.to_vec(),
+            missed: 0,
+            overlap,
+        };
+        match self.settle(settlement).await.unwrap() {
+            Settled::Submitted(jobs) => jobs,
+            Settled::Stale => panic!("nobody changed {schedule}"),
+        }
     }
 
     pub(crate) async fn get_job(&self, id: JobId) -> Job {

@@ -22,6 +22,7 @@ mod history;
 mod idempotency;
 mod kv;
 mod leave;
+mod made_schedules;
 mod pages;
 mod retention;
 mod schedules;

@@ -1,15 +1,13 @@
 //! Deleting what ended long ago.
 
 use roughneck_jobs::{
-    delivery::DeliveryOutcome,
-    id::JobId,
-    job::NewJob,
-    ports::{schedules::Settlement, store::Verdict},
-    schedule::{Fire, Overlap},
+    delivery::DeliveryOutcome, id::JobId, job::NewJob, ports::store::Verdict, schedule::Overlap,
     state::State,
 };
 
-use crate::given::{Everything, World, at, done, failure, job_with_callback, new_job};
+use crate::given::{Everything, World, at, done, failure, fired, job_with_callback, new_job};
+
+const SCHEDULE: &str = "plugin/nightly";
 
 async fn ended(world: &World, job: NewJob, verdict: Verdict, now: u64) -> JobId {
     let run = world.running(job).await;
@@ -101,17 +99,11 @@ async fn a_job_that_has_not_ended_is_never_retired() {
 #[tokio::test]
 async fn fires_are_forgotten_the_earliest_first_and_their_jobs_are_not() {
     let world = World::new().await;
-    let schedule = "plugin/nightly".to_owned();
-    let fired = |fire: u64| {
-        let fire = Fire { schedule: schedule.clone(), at: at(fire) };
-        NewJob { fire: Some(fire), ..new_job() }
+    let settle = async |fires: &[u64]| {
+        let jobs: Vec<NewJob> = fires.iter().map(|fire| fired(SCHEDULE, *fire)).collect();
+        world.settled(SCHEDULE, at(30), Overlap::Queue, &jobs).await
     };
-    let settle = async |jobs: Vec<NewJob>| {
-        let overlap = Overlap::Queue;
-        let settlement = Settlement { schedule: schedule.clone(), up_to: at(30), jobs, overlap };
-        world.settle(settlement).await.unwrap()
-    };
-    let ids = settle(vec![fired(10), fired(20), fired(30)]).await;
+    let ids = settle(&[10, 20, 30]).await;
     assert_eq!(world.forget_fires(at(9), 9).await.unwrap(), 0);
     assert_eq!(world.forget_fires(at(20), 1).await.unwrap(), 1);
     assert_eq!(world.forget_fires(at(20), 9).await.unwrap(), 1);
@@ -119,23 +111,18 @@ async fn fires_are_forgotten_the_earliest_first_and_their_jobs_are_not() {
     for id in ids {
         assert!(is_kept(&world, id).await);
     }
-    assert_eq!(settle(vec![fired(30)]).await, [], "a fire that is remembered runs once");
-    assert_eq!(settle(vec![fired(10)]).await.len(), 1);
+    assert_eq!(settle(&[30]).await, [], "a fire that is remembered runs once");
+    assert_eq!(settle(&[10]).await.len(), 1);
 }
 
 #[tokio::test]
 async fn the_job_of_a_fire_can_go_and_the_fire_is_remembered() {
     let world = World::new().await;
-    let fire = Fire { schedule: "plugin/nightly".to_owned(), at: at(10) };
-    let fired = || NewJob { fire: Some(fire.clone()), ..new_job() };
-    let settle = async |job: NewJob| {
-        let (schedule, up_to) = (fire.schedule.clone(), fire.at);
-        let settlement = Settlement { schedule, up_to, jobs: vec![job], overlap: Overlap::Queue };
-        world.settle(settlement).await.unwrap()
-    };
-    assert_eq!(settle(fired()).await.len(), 1);
+    let settle =
+        async || world.settled(SCHEDULE, at(10), Overlap::Queue, &[fired(SCHEDULE, 10)]).await;
+    assert_eq!(settle().await.len(), 1);
     let run = world.claimed(at(11)).await.run;
     world.end(run, done(), at(12)).await;
     assert_eq!(world.retire(State::Done, at(12), 9).await.unwrap(), 1);
-    assert_eq!(settle(fired()).await, []);
+    assert_eq!(settle().await, []);
 }

@@ -12,8 +12,16 @@ use sqlx::{
 
 use crate::{database::Sqlite, given::Rung};
 
-/// Statements that read a table from end to end: those of classes, pauses and rates, of which there are a few.
-const WHOLE: [&str; 4] = ["class/list", "pause/list", "pause/gates", "rate/drop_others"];
+/// Statements that read a table from end to end: those of classes, pauses and rates, of which there are a few, and
+/// of the schedules, which are bounded and all wanted.
+const WHOLE: [&str; 6] = [
+    "class/list",
+    "pause/list",
+    "pause/gates",
+    "rate/drop_others",
+    "schedule/list",
+    "schedule_spec/count",
+];
 
 /// Partial indexes that hold only what is alive, or only the dead letters. Reading one from end to end
 /// is what it is for.
