@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, sync::Arc};
 use prometheus_client::registry::Registry;
 use roughneck_jobs::{
     clock::{Clock, Entropy},
-    ports::{catalog::Catalog, control::Control, llm::Llm, outbox::Outbox, store::Store},
+    ports::{
+        catalog::Catalog, control::Control, llm::Llm, outbox::Outbox, schedules::Schedules,
+        store::Store,
+    },
 };
 use tokio::sync::watch;
 
@@ -17,6 +20,8 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     /// The webhook deliveries.
     pub outbox: Arc<dyn Outbox>,
+    /// The schedules that were made here, and the memory of all.
+    pub schedules: Arc<dyn Schedules>,
     /// The plugins.
     pub catalog: Arc<dyn Catalog>,
     /// The engine.

@@ -27,6 +27,8 @@ pub enum Code {
     UnknownKind,
     /// No such job.
     UnknownJob,
+    /// No such schedule.
+    UnknownSchedule,
     /// Nothing is served at this path.
     NoSuchRoute,
     /// The path does not take this method; `Allow` names those it takes.
@@ -35,12 +37,18 @@ pub enum Code {
     AlreadyEnded,
     /// The job has neither failed nor been cancelled, so it cannot be retried.
     NotEnded,
+    /// Another schedule has this id.
+    ScheduleExists,
+    /// The schedule belongs to a plugin's manifest.
+    ScheduleOfManifest,
     /// The body passes the host's limit.
     BodyTooLarge,
     /// The input of the job passes its limit.
     InputTooLarge,
     /// The submission lacks a field, or has an unknown or an unusable one.
     InvalidSubmission,
+    /// There are as many schedules as there may be.
+    TooManySchedules,
     /// The job of this `Idempotency-Key` has another kind or input.
     IdempotencyKeyReused,
     /// No callback target of this name is configured.
@@ -91,13 +99,17 @@ impl Code {
             Self::ForeignOrigin => ("foreign-origin", S::FORBIDDEN, "The request comes from a foreign page"),
             Self::UnknownKind => ("unknown-kind", S::NOT_FOUND, "No plugin serves this kind"),
             Self::UnknownJob => ("unknown-job", S::NOT_FOUND, "There is no such job"),
+            Self::UnknownSchedule => ("unknown-schedule", S::NOT_FOUND, "There is no such schedule"),
             Self::NoSuchRoute => ("no-such-route", S::NOT_FOUND, "There is nothing at this path"),
             Self::WrongMethod => ("wrong-method", S::METHOD_NOT_ALLOWED, "The path does not take this method"),
             Self::AlreadyEnded => ("already-ended", S::CONFLICT, "The job has ended"),
             Self::NotEnded => ("not-ended", S::CONFLICT, "The job has not failed"),
+            Self::ScheduleExists => ("schedule-exists", S::CONFLICT, "The id belongs to another schedule"),
+            Self::ScheduleOfManifest => ("schedule-of-manifest", S::CONFLICT, "The schedule belongs to a manifest"),
             Self::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::InputTooLarge => ("input-too-large", S::PAYLOAD_TOO_LARGE, "The job's input is too large"),
             Self::InvalidSubmission => ("invalid-submission", S::UNPROCESSABLE_ENTITY, "The submission cannot be used"),
+            Self::TooManySchedules => ("too-many-schedules", S::UNPROCESSABLE_ENTITY, "There are too many schedules"),
             Self::IdempotencyKeyReused => ("idempotency-key-reused", S::UNPROCESSABLE_ENTITY, "The idempotency key belongs to another submission"),
             Self::UnknownTarget => ("unknown-target", S::UNPROCESSABLE_ENTITY, "There is no such callback target"),
             Self::ModelNotInstalled => ("model-not-installed", S::UNPROCESSABLE_ENTITY, "The kind's model is not installed"),

@@ -20,6 +20,12 @@ POST   /jobs/{id}/retry   run it again, if it has failed or was cancelled
 GET    /dead              list failed jobs: ?kind= &code= &limit= &before=
 POST   /dead/retry        run them again: {\"kind\": \"…\", \"code\": \"…\", \"limit\": 500}
 DELETE /dead              delete them: ?kind= &code= &limit=
+GET    /schedules         list schedules, of manifests and made here, with their next fires
+POST   /schedules         make one: {\"id\": \"…\", \"kind\": \"…\", \"expr\": \"0 6 * * MON\", …}
+GET    /schedules/{id}    one schedule; write a slash in its id as %2F
+PUT    /schedules/{id}    change it
+DELETE /schedules/{id}    delete it
+POST   /schedules/{id}/pause, /resume, /run
 GET    /plugins           installed and refused plugins
 GET    /healthz           is the process alive, is Ollama up
 GET    /readyz            does it take work
@@ -34,9 +40,14 @@ pub(crate) async fn index(State(app): State<Arc<App>>) -> String {
 /// Any path without a route.
 pub(crate) async fn no_such_route(uri: Uri) -> Problem {
     let path: String = uri.path().chars().take(200).collect();
+    // The ids of schedules of manifests have one.
+    let hint = match path.strip_prefix("/schedules/") {
+        Some(_) => "; write a slash in the id of a schedule as %2F",
+        None => "",
+    };
     Problem::new(
         Code::NoSuchRoute,
-        format!("there is nothing at `{path}`; `GET /` lists what there is"),
+        format!("there is nothing at `{path}`{hint}; `GET /` lists what there is"),
     )
 }
 
@@ -61,6 +72,7 @@ mod tests {
             "/jobs/{id}/retry",
             "/dead",
             "/dead/retry",
+            "/schedules/{id}",
             "/plugins",
             "/healthz",
             "/readyz",

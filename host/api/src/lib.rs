@@ -1,4 +1,4 @@
-//! The HTTP surface: jobs, their events, plugins, health and metrics.
+//! The HTTP surface: jobs, their events, schedules, plugins, health and metrics.
 //!
 //! What it does: turns requests into calls of the ports in [`roughneck_jobs::ports`], and their
 //! answers into JSON, Server-Sent Events or one kind of problem (RFC 9457).
@@ -12,13 +12,18 @@
 mod app;
 mod body;
 mod cancel_job;
+mod change_schedule;
 mod check_health;
 mod check_ready;
 mod code;
+mod create_schedule;
 mod cursor;
+mod delete_schedule;
 mod event_stream;
+mod find_schedule;
 mod follow_job;
 mod get_job;
+mod get_schedule;
 mod guard;
 mod idempotency_key;
 mod index;
@@ -26,19 +31,26 @@ mod job_path;
 mod list_dead;
 mod list_jobs;
 mod list_plugins;
+mod list_schedules;
 mod measure;
 mod metrics;
 mod page;
+mod pause_schedule;
 mod problem;
 mod purge_dead;
 mod query;
+mod resume_schedule;
 mod retry_dead;
 mod retry_job;
 mod router;
+mod run_schedule;
+mod schedule_path;
+mod schedule_view;
 mod scrape_metrics;
 mod serve;
 mod submit_job;
 mod trace_parent;
+mod unknown_kind;
 mod usage_view;
 mod view;
 

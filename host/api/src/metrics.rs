@@ -27,6 +27,11 @@ pub(crate) enum Route {
     JobRetry,
     Dead,
     DeadRetry,
+    Schedules,
+    Schedule,
+    SchedulePause,
+    ScheduleResume,
+    ScheduleRun,
     Plugins,
     Health,
     Ready,
@@ -36,7 +41,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 17] = [
         Self::Index,
         Self::Jobs,
         Self::Job,
@@ -44,6 +49,11 @@ impl Route {
         Self::JobRetry,
         Self::Dead,
         Self::DeadRetry,
+        Self::Schedules,
+        Self::Schedule,
+        Self::SchedulePause,
+        Self::ScheduleResume,
+        Self::ScheduleRun,
         Self::Plugins,
         Self::Health,
         Self::Ready,
@@ -62,6 +72,11 @@ impl EncodeLabelValue for Route {
             Self::JobRetry => "/jobs/{id}/retry",
             Self::Dead => "/dead",
             Self::DeadRetry => "/dead/retry",
+            Self::Schedules => "/schedules",
+            Self::Schedule => "/schedules/{id}",
+            Self::SchedulePause => "/schedules/{id}/pause",
+            Self::ScheduleResume => "/schedules/{id}/resume",
+            Self::ScheduleRun => "/schedules/{id}/run",
             Self::Plugins => "/plugins",
             Self::Health => "/healthz",
             Self::Ready => "/readyz",

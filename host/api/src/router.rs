@@ -12,20 +12,28 @@ use axum::{
 use crate::{
     App,
     cancel_job::cancel_job,
+    change_schedule::change_schedule,
     check_health::check_health,
     check_ready::check_ready,
+    create_schedule::create_schedule,
+    delete_schedule::delete_schedule,
     follow_job::follow_job,
     get_job::get_job,
+    get_schedule::get_schedule,
     guard::guard,
     index::{index, no_such_route, wrong_method},
     list_dead::list_dead,
     list_jobs::list_jobs,
     list_plugins::list_plugins,
+    list_schedules::list_schedules,
     measure::measure,
     metrics::Route,
+    pause_schedule::pause_schedule,
     purge_dead::purge_dead,
+    resume_schedule::resume_schedule,
     retry_dead::retry_dead,
     retry_job::retry_job,
+    run_schedule::run_schedule,
     scrape_metrics::scrape_metrics,
     submit_job::submit_job,
 };
@@ -40,6 +48,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/jobs/{id}/retry", on(Route::JobRetry, post(retry_job)))
         .route("/dead", on(Route::Dead, get(list_dead).delete(purge_dead)))
         .route("/dead/retry", on(Route::DeadRetry, post(retry_dead)))
+        .route("/schedules", on(Route::Schedules, get(list_schedules).post(create_schedule)))
+        .route(
+            "/schedules/{id}",
+            on(Route::Schedule, get(get_schedule).put(change_schedule).delete(delete_schedule)),
+        )
+        .route("/schedules/{id}/pause", on(Route::SchedulePause, post(pause_schedule)))
+        .route("/schedules/{id}/resume", on(Route::ScheduleResume, post(resume_schedule)))
+        .route("/schedules/{id}/run", on(Route::ScheduleRun, post(run_schedule)))
         .route("/plugins", on(Route::Plugins, get(list_plugins)))
         .route("/healthz", on(Route::Health, get(check_health)))
         .route("/readyz", on(Route::Ready, get(check_ready)))

@@ -20,10 +20,7 @@ use roughneck_jobs::{
     intake::{self, NotAccepted, Submission},
     job::{Job, NewJob},
     model::LlmError,
-    ports::{
-        catalog::{Catalog, Served},
-        store::Submitted,
-    },
+    ports::{catalog::Served, store::Submitted},
     priority::Priority,
     state,
     strict::nearest,
@@ -36,11 +33,9 @@ use crate::{
     idempotency_key::idempotency_key,
     problem::Problem,
     trace_parent::trace_parent,
+    unknown_kind::unknown_kind,
     view::{At, Links},
 };
-
-/// Kinds that a refusal lists when none is near.
-const KINDS_LISTED_MAX: usize = 20;
 
 /// What the submitter learns.
 #[derive(Serialize)]
@@ -149,7 +144,7 @@ fn key_reused(job: &Job) -> Problem {
 }
 
 /// A missing model is told at once; a missing Ollama is not, because the job can wait for it.
-async fn check_model(app: &App, served: &Served) -> Result<(), Problem> {
+pub(crate) async fn check_model(app: &App, served: &Served) -> Result<(), Problem> {
     let Some(model) = &served.kind.model else { return Ok(()) };
     match app.ports.llm.resolve(&model.tag).await {
         Ok(_)
@@ -186,39 +181,8 @@ fn check_callback(app: &App, callback: Option<&Target>) -> Result<(), Problem> {
     }
 }
 
-fn unknown_kind(kind: &str, catalog: &dyn Catalog) -> Problem {
-    let kind: String = kind.chars().take(100).collect();
-    let kinds = catalog.kinds();
-    let near = nearest(&kind, kinds.iter().map(String::as_str));
-    let hint = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if kinds.is_empty() => {
-            "no plugin is installed; start `roughneck serve` with --plugins and a folder of plugins"
-                .to_owned()
-        }
-        None => {
-            let listed: Vec<&str> =
-                kinds.iter().take(KINDS_LISTED_MAX).map(String::as_str).collect();
-            format!("installed: {}", listed.join(", "))
-        }
-    };
-    let refused = catalog.refused();
-    let also = match nearest(&kind, refused.iter().map(|plugin| plugin.name.as_str())) {
-        Some(name) => format!(" (the plugin `{name}` was refused, and `GET /plugins` says why)"),
-        None if refused.is_empty() => String::new(),
-        None => " (some plugins were refused, and `GET /plugins` says why)".to_owned(),
-    };
-    let problem = Problem::new(
-        Code::UnknownKind,
-        format!("no installed plugin serves the kind `{kind}`; {hint}{also}"),
-    );
-    match near {
-        Some(near) => problem.with("suggestion", near),
-        None => problem,
-    }
-}
-
-fn created(job: &NewJob) -> Response {
+/// The answer for a job that was accepted.
+pub(crate) fn created(job: &NewJob) -> Response {
     let is_due = job.run_at <= job.enqueued_at;
     let accepted = Accepted {
         id: job.id,

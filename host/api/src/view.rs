@@ -13,6 +13,7 @@ use roughneck_jobs::{
     job::{Attempt, Job, LogLevel, LogLine},
     model::Health,
     priority::Priority,
+    schedule::Fire,
     state::State,
 };
 use serde::Serialize;
@@ -44,6 +45,8 @@ pub(crate) struct JobView<'a> {
     trace_parent: Option<&'a str>,
     /// Digest of the plugin that ran it last.
     plugin: Option<&'a str>,
+    /// The schedule it is a job of.
+    schedule: Option<FireView<'a>>,
     links: Links,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<ProgressView<'a>>,
@@ -63,6 +66,15 @@ pub(crate) struct Links {
     #[serde(rename = "self")]
     job: String,
     events: String,
+}
+
+/// What made a schedule submit the job.
+#[derive(Debug, Serialize)]
+struct FireView<'a> {
+    id: &'a str,
+    /// The instant of the schedule, or null if somebody ran it by hand.
+    fire_at: Option<At>,
+    by_hand: bool,
 }
 
 /// An instant, written as RFC 3339.
@@ -149,6 +161,7 @@ impl<'a> JobView<'a> {
             callback: job.callback.as_ref().map(ToString::to_string),
             trace_parent: job.trace_parent.as_deref(),
             plugin: job.plugin.as_deref(),
+            schedule: job.fire.as_ref().map(FireView::from),
             links: Links::of(job.id),
             progress: None,
             input: None,
@@ -196,6 +209,12 @@ impl<'a> JobView<'a> {
 impl Links {
     pub(crate) fn of(id: JobId) -> Self {
         Self { job: format!("/jobs/{id}"), events: format!("/jobs/{id}/events") }
+    }
+}
+
+impl<'a> From<&'a Fire> for FireView<'a> {
+    fn from(fire: &'a Fire) -> Self {
+        Self { id: &fire.schedule, fire_at: fire.at.map(At), by_hand: fire.at.is_none() }
     }
 }
 
@@ -260,7 +279,7 @@ impl<'a> From<&'a Live> for ProgressView<'a> {
 }
 
 /// JSON as it stands. Text that is none, which only a plugin's `detail` can be, becomes a string.
-fn raw(text: &str) -> Option<Box<RawValue>> {
+pub(crate) fn raw(text: &str) -> Option<Box<RawValue>> {
     RawValue::from_string(text.to_owned()).or_else(|_| to_raw_value(text)).ok()
 }
 
@@ -277,6 +296,18 @@ mod tests {
         let job = Job { output: Some(r#"{"z":1.0,"a":[ ]}"#.into()), ..a_job() };
         let text = serde_json::to_string(&JobView::with_data(&job)).unwrap();
         assert!(text.contains(r#""output":{"z":1.0,"a":[ ]}"#), "{text}");
+    }
+
+    #[test]
+    fn a_job_of_a_schedule_says_which_fire_it_answers_or_that_it_was_run_by_hand() {
+        let shown = |at| {
+            let fire = Some(Fire { schedule: "p/s".into(), at });
+            serde_json::to_value(JobView::summary(&Job { fire, ..a_job() })).unwrap()["schedule"]
+                .clone()
+        };
+        let at = "1970-01-01T00:00:00.007Z";
+        assert_eq!(shown(Some(Millis(7))), json!({"id": "p/s", "fire_at": at, "by_hand": false}));
+        assert_eq!(shown(None), json!({"id": "p/s", "fire_at": null, "by_hand": true}));
     }
 
     #[test]

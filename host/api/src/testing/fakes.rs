@@ -279,7 +279,7 @@ impl Outbox for FakeOutbox {
 }
 
 pub(crate) struct FakeCatalog {
-    plugins: Vec<Arc<Plugin>>,
+    plugins: Mutex<Vec<Arc<Plugin>>>,
     refused: Mutex<Vec<RefusedPlugin>>,
 }
 
@@ -292,7 +292,9 @@ impl FakeCatalog {
                  world = \"roughneck:plugin/job-llm@1.0.0\"\n[component]\nsource = \"p.wasm\"\n"
             )
         };
-        let echo = "[[kind]]\nname = \"echo\"\naliases = [\"old-echo\"]\nclass = \"io\"\n";
+        let echo = "[[kind]]\nname = \"echo\"\naliases = [\"old-echo\"]\nclass = \"io\"\n\
+                    [[cron]]\nid = \"hourly\"\nkind = \"echo\"\nexpr = \"0 * * * *\"\n\
+                    timezone = \"Europe/Berlin\"\ninput = { tick = true }\n";
         let summarize = "[[kind]]\nname = \"summarize\"\nclass = \"ollama\"\n\
                          [kind.model]\ntag = \"qwen3:30b\"\n\
                          [capabilities.llm]\nmodels = [\"qwen3:*\"]\n";
@@ -302,7 +304,12 @@ impl FakeCatalog {
         };
         let plugins =
             vec![plugin("echo", echo, "sha256:1"), plugin("summarize", summarize, "sha256:2")];
-        Self { plugins, refused: Mutex::default() }
+        Self { plugins: Mutex::new(plugins), refused: Mutex::default() }
+    }
+
+    /// No plugin is installed any more.
+    pub(crate) fn uninstall(&self) {
+        self.plugins.lock().unwrap().clear();
     }
 
     pub(crate) fn refuse(&self, plugin: RefusedPlugin) {
@@ -312,7 +319,7 @@ impl FakeCatalog {
 
 impl Catalog for FakeCatalog {
     fn served(&self, name: &str) -> Option<Arc<Served>> {
-        self.plugins.iter().find_map(|plugin| {
+        self.plugins.lock().unwrap().iter().find_map(|plugin| {
             let is_meant = |alias: &String| alias == name;
             let mut kinds = plugin.manifest.kinds.iter();
             let kind = kinds.find(|kind| kind.name == name || kind.aliases.iter().any(is_meant))?;
@@ -321,7 +328,7 @@ impl Catalog for FakeCatalog {
     }
 
     fn plugins(&self) -> Vec<Arc<Plugin>> {
-        self.plugins.clone()
+        self.plugins.lock().unwrap().clone()
     }
 
     fn refused(&self) -> Vec<RefusedPlugin> {

@@ -2,6 +2,7 @@
 
 mod fakes;
 mod reader;
+mod schedules;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use tower::ServiceExt;
 
 pub(crate) use fakes::{FakeCatalog, FakeControl, FakeLlm, FakeOutbox, FakeStore};
 pub(crate) use reader::{Reader, Sent};
+pub(crate) use schedules::FakeSchedules;
 
 use crate::{App, Metrics, Ports, Settings, router};
 
@@ -50,6 +52,7 @@ impl Entropy for Fixed {
 pub(crate) struct Fakes {
     pub(crate) store: Arc<FakeStore>,
     pub(crate) outbox: Arc<FakeOutbox>,
+    pub(crate) schedules: Arc<FakeSchedules>,
     pub(crate) catalog: Arc<FakeCatalog>,
     pub(crate) control: Arc<FakeControl>,
     pub(crate) llm: Arc<FakeLlm>,
@@ -67,6 +70,7 @@ impl Host {
         let store = Arc::new(FakeStore::default());
         let fakes = Fakes {
             outbox: Arc::default(),
+            schedules: Arc::default(),
             catalog: Arc::new(FakeCatalog::with_two_plugins()),
             control: Arc::new(FakeControl::of(Arc::clone(&store))),
             llm: Arc::default(),
@@ -75,6 +79,7 @@ impl Host {
         let ports = Ports {
             store: fakes.store.clone(),
             outbox: fakes.outbox.clone(),
+            schedules: fakes.schedules.clone(),
             catalog: fakes.catalog.clone(),
             control: fakes.control.clone(),
             llm: fakes.llm.clone(),

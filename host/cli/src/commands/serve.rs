@@ -151,6 +151,7 @@ impl Host {
         let ports = roughneck_api::Ports {
             store: Arc::clone(&store) as _,
             outbox: Arc::clone(&store) as _,
+            schedules: Arc::clone(&store) as _,
             catalog: plugins,
             control: Arc::clone(&engine) as _,
             llm: lane,
