@@ -43,6 +43,8 @@ enum Command {
     Serve(commands::serve::Arguments),
     /// Submit jobs, look at them, wait for them, cancel them
     Job(commands::job::Arguments),
+    /// Make schedules, look at them, pause them, run them by hand
+    Schedule(commands::schedule::Arguments),
     /// Look at the plugins of a running host
     Plugin(commands::plugin::Arguments),
     /// Check the configuration
@@ -61,6 +63,7 @@ async fn main() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Serve(arguments) => commands::serve::run(arguments).await.map(done),
         Command::Job(arguments) => commands::job::run(arguments).await,
+        Command::Schedule(arguments) => commands::schedule::run(arguments).await,
         Command::Plugin(arguments) => commands::plugin::run(&arguments).await.map(done),
         Command::Config(arguments) => commands::config::run(&arguments).map(done),
         Command::Demo(arguments) => demo::run(arguments).await.map(done),

@@ -27,6 +27,7 @@ pub(crate) struct Job {
     pub(crate) callback: Option<String>,
     pub(crate) trace_parent: Option<String>,
     pub(crate) plugin: Option<String>,
+    pub(crate) schedule: Option<Fire>,
     pub(crate) progress: Option<Progress>,
     #[serde(default, deserialize_with = "present")]
     pub(crate) input: Option<Box<RawValue>>,
@@ -36,6 +37,13 @@ pub(crate) struct Job {
     pub(crate) attempts: Vec<Attempt>,
     #[serde(default)]
     pub(crate) deliveries: Vec<Delivery>,
+}
+
+/// What made a schedule submit a job.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Fire {
+    pub(crate) id: String,
+    pub(crate) fire_at: Option<At>,
 }
 
 /// One run of a job.
@@ -112,6 +120,16 @@ impl At {
     }
 }
 
+impl Fire {
+    /// The fire as one line.
+    pub(crate) fn line(&self) -> String {
+        match &self.fire_at {
+            Some(at) => format!("{}, fire of {}", self.id, at.0),
+            None => format!("{}, run by hand", self.id),
+        }
+    }
+}
+
 impl Failure {
     /// The error as one line.
     pub(crate) fn line(&self) -> String {
@@ -140,7 +158,9 @@ impl Job {
 }
 
 /// A value that is there, `null` too: a plugin may return it.
-fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
+pub(super) fn present<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::<RawValue>::deserialize(from).map(Some)
 }
 

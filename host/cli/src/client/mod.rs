@@ -6,12 +6,16 @@
 mod answer;
 mod events;
 mod job;
+mod schedule;
 
 pub(crate) use answer::{Answer, Refused};
 pub(crate) use events::Events;
 #[cfg(test)]
 pub(crate) use job::tests::{NOW, told};
 pub(crate) use job::{At, Attempt, Job};
+#[cfg(test)]
+pub(crate) use schedule::tests::told as told_schedule;
+pub(crate) use schedule::{Schedule, path as schedule_path};
 
 use std::time::Duration;
 
@@ -80,6 +84,11 @@ impl Client {
     /// Sends a JSON body.
     pub(crate) async fn post(&self, path: &str, body: &impl serde::Serialize) -> Result<Answer> {
         self.ask(self.http.post(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    /// Puts a JSON body in the place of what is at the path.
+    pub(crate) async fn put(&self, path: &str, body: &impl serde::Serialize) -> Result<Answer> {
+        self.ask(self.http.put(format!("{}{path}", self.url)).json(body)).await
     }
 
     /// Deletes what is at the path.

@@ -6,7 +6,7 @@ mod list;
 mod page;
 mod show;
 mod submit;
-mod wait;
+pub(super) mod wait;
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use anyhow::Result;
 use clap::Subcommand;
 use roughneck_jobs::manifest::text;
 
+use super::host::Host;
 use crate::{
-    client::{Answer, Client, Connection, Refused},
+    client::Connection,
     exit::{self, Exit},
-    terminal,
 };
 
 /// Arguments of `roughneck job`.
@@ -48,26 +48,12 @@ enum Action {
     Cancel(cancel::Arguments),
 }
 
-/// Where an action finds its host, and how it prints what that says.
-struct Host {
-    client: Client,
-    json: bool,
-}
-
-impl Host {
-    /// Prints the host's JSON, if that was asked for.
-    fn print_json(&self, answer: &Answer) -> Result<()> {
-        if self.json { terminal::print(&format!("{}\n", answer.text())) } else { Ok(()) }
-    }
-}
-
 /// Runs `roughneck job`.
 ///
 /// # Errors
 /// What the host refused, or that none answers, in one sentence.
 pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
-    let Connection { url, json } = arguments.connection;
-    let host = Host { client: Client::new(&url)?, json };
+    let host = Host::of(&arguments.connection)?;
     let done = |()| Exit::Done;
     let ended = match arguments.action {
         Action::Submit(arguments) => submit::run(&host, arguments).await,
@@ -77,17 +63,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
         Action::Events(arguments) => events::run(&host, &arguments).await.map(done),
         Action::Cancel(arguments) => cancel::run(&host, &arguments).await.map(done),
     };
-    if let Err(error) = &ended
-        && host.json
-        && let Some(refused) = error.downcast_ref::<Refused>()
-    {
-        // A program branches on its `code`.
-        terminal::print(&format!("{}\n", refused.document))?;
-    }
-    ended
+    host.told(ended)
 }
 
 /// Reads a duration such as `90s` or `10m`.
-fn duration(text: &str) -> Result<Duration, text::NotAQuantity> {
+pub(super) fn duration(text: &str) -> Result<Duration, text::NotAQuantity> {
     text::duration_ms(text).map(Duration::from_millis)
 }

@@ -63,6 +63,9 @@ impl Page {
             losses => format!("; runs lost with their host: {losses}"),
         };
         self.field("attempt", &format!("{} of {}{losses}", job.attempt, job.attempts_max));
+        if let Some(fire) = &job.schedule {
+            self.field("schedule", &fire.line());
+        }
         for (label, text) in
             [("callback", &job.callback), ("plugin", &job.plugin), ("trace", &job.trace_parent)]
         {
@@ -239,10 +242,12 @@ mod tests {
                 "state": "delivered", "attempts": 1, "next_at": null, "finished_at": null,
                 "last_error": null}],
             "input": {"a": 1},
+            "schedule": {"id": "mill/daily", "fire_at": null, "by_hand": true},
         }));
         let page = page(&job, NOW, None);
         for part in [
             "state     failed\n",
+            "schedule  mill/daily, run by hand\n",
             "attempt   2 of 3; runs lost with their host: 1\n",
             "enqueued  2026-01-01T00:00:00.000Z (10.0s ago)\n",
             "waited    1.0s\nran       2.5s\n",

@@ -1,18 +1,15 @@
 //! `roughneck job submit`: sends a job, and waits for it if asked to.
 
-use std::{
-    io::Read as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use roughneck_jobs::{id::JobId, priority::Priority};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Host, duration, wait};
 use crate::{
+    commands::input::Input,
     exit::{self, Exit},
     terminal,
 };
@@ -22,12 +19,8 @@ use crate::{
 pub(super) struct Arguments {
     /// What to run; `roughneck plugin list` shows the kinds
     kind: String,
-    /// The plugin's input
-    #[arg(long, value_name = "JSON", value_parser = json, conflicts_with = "input_file")]
-    input: Option<Box<RawValue>>,
-    /// A file with the plugin's input; `-` reads standard input
-    #[arg(long, value_name = "FILE")]
-    input_file: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
     /// urgent, high, normal, low or bulk, or a number from 0 to 100 [default: the kind's]
     #[arg(long)]
     priority: Option<Priority>,
@@ -78,13 +71,9 @@ struct Accepted {
 }
 
 pub(super) async fn run(host: &Host, arguments: Arguments) -> Result<Exit> {
-    let input = match &arguments.input_file {
-        Some(path) => Some(read(path)?),
-        None => arguments.input,
-    };
     let submission = Submission {
         kind: arguments.kind,
-        input,
+        input: arguments.input.read()?,
         priority: arguments.priority,
         run_at: arguments.run_at.map(instant),
         callback: arguments.callback,
@@ -104,28 +93,6 @@ pub(super) async fn run(host: &Host, arguments: Arguments) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn json(text: &str) -> Result<Box<RawValue>, String> {
-    serde_json::from_str(text).map_err(|error| {
-        format!("this is no JSON: {error}; a text needs its own quotes, as in '\"text\"'")
-    })
-}
-
-fn read(path: &Path) -> Result<Box<RawValue>> {
-    let (text, shown) = if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("the input cannot be read from standard input")?;
-        (text, "standard input".to_owned())
-    } else {
-        let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("the input {shown} cannot be read"))?;
-        (text, shown)
-    };
-    serde_json::from_str(&text).with_context(|| format!("{shown} holds no JSON"))
-}
-
 fn instant(text: String) -> Instant {
     text.parse().map_or(Instant::Text(text), Instant::Millis)
 }
@@ -139,12 +106,6 @@ mod tests {
         assert_eq!(instant("1795333333000".into()), Instant::Millis(1_795_333_333_000));
         let text = "2027-01-01T00:00:00Z".to_owned();
         assert_eq!(instant(text.clone()), Instant::Text(text));
-    }
-
-    #[test]
-    fn input_keeps_its_bytes_and_what_is_no_json_is_explained() {
-        assert_eq!(json(r#"{"z":1.0,"a":2}"#).unwrap().get(), r#"{"z":1.0,"a":2}"#);
-        assert!(json("hello").unwrap_err().contains("quotes"));
     }
 
     #[test]

@@ -31,7 +31,11 @@ pub(super) async fn run(host: &Host, arguments: &Arguments) -> Result<Exit> {
 
 /// Shows the job on standard error until it ends, and prints its output on standard output. A host
 /// that restarts meanwhile is waited for.
-pub(super) async fn until_end(host: &Host, id: JobId, limit: Option<Duration>) -> Result<Exit> {
+pub(in crate::commands) async fn until_end(
+    host: &Host,
+    id: JobId,
+    limit: Option<Duration>,
+) -> Result<Exit> {
     match limit {
         None => follow(host, id).await?,
         Some(limit) => match tokio::time::timeout(limit, follow(host, id)).await {
