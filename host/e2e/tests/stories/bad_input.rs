@@ -50,6 +50,57 @@ async fn requests_that_cannot_be_served_are_explained() {
 }
 
 #[tokio::test]
+async fn schedules_that_cannot_be_used_are_explained() {
+    let host = Setup::new(NOBODY).start();
+    let table = [
+        (r#"{"id":"a1","kind":"sumarize","expr":"@every 1h"}"#, 404, "unknown-kind", "summarize"),
+        (r#"{"kind":"echo","expr":"@every 1h"}"#, 422, "invalid-submission", "nightly-report"),
+        (
+            r#"{"id":"A 1","kind":"echo","expr":"@every 1h"}"#,
+            422,
+            "invalid-submission",
+            "lower-case",
+        ),
+        (r#"{"id":"a1","kind":"echo"}"#, 422, "invalid-submission", "`expr` is missing"),
+        (r#"{"id":"a1","kind":"echo","expr":"daily"}"#, 422, "invalid-submission", "0 6 * * MON"),
+        (r#"{"id":"a1","kind":"echo","expr":"0 0 31 2 *"}"#, 422, "invalid-submission", "no day"),
+        (
+            r#"{"id":"a1","kind":"echo","expr":"@every 1h","timezone":"CET+1"}"#,
+            422,
+            "invalid-submission",
+            "Europe/Berlin",
+        ),
+        (
+            r#"{"id":"a1","kind":"echo","expr":"@every 1h","missed":"sometimes"}"#,
+            422,
+            "invalid-submission",
+            "skip, once, all",
+        ),
+        (
+            r#"{"id":"a1","kind":"echo","expr":"@every 1h","missed":"all","missed_max":1000}"#,
+            422,
+            "invalid-submission",
+            "1 to 100",
+        ),
+        (
+            r#"{"id":"a1","kind":"echo","expr":"@every 1h","cron":"x"}"#,
+            422,
+            "invalid-submission",
+            "`cron`",
+        ),
+    ];
+    for (body, status, code, word) in table {
+        let (got, problem) = host.send(Method::POST, "/schedules", body).await;
+        assert_eq!((got.as_u16(), &problem["code"]), (status, &json!(code)), "{body}: {problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(word), "{body}: {detail}");
+    }
+    let (status, problem) = host.send(Method::GET, "/schedules/site-health/nightly", "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(problem["detail"].as_str().unwrap().contains("%2F"), "{problem}");
+}
+
+#[tokio::test]
 async fn a_model_that_is_not_installed_is_refused_with_the_command_that_installs_it() {
     let ollama = FakeOllama::start(Config::instant()).await.unwrap();
     let aliases = "\n[ollama]\naliases = { default = \"nosuch:7b\" }\n";

@@ -27,7 +27,7 @@ fn roughneck(url: &str, arguments: &[&str]) -> Command {
 }
 
 impl Host {
-    async fn cli(&self, arguments: &[&str]) -> Ended {
+    pub(crate) async fn cli(&self, arguments: &[&str]) -> Ended {
         Ended::of(roughneck(&self.url, arguments).spawn().unwrap()).await
     }
 
@@ -43,10 +43,10 @@ impl Host {
 }
 
 /// What a command printed, and how it ended.
-struct Ended {
+pub(crate) struct Ended {
     code: Option<i32>,
-    out: String,
-    err: String,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ended {
@@ -59,13 +59,13 @@ impl Ended {
         ended
     }
 
-    fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
         self
     }
 
     /// Standard output is one line of JSON, which `jq` reads.
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.out.lines().count(), 1, "{}", self.out);
         serde_json::from_str(&self.out).unwrap()
     }
