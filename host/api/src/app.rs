@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use prometheus_client::registry::Registry;
 use roughneck_jobs::{
+    class::{Slots, default_slots},
     clock::{Clock, Entropy},
     ports::{
         catalog::Catalog, control::Control, llm::Llm, outbox::Outbox, schedules::Schedules,
@@ -43,6 +44,8 @@ pub struct Settings {
     pub body_bytes_max: usize,
     /// Names besides `localhost` and IP addresses under which the host may be called, without a port.
     pub host_names: Vec<String>,
+    /// The classes and how many of their jobs may run at once.
+    pub slots: Vec<Slots>,
     /// The callback targets that submissions may name.
     pub callback_targets: BTreeSet<String>,
     /// How long open requests may take to end after the shutdown began, in milliseconds.
@@ -55,6 +58,7 @@ impl Default for Settings {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             body_bytes_max: 8 << 20,
             host_names: Vec::new(),
+            slots: default_slots(),
             callback_targets: BTreeSet::new(),
             stop_grace_ms: 5_000,
         }

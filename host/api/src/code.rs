@@ -25,6 +25,8 @@ pub enum Code {
     ForeignOrigin,
     /// No installed plugin serves the kind.
     UnknownKind,
+    /// No class of this name has slots.
+    UnknownClass,
     /// No such job.
     UnknownJob,
     /// No such schedule.
@@ -98,6 +100,7 @@ impl Code {
             Self::ForeignHost => ("foreign-host", S::FORBIDDEN, "The request is meant for another host"),
             Self::ForeignOrigin => ("foreign-origin", S::FORBIDDEN, "The request comes from a foreign page"),
             Self::UnknownKind => ("unknown-kind", S::NOT_FOUND, "No plugin serves this kind"),
+            Self::UnknownClass => ("unknown-class", S::NOT_FOUND, "There is no such class"),
             Self::UnknownJob => ("unknown-job", S::NOT_FOUND, "There is no such job"),
             Self::UnknownSchedule => ("unknown-schedule", S::NOT_FOUND, "There is no such schedule"),
             Self::NoSuchRoute => ("no-such-route", S::NOT_FOUND, "There is nothing at this path"),

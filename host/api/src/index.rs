@@ -26,6 +26,10 @@ GET    /schedules/{id}    one schedule; write a slash in its id as %2F
 PUT    /schedules/{id}    change it
 DELETE /schedules/{id}    delete it
 POST   /schedules/{id}/pause, /resume, /run
+GET    /classes           what jobs compete for, and how much waits for it
+POST   /classes/{name}/pause, /classes/{name}/resume   {\"for\": \"10m\", \"reason\": \"…\"}
+GET    /kinds             what can be run, and what keeps its jobs back
+POST   /kinds/{name}/pause, /kinds/{name}/resume
 GET    /plugins           installed and refused plugins
 GET    /healthz           is the process alive, is Ollama up
 GET    /readyz            does it take work
@@ -73,6 +77,8 @@ mod tests {
             "/dead",
             "/dead/retry",
             "/schedules/{id}",
+            "/classes/{name}/pause",
+            "/kinds/{name}/resume",
             "/plugins",
             "/healthz",
             "/readyz",

@@ -32,6 +32,12 @@ pub(crate) enum Route {
     SchedulePause,
     ScheduleResume,
     ScheduleRun,
+    Classes,
+    ClassPause,
+    ClassResume,
+    Kinds,
+    KindPause,
+    KindResume,
     Plugins,
     Health,
     Ready,
@@ -41,7 +47,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 23] = [
         Self::Index,
         Self::Jobs,
         Self::Job,
@@ -54,6 +60,12 @@ impl Route {
         Self::SchedulePause,
         Self::ScheduleResume,
         Self::ScheduleRun,
+        Self::Classes,
+        Self::ClassPause,
+        Self::ClassResume,
+        Self::Kinds,
+        Self::KindPause,
+        Self::KindResume,
         Self::Plugins,
         Self::Health,
         Self::Ready,
@@ -77,6 +89,12 @@ impl EncodeLabelValue for Route {
             Self::SchedulePause => "/schedules/{id}/pause",
             Self::ScheduleResume => "/schedules/{id}/resume",
             Self::ScheduleRun => "/schedules/{id}/run",
+            Self::Classes => "/classes",
+            Self::ClassPause => "/classes/{name}/pause",
+            Self::ClassResume => "/classes/{name}/resume",
+            Self::Kinds => "/kinds",
+            Self::KindPause => "/kinds/{name}/pause",
+            Self::KindResume => "/kinds/{name}/resume",
             Self::Plugins => "/plugins",
             Self::Health => "/healthz",
             Self::Ready => "/readyz",

@@ -22,14 +22,20 @@ use crate::{
     get_schedule::get_schedule,
     guard::guard,
     index::{index, no_such_route, wrong_method},
+    list_classes::list_classes,
     list_dead::list_dead,
     list_jobs::list_jobs,
+    list_kinds::list_kinds,
     list_plugins::list_plugins,
     list_schedules::list_schedules,
     measure::measure,
     metrics::Route,
+    pause_class::pause_class,
+    pause_kind::pause_kind,
     pause_schedule::pause_schedule,
     purge_dead::purge_dead,
+    resume_class::resume_class,
+    resume_kind::resume_kind,
     resume_schedule::resume_schedule,
     retry_dead::retry_dead,
     retry_job::retry_job,
@@ -56,6 +62,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/schedules/{id}/pause", on(Route::SchedulePause, post(pause_schedule)))
         .route("/schedules/{id}/resume", on(Route::ScheduleResume, post(resume_schedule)))
         .route("/schedules/{id}/run", on(Route::ScheduleRun, post(run_schedule)))
+        .route("/classes", on(Route::Classes, get(list_classes)))
+        .route("/classes/{name}/pause", on(Route::ClassPause, post(pause_class)))
+        .route("/classes/{name}/resume", on(Route::ClassResume, post(resume_class)))
+        .route("/kinds", on(Route::Kinds, get(list_kinds)))
+        .route("/kinds/{name}/pause", on(Route::KindPause, post(pause_kind)))
+        .route("/kinds/{name}/resume", on(Route::KindResume, post(resume_kind)))
         .route("/plugins", on(Route::Plugins, get(list_plugins)))
         .route("/healthz", on(Route::Health, get(check_health)))
         .route("/readyz", on(Route::Ready, get(check_ready)))

@@ -45,6 +45,10 @@ enum Command {
     Job(commands::job::Arguments),
     /// Make schedules, look at them, pause them, run them by hand
     Schedule(commands::schedule::Arguments),
+    /// Look at the classes that jobs compete for, pause and resume them
+    Class(commands::class::Arguments),
+    /// Look at the kinds that can be run, pause and resume them
+    Kind(commands::kind::Arguments),
     /// Look at the plugins of a running host
     Plugin(commands::plugin::Arguments),
     /// Check the configuration
@@ -64,6 +68,8 @@ async fn main() -> ExitCode {
         Command::Serve(arguments) => commands::serve::run(arguments).await.map(done),
         Command::Job(arguments) => commands::job::run(arguments).await,
         Command::Schedule(arguments) => commands::schedule::run(arguments).await,
+        Command::Class(arguments) => commands::class::run(&arguments).await.map(done),
+        Command::Kind(arguments) => commands::kind::run(&arguments).await.map(done),
         Command::Plugin(arguments) => commands::plugin::run(&arguments).await.map(done),
         Command::Config(arguments) => commands::config::run(&arguments).map(done),
         Command::Demo(arguments) => demo::run(arguments).await.map(done),

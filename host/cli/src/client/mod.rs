@@ -122,6 +122,20 @@ impl Client {
     }
 }
 
+/// The path of what is called `name` in a collection, whatever the name has in it.
+pub(crate) fn path_of(collection: &str, name: &str) -> String {
+    // Any address will do: only its path is wanted.
+    let mut path = format!("/{collection}/");
+    if let Ok(mut url) = Url::parse("http://host/")
+        && let Ok(()) = url.path_segments_mut().map(|mut segments| {
+            segments.push(name);
+        })
+    {
+        path.push_str(url.path().trim_start_matches('/'));
+    }
+    path
+}
+
 /// A host's address without the slash at its end.
 fn host_url(text: &str) -> Result<String> {
     let url: Url = text

@@ -1,6 +1,5 @@
 //! A schedule as the host tells it.
 
-use reqwest::Url;
 use roughneck_jobs::priority::Priority;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -78,16 +77,7 @@ impl Schedule {
 
 /// The path of a schedule. The slash in its id belongs to the id.
 pub(crate) fn path(id: &str) -> String {
-    // Any address will do: only its path is wanted.
-    let mut path = String::from("/schedules/");
-    if let Ok(mut url) = Url::parse("http://host/")
-        && let Ok(()) = url.path_segments_mut().map(|mut segments| {
-            segments.push(id);
-        })
-    {
-        path.push_str(url.path().trim_start_matches('/'));
-    }
-    path
+    super::path_of("schedules", id)
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! One file for each command.
 
+pub(crate) mod class;
 pub(crate) mod completions;
 pub(crate) mod config;
 mod host;
 mod input;
 pub(crate) mod job;
+pub(crate) mod kind;
 pub(crate) mod ollama_sim;
+mod pause;
 pub(crate) mod plugin;
 pub(crate) mod schedule;
 pub(crate) mod serve;

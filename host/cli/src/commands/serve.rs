@@ -161,6 +161,7 @@ impl Host {
         let settings = Settings {
             body_bytes_max: config.server.body_bytes_max()?,
             host_names: config.server.names.clone(),
+            slots: config.classes.slots()?,
             callback_targets: config.callbacks.targets()?.into_keys().collect(),
             ..Settings::default()
         };
