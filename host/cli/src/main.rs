@@ -14,6 +14,7 @@ mod demo;
 mod exit;
 mod live;
 mod logging;
+mod native;
 mod pretty;
 mod private;
 mod signals;

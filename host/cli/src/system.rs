@@ -1,6 +1,6 @@
 //! The real clock and the real dice.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use roughneck_jobs::clock::{Clock, Entropy, Millis};
 
@@ -10,10 +10,19 @@ pub(crate) struct System;
 
 impl Clock for System {
     fn now(&self) -> Millis {
-        #[expect(clippy::disallowed_methods, reason = "this is the clock that others are given")]
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        Millis(since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
+        Millis(i64::try_from(since_epoch().as_millis()).unwrap_or(i64::MAX))
     }
+}
+
+/// Microseconds since the Unix epoch, for measuring what takes less than a [`Millis`].
+pub(crate) fn unix_us() -> u128 {
+    since_epoch().as_micros()
+}
+
+fn since_epoch() -> Duration {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that others are given")]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 impl Entropy for System {

@@ -19,7 +19,9 @@ use tracing::{info, warn};
 
 use crate::{
     config::{Config, Overrides},
-    logging, private,
+    logging,
+    native::{self, Kinds, Native},
+    private,
     signals::StopSignals,
     signing_secret,
     system::System,
@@ -39,6 +41,17 @@ pub(crate) struct Arguments {
     /// How log lines look
     #[arg(long, env = "ROUGHNECK_LOG_FORMAT", value_enum, default_value_t)]
     log_format: logging::Format,
+    /// Serve the kinds of the benchmark too
+    #[arg(long, hide = true)]
+    bench_kinds: bool,
+}
+
+impl Arguments {
+    /// The native plugins that were asked for.
+    fn natives(&self) -> Result<Vec<Native>> {
+        let bench = self.bench_kinds.then(native::bench::native);
+        Ok(bench.transpose()?.into_iter().collect())
+    }
 }
 
 /// Runs the host until it is asked to stop.
@@ -48,6 +61,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let started = Instant::now();
     let config = Config::load(&arguments.overrides)?;
+    let natives = arguments.natives()?;
     logging::start(arguments.log_format)?;
     install_tls();
     // Before the data folder is touched: two signals of the operator must never be missed.
@@ -55,7 +69,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 
     let listener = listen(&config).await?;
     let host = tokio::select! {
-        host = Host::start(&config, listener) => host?,
+        host = Host::start(&config, listener, natives) => host?,
         // Nothing runs yet: there is nothing to wait for.
         () = stop.next() => return Ok(()),
     };
@@ -110,7 +124,7 @@ struct Host {
 }
 
 impl Host {
-    async fn start(config: &Config, listener: TcpListener) -> Result<Self> {
+    async fn start(config: &Config, listener: TcpListener, natives: Vec<Native>) -> Result<Self> {
         let system = Arc::new(System);
         let bells = Arc::new(Bells::default());
         let data_dir = config.data_dir();
@@ -127,6 +141,7 @@ impl Host {
             clock: Arc::clone(&system) as _,
         };
         let plugins = plugins(config, &data_dir, capabilities).await?;
+        let kinds = Arc::new(Kinds::new(natives, Arc::clone(&plugins)));
 
         let mut registry = Registry::default();
         store.metrics().register(&mut registry);
@@ -138,8 +153,8 @@ impl Host {
             store: Arc::clone(&store) as _,
             outbox: Arc::clone(&store) as _,
             schedules: Arc::clone(&store) as _,
-            catalog: Arc::clone(&plugins) as _,
-            runner: Arc::clone(&plugins) as _,
+            catalog: Arc::clone(&kinds) as _,
+            runner: Arc::clone(&kinds) as _,
             llm: Arc::clone(&lane) as _,
             courier: Arc::new(courier),
             clock: Arc::clone(&system) as _,
@@ -152,7 +167,7 @@ impl Host {
             store: Arc::clone(&store) as _,
             outbox: Arc::clone(&store) as _,
             schedules: Arc::clone(&store) as _,
-            catalog: plugins,
+            catalog: kinds,
             control: Arc::clone(&engine) as _,
             llm: lane,
             clock: Arc::clone(&system) as _,
