@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 
+mod bench;
 mod cargo;
 mod check;
 mod demo;
@@ -20,6 +21,7 @@ mod tidy;
 const TASKS: &[(&str, &str)] = &[
     ("demo", "build everything and run one job from end to end (--keep to stay up)"),
     ("test", "build everything and run all tests"),
+    ("bench", "build for release and measure the queue, beside a peer (bench queue --quick)"),
     ("check", "format, rules of the house, clippy, documentation, licences"),
     ("tidy", "the rules of the house alone"),
     (
@@ -46,6 +48,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
     match task.as_str() {
         "demo" => demo::run(&repository_root()?, rest),
         "test" => test::run(&repository_root()?),
+        "bench" => bench::run(&repository_root()?, rest),
         "check" => check::run(&repository_root()?),
         "tidy" => tidy::run(&repository_root()?),
         "guests" => guests::run(&repository_root()?, rest),

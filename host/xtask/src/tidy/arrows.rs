@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("api", &["jobs"]),
     ("cli", &["jobs", "store", "engine", "llm", "capabilities", "sandbox", "api", "testkit"]),
     ("testkit", &[]),
+    ("bench", &["jobs"]),
     ("e2e", &[]),
     ("xtask", &[]),
 ];
@@ -26,11 +27,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("wasmtime", &["sandbox"]),
     ("wasmtime-wasi", &["sandbox"]),
-    ("axum", &["api"]),
+    ("axum", &["api", "bench"]),
     ("hyper", &["testkit"]),
-    ("anyhow", &["cli", "xtask"]),
+    ("anyhow", &["cli", "bench", "xtask"]),
     ("clap", &["cli"]),
-    ("tokio", &["store", "engine", "llm", "capabilities", "sandbox", "api", "cli", "testkit"]),
+    (
+        "tokio",
+        &["store", "engine", "llm", "capabilities", "sandbox", "api", "cli", "testkit", "bench"],
+    ),
 ];
 
 pub(super) fn check(root: &Path) -> Result<Vec<Breach>> {
