@@ -46,6 +46,8 @@ enum Command {
     Job(commands::job::Arguments),
     /// Make schedules, look at them, pause them, run them by hand
     Schedule(commands::schedule::Arguments),
+    /// Look at failed jobs, run them again, delete them
+    Dead(commands::dead::Arguments),
     /// Look at the classes that jobs compete for, pause and resume them
     Class(commands::class::Arguments),
     /// Look at the kinds that can be run, pause and resume them
@@ -69,6 +71,7 @@ async fn main() -> ExitCode {
         Command::Serve(arguments) => commands::serve::run(arguments).await.map(done),
         Command::Job(arguments) => commands::job::run(arguments).await,
         Command::Schedule(arguments) => commands::schedule::run(arguments).await,
+        Command::Dead(arguments) => commands::dead::run(&arguments).await.map(done),
         Command::Class(arguments) => commands::class::run(&arguments).await.map(done),
         Command::Kind(arguments) => commands::kind::run(&arguments).await.map(done),
         Command::Plugin(arguments) => commands::plugin::run(&arguments).await.map(done),

@@ -72,13 +72,26 @@ impl Client {
         path: &str,
         query: &[(&str, Option<String>)],
     ) -> Result<Answer> {
+        self.ask(self.http.get(self.narrowed(path, query)?)).await
+    }
+
+    /// Deletes from a list what those parameters name that have a value.
+    pub(crate) async fn delete_list(
+        &self,
+        path: &str,
+        query: &[(&str, Option<String>)],
+    ) -> Result<Answer> {
+        self.ask(self.http.delete(self.narrowed(path, query)?)).await
+    }
+
+    fn narrowed(&self, path: &str, query: &[(&str, Option<String>)]) -> Result<Url> {
         let mut url = Url::parse(&format!("{}{path}", self.url))?;
         for (name, value) in query {
             if let Some(value) = value {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
-        self.ask(self.http.get(url)).await
+        Ok(url)
     }
 
     /// Sends a JSON body.

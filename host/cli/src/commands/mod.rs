@@ -3,6 +3,7 @@
 pub(crate) mod class;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod dead;
 mod host;
 mod input;
 pub(crate) mod job;

@@ -4,6 +4,7 @@ mod cancel;
 mod events;
 mod list;
 mod page;
+mod retry;
 mod show;
 mod submit;
 pub(super) mod wait;
@@ -44,6 +45,8 @@ enum Action {
     Wait(wait::Arguments),
     /// Follow a job to its end, one line an event
     Events(events::Arguments),
+    /// Run a job again that has failed or was cancelled
+    Retry(retry::Arguments),
     /// Cancel a job, at once
     Cancel(cancel::Arguments),
 }
@@ -61,6 +64,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
         Action::Show(arguments) => show::run(&host, &arguments).await.map(done),
         Action::Wait(arguments) => wait::run(&host, &arguments).await,
         Action::Events(arguments) => events::run(&host, &arguments).await.map(done),
+        Action::Retry(arguments) => retry::run(&host, &arguments).await.map(done),
         Action::Cancel(arguments) => cancel::run(&host, &arguments).await.map(done),
     };
     host.told(ended)

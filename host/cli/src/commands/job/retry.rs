@@ -1,0 +1,18 @@
+//! `roughneck job retry`: runs a job again that has failed or was cancelled.
+
+use anyhow::Result;
+use roughneck_jobs::id::JobId;
+
+use super::Host;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The job's id
+    id: JobId,
+}
+
+pub(super) async fn run(host: &Host, arguments: &Arguments) -> Result<()> {
+    let id = arguments.id;
+    let answer = host.client.post(&format!("/jobs/{id}/retry"), &serde_json::json!({})).await?;
+    host.print(&answer, &format!("queued {id} again"))
+}
