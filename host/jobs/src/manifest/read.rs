@@ -271,6 +271,15 @@ owner = "content"
     }
 
     #[test]
+    fn a_priority_is_a_name_or_a_number() {
+        for (written, expected) in [("\"high\"", "high"), ("60", "60"), ("25", "low")] {
+            let line = format!("class = \"ollama\"\npriority = {written}");
+            let manifest = parse(&GOOD.replace("class = \"ollama\"", &line)).unwrap();
+            assert_eq!(manifest.kinds[0].priority.to_string(), expected);
+        }
+    }
+
+    #[test]
     fn each_mistake_gets_its_own_sentence() {
         let table = [
             ("manifest = 1", "", "the first line must be `manifest = 1`"),
@@ -282,6 +291,7 @@ owner = "content"
             ("job-llm@", "job-lmm@", "one of job-pure, job-llm, job-io, job-full"),
             ("\"newsletter\"", "\"News Letter\"", "`News Letter` is not a name"),
             ("newsletter.wasm", "../x.wasm", "beside plugin.toml"),
+            ("class = \"ollama\"", "class = \"ollama\"\npriority = 101", "a number from 0 (bulk)"),
             ("\"15m\"", "\"15 parsecs\"", "timeout of the kind draft-section"),
             ("\"15m\"", "\"0s\"", "at most 24h"),
             ("max = 3", "max = 0", "from 1 to 100"),
