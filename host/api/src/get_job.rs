@@ -20,6 +20,7 @@ pub(crate) async fn get_job(
     let live = app.ports.control.live(id).filter(|_| job.state.is_running());
     let view = JobView::with_data(&job)
         .with_health(&app.ports.llm.health())
+        .with_pauses(&app.ports.store.pauses().await?, app.ports.clock.now())
         .with_history(&attempts, &deliveries)
         .with_progress(live.as_ref());
     Ok(Json(view).into_response())

@@ -19,7 +19,7 @@ pub(crate) async fn pause_kind(
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{Host, json};
+    use crate::testing::{Host, a_job, json};
 
     #[tokio::test]
     async fn a_kind_is_paused_under_its_present_name_and_resumed_under_any() {
@@ -29,6 +29,12 @@ mod tests {
         let kinds = json(host.get("/kinds").await).await["kinds"].clone();
         let echo = kinds.as_array().unwrap().iter().find(|kind| kind["name"] == "echo").unwrap();
         assert_eq!(echo["paused"]["reason"], "broken");
+        host.fakes.store.put(a_job());
+        let job = json(host.get(&format!("/jobs/{}", a_job().id)).await).await;
+        assert_eq!(
+            (&job["state"], &job["reason"]),
+            (&"queued".into(), &"its kind is paused: broken".into())
+        );
         let response = host.send("POST", "/kinds/echo/resume", "").await;
         assert_eq!(json(response).await["resumed"], true);
     }

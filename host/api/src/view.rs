@@ -12,6 +12,7 @@ use roughneck_jobs::{
     id::{DeliveryId, JobId},
     job::{Attempt, Job, LogLevel, LogLine},
     model::Health,
+    pause::{Pause, Scope},
     priority::Priority,
     schedule::Fire,
     state::State,
@@ -186,6 +187,21 @@ impl<'a> JobView<'a> {
             attempts: Some(attempts.iter().map(AttemptView::from).collect()),
             deliveries: Some(deliveries.iter().map(DeliveryView::from).collect()),
             ..self
+        }
+    }
+
+    /// Says why a job waits whose class or kind is paused.
+    pub(crate) fn with_pauses(self, pauses: &[Pause], now: Millis) -> Self {
+        let (class, kind) =
+            (Scope::Class(self.class.to_owned()), Scope::Kind(self.kind.to_owned()));
+        let stops =
+            |pause: &&Pause| !pause.is_over(now) && (pause.scope == class || pause.scope == kind);
+        match pauses.iter().find(stops) {
+            Some(Pause { scope, reason, .. }) if self.state == State::Queued => {
+                let reason = format!("its {} is paused: {reason}", scope.noun());
+                Self { reason: Some(Cow::Owned(reason)), ..self }
+            }
+            Some(_) | None => self,
         }
     }
 
