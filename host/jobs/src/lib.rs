@@ -2,8 +2,8 @@
 //!
 //! What it does: says what a job is, which moves its state allows ([`lifecycle`]), when a failed
 //! one runs again ([`retry`]), what goes first ([`priority`]), what must wait although there is room
-//! ([`pause`], [`rate`], [`input_key`], [`guard`]), what a plugin asks for
-//! ([`manifest`]) and may have ([`grant`]), when a schedule fires ([`schedule`]), and how a webhook
+//! ([`pause`], [`rate`], [`input_key`], [`guard`]), when the host is full ([`mark`]), what a plugin asks
+//! for ([`manifest`]) and may have ([`grant`]), when a schedule fires ([`schedule`]), and how a webhook
 //! is signed ([`signature`]).
 //!
 //! What it deliberately does not: no IO, no clock, no randomness, no async runtime. Time and dice
@@ -25,6 +25,7 @@ pub mod intake;
 pub mod job;
 pub mod lifecycle;
 pub mod manifest;
+pub mod mark;
 pub mod model;
 pub mod name;
 pub mod pause;
