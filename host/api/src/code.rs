@@ -57,10 +57,16 @@ pub enum Code {
     UnknownTarget,
     /// Ollama does not have the model that the kind needs.
     ModelNotInstalled,
+    /// As many jobs as the host takes have not ended.
+    QueueFull,
     /// The host failed; its log says why.
     Internal,
     /// The store failed; the host's log says why.
     StoreBroken,
+    /// The database is as large as the host lets it grow.
+    StoreFull,
+    /// The disk of the data folder has too little room.
+    DiskFull,
     /// The host stops and takes no new work.
     Stopping,
     /// The host cannot take work now.
@@ -116,8 +122,11 @@ impl Code {
             Self::IdempotencyKeyReused => ("idempotency-key-reused", S::UNPROCESSABLE_ENTITY, "The idempotency key belongs to another submission"),
             Self::UnknownTarget => ("unknown-target", S::UNPROCESSABLE_ENTITY, "There is no such callback target"),
             Self::ModelNotInstalled => ("model-not-installed", S::UNPROCESSABLE_ENTITY, "The kind's model is not installed"),
+            Self::QueueFull => ("queue-full", S::TOO_MANY_REQUESTS, "Too many jobs have not ended"),
             Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "The host failed"),
             Self::StoreBroken => ("store-broken", S::INTERNAL_SERVER_ERROR, "The store failed"),
+            Self::StoreFull => ("store-full", S::SERVICE_UNAVAILABLE, "The database is full"),
+            Self::DiskFull => ("disk-full", S::SERVICE_UNAVAILABLE, "The disk is full"),
             Self::Stopping => ("stopping", S::SERVICE_UNAVAILABLE, "The host stops"),
             Self::NotReady => ("not-ready", S::SERVICE_UNAVAILABLE, "The host cannot take work"),
         }

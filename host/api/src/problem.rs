@@ -6,14 +6,24 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use roughneck_jobs::{id::JobId, ports::store::StoreError};
+use roughneck_jobs::{
+    id::JobId,
+    mark::{Mark, Passed},
+    ports::store::StoreError,
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::code::Code;
 
 /// Seconds after which a client may try again while the host restarts.
-const RETRY_AFTER_S: u32 = 5;
+const RESTART_S: u32 = 5;
+
+/// The same while as many jobs wait as the host takes: some end soon.
+const QUEUE_FULL_S: u32 = 10;
+
+/// The same until somebody has made room.
+const DISK_FULL_S: u32 = 60;
 
 /// Why a request was not served.
 #[derive(Debug)]
@@ -25,6 +35,8 @@ pub(crate) struct Problem {
     extra: Map<String, Value>,
     /// What only the host's log may say.
     cause: Option<String>,
+    /// When the same request may succeed.
+    retry_after_s: Option<u32>,
 }
 
 /// Travels with the response to whoever logs it.
@@ -48,13 +60,18 @@ struct Wire<'a> {
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), extra: Map::new(), cause: None }
+        let (detail, extra) = (detail.into(), Map::new());
+        Self { code, detail, extra, cause: None, retry_after_s: None }
     }
 
     /// Adds a member for programs.
     pub(crate) fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
         self.extra.insert(member.to_owned(), value.into());
         self
+    }
+
+    fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
     }
 
     pub(crate) fn unknown_job(id: JobId) -> Self {
@@ -67,8 +84,28 @@ impl Problem {
     pub(crate) fn stopping() -> Self {
         Self::new(
             Code::Stopping,
-            format!("the host stops and takes no new work; try again in {RETRY_AFTER_S} seconds"),
+            format!("the host stops and takes no new work; try again in {RESTART_S} seconds"),
         )
+        .retry_after(RESTART_S)
+    }
+
+    pub(crate) fn not_ready(reasons: Vec<String>) -> Self {
+        let problem = Self::new(Code::NotReady, reasons.join("; ")).retry_after(RESTART_S);
+        problem.with("reasons", reasons)
+    }
+
+    /// A high-water mark is passed.
+    fn full(passed: Passed, detail: String) -> Self {
+        let (code, seconds) = match passed.mark {
+            Mark::Jobs => (Code::QueueFull, QUEUE_FULL_S),
+            Mark::Bytes => (Code::StoreFull, DISK_FULL_S),
+            Mark::Disk => (Code::DiskFull, DISK_FULL_S),
+        };
+        let problem = Self::new(code, detail).retry_after(seconds);
+        problem
+            .with("mark", passed.mark.as_str())
+            .with("level", passed.level)
+            .with("limit", passed.limit)
     }
 
     /// What the host's log says about it; the caller of the request learns none of it.
@@ -95,6 +132,10 @@ impl From<StoreError> for Problem {
             StoreError::Closed => Self::stopping(),
             StoreError::NoSuchJob(id) => Self::unknown_job(*id),
             StoreError::Broken { .. } => Self::internal(Code::StoreBroken, &error),
+            StoreError::Full(passed) => Self::full(*passed, error.to_string()),
+            StoreError::DiskFull { .. } => {
+                Self::new(Code::DiskFull, error.to_string()).retry_after(DISK_FULL_S)
+            }
             // These answer runs, and no request is one.
             StoreError::Fenced | StoreError::Refused(_) => Self::internal(Code::Internal, &error),
         }
@@ -116,8 +157,8 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&wire).unwrap_or_default();
         let mut response =
             (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
-        if matches!(self.code, Code::Stopping | Code::NotReady) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(self.failed());
         response
@@ -156,6 +197,32 @@ mod tests {
         assert!(failed.cause.unwrap().ends_with("read a job: secret path"));
         assert_eq!(response.status(), 500);
         assert!(!json(response).await.to_string().contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn a_full_host_says_what_is_full_and_when_to_come_back() {
+        for (mark, status, code, seconds) in [
+            (Mark::Jobs, 429, "queue-full", "10"),
+            (Mark::Bytes, 503, "store-full", "60"),
+            (Mark::Disk, 503, "disk-full", "60"),
+        ] {
+            let error = StoreError::Full(Passed { mark, level: 7, limit: 8 });
+            let response = Problem::from(error).into_response();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()[header::RETRY_AFTER], seconds);
+            let problem = json(response).await;
+            assert_eq!(problem["code"], code);
+            assert_eq!(problem["mark"], mark.as_str());
+            assert_eq!((&problem["level"], &problem["limit"]), (&7.into(), &8.into()));
+            assert!(problem["detail"].as_str().unwrap().contains("under [intake]"), "{problem}");
+        }
+        let source = "path".into();
+        let response =
+            Problem::from(StoreError::DiskFull { doing: "accept a job", source }).into_response();
+        assert_eq!(
+            (response.status().as_u16(), json(response).await["code"].as_str()),
+            (503, Some("disk-full"))
+        );
     }
 
     #[test]

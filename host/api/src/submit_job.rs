@@ -218,7 +218,10 @@ fn answer(status: StatusCode, accepted: &Accepted<'_>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use roughneck_jobs::ports::catalog::RefusedPlugin;
+    use roughneck_jobs::{
+        mark::{Mark, Passed},
+        ports::catalog::RefusedPlugin,
+    };
 
     use super::*;
     use crate::{
@@ -410,6 +413,20 @@ mod tests {
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()["retry-after"], "5");
         assert_eq!(json(response).await["code"], "stopping");
+    }
+
+    #[tokio::test]
+    async fn a_full_host_refuses_new_jobs_and_answers_repeated_ones() {
+        let host = Host::new();
+        host.fakes.store.put(a_job());
+        host.fakes.store.put_keyed("order-7", a_job());
+        host.fakes.store.fill_up(Passed { mark: Mark::Jobs, level: 5, limit: 5 });
+        let (status, problem) = refused(&host, r#"{"kind":"echo"}"#).await;
+        assert_eq!((status, &problem["code"]), (429, &"queue-full".into()));
+        let body = format!(r#"{{"id":"{}","kind":"echo"}}"#, a_job().id);
+        assert_eq!(host.send("POST", "/jobs", body).await.status(), 200);
+        let body = format!(r#"{{"kind":"echo","input":{}}}"#, a_job().input);
+        assert_eq!(keyed(&host, &body).await.status(), 200);
     }
 
     #[tokio::test]

@@ -143,10 +143,13 @@ fn store_error(error: &StoreError) -> HostError {
             code::FENCED,
             "this run lost its job to another run and may cause nothing any more; return from `run`",
         ),
-        StoreError::Broken { .. } => HostError::retryable(
-            "store-failed",
-            "the host's store failed; try again later, and see the host's log",
-        ),
+        // Nobody submits a job here.
+        StoreError::Broken { .. } | StoreError::DiskFull { .. } | StoreError::Full(_) => {
+            HostError::retryable(
+                "store-failed",
+                "the host's store failed; try again later, and see the host's log",
+            )
+        }
         StoreError::Closed => {
             HostError::retryable("stopping", "the host stops; fail with `retry` to run again later")
         }

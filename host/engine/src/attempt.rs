@@ -129,7 +129,7 @@ async fn finish(shared: &Shared, record: &Record, verdict: Verdict, plugin: Opti
                 debug!(job = %run.job, "the run of job {} ended after it had lost it", run.job);
                 return;
             }
-            Err(error @ StoreError::Broken { .. }) => {
+            Err(error @ (StoreError::Broken { .. } | StoreError::DiskFull { .. })) => {
                 error!(job = %run.job, %error, "the end of job {} could not be kept; trying again", run.job);
                 tokio::select! {
                     standing = record.aborted() => {
@@ -139,7 +139,10 @@ async fn finish(shared: &Shared, record: &Record, verdict: Verdict, plugin: Opti
                 }
             }
             Err(
-                error @ (StoreError::Refused(_) | StoreError::NoSuchJob(_) | StoreError::Closed),
+                error @ (StoreError::Refused(_)
+                | StoreError::NoSuchJob(_)
+                | StoreError::Full(_)
+                | StoreError::Closed),
             ) => {
                 error!(job = %run.job, %error, "the end of job {} could not be kept", run.job);
                 return;

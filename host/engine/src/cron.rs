@@ -1,6 +1,6 @@
 //! Fires schedules: those of the installed plugins and those that were made over HTTP.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use roughneck_jobs::{
     clock::Millis,
@@ -16,7 +16,7 @@ use roughneck_jobs::{
 use tracing::{error, info, warn};
 
 use crate::{
-    pause::{AFTER_ERROR, until},
+    pause::{AFTER_ERROR, LOOK_AGAIN, until},
     shared::Shared,
 };
 
@@ -36,14 +36,8 @@ pub(crate) async fn serve(shared: Arc<Shared>) {
     let mut last = clock.now();
     loop {
         let looked = fire_all(&shared, last).await;
-        let pause = until(looked.next_at, clock.now());
-        let pause = match looked.whole_at {
-            Some(now) => {
-                last = now;
-                pause
-            }
-            None => pause.min(AFTER_ERROR),
-        };
+        let pause = until(looked.next_at, clock.now()).min(looked.pause_max);
+        last = looked.whole_at.unwrap_or(last);
         tokio::select! {
             () = shared.stopping.cancelled() => return,
             () = shared.parts.bells.schedules.notified() => {}
@@ -57,6 +51,8 @@ struct Looked {
     next_at: Option<Millis>,
     /// When it was, if it left nothing undone.
     whole_at: Option<Millis>,
+    /// How soon what was left undone is tried again.
+    pause_max: Duration,
 }
 
 async fn fire_all(shared: &Shared, last: Millis) -> Looked {
@@ -64,21 +60,29 @@ async fn fire_all(shared: &Shared, last: Millis) -> Looked {
         Ok(kept) => kept,
         Err(error) => {
             error!(%error, "the schedules could not be read; trying again");
-            return Looked { next_at: None, whole_at: None };
+            return Looked { next_at: None, whole_at: None, pause_max: AFTER_ERROR };
         }
     };
     // Not before they are read: no mark lies in the future, unless the clock was set back.
     let now = shared.parts.clock.now();
     let look = Look { last: last.min(now), now };
-    let mut looked = Looked { next_at: None, whole_at: Some(now) };
+    let mut looked = Looked { next_at: None, whole_at: Some(now), pause_max: LOOK_AGAIN };
     for known in known::all(&shared.parts.catalog.plugins(), kept) {
         match fire(shared, &known, look).await {
             Ok(next) => looked.next_at = [looked.next_at, next].into_iter().flatten().min(),
+            // Its fires are not handled, as if the host were down: what is missed then follows the
+            // schedule's policy.
+            Err(StoreError::Full(passed)) => {
+                let id = known.spec.id;
+                warn!(schedule = id, "schedule {id} waits: {passed}");
+                looked.whole_at = None;
+            }
             Err(error) => {
                 // One schedule's trouble must not stop the others.
                 let id = known.spec.id;
                 error!(schedule = id, %error, "schedule {id} could not fire; trying again");
                 looked.whole_at = None;
+                looked.pause_max = AFTER_ERROR;
             }
         }
     }

@@ -24,6 +24,8 @@ use roughneck_jobs::{
 };
 use tokio::sync::oneshot;
 
+use crate::fault;
+
 /// The way of an answer to its caller, who may be gone.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -197,7 +199,7 @@ impl From<Ending> for Command {
 
 /// A failure of a whole batch, as each of its callers sees it.
 pub(crate) fn broken(doing: &'static str, error: &Arc<sqlx::Error>) -> StoreError {
-    StoreError::Broken { doing, source: Box::new(Arc::clone(error)) }
+    fault::failed(doing, fault::illness(error), Box::new(Arc::clone(error)))
 }
 
 fn refuse<T>(reply: Reply<T>, doing: &'static str, error: &Arc<sqlx::Error>) {

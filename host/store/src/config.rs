@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use roughneck_jobs::guard::Runaway;
+use roughneck_jobs::{guard::Runaway, mark::Marks};
 
 /// What [`SqliteStore::open`](crate::SqliteStore::open) needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,12 +13,19 @@ pub struct Config {
     pub readers: u32,
     /// When a kind is submitted so fast that it is paused; never if there is no limit.
     pub runaway: Option<Runaway>,
+    /// When no new jobs are taken.
+    pub marks: Marks,
 }
 
 impl Config {
-    /// The default for a data folder: four readers, and the default guard.
+    /// The default for a data folder: four readers, the default guard, and the default marks.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), readers: 4, runaway: Some(Runaway::default()) }
+        Self {
+            data_dir: data_dir.into(),
+            readers: 4,
+            runaway: Some(Runaway::default()),
+            marks: Marks::default(),
+        }
     }
 }

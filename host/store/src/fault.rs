@@ -18,7 +18,21 @@ impl Fault {
             Self::Answer(error) => error,
             // A reader met the closed pool.
             Self::Database(sqlx::Error::PoolClosed) => StoreError::Closed,
-            Self::Database(source) => StoreError::Broken { doing, source: source.into() },
+            Self::Database(error) => failed(doing, illness(&error), error.into()),
+        }
+    }
+}
+
+/// A failure of the database, as the caller sees it who wanted to `doing`.
+pub(crate) fn failed(
+    doing: &'static str,
+    illness: Illness,
+    source: Box<dyn std::error::Error + Send + Sync>,
+) -> StoreError {
+    match illness {
+        Illness::Full => StoreError::DiskFull { doing, source },
+        Illness::Corrupt | Illness::ReadOnly | Illness::Other => {
+            StoreError::Broken { doing, source }
         }
     }
 }
@@ -66,24 +80,38 @@ pub(crate) fn rows(table: &'static str, touched: u64, expected: u64) -> Result<(
 }
 
 /// What an error of the database means for the file.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Illness {
     /// It is no database, or a damaged one.
     Corrupt,
     /// It cannot be written.
     ReadOnly,
+    /// Its disk is full.
+    Full,
     /// Anything else.
     Other,
 }
 
 /// Reads SQLite's result code: the primary code is the low byte of the extended one.
 pub(crate) fn illness(error: &sqlx::Error) -> Illness {
+    if let sqlx::Error::Io(error) = error
+        && error.kind() == std::io::ErrorKind::StorageFull
+    {
+        return Illness::Full;
+    }
     let code = error.as_database_error().and_then(|error| error.code());
     let code: Option<i32> = code.and_then(|code| code.parse().ok());
+    // SQLITE_IOERR_SHMSIZE: the index of the log could not grow.
+    if code == Some(4874) {
+        return Illness::Full;
+    }
     match code.map(|code| code & 0xff) {
         // SQLITE_CORRUPT, SQLITE_NOTADB.
         Some(11 | 26) => Illness::Corrupt,
         // SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN.
         Some(3 | 8 | 14) => Illness::ReadOnly,
+        // SQLITE_FULL.
+        Some(13) => Illness::Full,
         Some(_) | None => Illness::Other,
     }
 }

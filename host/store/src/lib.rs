@@ -37,7 +37,9 @@ macro_rules! script {
 
 mod command;
 mod config;
+mod disk;
 mod fault;
+mod intake;
 mod kept;
 mod kv;
 mod lock;
@@ -61,6 +63,7 @@ mod write;
 mod writer;
 
 pub use config::Config;
+pub use disk::free_bytes;
 pub use metrics::Metrics;
 pub use open::OpenError;
 pub use sqlite_store::SqliteStore;

@@ -1,6 +1,9 @@
 //! What operators see of the store.
 
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    sync::atomic::AtomicU64,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
@@ -13,12 +16,29 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use roughneck_jobs::mark::Mark;
+
 use crate::command::Kind;
 
 /// The label of the counter of commands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Label {
     command: Kind,
+}
+
+/// The label of what belongs to a high-water mark.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfMark {
+    mark: MarkValue,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct MarkValue(Mark);
+
+impl EncodeLabelValue for MarkValue {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        encoder.write_str(self.0.as_str())
+    }
 }
 
 impl EncodeLabelValue for Kind {
@@ -37,6 +57,8 @@ pub struct Metrics {
     batch_commands: Histogram,
     commit_seconds: Histogram,
     database_bytes: Gauge,
+    mark_use: Family<OfMark, Gauge<f64, AtomicU64>>,
+    refused_jobs: Family<OfMark, Counter>,
 }
 
 impl Metrics {
@@ -45,6 +67,11 @@ impl Metrics {
         let commands = Family::default();
         for &command in Kind::ALL {
             drop(commands.get_or_create(&Label { command }));
+        }
+        let (mark_use, refused_jobs) = (Family::default(), Family::default());
+        for label in Mark::ALL.map(of_mark) {
+            drop(refused_jobs.get_or_create(&label));
+            drop(mark_use.get_or_create(&label));
         }
         Self {
             commits: Counter::default(),
@@ -56,6 +83,8 @@ impl Metrics {
             // 0.1 ms to 1.6 s.
             commit_seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 15)),
             database_bytes: Gauge::default(),
+            mark_use,
+            refused_jobs,
         }
     }
 
@@ -93,8 +122,18 @@ impl Metrics {
         );
         registry.register(
             "roughneck_store_database_bytes",
-            "Size of the database with its write-ahead log, after the last commit",
+            "Size of the database with its write-ahead log, at most a second after the last commit",
             self.database_bytes.clone(),
+        );
+        registry.register(
+            "roughneck_store_mark_use_ratio",
+            "How much of each high-water mark is used; from 1 on no new jobs are taken",
+            self.mark_use.clone(),
+        );
+        registry.register(
+            "roughneck_store_refused_jobs",
+            "Jobs that were not taken because a high-water mark was passed or the disk was full",
+            self.refused_jobs.clone(),
         );
     }
 
@@ -103,11 +142,15 @@ impl Metrics {
     }
 
     /// A transaction that wrote rows was committed.
-    pub(crate) fn committed(&self, commands: usize, seconds: f64, bytes: u64) {
+    pub(crate) fn committed(&self, commands: usize, seconds: f64) {
         self.commits.inc();
         let commands = u32::try_from(commands).unwrap_or(u32::MAX);
         self.batch_commands.observe(f64::from(commands));
         self.commit_seconds.observe(seconds);
+    }
+
+    /// The database with its log has so many bytes on the disk.
+    pub(crate) fn measured(&self, bytes: u64) {
         self.database_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
@@ -119,4 +162,16 @@ impl Metrics {
     pub(crate) fn failed(&self) {
         self.failed_commits.inc();
     }
+
+    pub(crate) fn used(&self, mark: Mark, share: f64) {
+        self.mark_use.get_or_create(&of_mark(mark)).set(share);
+    }
+
+    pub(crate) fn refused(&self, mark: Mark) {
+        self.refused_jobs.get_or_create(&of_mark(mark)).inc();
+    }
+}
+
+fn of_mark(mark: Mark) -> OfMark {
+    OfMark { mark: MarkValue(mark) }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use roughneck_jobs::{clock::Entropy, ports::bell::Bell};
 use sqlx::{
-    ConnectOptions as _, SqliteConnection, SqlitePool,
+    ConnectOptions as _, Row as _, SqliteConnection, SqlitePool,
     migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -17,6 +17,7 @@ use sqlx::{
 use crate::{
     Config, Metrics, SqliteStore,
     fault::{self, Illness},
+    intake::Intake,
     lock::{DirLock, NotLocked},
     memory::Memory,
     schema,
@@ -144,20 +145,28 @@ impl SqliteStore {
             .map_err(|error| not_migrated(&path, error))?;
         let readers = readers(config, options).await.map_err(|error| wrong(&path, error))?;
         let metrics = Metrics::new();
+        let open_jobs = count_open(&readers).await.map_err(|error| wrong(&path, error))?;
+        let dir = config.data_dir.clone();
+        let intake = Arc::new(Intake::new(config.marks, open_jobs, dir, metrics.clone()));
         let syncer = Syncer::start(&path, Arc::clone(&bell), metrics.clone())
             .map_err(|error| OpenError::Failed { path: path.clone(), source: error.into() })?;
-        let writer = Writer {
+        let mut writer = Writer {
             connection,
             syncer,
             bell,
             entropy,
             metrics: metrics.clone(),
+            intake: Arc::clone(&intake),
             rows_written: 0,
             memory: Memory::new(config.runaway),
-            path,
+            path: path.clone(),
+            measured_at: None,
             _lock: lock,
         };
-        Ok(Self::start(writer, readers, metrics))
+        writer.measure().await.map_err(|error| wrong(&path, error))?;
+        // A host that starts full says so at once, and runs what it has.
+        intake.passed();
+        Ok(Self::start(writer, readers, intake, metrics))
     }
 }
 
@@ -209,12 +218,17 @@ async fn readers(
         .await
 }
 
+async fn count_open(readers: &SqlitePool) -> Result<i64, sqlx::Error> {
+    let rows = sqlx::query(sql!("job/count")).fetch_all(readers).await?;
+    rows.iter().map(|row| row.try_get::<i64, _>("jobs")).sum()
+}
+
 fn wrong(path: &Path, error: sqlx::Error) -> OpenError {
     let path = path.to_owned();
     match fault::illness(&error) {
         Illness::Corrupt => OpenError::Corrupt { path, source: error.into() },
         Illness::ReadOnly => OpenError::NotWritable { path, source: error.into() },
-        Illness::Other => OpenError::Failed { path, source: error.into() },
+        Illness::Full | Illness::Other => OpenError::Failed { path, source: error.into() },
     }
 }
 

@@ -65,6 +65,9 @@ impl Schedules for SqliteStore {
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        if !settlement.jobs.is_empty() {
+            self.intake.check()?;
+        }
         self.ask(|reply| Command::Settle { settlement, reply }).await
     }
 

@@ -1,6 +1,6 @@
 //! The handle on the store.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::SqlitePool;
 use tokio::{
@@ -13,6 +13,7 @@ use roughneck_jobs::ports::store::StoreError;
 use crate::{
     Metrics,
     command::{Command, Reply},
+    intake::Intake,
     writer::{BATCH_MAX, Writer},
 };
 
@@ -25,6 +26,7 @@ const WAITING_MAX: usize = 4 * BATCH_MAX;
 pub struct SqliteStore {
     commands: mpsc::Sender<Command>,
     pub(crate) readers: SqlitePool,
+    pub(crate) intake: Arc<Intake>,
     writer: Mutex<Option<Running>>,
     metrics: Metrics,
 }
@@ -36,12 +38,17 @@ struct Running {
 }
 
 impl SqliteStore {
-    pub(crate) fn start(writer: Writer, readers: SqlitePool, metrics: Metrics) -> Self {
+    pub(crate) fn start(
+        writer: Writer,
+        readers: SqlitePool,
+        intake: Arc<Intake>,
+        metrics: Metrics,
+    ) -> Self {
         let (commands, received) = mpsc::channel(WAITING_MAX);
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(writer.run(received, stopped));
         let writer = Mutex::new(Some(Running { stop, task }));
-        Self { commands, readers, writer, metrics }
+        Self { commands, readers, intake, writer, metrics }
     }
 
     /// What operators see.

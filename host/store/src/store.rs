@@ -5,8 +5,9 @@ use roughneck_jobs::{
     class::{Class, Slots},
     clock::Millis,
     event::JobEvent,
-    id::JobId,
+    id::{JobId, NotAnId},
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
+    mark::Passed,
     pause::{Pause, Scope},
     ports::store::{
         Cancelled, Claim, Claims, Cleared, Count, Finish, Promoted, Reaped, Retried, Store,
@@ -58,8 +59,22 @@ impl Store for SqliteStore {
     }
 
     async fn submit(&self, job: NewJob) -> Result<Submitted, StoreError> {
+        if self.intake.passed().is_some()
+            && let Some(known) = self.standing(&job).await?
+        {
+            return Ok(Submitted::Existing(known));
+        }
+        self.intake.check()?;
         let job = Box::new(job);
-        self.ask(|reply| Command::Submit { job, reply }).await
+        let submitted = self.ask(|reply| Command::Submit { job, reply }).await;
+        if matches!(submitted, Err(StoreError::DiskFull { .. })) {
+            self.intake.overflowed();
+        }
+        submitted
+    }
+
+    fn passed_mark(&self) -> Option<Passed> {
+        self.intake.passed()
     }
 
     async fn claim(&self, claim: Claim) -> Result<Claims, StoreError> {
@@ -177,6 +192,26 @@ pub(crate) fn is_later(next_at: Option<Millis>, at: Millis) -> bool {
 }
 
 impl SqliteStore {
+    /// The job that stands in the way of `job`: that of its idempotency key, its id or its unique key.
+    async fn standing(&self, job: &NewJob) -> Result<Option<JobId>, StoreError> {
+        let standing = self.read_standing(job).await;
+        standing.map_err(|fault| fault.told("look for a job that was accepted before"))
+    }
+
+    async fn read_standing(&self, job: &NewJob) -> Result<Option<JobId>, Fault> {
+        let key = job.idempotency_key.as_deref();
+        let unique = job.unique.as_ref().map(|unique| &*unique.key);
+        let id: Option<String> = sqlx::query_scalar(sql!("job/standing"))
+            .bind(job.id.to_string())
+            .bind(key)
+            .bind(unique)
+            .bind(job.enqueued_at.0)
+            .fetch_optional(&self.readers)
+            .await?;
+        let id = id.map(|id| id.parse()).transpose();
+        Ok(id.map_err(|error: NotAnId| sqlx::Error::Decode(Box::new(error)))?)
+    }
+
     /// Counts what is left on a reader: the writer has better things to do.
     async fn cleared(&self, jobs: u32, which: &DeadLetters) -> Result<Cleared, StoreError> {
         let left: Result<i64, sqlx::Error> = sqlx::query_scalar(sql!("job/count_dead"))

@@ -249,7 +249,7 @@ mod tests {
         let syncer = Syncer::with(rung.clone(), Metrics::new(), sync).unwrap();
         let (commit, answer) = commit();
         syncer.after_sync(commit);
-        assert!(matches!(answer.blocking_recv().unwrap(), Err(StoreError::Broken { .. })));
+        assert!(matches!(answer.blocking_recv().unwrap(), Err(StoreError::DiskFull { .. })));
         syncer.close();
         assert!(rung.0.lock().unwrap().is_empty());
     }

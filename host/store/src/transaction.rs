@@ -22,26 +22,34 @@ pub(crate) struct Transaction<'c> {
     pub(crate) memory: &'c mut Memory,
     /// What to ring after the commit.
     pub(crate) bells: Bells,
+    /// Jobs that were added to those that have not ended.
+    pub(crate) open_jobs: i64,
 }
 
 impl Transaction<'_> {
     /// Begins a part that can fail alone.
     pub(crate) async fn save(&mut self) -> Result<Savepoint, sqlx::Error> {
         sqlx::query("SAVEPOINT part").execute(&mut *self.connection).await?;
-        Ok(Savepoint { before: mem::take(&mut self.bells), is_whole: false })
+        Ok(self.part(false))
     }
 
     /// Begins a part that is all there is to the transaction, which costs nothing.
     pub(crate) fn begin_whole(&mut self) -> Savepoint {
-        Savepoint { before: mem::take(&mut self.bells), is_whole: true }
+        self.part(true)
     }
 
-    /// Ends the part: keeps what it wrote, or undoes it together with its bells. An error here means
-    /// that the database has given the whole transaction up.
+    fn part(&mut self, is_whole: bool) -> Savepoint {
+        Savepoint { before: mem::take(&mut self.bells), open_jobs: self.open_jobs, is_whole }
+    }
+
+    /// Ends the part: keeps what it wrote, or undoes it together with its bells and its count. An
+    /// error here means that the database has given the whole transaction up.
     pub(crate) async fn end(&mut self, part: Savepoint, keep: bool) -> Result<(), sqlx::Error> {
         let of_part = mem::replace(&mut self.bells, part.before);
         if keep {
             self.bells.add(of_part);
+        } else {
+            self.open_jobs = part.open_jobs;
         }
         let end = match (part.is_whole, keep) {
             (true, true) => return Ok(()),
@@ -58,6 +66,7 @@ impl Transaction<'_> {
 #[must_use = "a part must be ended"]
 pub(crate) struct Savepoint {
     before: Bells,
+    open_jobs: i64,
     /// Whether nothing else is in the transaction.
     is_whole: bool,
 }

@@ -60,7 +60,8 @@ pub(crate) async fn write(tx: &mut Transaction<'_>, moved: &[Moved]) -> Result<(
     rows("slot", ran.touched(2) + ran.touched(3), count(&ended))?;
     rows("attempt", ran.touched(4), count(&ended))?;
     park::make_room(tx, moved).await?;
-    for Moved { job, step, outcome, .. } in moved {
+    for Moved { job, step, outcome, from, .. } in moved {
+        tx.open_jobs += i64::from(from.is_terminal()) - i64::from(job.state.is_terminal());
         if job.state.is_terminal() {
             call_back(tx, job, step.at).await?;
         }

@@ -9,7 +9,7 @@ use std::{
     fs, mem,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use roughneck_jobs::{clock::Entropy, ports::bell::Bell};
@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     Metrics,
     command::Command,
+    intake::Intake,
     lock::DirLock,
     memory::Memory,
     perform::Answer,
@@ -30,6 +31,9 @@ use crate::{
 /// Commands in one transaction: enough to share a sync to disk, few enough to answer soon.
 pub(crate) const BATCH_MAX: usize = 64;
 
+/// Between two looks at the size of the database.
+const MEASURE: Duration = Duration::from_secs(1);
+
 /// The writer.
 pub(crate) struct Writer {
     pub(crate) connection: SqliteConnection,
@@ -37,11 +41,13 @@ pub(crate) struct Writer {
     pub(crate) bell: Arc<dyn Bell>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Metrics,
+    pub(crate) intake: Arc<Intake>,
     /// As of the last commit, so that one that wrote nothing is told apart.
     pub(crate) rows_written: i64,
     pub(crate) memory: Memory,
     /// The database, for its size.
     pub(crate) path: PathBuf,
+    pub(crate) measured_at: Option<Instant>,
     /// Freed when the last write is done, not before.
     pub(crate) _lock: DirLock,
 }
@@ -103,11 +109,12 @@ impl Writer {
                     answers.into_iter().for_each(|answer| answer.send(None));
                 } else {
                     self.rows_written = rows_written;
-                    self.metrics.committed(size, seconds, bytes(&self.path));
+                    self.metrics.committed(size, seconds);
                     let (waiting, told): (Vec<_>, Vec<_>) =
                         answers.into_iter().partition(|answer| answer.needs_disk);
                     told.into_iter().for_each(|answer| answer.send(None));
                     self.syncer.after_sync(Commit { answers: waiting, bells: outside });
+                    self.measure_again().await;
                 }
             }
             Err(error) => {
@@ -116,6 +123,28 @@ impl Writer {
                 answers.into_iter().for_each(|answer| answer.send(Some(&error)));
             }
         }
+    }
+
+    /// Measures the database, unless it was measured within the last second.
+    async fn measure_again(&mut self) {
+        if self.measured_at.is_some_and(|at| at.elapsed() < MEASURE) {
+            return;
+        }
+        if let Err(error) = self.measure().await {
+            tracing::warn!(%error, "the size of the database cannot be read");
+        }
+    }
+
+    /// Measures the database and tells the intake. Pages that are free again do not count: they are there
+    /// for new jobs.
+    pub(crate) async fn measure(&mut self) -> Result<(), sqlx::Error> {
+        self.measured_at = Some(Instant::now());
+        let used: i64 =
+            sqlx::query_scalar(sql!("database/used")).fetch_one(&mut self.connection).await?;
+        let log = bytes(&syncer::path(&self.path));
+        self.metrics.measured(bytes(&self.path).saturating_add(log));
+        self.intake.measured(u64::try_from(used).unwrap_or(0).saturating_add(log));
+        Ok(())
     }
 
     async fn transact(
@@ -127,7 +156,8 @@ impl Writer {
         let connection = &mut self.connection;
         let entropy = &*self.entropy;
         let memory = &mut self.memory;
-        let mut tx = Transaction { connection, entropy, memory, bells: Bells::default() };
+        let bells = Bells::default();
+        let mut tx = Transaction { connection, entropy, memory, bells, open_jobs: 0 };
         let mut done = begin(tx.connection).await;
         while done.is_ok() && !units.is_empty() {
             done = perform_next(&mut tx, &mut units, answers).await;
@@ -136,9 +166,12 @@ impl Writer {
             Ok(()) => commit(tx.connection).await,
             Err(error) => Err(error),
         };
-        let bells = tx.bells;
+        let Transaction { bells, open_jobs, .. } = tx;
         let error = match committed {
-            Ok(rows_written) => return Ok((bells, rows_written)),
+            Ok(rows_written) => {
+                self.intake.moved(open_jobs);
+                return Ok((bells, rows_written));
+            }
             Err(error) => Arc::new(error),
         };
         // It may have been learnt from what is undone now.
@@ -194,18 +227,16 @@ async fn perform_next(
     ended
 }
 
-/// Bytes of the database and its write-ahead log. Two system calls, no query.
-fn bytes(database: &Path) -> u64 {
-    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
-    size(database).saturating_add(size(&syncer::path(database)))
+/// The size of a file; 0 if there is none.
+fn bytes(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |metadata| metadata.len())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use roughneck_jobs::{
         clock::Millis,
+        mark::Marks,
         ports::{
             bell::Change,
             store::{Promoted, StoreError},
@@ -236,15 +267,18 @@ mod tests {
         let mut connection = options(dir).connect().await.unwrap();
         schema::migrator().run(&mut connection).await.unwrap();
         let path = dir.path().join("db");
+        let (marks, metrics) = (Marks::default(), Metrics::new());
         Writer {
             connection,
             syncer: Syncer::start(&path, Arc::new(Still), Metrics::new()).unwrap(),
             bell: Arc::new(Still),
             entropy: Arc::new(Still),
-            metrics: Metrics::new(),
+            metrics: metrics.clone(),
+            intake: Arc::new(Intake::new(marks, 0, dir.path().to_owned(), metrics)),
             rows_written: 0,
             memory: Memory::default(),
             path,
+            measured_at: None,
             _lock: DirLock::take(dir.path()).unwrap(),
         }
     }

@@ -17,6 +17,7 @@ use roughneck_jobs::{
     id::{DeliveryId, JobId},
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     manifest,
+    mark::Passed,
     model::{Call, Health, LlmError, Resolved},
     pause::{Pause, Scope},
     ports::{
@@ -47,6 +48,7 @@ pub(crate) struct FakeStore {
     racer: Mutex<Option<Job>>,
     pauses: Mutex<Vec<Pause>>,
     is_broken: AtomicBool,
+    passed: Mutex<Option<Passed>>,
     pub(crate) reads_of_events: AtomicUsize,
 }
 
@@ -81,6 +83,11 @@ impl FakeStore {
     /// The next submission finds that this job came in just before it.
     pub(crate) fn win_the_race_with(&self, job: Job) {
         *self.racer.lock().unwrap() = Some(job);
+    }
+
+    /// No new job is taken any more.
+    pub(crate) fn fill_up(&self, passed: Passed) {
+        *self.passed.lock().unwrap() = Some(passed);
     }
 
     pub(crate) fn break_down(&self) {
@@ -125,9 +132,16 @@ impl Store for FakeStore {
             }
             return Ok(Submitted::Existing(id));
         }
+        if let Some(passed) = *self.passed.lock().unwrap() {
+            return Err(StoreError::Full(passed));
+        }
         let id = job.id;
         self.submitted.lock().unwrap().push(job);
         Ok(Submitted::Created(id))
+    }
+
+    fn passed_mark(&self) -> Option<Passed> {
+        *self.passed.lock().unwrap()
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {

@@ -12,6 +12,7 @@ use roughneck_jobs::{
     id::{DeliveryId, JobId},
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     lifecycle::{Event, Progress, advance},
+    mark::Passed,
     pause::{Pause, Scope},
     ports::{
         bell::{Bell, Change},
@@ -61,6 +62,8 @@ struct Tables {
     retired: Vec<usize>,
     /// A schedule whose fires cannot be settled.
     broken_schedule: Option<String>,
+    /// The mark because of which no new job is taken.
+    passed: Option<Passed>,
 }
 
 pub(crate) struct Memory {
@@ -114,6 +117,11 @@ impl Memory {
 
     pub(crate) fn break_schedule(&self, id: &str) {
         self.lock().broken_schedule = Some(id.to_owned());
+    }
+
+    /// Says that a mark is passed, or that all are kept.
+    pub(crate) fn set_passed(&self, passed: Option<Passed>) {
+        self.lock().passed = passed;
     }
 
     pub(crate) fn hold_claims(&self, hold: bool) {
@@ -175,6 +183,10 @@ impl Memory {
         apply(row, Event::Lost, self.time.now()).unwrap();
         row.token += 1;
         row.job.state = State::Scheduled;
+    }
+
+    pub(crate) fn check_marks(&self) -> Result<(), StoreError> {
+        self.lock().passed.map_or(Ok(()), |passed| Err(StoreError::Full(passed)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {
@@ -277,11 +289,16 @@ impl Store for Memory {
 
     async fn submit(&self, new: NewJob) -> Result<Submitted, StoreError> {
         let (id, class) = (new.id, new.class.clone());
+        self.check_marks()?;
         self.submit_silently(&new);
         self.bell.ring(Change::Job(id));
         self.bell.ring(Change::Class(class));
         self.bell.ring(Change::Due);
         Ok(Submitted::Created(id))
+    }
+
+    fn passed_mark(&self) -> Option<Passed> {
+        self.lock().passed
     }
 
     /// The engine's tests have no kind with a rate.

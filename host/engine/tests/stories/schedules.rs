@@ -4,6 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use roughneck_jobs::{
     clock::{Clock as _, Millis},
+    mark::{Mark, Passed},
     ports::schedules::{Created, Schedules as _},
     schedule::{CATCH_UP_MAX, Kept, Missed, Overlap, Pause, Spec},
 };
@@ -81,6 +82,17 @@ async fn a_schedule_fires_on_time_although_another_one_is_broken() {
     let world = World::with_schedules([], TWO, |store| store.break_schedule("actor/broken")).await;
     world.pass(3 * HOUR + MINUTE / 2).await;
     assert_eq!(world.store.ids().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fire_while_no_new_jobs_are_taken_is_a_missed_one_and_runs_afterwards() {
+    let world = World::with_schedules([], HOURLY, |_| {}).await;
+    world.store.set_passed(Some(Passed { mark: Mark::Disk, level: 0, limit: 1 }));
+    world.pass(3 * HOUR).await;
+    assert!(world.fired(MANIFEST).is_empty());
+    world.store.set_passed(None);
+    world.pass(MINUTE).await;
+    assert_eq!(world.fired(MANIFEST), ["11:00"], "the latest of those that were missed");
 }
 
 #[tokio::test(start_paused = true)]

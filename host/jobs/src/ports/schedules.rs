@@ -118,7 +118,7 @@ pub trait Schedules: Send + Sync {
     /// Submits the jobs of fires, each fire at most once until it is forgotten, in one transaction.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError::Full`] if there are jobs and a high-water mark is passed: the fires are not handled.
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError>;
 
     /// Forgets up to `limit` fires of `until` or earlier, the earliest first. Returns how many.

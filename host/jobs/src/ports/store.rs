@@ -17,6 +17,7 @@ use crate::{
     id::JobId,
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     lifecycle::Refused,
+    mark::Passed,
     pause::{Pause, Scope},
     rate::Rate,
     run::Run,
@@ -42,6 +43,18 @@ pub enum StoreError {
         /// What was tried.
         doing: &'static str,
         /// What it met.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A high-water mark is passed, so that no new job is taken. Nothing was written.
+    #[error("the host takes no new jobs now: {0}")]
+    Full(Passed),
+    /// The disk has no room for it.
+    #[error("the disk is full, so the store could not {doing}; make room on it")]
+    DiskFull {
+        /// What was tried.
+        doing: &'static str,
+        /// What the database says.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -241,8 +254,11 @@ pub trait Store: Send + Sync {
     /// idempotency key is the job of that key, also if it has another id.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError::Full`] if a high-water mark is passed and the job is a new one.
     async fn submit(&self, job: NewJob) -> Result<Submitted, StoreError>;
+
+    /// The high-water mark that is passed, because of which no new job is taken now. Reads memory only.
+    fn passed_mark(&self) -> Option<Passed>;
 
     /// Makes the kinds have these rate limits, and the kinds that are not named none. What was taken from
     /// a bucket stays taken.

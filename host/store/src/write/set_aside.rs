@@ -35,6 +35,7 @@ pub(super) async fn job(
         .execute(&mut *tx.connection)
         .await?;
     one_row("job", written.rows_affected())?;
+    tx.open_jobs -= 1;
     let event = json!([{ "job": id, "at_ms": at, "state": State::Failed, "attempt": attempt, "reason": reason }]);
     let written = sqlx::query(sql!("job_event/append"))
         .bind(None::<String>)

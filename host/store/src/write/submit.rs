@@ -21,6 +21,7 @@ pub(crate) async fn all(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<bo
     if insert(tx, jobs).await? != count {
         return Ok(false);
     }
+    tx.open_jobs += i64::try_from(jobs.len()).unwrap_or(i64::MAX);
     for job in jobs {
         ring(tx, job);
         if let Some(pause) = tx.memory.count(job) {

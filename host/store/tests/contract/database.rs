@@ -11,6 +11,7 @@ use std::{
 use async_trait::async_trait;
 use roughneck_jobs::{
     clock::Entropy,
+    mark::Marks,
     ports::{bell::Bell, kv::KeyValue, outbox::Outbox, schedules::Schedules, store::Store},
 };
 use roughneck_store::{Config, SqliteStore};
@@ -23,7 +24,12 @@ impl<T: Store + Outbox + Schedules + KeyValue> Ports for T {}
 /// An empty database that can be opened again after its store is gone.
 #[async_trait]
 pub(crate) trait Database: Send + Sync {
-    async fn open(&self, bell: Arc<dyn Bell>) -> Arc<dyn Ports>;
+    async fn open(&self, bell: Arc<dyn Bell>, marks: Marks) -> Arc<dyn Ports>;
+}
+
+/// Marks that no test passes by chance: the tester's disk may be nearly full.
+pub(crate) fn no_marks() -> Marks {
+    Marks { disk_free_min: 0, ..Marks::default() }
 }
 
 /// A new, empty database.
@@ -61,14 +67,18 @@ impl Sqlite {
     }
 
     pub(crate) async fn store(&self, bell: Arc<dyn Bell>) -> SqliteStore {
-        let config = Config::new(self.data_dir());
+        self.store_with(bell, no_marks()).await
+    }
+
+    pub(crate) async fn store_with(&self, bell: Arc<dyn Bell>, marks: Marks) -> SqliteStore {
+        let config = Config { marks, ..Config::new(self.data_dir()) };
         SqliteStore::open(&config, bell, self.dice.clone()).await.unwrap()
     }
 }
 
 #[async_trait]
 impl Database for Sqlite {
-    async fn open(&self, bell: Arc<dyn Bell>) -> Arc<dyn Ports> {
-        Arc::new(self.store(bell).await)
+    async fn open(&self, bell: Arc<dyn Bell>, marks: Marks) -> Arc<dyn Ports> {
+        Arc::new(self.store_with(bell, marks).await)
     }
 }

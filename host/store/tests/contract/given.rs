@@ -16,6 +16,7 @@ use roughneck_jobs::{
     failure::Failure,
     id::JobId,
     job::{Attempt, Job, NewJob},
+    mark::Marks,
     ports::{
         bell::{Bell, Change},
         schedules::{Settled, Settlement},
@@ -166,8 +167,13 @@ impl World {
 
     /// The world in a database that outlives it.
     pub(crate) async fn of(database: &dyn Database) -> Self {
+        Self::with_marks(database, database::no_marks()).await
+    }
+
+    /// The world in a database, with high-water marks.
+    pub(crate) async fn with_marks(database: &dyn Database, marks: Marks) -> Self {
         let rung = Arc::new(Rung::default());
-        let store = database.open(rung.clone()).await;
+        let store = database.open(rung.clone(), marks).await;
         store.set_slots(&slots(2)).await.unwrap();
         Self { store, rung, _database: None }
     }

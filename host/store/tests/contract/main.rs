@@ -20,6 +20,7 @@ mod gates;
 mod given;
 mod history;
 mod idempotency;
+mod intake;
 mod kv;
 mod leave;
 mod made_schedules;

@@ -83,6 +83,9 @@ impl Schedules for Memory {
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        if !settlement.jobs.is_empty() {
+            self.check_marks()?;
+        }
         let submitted = {
             let mut tables = self.lock();
             if tables.broken_schedule.as_ref() == Some(&settlement.schedule) {

@@ -1,0 +1,188 @@
+//! The intake: whether new jobs are taken, decided from memory.
+//!
+//! The writer says how many jobs have not ended and how large the database is; the disk is looked at
+//! here, at most once a second however many jobs come. Submissions that are under way when a mark is
+//! passed still go in: a mark is where intake closes, not where the store breaks.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use roughneck_jobs::{
+    mark::{Levels, Mark, Marks, Passed},
+    ports::store::StoreError,
+};
+
+use crate::{Metrics, disk};
+
+/// Between two looks at the disk.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Whether new jobs are taken.
+pub(crate) struct Intake {
+    marks: Marks,
+    open_jobs: AtomicI64,
+    bytes: AtomicU64,
+    free_bytes: Box<dyn Fn() -> Option<u64> + Send + Sync>,
+    seen: Mutex<Seen>,
+    metrics: Metrics,
+}
+
+/// The last look.
+#[derive(Default)]
+struct Seen {
+    disk_free: Option<u64>,
+    /// When the disk was looked at.
+    at: Option<Instant>,
+    passed: Vec<Passed>,
+}
+
+impl Intake {
+    /// An intake over the disk of `data_dir`.
+    pub(crate) fn new(marks: Marks, open_jobs: i64, data_dir: PathBuf, metrics: Metrics) -> Self {
+        Self::over(marks, open_jobs, Box::new(move || disk::free_bytes(&data_dir)), metrics)
+    }
+
+    fn over(
+        marks: Marks,
+        open_jobs: i64,
+        free_bytes: Box<dyn Fn() -> Option<u64> + Send + Sync>,
+        metrics: Metrics,
+    ) -> Self {
+        let open_jobs = AtomicI64::new(open_jobs);
+        let (bytes, seen) = (AtomicU64::new(0), Mutex::default());
+        Self { marks, open_jobs, bytes, free_bytes, seen, metrics }
+    }
+
+    /// So many jobs were added to those that have not ended, in a transaction that was committed.
+    pub(crate) fn moved(&self, open_jobs: i64) {
+        self.open_jobs.fetch_add(open_jobs, Ordering::Relaxed);
+    }
+
+    /// The database with its log has so many bytes.
+    pub(crate) fn measured(&self, bytes: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The first mark that is passed.
+    pub(crate) fn passed(&self) -> Option<Passed> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.at.is_none_or(|at| at.elapsed() >= LOOK) {
+            seen.disk_free = (self.free_bytes)();
+            seen.at = Some(Instant::now());
+        }
+        let levels = Levels {
+            jobs: u64::try_from(self.open_jobs.load(Ordering::Relaxed)).unwrap_or(0),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            disk_free: seen.disk_free,
+        };
+        for mark in Mark::ALL {
+            self.metrics.used(mark, self.marks.used(mark, &levels).unwrap_or(0.0));
+        }
+        let passed = self.marks.passed(&levels, &seen.passed);
+        report(&seen.passed, &passed);
+        seen.passed = passed;
+        seen.passed.first().copied()
+    }
+
+    /// Whether a new job is taken. One that is not is counted.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] if a mark is passed.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        let Some(passed) = self.passed() else { return Ok(()) };
+        self.metrics.refused(passed.mark);
+        Err(StoreError::Full(passed))
+    }
+
+    /// A job was not taken because the disk had no room for it, whatever the marks say.
+    pub(crate) fn overflowed(&self) {
+        self.metrics.refused(Mark::Disk);
+    }
+}
+
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Intake").field("marks", &self.marks).finish_non_exhaustive()
+    }
+}
+
+/// Says once that a mark was passed, and once that it is kept again.
+fn report(before: &[Passed], now: &[Passed]) {
+    let has = |all: &[Passed], mark| all.iter().any(|passed| passed.mark == mark);
+    for passed in now.iter().filter(|passed| !has(before, passed.mark)) {
+        let mark = passed.mark.as_str();
+        tracing::warn!(mark, "no new jobs are taken: {passed}");
+    }
+    for mark in before.iter().map(|passed| passed.mark).filter(|mark| !has(now, *mark)) {
+        let mark = mark.as_str();
+        tracing::info!(mark, "the mark for {mark} is kept again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    const MARKS: Marks = Marks { jobs_max: 100, bytes_max: 1000, disk_free_min: 40 };
+
+    fn intake(free: &Arc<AtomicU64>) -> Intake {
+        let free = Arc::clone(free);
+        let read = Box::new(move || Some(free.load(Ordering::Relaxed)));
+        Intake::over(MARKS, 90, read, Metrics::new())
+    }
+
+    fn mark(intake: &Intake) -> Option<Mark> {
+        intake.passed().map(|passed| passed.mark)
+    }
+
+    /// As if the last look were long ago.
+    fn age(intake: &Intake) {
+        intake.seen.lock().unwrap().at = None;
+    }
+
+    #[test]
+    fn jobs_that_come_and_end_close_and_open_the_intake() {
+        let intake = intake(&Arc::new(AtomicU64::new(500)));
+        assert_eq!(mark(&intake), None);
+        intake.moved(10);
+        assert_eq!(mark(&intake), Some(Mark::Jobs));
+        intake.moved(-5);
+        assert_eq!(mark(&intake), Some(Mark::Jobs), "there is no room yet");
+        intake.moved(-1);
+        assert_eq!(mark(&intake), None);
+    }
+
+    #[test]
+    fn the_size_of_the_database_closes_and_opens_it() {
+        let intake = intake(&Arc::new(AtomicU64::new(500)));
+        for (bytes, expected) in [(1000, Some(Mark::Bytes)), (950, Some(Mark::Bytes)), (949, None)]
+        {
+            intake.measured(bytes);
+            assert_eq!(mark(&intake), expected, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn the_disk_is_looked_at_once_a_second_and_not_for_every_job() {
+        let free = Arc::new(AtomicU64::new(500));
+        let intake = intake(&free);
+        assert_eq!(mark(&intake), None);
+        free.store(39, Ordering::Relaxed);
+        // The machine may have taken a second for the line above; the last look stands until then.
+        intake.seen.lock().unwrap().at = Some(Instant::now());
+        assert_eq!(mark(&intake), None);
+        age(&intake);
+        assert_eq!(mark(&intake), Some(Mark::Disk));
+        free.store(42, Ordering::Relaxed);
+        age(&intake);
+        assert_eq!(mark(&intake), None);
+    }
+}
