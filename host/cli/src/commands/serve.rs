@@ -209,6 +209,7 @@ async fn store(config: &Config, data_dir: &Path, bells: &Arc<Bells>) -> Result<A
     })?;
     let store = roughneck_store::Config {
         runaway: config.guard.runaway()?,
+        marks: config.intake.marks()?,
         ..roughneck_store::Config::new(data_dir)
     };
     Ok(Arc::new(SqliteStore::open(&store, Arc::clone(bells) as _, Arc::new(System)).await?))

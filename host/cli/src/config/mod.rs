@@ -4,6 +4,7 @@
 mod callbacks;
 mod classes;
 mod guard;
+mod intake;
 mod ollama;
 mod retention;
 mod server;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 pub(crate) use callbacks::Callbacks;
 pub(crate) use classes::Classes;
 pub(crate) use guard::Guard;
+pub(crate) use intake::Intake;
 pub(crate) use ollama::Ollama;
 pub(crate) use retention::Retention;
 pub(crate) use server::Server;
@@ -49,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) classes: Classes,
     /// What pauses a kind by itself.
     pub(crate) guard: Guard,
+    /// When no new jobs are taken.
+    pub(crate) intake: Intake,
     /// How long ended jobs are kept.
     pub(crate) retention: Retention,
     /// Webhooks.
@@ -117,6 +121,7 @@ impl Config {
         self.classes.slots()?;
         self.guard.runaway()?;
         self.guard.breaker()?;
+        self.intake.marks()?;
         self.retention.limits()?;
         self.callbacks.targets()?;
         self.stop_limit()?;
@@ -199,6 +204,9 @@ mod tests {
             ("[callbacks.targets.C_M]\nurl = \"https://a\"", "lower-case letters"),
             ("[guard]\nfailures-pause = \"a bit\"", "`guard.failures-pause` is wrong"),
             ("[retention]\ndone = \"later\"", "`retention.done` is wrong"),
+            ("[intake]\nbytes-max = \"1KiB\"", "must be at least 256MiB"),
+            ("[intake]\njobs-max = 0", "must be at least 1"),
+            ("[intake]\ndisk-free-min = \"much\"", "`intake.disk-free-min` is wrong"),
             ("stop-limit = \"soon\"", "`soon` is not a duration"),
             ("plugins = [\"no/such/dir\"]", "no/such/dir does not exist"),
             ("[grants.x]\nhtp = []", "did you mean `http`?"),
@@ -226,6 +234,14 @@ mod tests {
         assert_eq!((breaker.failures, breaker.pause_ms), (3, 60_000));
         let default = roughneck_jobs::guard::Runaway::default();
         assert_eq!(load("").unwrap().guard.runaway().unwrap(), Some(default));
+    }
+
+    #[test]
+    fn the_marks_of_the_intake_are_the_operators_or_the_defaults() {
+        let config = load("[intake]\njobs-max = 7\ndisk-free-min = \"0B\"").unwrap();
+        let marks = config.intake.marks().unwrap();
+        assert_eq!((marks.jobs_max, marks.disk_free_min), (7, 0));
+        assert_eq!(marks.bytes_max, 8 << 30);
     }
 
     #[test]

@@ -42,6 +42,8 @@ impl Setup {
     pub(crate) fn new(ollama: &str) -> Self {
         let config = r#"
             stop-limit = "30s"
+            [intake]
+            disk-free-min = "0B"
             [callbacks]
             allow-private = true
             [grants.site-health]

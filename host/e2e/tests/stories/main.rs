@@ -15,6 +15,8 @@ mod demo;
 #[cfg(test)]
 mod host;
 #[cfg(test)]
+mod intake;
+#[cfg(test)]
 mod lane;
 #[cfg(test)]
 mod limits;
