@@ -15,10 +15,12 @@ pub struct Config {
     pub runaway: Option<Runaway>,
     /// When no new jobs are taken.
     pub marks: Marks,
+    /// The write-ahead log is emptied when it is larger, even if that takes a moment.
+    pub log_bytes_max: u64,
 }
 
 impl Config {
-    /// The default for a data folder: four readers, the default guard, and the default marks.
+    /// The default for a data folder: four readers, the default guard and marks, and a log of up to 64 MiB.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -26,6 +28,7 @@ impl Config {
             readers: 4,
             runaway: Some(Runaway::default()),
             marks: Marks::default(),
+            log_bytes_max: 64 << 20,
         }
     }
 }

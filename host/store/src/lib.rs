@@ -59,6 +59,7 @@ mod syncer;
 mod transaction;
 mod transition;
 mod unit;
+mod upkeep;
 mod write;
 mod writer;
 

@@ -57,6 +57,8 @@ pub struct Metrics {
     batch_commands: Histogram,
     commit_seconds: Histogram,
     database_bytes: Gauge,
+    log_bytes: Gauge,
+    blocked_checkpoints: Counter,
     mark_use: Family<OfMark, Gauge<f64, AtomicU64>>,
     refused_jobs: Family<OfMark, Counter>,
 }
@@ -83,6 +85,8 @@ impl Metrics {
             // 0.1 ms to 1.6 s.
             commit_seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 15)),
             database_bytes: Gauge::default(),
+            log_bytes: Gauge::default(),
+            blocked_checkpoints: Counter::default(),
             mark_use,
             refused_jobs,
         }
@@ -122,8 +126,18 @@ impl Metrics {
         );
         registry.register(
             "roughneck_store_database_bytes",
-            "Size of the database with its write-ahead log, at most a second after the last commit",
+            "Size of the database with its write-ahead log, at most two seconds after the last commit",
             self.database_bytes.clone(),
+        );
+        registry.register(
+            "roughneck_store_log_bytes",
+            "Size of the write-ahead log, at most two seconds after the last commit",
+            self.log_bytes.clone(),
+        );
+        registry.register(
+            "roughneck_store_blocked_checkpoints",
+            "Times that a long log could not be emptied because somebody still reads from it",
+            self.blocked_checkpoints.clone(),
         );
         registry.register(
             "roughneck_store_mark_use_ratio",
@@ -149,9 +163,15 @@ impl Metrics {
         self.commit_seconds.observe(seconds);
     }
 
-    /// The database with its log has so many bytes on the disk.
-    pub(crate) fn measured(&self, bytes: u64) {
-        self.database_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    /// The database with its log, and the log alone, have so many bytes on the disk.
+    pub(crate) fn measured(&self, database: u64, log: u64) {
+        self.database_bytes.set(i64::try_from(database).unwrap_or(i64::MAX));
+        self.log_bytes.set(i64::try_from(log).unwrap_or(i64::MAX));
+    }
+
+    /// A long log could not be emptied.
+    pub(crate) fn blocked(&self) {
+        self.blocked_checkpoints.inc();
     }
 
     /// Everything committed is on the disk.

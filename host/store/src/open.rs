@@ -22,6 +22,7 @@ use crate::{
     memory::Memory,
     schema,
     syncer::Syncer,
+    upkeep::Upkeep,
     writer::Writer,
 };
 
@@ -30,9 +31,6 @@ const DATABASE: &str = "roughneck.db";
 
 /// Only a backup tool can hold the database for longer than a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The write-ahead log is cut back to this size after a burst: 64 MiB.
-const JOURNAL_BYTES_MAX: &str = "67108864";
 
 /// The writer's pages in memory: 16 MiB, negative because it counts KiB. The upper levels of all indexes of a
 /// million jobs fit.
@@ -137,7 +135,8 @@ impl SqliteStore {
         let lock = take_dir(&config.data_dir)?;
         let path = config.data_dir.join(DATABASE);
         let options = options(&path);
-        let mut connection = connect(&options).await.map_err(|error| wrong(&path, error))?;
+        let mut connection =
+            connect(&options, config.log_bytes_max).await.map_err(|error| wrong(&path, error))?;
         // Not `run`: its `Acquire` is not general enough for a future that is sent between threads.
         schema::migrator()
             .run_direct(None, &mut connection, false)
@@ -148,9 +147,13 @@ impl SqliteStore {
         let open_jobs = count_open(&readers).await.map_err(|error| wrong(&path, error))?;
         let dir = config.data_dir.clone();
         let intake = Arc::new(Intake::new(config.marks, open_jobs, dir, metrics.clone()));
+        let limit = config.log_bytes_max;
+        let (counted, shown) = (Arc::clone(&intake), metrics.clone());
+        let mut upkeep = Upkeep::new(path.clone(), limit, BUSY_TIMEOUT, counted, shown);
+        upkeep.measure(&mut connection).await.map_err(|error| wrong(&path, error))?;
         let syncer = Syncer::start(&path, Arc::clone(&bell), metrics.clone())
             .map_err(|error| OpenError::Failed { path: path.clone(), source: error.into() })?;
-        let mut writer = Writer {
+        let writer = Writer {
             connection,
             syncer,
             bell,
@@ -159,11 +162,9 @@ impl SqliteStore {
             intake: Arc::clone(&intake),
             rows_written: 0,
             memory: Memory::new(config.runaway),
-            path: path.clone(),
-            measured_at: None,
+            upkeep,
             _lock: lock,
         };
-        writer.measure().await.map_err(|error| wrong(&path, error))?;
         // A host that starts full says so at once, and runs what it has.
         intake.passed();
         Ok(Self::start(writer, readers, intake, metrics))
@@ -188,7 +189,10 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+async fn connect(
+    options: &SqliteConnectOptions,
+    log_bytes_max: u64,
+) -> Result<SqliteConnection, sqlx::Error> {
     options
         .clone()
         .create_if_missing(true)
@@ -199,7 +203,8 @@ async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sql
         // On macOS a plain fsync leaves the data in the drive's cache. Ignored elsewhere.
         .pragma("fullfsync", "1")
         .pragma("checkpoint_fullfsync", "1")
-        .pragma("journal_size_limit", JOURNAL_BYTES_MAX)
+        // After a burst, a log that is started anew is cut back to this.
+        .pragma("journal_size_limit", log_bytes_max.to_string())
         .pragma("cache_size", CACHE_KIB)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         // What a statement works out for itself never needs a file.

@@ -4,17 +4,14 @@
 //! its way to the disk the next one gathers, so batches grow with the load by themselves. No caller
 //! can stop it in the middle: a caller's future holds nothing but the end of a channel.
 
-use std::{
-    collections::VecDeque,
-    fs, mem,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, mem, sync::Arc, time::Instant};
 
 use roughneck_jobs::{clock::Entropy, ports::bell::Bell};
 use sqlx::{Connection as _, SqliteConnection};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::MissedTickBehavior,
+};
 
 use crate::{
     Metrics,
@@ -23,16 +20,14 @@ use crate::{
     lock::DirLock,
     memory::Memory,
     perform::Answer,
-    syncer::{self, Commit, Syncer},
+    syncer::{Commit, Syncer},
     transaction::{Bells, Transaction},
     unit::{self, Performed, Unit},
+    upkeep::{self, Upkeep},
 };
 
 /// Commands in one transaction: enough to share a sync to disk, few enough to answer soon.
 pub(crate) const BATCH_MAX: usize = 64;
-
-/// Between two looks at the size of the database.
-const MEASURE: Duration = Duration::from_secs(1);
 
 /// The writer.
 pub(crate) struct Writer {
@@ -45,9 +40,7 @@ pub(crate) struct Writer {
     /// As of the last commit, so that one that wrote nothing is told apart.
     pub(crate) rows_written: i64,
     pub(crate) memory: Memory,
-    /// The database, for its size.
-    pub(crate) path: PathBuf,
-    pub(crate) measured_at: Option<Instant>,
+    pub(crate) upkeep: Upkeep,
     /// Freed when the last write is done, not before.
     pub(crate) _lock: DirLock,
 }
@@ -62,12 +55,15 @@ impl Writer {
     ) {
         let mut batch = Vec::new();
         let mut is_open = true;
+        let mut looks = tokio::time::interval(upkeep::LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = &mut stop, if is_open => {
                     is_open = false;
                     commands.close();
                 }
+                _ = looks.tick() => self.upkeep.look(&mut self.connection).await,
                 received = commands.recv_many(&mut batch, BATCH_MAX) => {
                     if received == 0 {
                         break;
@@ -114,7 +110,7 @@ impl Writer {
                         answers.into_iter().partition(|answer| answer.needs_disk);
                     told.into_iter().for_each(|answer| answer.send(None));
                     self.syncer.after_sync(Commit { answers: waiting, bells: outside });
-                    self.measure_again().await;
+                    self.upkeep.written(&mut self.connection).await;
                 }
             }
             Err(error) => {
@@ -123,28 +119,6 @@ impl Writer {
                 answers.into_iter().for_each(|answer| answer.send(Some(&error)));
             }
         }
-    }
-
-    /// Measures the database, unless it was measured within the last second.
-    async fn measure_again(&mut self) {
-        if self.measured_at.is_some_and(|at| at.elapsed() < MEASURE) {
-            return;
-        }
-        if let Err(error) = self.measure().await {
-            tracing::warn!(%error, "the size of the database cannot be read");
-        }
-    }
-
-    /// Measures the database and tells the intake. Pages that are free again do not count: they are there
-    /// for new jobs.
-    pub(crate) async fn measure(&mut self) -> Result<(), sqlx::Error> {
-        self.measured_at = Some(Instant::now());
-        let used: i64 =
-            sqlx::query_scalar(sql!("database/used")).fetch_one(&mut self.connection).await?;
-        let log = bytes(&syncer::path(&self.path));
-        self.metrics.measured(bytes(&self.path).saturating_add(log));
-        self.intake.measured(u64::try_from(used).unwrap_or(0).saturating_add(log));
-        Ok(())
     }
 
     async fn transact(
@@ -227,13 +201,10 @@ async fn perform_next(
     ended
 }
 
-/// The size of a file; 0 if there is none.
-fn bytes(file: &Path) -> u64 {
-    fs::metadata(file).map_or(0, |metadata| metadata.len())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use roughneck_jobs::{
         clock::Millis,
         mark::Marks,
@@ -248,6 +219,8 @@ mod tests {
     use super::*;
     use crate::{command::Reply, schema};
 
+    const BUSY: Duration = Duration::from_millis(1);
+
     struct Still;
     impl Bell for Still {
         fn ring(&self, _: Change) {}
@@ -260,7 +233,7 @@ mod tests {
 
     fn options(dir: &TempDir) -> SqliteConnectOptions {
         let options = SqliteConnectOptions::new().filename(dir.path().join("db"));
-        options.create_if_missing(true).busy_timeout(Duration::from_millis(1))
+        options.create_if_missing(true).busy_timeout(BUSY)
     }
 
     async fn writer(dir: &TempDir) -> Writer {
@@ -268,17 +241,17 @@ mod tests {
         schema::migrator().run(&mut connection).await.unwrap();
         let path = dir.path().join("db");
         let (marks, metrics) = (Marks::default(), Metrics::new());
+        let intake = Arc::new(Intake::new(marks, 0, dir.path().to_owned(), metrics.clone()));
         Writer {
             connection,
             syncer: Syncer::start(&path, Arc::new(Still), Metrics::new()).unwrap(),
             bell: Arc::new(Still),
             entropy: Arc::new(Still),
             metrics: metrics.clone(),
-            intake: Arc::new(Intake::new(marks, 0, dir.path().to_owned(), metrics)),
+            upkeep: Upkeep::new(path, 0, BUSY, Arc::clone(&intake), metrics),
+            intake,
             rows_written: 0,
             memory: Memory::default(),
-            path,
-            measured_at: None,
             _lock: DirLock::take(dir.path()).unwrap(),
         }
     }
