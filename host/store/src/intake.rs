@@ -44,17 +44,17 @@ struct Seen {
 
 impl Intake {
     /// An intake over the disk of `data_dir`.
-    pub(crate) fn new(marks: Marks, open_jobs: i64, data_dir: PathBuf, metrics: Metrics) -> Self {
+    pub(crate) fn new(marks: Marks, open_jobs: u64, data_dir: PathBuf, metrics: Metrics) -> Self {
         Self::over(marks, open_jobs, Box::new(move || disk::free_bytes(&data_dir)), metrics)
     }
 
     fn over(
         marks: Marks,
-        open_jobs: i64,
+        open_jobs: u64,
         free_bytes: Box<dyn Fn() -> Option<u64> + Send + Sync>,
         metrics: Metrics,
     ) -> Self {
-        let open_jobs = AtomicI64::new(open_jobs);
+        let open_jobs = AtomicI64::new(i64::try_from(open_jobs).unwrap_or(i64::MAX));
         let (bytes, seen) = (AtomicU64::new(0), Mutex::default());
         Self { marks, open_jobs, bytes, free_bytes, seen, metrics }
     }

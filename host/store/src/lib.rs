@@ -4,7 +4,8 @@
 //! in one file. One task owns the only write connection; intentions reach it as commands, are
 //! committed in groups, and are answered after the commit. A thread beside the writer brings the
 //! commits to the disk, and whoever was promised the disk is answered after that. Readers have their
-//! own connections and never wait for the writer.
+//! own connections and never wait for the writer. [`snapshot`] copies a database and makes one of a
+//! copy, and [`inspect`] looks at a data folder from outside.
 //!
 //! What it deliberately does not: decide. Which move a state allows is
 //! [`roughneck_jobs::lifecycle::advance`], asked inside the transaction that writes the move. It does
@@ -37,8 +38,10 @@ macro_rules! script {
 
 mod command;
 mod config;
+mod data_dir;
 mod disk;
 mod fault;
+pub mod inspect;
 mod intake;
 mod kept;
 mod kv;
@@ -52,6 +55,7 @@ mod row;
 mod schedules;
 mod schema;
 mod script;
+pub mod snapshot;
 mod sqlite_store;
 mod step;
 mod store;
@@ -64,6 +68,7 @@ mod write;
 mod writer;
 
 pub use config::Config;
+pub use data_dir::{DataDir, FILES};
 pub use disk::free_bytes;
 pub use metrics::Metrics;
 pub use open::OpenError;

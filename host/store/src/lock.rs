@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The file that carries the lock, and the number of the process that holds it.
-const FILE: &str = "lock";
+pub(crate) const FILE: &str = "lock";
 
 /// The data folder is ours until this is dropped. The operating system frees the lock of a process
 /// that dies, so a stale file is no obstacle.

@@ -9,14 +9,16 @@ use std::{
 
 use roughneck_jobs::{clock::Entropy, ports::bell::Bell};
 use sqlx::{
-    ConnectOptions as _, Row as _, SqliteConnection, SqlitePool,
+    ConnectOptions as _, SqliteConnection, SqlitePool,
     migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use crate::{
     Config, Metrics, SqliteStore,
+    data_dir::FILES,
     fault::{self, Illness},
+    inspect,
     intake::Intake,
     lock::{DirLock, NotLocked},
     memory::Memory,
@@ -25,9 +27,6 @@ use crate::{
     upkeep::Upkeep,
     writer::Writer,
 };
-
-/// The database in the data folder.
-const DATABASE: &str = "roughneck.db";
 
 /// Only a backup tool can hold the database for longer than a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -133,7 +132,7 @@ impl SqliteStore {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
         let lock = take_dir(&config.data_dir)?;
-        let path = config.data_dir.join(DATABASE);
+        let path = database(&config.data_dir);
         let options = options(&path);
         let mut connection =
             connect(&options, config.log_bytes_max).await.map_err(|error| wrong(&path, error))?;
@@ -144,7 +143,8 @@ impl SqliteStore {
             .map_err(|error| not_migrated(&path, error))?;
         let readers = readers(config, options).await.map_err(|error| wrong(&path, error))?;
         let metrics = Metrics::new();
-        let open_jobs = count_open(&readers).await.map_err(|error| wrong(&path, error))?;
+        let open_jobs = inspect::count_open(&mut connection).await;
+        let open_jobs = open_jobs.map_err(|error| wrong(&path, error))?;
         let dir = config.data_dir.clone();
         let intake = Arc::new(Intake::new(config.marks, open_jobs, dir, metrics.clone()));
         let limit = config.log_bytes_max;
@@ -171,7 +171,14 @@ impl SqliteStore {
     }
 }
 
-fn take_dir(data_dir: &Path) -> Result<DirLock, OpenError> {
+/// The database in a data folder.
+pub(crate) fn database(data_dir: &Path) -> PathBuf {
+    let [database, ..] = FILES;
+    data_dir.join(database)
+}
+
+/// Takes the folder, and makes it if it is missing.
+pub(crate) fn take_dir(data_dir: &Path) -> Result<DirLock, OpenError> {
     let path = || data_dir.to_owned();
     fs::create_dir_all(data_dir)
         .map_err(|source| OpenError::NotCreatable { path: path(), source })?;
@@ -181,7 +188,8 @@ fn take_dir(data_dir: &Path) -> Result<DirLock, OpenError> {
     })
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+/// How every connection opens the database.
+pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(BUSY_TIMEOUT)
@@ -221,11 +229,6 @@ async fn readers(
         .max_connections(config.readers.max(1))
         .connect_with(options.read_only(true))
         .await
-}
-
-async fn count_open(readers: &SqlitePool) -> Result<i64, sqlx::Error> {
-    let rows = sqlx::query(sql!("job/count")).fetch_all(readers).await?;
-    rows.iter().map(|row| row.try_get::<i64, _>("jobs")).sum()
 }
 
 fn wrong(path: &Path, error: sqlx::Error) -> OpenError {

@@ -16,6 +16,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "gates", include_str!("../migrations/0006_gates.sql")),
 ];
 
+/// The last migration.
+pub(crate) fn last() -> i64 {
+    MIGRATIONS.iter().map(|(version, _, _)| *version).max().unwrap_or(0)
+}
+
 /// Brings a database up to this binary.
 pub(crate) fn migrator() -> Migrator {
     let migrations = MIGRATIONS.iter().map(|&(version, description, sql)| {

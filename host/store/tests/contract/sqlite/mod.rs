@@ -1,8 +1,10 @@
 //! What is particular to SQLite: one file, one process, one writer.
 
 mod full_disk;
+mod inspect;
 mod log;
 mod migrations;
 mod open;
+mod snapshot;
 mod statements;
 mod writer;

@@ -13,14 +13,16 @@ use sqlx::{
 use crate::{database::Sqlite, given::Rung};
 
 /// Statements that read a table from end to end: those of classes, pauses and rates, of which there are a few, and
-/// of the schedules, which are bounded and all wanted.
-const WHOLE: [&str; 6] = [
+/// of the schedules, which are bounded and all wanted; and that of the jobs, for a backup.
+const WHOLE: [&str; 8] = [
     "class/list",
     "pause/list",
     "pause/gates",
     "rate/drop_others",
     "schedule/list",
     "schedule_spec/count",
+    "job/count_all",
+    "job/renumber",
 ];
 
 /// Partial indexes that hold only what is alive, or only the dead letters. Reading one from end to end

@@ -1,0 +1,178 @@
+//! Copies of a database, and the way back from them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use roughneck_jobs::{
+    ports::store::{Claim, Store as _},
+    run::Run,
+    state::State,
+};
+use roughneck_store::{
+    DataDir, OpenError, SqliteStore,
+    snapshot::{self, SnapshotError, TOKENS},
+};
+use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
+
+use crate::{
+    database::{Dice, Sqlite},
+    given::{Rung, assert_fenced, at, done, ending, io, new_job, retry, slots},
+};
+
+async fn store(database: &Sqlite) -> SqliteStore {
+    let store = database.store(Arc::new(Rung::default())).await;
+    store.set_slots(&slots(2)).await.unwrap();
+    store
+}
+
+async fn claimed(store: &SqliteStore) -> (Run, u32) {
+    let claim = Claim { class: io(), limit: 1, at: at(1), lease_until: at(60_000) };
+    let claimed = store.claim(claim).await.unwrap().claimed.remove(0);
+    (claimed.run, claimed.postponements)
+}
+
+fn copy_of(database: &Sqlite) -> PathBuf {
+    database.data_dir().with_file_name("copy.db")
+}
+
+/// Restores a copy into a folder of its own.
+async fn restored(copy: &Path) -> Sqlite {
+    let database = Sqlite::new();
+    let dir = DataDir::take(&database.data_dir()).unwrap();
+    snapshot::prepare(copy, &dir, &Dice::default(), at(100)).await.unwrap().install().unwrap();
+    database
+}
+
+#[tokio::test]
+async fn a_copy_that_is_made_while_a_host_writes_has_all_that_was_accepted_before() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    let mut before = Vec::new();
+    for _ in 0..50 {
+        before.push(store.submit(new_job()).await.unwrap().id());
+    }
+    let copy = copy_of(&database);
+    let meanwhile = async {
+        for _ in 0..50 {
+            store.submit(new_job()).await.unwrap();
+        }
+    };
+    let data_dir = database.data_dir();
+    let (copied, ()) = tokio::join!(snapshot::copy(&data_dir, &copy), meanwhile);
+    let copied = copied.unwrap();
+    assert!((50..=100).contains(&copied.jobs), "{copied:?}");
+    assert_eq!(copied.open_jobs, copied.jobs);
+    assert_eq!(snapshot::check(&copy).await.unwrap(), copied);
+    let database = restored(&copy).await;
+    let restored = self::store(&database).await;
+    for id in before {
+        assert!(restored.job(id).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_stopped_can_be_copied_and_nothing_is_overwritten() {
+    let database = Sqlite::new();
+    let missing = snapshot::copy(&database.data_dir(), &copy_of(&database)).await;
+    assert!(matches!(missing, Err(SnapshotError::NoDatabase { .. })), "{missing:?}");
+    let store = store(&database).await;
+    store.submit(new_job()).await.unwrap();
+    store.close().await;
+    let copied = snapshot::copy(&database.data_dir(), &copy_of(&database)).await.unwrap();
+    assert_eq!(copied.jobs, 1);
+    let again = snapshot::copy(&database.data_dir(), &copy_of(&database)).await;
+    assert!(matches!(again, Err(SnapshotError::InTheWay { .. })), "{again:?}");
+}
+
+#[tokio::test]
+async fn no_run_of_the_former_host_matches_after_a_restore_and_its_jobs_run_again() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    let job = store.submit(new_job()).await.unwrap().id();
+    let (first, _) = claimed(&store).await;
+    store.release(first, at(2)).await.unwrap();
+    let (run, postponements) = claimed(&store).await;
+    assert_eq!((run.token, postponements), (2, 1));
+    let copy = copy_of(&database);
+    snapshot::copy(&database.data_dir(), &copy).await.unwrap();
+    // The former host goes on, and its zombie runs once more.
+    assert_eq!(store.finish(run, ending(retry(0), at(3))).await.unwrap(), State::Scheduled);
+    store.promote(at(4), 9).await.unwrap();
+    let (zombie, _) = claimed(&store).await;
+
+    let database = restored(&copy).await;
+    let new = self::store(&database).await;
+    let found = new.job(job).await.unwrap().unwrap();
+    assert_eq!((found.state, found.losses, found.attempt), (State::Queued, 1, 0));
+    assert!(found.reason.unwrap().contains("host died"));
+    let (again, postponements) = claimed(&new).await;
+    assert_eq!((again.token, postponements), (TOKENS + 3, 2));
+    for run in [first, run, zombie] {
+        assert_fenced(&new.finish(run, ending(done(), at(5))).await);
+    }
+    assert_eq!(new.finish(again, ending(done(), at(6))).await.unwrap(), State::Done);
+}
+
+#[tokio::test]
+async fn a_folder_that_a_host_has_cannot_be_restored_into() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    let error = DataDir::take(&database.data_dir()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse { .. }), "{error:?}");
+    let copy = copy_of(&database);
+    snapshot::copy(&database.data_dir(), &copy).await.unwrap();
+    store.close().await;
+    let dir = DataDir::take(&database.data_dir()).unwrap();
+    let prepared = snapshot::prepare(&copy, &dir, &Dice::default(), at(1)).await.unwrap();
+    let error = prepared.install().unwrap_err();
+    assert!(matches!(error, SnapshotError::InTheWay { .. }), "{error:?}");
+    assert!(!database.data_dir().join("roughneck.db.part").exists());
+}
+
+#[tokio::test]
+async fn a_damaged_copy_is_refused_and_leaves_nothing() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    for _ in 0..50 {
+        store.submit(new_job()).await.unwrap();
+    }
+    let copy = copy_of(&database);
+    snapshot::copy(&database.data_dir(), &copy).await.unwrap();
+    let mut bytes = fs::read(&copy).unwrap();
+    let middle = bytes.len() / 2;
+    bytes.iter_mut().skip(middle).take(20_000).for_each(|byte| *byte = 0xa5);
+    fs::write(&copy, bytes).unwrap();
+    let error = snapshot::check(&copy).await.unwrap_err();
+    assert!(
+        matches!(error, SnapshotError::Damaged { .. } | SnapshotError::Broken { .. }),
+        "{error:?}"
+    );
+    let target = Sqlite::new();
+    let dir = DataDir::take(&target.data_dir()).unwrap();
+    assert!(snapshot::prepare(&copy, &dir, &Dice::default(), at(1)).await.is_err());
+    assert_eq!(fs::read_dir(target.data_dir()).unwrap().count(), 1, "the lock alone");
+}
+
+#[tokio::test]
+async fn a_copy_of_a_later_release_is_refused() {
+    let database = Sqlite::new();
+    store(&database).await.close().await;
+    let copy = copy_of(&database);
+    snapshot::copy(&database.data_dir(), &copy).await.unwrap();
+    let mut hands = SqliteConnectOptions::new().filename(&copy).connect().await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'later', true, x'00', 0)",
+    )
+    .execute(&mut hands)
+    .await
+    .unwrap();
+    hands.close().await.unwrap();
+    let target = Sqlite::new();
+    let dir = DataDir::take(&target.data_dir()).unwrap();
+    let error = snapshot::prepare(&copy, &dir, &Dice::default(), at(1)).await.unwrap_err();
+    assert!(matches!(error, SnapshotError::OtherVersion { migration: 9999, .. }), "{error:?}");
+}
