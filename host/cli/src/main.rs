@@ -7,6 +7,7 @@
 //! What it deliberately does not: decide anything about jobs. To add a command, write a file in
 //! `commands/` and a line in [`Command`].
 
+mod backup;
 mod client;
 mod commands;
 mod config;
@@ -20,6 +21,7 @@ mod private;
 mod signals;
 mod signing_secret;
 mod span;
+mod stamp;
 mod system;
 mod table;
 mod terminal;
@@ -54,6 +56,10 @@ enum Command {
     Kind(commands::kind::Arguments),
     /// Look at the plugins of a running host
     Plugin(commands::plugin::Arguments),
+    /// Copy what a host knows into a folder, also while it runs
+    Backup(commands::backup::Arguments),
+    /// Make a data folder of a backup
+    Restore(commands::restore::Arguments),
     /// Check the configuration
     Config(commands::config::Arguments),
     /// Run one job from end to end, and show every step
@@ -75,6 +81,8 @@ async fn main() -> ExitCode {
         Command::Class(arguments) => commands::class::run(&arguments).await.map(done),
         Command::Kind(arguments) => commands::kind::run(&arguments).await.map(done),
         Command::Plugin(arguments) => commands::plugin::run(&arguments).await.map(done),
+        Command::Backup(arguments) => commands::backup::run(&arguments).await.map(done),
+        Command::Restore(arguments) => commands::restore::run(&arguments).await.map(done),
         Command::Config(arguments) => commands::config::run(&arguments).map(done),
         Command::Demo(arguments) => demo::run(arguments).await.map(done),
         Command::OllamaSim(arguments) => commands::ollama_sim::run(arguments).await.map(done),

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod backup;
 pub(crate) mod class;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -11,5 +12,6 @@ pub(crate) mod kind;
 pub(crate) mod ollama_sim;
 mod pause;
 pub(crate) mod plugin;
+pub(crate) mod restore;
 pub(crate) mod schedule;
 pub(crate) mod serve;

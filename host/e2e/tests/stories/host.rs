@@ -98,7 +98,8 @@ impl Setup {
         fs::read_to_string(self.dir.path().join("log")).unwrap()
     }
 
-    pub(crate) fn command(&self) -> Command {
+    /// `roughneck` with its arguments, where this host lives and with its configuration.
+    pub(crate) fn about(&self, arguments: &[&str]) -> Command {
         let config = self.dir.path().join("roughneck.toml");
         fs::write(&config, &self.config).unwrap();
         let mut command = Command::new(binary());
@@ -109,12 +110,16 @@ impl Setup {
                 command.env_remove(name);
             }
         }
-        command.arg("serve").args(["--listen", &self.listen]).arg("--config").arg(config);
+        command.args(arguments).arg("--config").arg(config);
         command.arg("--data-dir").arg(self.data_dir()).args(["--ollama-url", &self.ollama]);
         for plugins in &self.plugins {
             command.arg("--plugins").arg(plugins);
         }
         command
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        self.about(&["serve", "--listen", &self.listen])
     }
 
     pub(crate) fn start(&self) -> Host {

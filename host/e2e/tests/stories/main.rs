@@ -1,6 +1,8 @@
 //! Stories told against the real binary.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod client;
