@@ -60,6 +60,8 @@ enum Command {
     Backup(commands::backup::Arguments),
     /// Make a data folder of a backup
     Restore(commands::restore::Arguments),
+    /// Look at everything a host needs, whether it runs or not, and change nothing
+    Doctor(commands::doctor::Arguments),
     /// Check the configuration
     Config(commands::config::Arguments),
     /// Run one job from end to end, and show every step
@@ -83,6 +85,7 @@ async fn main() -> ExitCode {
         Command::Plugin(arguments) => commands::plugin::run(&arguments).await.map(done),
         Command::Backup(arguments) => commands::backup::run(&arguments).await.map(done),
         Command::Restore(arguments) => commands::restore::run(&arguments).await.map(done),
+        Command::Doctor(arguments) => commands::doctor::run(&arguments).await,
         Command::Config(arguments) => commands::config::run(&arguments).map(done),
         Command::Demo(arguments) => demo::run(arguments).await.map(done),
         Command::OllamaSim(arguments) => commands::ollama_sim::run(arguments).await.map(done),

@@ -1,4 +1,4 @@
-//! Files and folders that only their owner can read.
+//! Files and folders that only their owner can read, and whether they are that.
 
 use std::{
     fs::{DirBuilder, OpenOptions},
@@ -13,6 +13,31 @@ pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
+}
+
+/// Whether other users than its owner may read or write it.
+#[cfg(unix)]
+pub(crate) fn is_open_to_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+}
+
+/// Whether other users than its owner may read or write it: not told here.
+#[cfg(not(unix))]
+pub(crate) fn is_open_to_others(_path: &Path) -> bool {
+    false
+}
+
+/// Whether this user may make files in a folder.
+#[cfg(unix)]
+pub(crate) fn is_writable(dir: &Path) -> bool {
+    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// Whether this user may make files in a folder.
+#[cfg(not(unix))]
+pub(crate) fn is_writable(dir: &Path) -> bool {
+    std::fs::metadata(dir).is_ok_and(|metadata| !metadata.permissions().readonly())
 }
 
 /// Writes a new file.

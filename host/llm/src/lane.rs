@@ -73,6 +73,13 @@ impl Lane {
         Ok(Arc::new(Self { shared, _watch: stop.drop_guard() }))
     }
 
+    /// Asks Ollama now, and says how it is.
+    pub async fn look(&self) -> Health {
+        // The answer is the health.
+        drop(self.shared.inventory.refresh().await);
+        self.health()
+    }
+
     /// What operators see of the lane.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {

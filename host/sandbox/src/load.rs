@@ -41,8 +41,9 @@ pub struct Config {
     /// Folders of plugins. Each is a plugin itself, if it holds a `plugin.toml`, or holds plugins.
     pub dirs: Vec<PathBuf>,
     /// Where compiled code is kept. It belongs inside the data directory: whoever can write there can
-    /// run code as the host. It is closed to other users, and emptied if they could write to it.
-    pub cache_dir: PathBuf,
+    /// run code as the host. It is closed to other users, and emptied if they could write to it. None keeps
+    /// nothing.
+    pub cache_dir: Option<PathBuf>,
     /// What the operator allows, by plugin. A plugin without an entry gets [`Grant::default`].
     pub grants: BTreeMap<String, Grant>,
 }
@@ -73,13 +74,7 @@ impl Plugins {
             move || engine.increment_epoch()
         })
         .map_err(LoadError::Ticker)?;
-        let cache = match Cache::open(&config.cache_dir, &engine) {
-            Ok(cache) => Some(cache),
-            Err(error) => {
-                tracing::warn!(path = %config.cache_dir.display(), %error, "compiled code will not be kept");
-                None
-            }
-        };
+        let cache = config.cache_dir.as_deref().and_then(|dir| cache(dir, &engine));
         let loader =
             Loader { engine, linker, cache, grants: config.grants, metrics: Metrics::new() };
         let mut plugins = Self::new(ticker, Arc::new(ports), loader.metrics.clone());
@@ -89,6 +84,14 @@ impl Plugins {
         loader.forget_others(&plugins);
         Ok(plugins)
     }
+}
+
+/// A host without a cache compiles at every start, which is slow and nothing else.
+fn cache(dir: &Path, engine: &Engine) -> Option<Cache> {
+    let opened = Cache::open(dir, engine).inspect_err(|error| {
+        tracing::warn!(path = %dir.display(), %error, "compiled code will not be kept");
+    });
+    opened.ok()
 }
 
 struct Loader {

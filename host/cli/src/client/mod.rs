@@ -150,7 +150,7 @@ pub(crate) fn path_of(collection: &str, name: &str) -> String {
 }
 
 /// A host's address without the slash at its end.
-fn host_url(text: &str) -> Result<String> {
+pub(crate) fn host_url(text: &str) -> Result<String> {
     let url: Url = text
         .parse()
         .with_context(|| format!("`{text}` is not a URL; write it as {URL_DEFAULT}"))?;

@@ -5,6 +5,7 @@ pub(crate) mod class;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod dead;
+pub(crate) mod doctor;
 mod host;
 mod input;
 pub(crate) mod job;

@@ -223,7 +223,12 @@ fn engine_config(config: &Config) -> Result<roughneck_engine::Config> {
     })
 }
 
-fn lane(config: &Config, bells: &Arc<Bells>, stop: &CancellationToken) -> Result<Arc<Lane>> {
+/// The path to the Ollama of the configuration.
+pub(crate) fn lane(
+    config: &Config,
+    bells: &Arc<Bells>,
+    stop: &CancellationToken,
+) -> Result<Arc<Lane>> {
     let lane = roughneck_llm::Config {
         aliases: config.ollama.aliases.clone(),
         ..roughneck_llm::Config::new(config.ollama.url()?)
@@ -259,7 +264,7 @@ async fn plugins(
     }
     let sandbox = roughneck_sandbox::Config {
         dirs,
-        cache_dir: data_dir.join("compiled"),
+        cache_dir: Some(data_dir.join("compiled")),
         grants: config.grants.clone(),
     };
     let plugins = tokio::task::spawn_blocking(move || Plugins::load(sandbox, ports)).await??;

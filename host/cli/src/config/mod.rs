@@ -87,9 +87,8 @@ impl Config {
     /// # Errors
     /// A sentence that names the file, the line and the key.
     pub(crate) fn load(overrides: &Overrides) -> Result<Self> {
-        let mut config = match &overrides.config {
-            Some(path) => Self::read(path)?,
-            None if Path::new(FILE_DEFAULT).exists() => Self::read(Path::new(FILE_DEFAULT))?,
+        let mut config = match Self::file(overrides) {
+            Some(path) => Self::read(&path)?,
             None => Self::default(),
         };
         if let Some(data_dir) = &overrides.data_dir {
@@ -106,6 +105,13 @@ impl Config {
         }
         config.validate()?;
         Ok(config)
+    }
+
+    /// The file that is read, if there is one.
+    #[must_use]
+    pub(crate) fn file(overrides: &Overrides) -> Option<PathBuf> {
+        let default = || Some(PathBuf::from(FILE_DEFAULT)).filter(|file| file.exists());
+        overrides.config.clone().or_else(default)
     }
 
     fn read(path: &Path) -> Result<Self> {

@@ -75,6 +75,11 @@ impl Setup {
         self
     }
 
+    pub(crate) fn ollama(mut self, url: &str) -> Self {
+        self.ollama = url.to_owned();
+        self
+    }
+
     pub(crate) fn listen(mut self, address: &str) -> Self {
         self.listen = address.to_owned();
         self

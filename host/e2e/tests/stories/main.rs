@@ -15,6 +15,8 @@ mod dead_letters;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 mod intake;

@@ -131,7 +131,7 @@ impl Folder {
             egress: Egress::new().unwrap(),
             clock: Arc::new(Noon),
         };
-        let cache_dir = self.cache.path().to_path_buf();
+        let cache_dir = Some(self.cache.path().to_path_buf());
         let mut dirs = vec![self.plugins.path().to_path_buf()];
         dirs.extend(self.published.clone());
         let config = Config { dirs, cache_dir, grants: self.grants.clone() };

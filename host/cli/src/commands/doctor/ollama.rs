@@ -1,0 +1,44 @@
+//! The Ollama behind the lane, and the models that jobs ask for.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use roughneck_engine::Bells;
+use roughneck_jobs::{model::Health, ports::llm::Llm as _};
+use roughneck_llm::Lane;
+use tokio_util::sync::CancellationToken;
+
+use super::finding::Finding;
+use crate::{commands::serve, config::Config};
+
+/// Asks Ollama how it is, and whether it has the models: those of the plugins and those that aliases
+/// stand for.
+pub(super) async fn look(config: &Config, lane: &Lane, models: &BTreeSet<String>) -> Vec<Finding> {
+    let version = match lane.look().await {
+        Health::Up { version, models } => format!("version {version} with {models} models"),
+        Health::Down { reason } => {
+            return vec![Finding::error("ollama", reason)];
+        }
+        // It was asked just now.
+        Health::Unknown => "it says nothing about itself".to_owned(),
+    };
+    let mut findings = vec![Finding::ok("ollama", version)];
+    let wanted: BTreeSet<&String> = models.iter().chain(config.ollama.aliases.keys()).collect();
+    for model in wanted {
+        findings.push(match lane.resolve(model).await {
+            Ok(found) if found.name == *model => {
+                Finding::ok("model", format!("`{model}` is there"))
+            }
+            Ok(found) => Finding::ok("model", format!("`{model}` is {}", found.name)),
+            Err(error) => Finding::error("model", format!("`{model}`: {error}")),
+        });
+    }
+    findings
+}
+
+/// The lane that asks. It is no host's: it sends nothing but questions.
+///
+/// # Errors
+/// If the configuration of Ollama cannot be used.
+pub(super) fn lane(config: &Config) -> anyhow::Result<Arc<Lane>> {
+    serve::lane(config, &Arc::new(Bells::default()), &CancellationToken::new())
+}
