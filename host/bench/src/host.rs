@@ -86,7 +86,7 @@ impl Host {
     async fn start_in(stand: &Stand, slots: u32, dir: &Path, plugins: &Path) -> Result<Self> {
         let config = dir.join("roughneck.toml");
         let text = format!(
-            "[guard]\nsubmissions-per-minute = 0\n[classes]\nio = {slots}\n[grants.fixture]\nhttp = [\"*\"]\nhttp-private = true\ncallbacks = [\"*\"]\n"
+            "[guard]\nsubmissions-per-minute = 0\n[intake]\njobs-max = 2000000\n[classes]\nio = {slots}\n[grants.fixture]\nhttp = [\"*\"]\nhttp-private = true\ncallbacks = [\"*\"]\n"
         );
         std::fs::write(&config, text)?;
         let mut command = Command::new(&stand.roughneck);
