@@ -7,8 +7,8 @@ use roughneck_jobs::{
     class::{Slots, default_slots},
     clock::{Clock, Entropy},
     ports::{
-        catalog::Catalog, control::Control, llm::Llm, outbox::Outbox, schedules::Schedules,
-        store::Store,
+        catalog::Catalog, control::Control, flows::Flows, llm::Llm, outbox::Outbox,
+        schedules::Schedules, store::Store,
     },
 };
 use tokio::sync::watch;
@@ -19,6 +19,8 @@ use crate::metrics::Metrics;
 pub struct Ports {
     /// The queue.
     pub store: Arc<dyn Store>,
+    /// The flows of the queue.
+    pub flows: Arc<dyn Flows>,
     /// The webhook deliveries.
     pub outbox: Arc<dyn Outbox>,
     /// The schedules that were made here, and the memory of all.

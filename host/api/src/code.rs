@@ -31,27 +31,37 @@ pub enum Code {
     UnknownJob,
     /// No such schedule.
     UnknownSchedule,
+    /// No such flow.
+    UnknownFlow,
     /// Nothing is served at this path.
     NoSuchRoute,
     /// The path does not take this method; `Allow` names those it takes.
     WrongMethod,
-    /// The job had ended before it could be cancelled.
+    /// The job or flow had ended before it could be cancelled.
     AlreadyEnded,
-    /// The job has neither failed nor been cancelled, so it cannot be retried.
+    /// Nothing of it has failed or was cancelled, so it cannot be retried.
     NotEnded,
     /// Another schedule has this id.
     ScheduleExists,
     /// The schedule belongs to a plugin's manifest.
     ScheduleOfManifest,
+    /// A job that it needs stays without a result, so it cannot be retried alone.
+    NeedsFailed,
+    /// A job of the flow has the id or the unique key of another job.
+    JobExists,
     /// The body passes the host's limit.
     BodyTooLarge,
     /// The input of the job passes its limit.
     InputTooLarge,
+    /// The flow has too many jobs, needs or bytes.
+    FlowTooLarge,
+    /// The jobs of the flow do not fit together.
+    InvalidFlow,
     /// The submission lacks a field, or has an unknown or an unusable one.
     InvalidSubmission,
     /// There are as many schedules as there may be.
     TooManySchedules,
-    /// The job of this `Idempotency-Key` has another kind or input.
+    /// What was submitted with this `Idempotency-Key` is another job or flow.
     IdempotencyKeyReused,
     /// No callback target of this name is configured.
     UnknownTarget,
@@ -108,15 +118,20 @@ impl Code {
             Self::UnknownKind => ("unknown-kind", S::NOT_FOUND, "No plugin serves this kind"),
             Self::UnknownClass => ("unknown-class", S::NOT_FOUND, "There is no such class"),
             Self::UnknownJob => ("unknown-job", S::NOT_FOUND, "There is no such job"),
+            Self::UnknownFlow => ("unknown-flow", S::NOT_FOUND, "There is no such flow"),
             Self::UnknownSchedule => ("unknown-schedule", S::NOT_FOUND, "There is no such schedule"),
             Self::NoSuchRoute => ("no-such-route", S::NOT_FOUND, "There is nothing at this path"),
             Self::WrongMethod => ("wrong-method", S::METHOD_NOT_ALLOWED, "The path does not take this method"),
-            Self::AlreadyEnded => ("already-ended", S::CONFLICT, "The job has ended"),
-            Self::NotEnded => ("not-ended", S::CONFLICT, "The job has not failed"),
+            Self::AlreadyEnded => ("already-ended", S::CONFLICT, "It has ended already"),
+            Self::NotEnded => ("not-ended", S::CONFLICT, "It has not failed"),
+            Self::NeedsFailed => ("needs-failed", S::CONFLICT, "A job that it needs has no result"),
+            Self::JobExists => ("job-exists", S::CONFLICT, "There is such a job already"),
             Self::ScheduleExists => ("schedule-exists", S::CONFLICT, "The id belongs to another schedule"),
             Self::ScheduleOfManifest => ("schedule-of-manifest", S::CONFLICT, "The schedule belongs to a manifest"),
             Self::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::InputTooLarge => ("input-too-large", S::PAYLOAD_TOO_LARGE, "The job's input is too large"),
+            Self::FlowTooLarge => ("flow-too-large", S::PAYLOAD_TOO_LARGE, "The flow is too large"),
+            Self::InvalidFlow => ("invalid-flow", S::UNPROCESSABLE_ENTITY, "The jobs of the flow do not fit together"),
             Self::InvalidSubmission => ("invalid-submission", S::UNPROCESSABLE_ENTITY, "The submission cannot be used"),
             Self::TooManySchedules => ("too-many-schedules", S::UNPROCESSABLE_ENTITY, "There are too many schedules"),
             Self::IdempotencyKeyReused => ("idempotency-key-reused", S::UNPROCESSABLE_ENTITY, "The idempotency key belongs to another submission"),

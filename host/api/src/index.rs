@@ -17,6 +17,11 @@ GET    /jobs/{id}         one job
 DELETE /jobs/{id}         cancel it
 GET    /jobs/{id}/events  follow it: server-sent events
 POST   /jobs/{id}/retry   run it again, if it has failed or was cancelled
+POST   /flows             submit jobs that wait for each other: {\"jobs\": [{\"name\": \"…\", \"needs\": […], …}]}
+GET    /flows             list flows: ?limit= &before=
+GET    /flows/{id}        one flow with its jobs
+DELETE /flows/{id}        cancel what is not over
+POST   /flows/{id}/retry  run its failed and cancelled jobs again
 GET    /dead              list failed jobs: ?kind= &code= &limit= &before=
 POST   /dead/retry        run them again: {\"kind\": \"…\", \"code\": \"…\", \"limit\": 500}
 DELETE /dead              delete them: ?kind= &code= &limit=
@@ -74,6 +79,8 @@ mod tests {
         for route in [
             "/jobs/{id}/events",
             "/jobs/{id}/retry",
+            "/flows/{id}",
+            "/flows/{id}/retry",
             "/dead",
             "/dead/retry",
             "/schedules/{id}",

@@ -25,6 +25,9 @@ pub(crate) enum Route {
     Job,
     JobEvents,
     JobRetry,
+    Flows,
+    Flow,
+    FlowRetry,
     Dead,
     DeadRetry,
     Schedules,
@@ -47,12 +50,15 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 26] = [
         Self::Index,
         Self::Jobs,
         Self::Job,
         Self::JobEvents,
         Self::JobRetry,
+        Self::Flows,
+        Self::Flow,
+        Self::FlowRetry,
         Self::Dead,
         Self::DeadRetry,
         Self::Schedules,
@@ -82,6 +88,9 @@ impl EncodeLabelValue for Route {
             Self::Job => "/jobs/{id}",
             Self::JobEvents => "/jobs/{id}/events",
             Self::JobRetry => "/jobs/{id}/retry",
+            Self::Flows => "/flows",
+            Self::Flow => "/flows/{id}",
+            Self::FlowRetry => "/flows/{id}/retry",
             Self::Dead => "/dead",
             Self::DeadRetry => "/dead/retry",
             Self::Schedules => "/schedules",

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use roughneck_jobs::{
-    id::JobId,
+    id::{FlowId, JobId},
     mark::{Mark, Passed},
     ports::store::StoreError,
 };
@@ -74,10 +74,23 @@ impl Problem {
         Self { retry_after_s: Some(seconds), ..self }
     }
 
+    /// The refusal of a job of a flow: it says which one.
+    pub(crate) fn of_job(mut self, name: &str) -> Self {
+        self.detail = format!("job `{name}`: {}", self.detail);
+        self.with("job", name)
+    }
+
     pub(crate) fn unknown_job(id: JobId) -> Self {
         Self::new(
             Code::UnknownJob,
             format!("there is no job {id}; `GET /jobs` lists those there are"),
+        )
+    }
+
+    pub(crate) fn unknown_flow(id: FlowId) -> Self {
+        Self::new(
+            Code::UnknownFlow,
+            format!("there is no flow {id}; `GET /flows` lists those there are"),
         )
     }
 
@@ -131,6 +144,15 @@ impl From<StoreError> for Problem {
         match &error {
             StoreError::Closed => Self::stopping(),
             StoreError::NoSuchJob(id) => Self::unknown_job(*id),
+            StoreError::NoSuchFlow(id) => Self::unknown_flow(*id),
+            StoreError::JobExists(id) => Self::new(
+                Code::JobExists,
+                format!(
+                    "there is a job {id} already, with the id or the unique key of a job of this flow; \
+                     a flow has only jobs of its own"
+                ),
+            )
+            .with("id", id.to_string()),
             StoreError::Broken { .. } => Self::internal(Code::StoreBroken, &error),
             StoreError::Full(passed) => Self::full(*passed, error.to_string()),
             StoreError::DiskFull { .. } => {
@@ -180,7 +202,7 @@ mod tests {
             json(response).await,
             serde_json::json!({
                 "type": "urn:roughneck:error:already-ended",
-                "title": "The job has ended",
+                "title": "It has ended already",
                 "status": 409,
                 "code": "already-ended",
                 "detail": "it is over",

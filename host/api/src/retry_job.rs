@@ -23,10 +23,17 @@ pub(crate) async fn retry_job(
         return Err(Problem::stopping());
     }
     match ports.store.retry(id, ports.clock.now()).await? {
-        Retried::Queued => {
+        Retried::Queued | Retried::Blocked => {
             let job = ports.store.job(id).await?.ok_or_else(|| Problem::unknown_job(id))?;
             Ok((StatusCode::ACCEPTED, Json(JobView::with_data(&job))).into_response())
         }
+        Retried::HeldBack(needed) => Err(Problem::new(
+            Code::NeedsFailed,
+            format!(
+                "the job {id} needs {needed}, which has no result; retry that one, and this one comes back with it"
+            ),
+        )
+        .with("needs", needed.to_string())),
         Retried::Unchanged(state) => {
             let state = state.as_str();
             Err(Problem::new(
@@ -44,7 +51,7 @@ pub(crate) async fn retry_job(
 mod tests {
     use roughneck_jobs::{job::Job, state::State};
 
-    use crate::testing::{Host, a_dead_letter, a_job, json};
+    use crate::testing::{Host, a_dead_letter, a_job, job_id, json};
 
     #[tokio::test]
     async fn a_dead_letter_is_queued_again_and_shown_as_such() {
@@ -70,6 +77,19 @@ mod tests {
             assert_eq!(problem["code"], "not-ended");
             assert_eq!(problem["state"], state.as_str());
         }
+    }
+
+    #[tokio::test]
+    async fn a_job_that_needs_another_one_without_a_result_is_a_conflict_with_that_one() {
+        let host = Host::new();
+        let job = a_dead_letter(2, "dependency-failed");
+        host.fakes.store.put(job.clone());
+        host.fakes.store.hold_back_by(job_id(1));
+        let response = host.send("POST", &format!("/jobs/{}/retry", job.id), "").await;
+        assert_eq!(response.status(), 409);
+        let problem = json(response).await;
+        assert_eq!(problem["code"], "needs-failed");
+        assert_eq!(problem["needs"], job_id(1).to_string());
     }
 
     #[tokio::test]

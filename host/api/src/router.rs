@@ -11,6 +11,7 @@ use axum::{
 
 use crate::{
     App,
+    cancel_flow::cancel_flow,
     cancel_job::cancel_job,
     change_schedule::change_schedule,
     check_health::check_health,
@@ -18,12 +19,14 @@ use crate::{
     create_schedule::create_schedule,
     delete_schedule::delete_schedule,
     follow_job::follow_job,
+    get_flow::get_flow,
     get_job::get_job,
     get_schedule::get_schedule,
     guard::guard,
     index::{index, no_such_route, wrong_method},
     list_classes::list_classes,
     list_dead::list_dead,
+    list_flows::list_flows,
     list_jobs::list_jobs,
     list_kinds::list_kinds,
     list_plugins::list_plugins,
@@ -38,9 +41,11 @@ use crate::{
     resume_kind::resume_kind,
     resume_schedule::resume_schedule,
     retry_dead::retry_dead,
+    retry_flow::retry_flow,
     retry_job::retry_job,
     run_schedule::run_schedule,
     scrape_metrics::scrape_metrics,
+    submit_flow::submit_flow,
     submit_job::submit_job,
 };
 
@@ -52,6 +57,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/jobs/{id}", on(Route::Job, get(get_job).delete(cancel_job)))
         .route("/jobs/{id}/events", on(Route::JobEvents, get(follow_job)))
         .route("/jobs/{id}/retry", on(Route::JobRetry, post(retry_job)))
+        .route("/flows", on(Route::Flows, get(list_flows).post(submit_flow)))
+        .route("/flows/{id}", on(Route::Flow, get(get_flow).delete(cancel_flow)))
+        .route("/flows/{id}/retry", on(Route::FlowRetry, post(retry_flow)))
         .route("/dead", on(Route::Dead, get(list_dead).delete(purge_dead)))
         .route("/dead/retry", on(Route::DeadRetry, post(retry_dead)))
         .route("/schedules", on(Route::Schedules, get(list_schedules).post(create_schedule)))

@@ -81,13 +81,7 @@ pub(crate) async fn submit_job(
     check_callback(&app, submission.callback.as_ref())?;
 
     let job = intake::accept(submission, &served, ports.clock.as_ref(), ports.entropy.as_ref())
-        .map_err(|error| {
-            let code = match error {
-                NotAccepted::InputTooLarge { .. } => Code::InputTooLarge,
-                NotAccepted::TooLate | NotAccepted::TooEarly => Code::InvalidSubmission,
-            };
-            Problem::new(code, error.to_string())
-        })?;
+        .map_err(|error| not_accepted(&error))?;
     let job = NewJob { idempotency_key: key, trace_parent: trace_parent(&head.headers), ..job };
     match ports.store.submit(job.clone()).await? {
         Submitted::Created(_) => Ok(created(&job)),
@@ -103,6 +97,15 @@ pub(crate) async fn submit_job(
             Ok(existing(&job))
         }
     }
+}
+
+/// The refusal of a submission that passes a limit.
+pub(crate) fn not_accepted(error: &NotAccepted) -> Problem {
+    let code = match error {
+        NotAccepted::InputTooLarge { .. } => Code::InputTooLarge,
+        NotAccepted::TooLate | NotAccepted::TooEarly => Code::InvalidSubmission,
+    };
+    Problem::new(code, error.to_string())
 }
 
 /// What tells whether a submission was accepted before.
@@ -162,7 +165,7 @@ pub(crate) async fn check_model(app: &App, served: &Served) -> Result<(), Proble
 }
 
 /// A target that nobody has configured would only be found out by waiting in vain.
-fn check_callback(app: &App, callback: Option<&Target>) -> Result<(), Problem> {
+pub(crate) fn check_callback(app: &App, callback: Option<&Target>) -> Result<(), Problem> {
     let known = &app.settings.callback_targets;
     match callback {
         Some(Target::Named(name)) if !known.contains(name) => {

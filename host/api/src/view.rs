@@ -9,7 +9,8 @@ use roughneck_jobs::{
     delivery::{Delivery, DeliveryState},
     event::Live,
     failure::{Disposition, Failure},
-    id::{DeliveryId, JobId},
+    flow::Member,
+    id::{DeliveryId, FlowId, JobId},
     job::{Attempt, Job, LogLevel, LogLine},
     model::Health,
     pause::{Pause, Scope},
@@ -48,6 +49,8 @@ pub(crate) struct JobView<'a> {
     plugin: Option<&'a str>,
     /// The schedule it is a job of.
     schedule: Option<FireView<'a>>,
+    /// The flow it is a job of.
+    flow: Option<MemberView<'a>>,
     links: Links,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<ProgressView<'a>>,
@@ -69,6 +72,16 @@ pub(crate) struct Links {
     events: String,
 }
 
+/// The part of a job in its flow.
+#[derive(Debug, Serialize)]
+struct MemberView<'a> {
+    id: FlowId,
+    /// The job's name in it.
+    name: &'a str,
+    /// Needed jobs that are not over.
+    waits: u32,
+}
+
 /// What made a schedule submit the job.
 #[derive(Debug, Serialize)]
 struct FireView<'a> {
@@ -83,7 +96,7 @@ struct FireView<'a> {
 pub(crate) struct At(pub(crate) Millis);
 
 #[derive(Debug, Serialize)]
-struct FailureView<'a> {
+pub(crate) struct FailureView<'a> {
     disposition: Disposition,
     code: &'a str,
     message: &'a str,
@@ -147,7 +160,7 @@ impl<'a> JobView<'a> {
             kind: &job.kind,
             class: &job.class.0,
             state: job.state,
-            reason: job.reason.as_deref().map(Cow::Borrowed),
+            reason: reason(job),
             priority: job.priority,
             attempt: job.attempt,
             attempts_max: job.attempts_max,
@@ -163,6 +176,7 @@ impl<'a> JobView<'a> {
             trace_parent: job.trace_parent.as_deref(),
             plugin: job.plugin.as_deref(),
             schedule: job.fire.as_ref().map(FireView::from),
+            flow: job.member.as_ref().map(MemberView::from),
             links: Links::of(job.id),
             progress: None,
             input: None,
@@ -219,6 +233,22 @@ impl<'a> JobView<'a> {
     /// Adds how far it is.
     pub(crate) fn with_progress(self, live: Option<&'a Live>) -> Self {
         Self { progress: live.map(ProgressView::from), ..self }
+    }
+}
+
+/// Why it waits or why it ended. That it waits for other jobs, its count says.
+fn reason(job: &Job) -> Option<Cow<'_, str>> {
+    let waits = job.member.as_ref().map_or(0, |member| member.waits);
+    match (&job.reason, waits) {
+        (_, 1) => Some(Cow::Borrowed("waits for another job of its flow")),
+        (_, 2..) => Some(Cow::Owned(format!("waits for {waits} other jobs of its flow"))),
+        (reason, 0) => reason.as_deref().map(Cow::Borrowed),
+    }
+}
+
+impl<'a> From<&'a Member> for MemberView<'a> {
+    fn from(member: &'a Member) -> Self {
+        Self { id: member.flow, name: &member.name, waits: member.waits }
     }
 }
 
@@ -305,7 +335,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::a_job;
+    use crate::testing::{a_job, flow_id};
 
     #[test]
     fn the_plugin_s_json_keeps_its_bytes() {
@@ -324,6 +354,21 @@ mod tests {
         let at = "1970-01-01T00:00:00.007Z";
         assert_eq!(shown(Some(Millis(7))), json!({"id": "p/s", "fire_at": at, "by_hand": false}));
         assert_eq!(shown(None), json!({"id": "p/s", "fire_at": null, "by_hand": true}));
+    }
+
+    #[test]
+    fn a_job_of_a_flow_says_which_and_how_many_it_waits_for() {
+        for (waits, reason) in [
+            (0, json!("retried on request")),
+            (1, json!("waits for another job of its flow")),
+            (12, json!("waits for 12 other jobs of its flow")),
+        ] {
+            let member = Some(Member { flow: flow_id(1), name: "send".into(), waits });
+            let job = Job { member, reason: Some("retried on request".into()), ..a_job() };
+            let value: Value = serde_json::to_value(JobView::summary(&job)).unwrap();
+            assert_eq!(value["flow"], json!({"id": flow_id(1), "name": "send", "waits": waits}));
+            assert_eq!(value["reason"], reason);
+        }
     }
 
     #[test]

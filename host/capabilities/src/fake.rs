@@ -119,6 +119,7 @@ impl World {
             Arc::new(Plugin { digest: "sha256:0".into(), manifest: self.manifest.clone() });
         let assignment = Assignment {
             job: job(id, &kind.name),
+            needs: Vec::new(),
             run: Run { job: id, token: 1 },
             served: Arc::new(Served { plugin, kind }),
             deadline: Millis(TIMEOUT_MS),
@@ -157,6 +158,7 @@ fn job(id: JobId, kind: &str) -> Job {
         trace_parent: None,
         plugin: None,
         fire: None,
+        member: None,
     }
 }
 

@@ -139,7 +139,11 @@ impl Session {
 /// What a guest learns about the store's troubles: not its paths and not its SQL.
 fn store_error(error: &StoreError) -> HostError {
     match error {
-        StoreError::Fenced | StoreError::Refused(_) | StoreError::NoSuchJob(_) => HostError::fatal(
+        StoreError::Fenced
+        | StoreError::Refused(_)
+        | StoreError::NoSuchJob(_)
+        | StoreError::NoSuchFlow(_)
+        | StoreError::JobExists(_) => HostError::fatal(
             code::FENCED,
             "this run lost its job to another run and may cause nothing any more; return from `run`",
         ),

@@ -65,7 +65,7 @@ impl Session {
         supervisor: Arc<dyn Supervisor>,
         ports: Arc<Ports>,
     ) -> Self {
-        let Assignment { job, run, served, deadline } = assignment;
+        let Assignment { job, needs: _, run, served, deadline } = assignment;
         let manifest = &served.plugin.manifest;
         Self {
             run: *run,

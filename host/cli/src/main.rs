@@ -25,6 +25,7 @@ mod stamp;
 mod system;
 mod table;
 mod terminal;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,8 @@ enum Command {
     Serve(commands::serve::Arguments),
     /// Submit jobs, look at them, wait for them, cancel them
     Job(commands::job::Arguments),
+    /// Submit jobs that wait for each other, look at them, wait for them, cancel them
+    Flow(commands::flow::Arguments),
     /// Make schedules, look at them, pause them, run them by hand
     Schedule(commands::schedule::Arguments),
     /// Look at failed jobs, run them again, delete them
@@ -78,6 +81,7 @@ async fn main() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Serve(arguments) => commands::serve::run(arguments).await.map(done),
         Command::Job(arguments) => commands::job::run(arguments).await,
+        Command::Flow(arguments) => commands::flow::run(arguments).await,
         Command::Schedule(arguments) => commands::schedule::run(arguments).await,
         Command::Dead(arguments) => commands::dead::run(&arguments).await.map(done),
         Command::Class(arguments) => commands::class::run(&arguments).await.map(done),

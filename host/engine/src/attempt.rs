@@ -14,7 +14,7 @@ use roughneck_jobs::{
 };
 use tracing::{debug, error, info, warn};
 
-use crate::{pause::AFTER_ERROR, record::Record, runs::Entered, shared::Shared};
+use crate::{needs, pause::AFTER_ERROR, record::Record, runs::Entered, shared::Shared};
 
 /// The first wait of a job that could not run for a reason that is not its own, and the longest.
 /// Jobs for a missing Ollama are held by the dispatcher as well, until the lane is back.
@@ -43,7 +43,7 @@ enum Ended {
 }
 
 async fn execute(shared: &Shared, claimed: Claimed, record: &Arc<Record>) -> Ended {
-    let Claimed { job, run, postponements } = claimed;
+    let Claimed { mut job, run, postponements } = claimed;
     let Some(served) = shared.parts.catalog.served(&job.kind) else {
         let message = format!("no installed plugin serves the kind `{}`", job.kind);
         let failure = Failure::retry(code::KIND_MISSING, message);
@@ -52,10 +52,18 @@ async fn execute(shared: &Shared, claimed: Claimed, record: &Arc<Record>) -> End
     };
     let chance =
         Chance { attempt: job.attempt, postponements, roll: shared.parts.entropy.fraction() };
+    let digest = Some(served.plugin.digest.clone());
+    let needs = match needs::fill(shared, &mut job).await {
+        Ok(needs) => needs,
+        Err(outcome) => {
+            return Ended::Judged(judge(outcome, &served.kind.retry, &chance), digest);
+        }
+    };
     let assignment = Assignment {
         deadline: shared.parts.clock.now().plus_ms(served.kind.timeout_ms),
         served: Arc::clone(&served),
         job,
+        needs,
         run,
     };
     let supervisor = Arc::clone(record);
@@ -64,7 +72,7 @@ async fn execute(shared: &Shared, claimed: Claimed, record: &Arc<Record>) -> End
         standing = record.aborted() => Ended::Aborted(standing),
         outcome = shared.parts.runner.run(assignment, supervisor) => {
             let verdict = judge(outcome, &served.kind.retry, &chance);
-            Ended::Judged(verdict, Some(served.plugin.digest.clone()))
+            Ended::Judged(verdict, digest)
         }
     }
 }
@@ -142,6 +150,8 @@ async fn finish(shared: &Shared, record: &Record, verdict: Verdict, plugin: Opti
                 error @ (StoreError::Refused(_)
                 | StoreError::NoSuchJob(_)
                 | StoreError::Full(_)
+                | StoreError::NoSuchFlow(_)
+                | StoreError::JobExists(_)
                 | StoreError::Closed),
             ) => {
                 error!(job = %run.job, %error, "the end of job {} could not be kept", run.job);

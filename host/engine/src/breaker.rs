@@ -7,10 +7,17 @@ use std::{
 
 use roughneck_jobs::{
     clock::Millis,
+    failure::{Failure, code},
     guard::{Breaker, Row},
     pause::{Pause, Scope},
     ports::store::Verdict,
 };
+
+/// Whether an attempt failed because of the results that its job needs.
+fn is_of_the_flow(failure: &Failure) -> bool {
+    [code::DEPENDENCY_RESULT_MISSING, code::DEPENDENCY_RESULTS_TOO_LARGE]
+        .contains(&failure.code.as_str())
+}
 
 /// The failures in a row of each kind, over all its jobs. A restart forgets them: what depends on them
 /// is in the store.
@@ -32,6 +39,8 @@ impl Breakers {
                 rows.remove(kind);
                 None
             }
+            // The run never began: what it needs is the flow's to mend.
+            Verdict::Fail { failure } if is_of_the_flow(failure) => None,
             Verdict::Retry { failure, .. } | Verdict::Fail { failure } => {
                 let row = rows.entry(kind.to_owned()).or_default();
                 row.failed(breaker).then(|| Pause {

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use roughneck_jobs::{
     event::Live,
-    id::JobId,
+    id::{FlowId, JobId},
     ports::{
         control::{Control, Watch},
+        flows::CancelledFlow,
         runner::Standing,
         store::{Cancelled, StoreError},
     },
@@ -22,6 +23,15 @@ impl Control for Engine {
             // The store has fenced the run already; this stops the guest and its host calls.
             Cancelled::Running(run) => self.shared.runs.abort(*run, Standing::Cancelled),
             Cancelled::Waiting | Cancelled::Ended(_) => {}
+        }
+        Ok(cancelled)
+    }
+
+    async fn cancel_flow(&self, id: FlowId) -> Result<CancelledFlow, StoreError> {
+        let parts = &self.shared.parts;
+        let cancelled = parts.flows.cancel_flow(id, parts.clock.now()).await?;
+        for run in &cancelled.runs {
+            self.shared.runs.abort(*run, Standing::Cancelled);
         }
         Ok(cancelled)
     }

@@ -2,7 +2,8 @@
 //!
 //! What it does: dispatches by class (`dispatcher`), takes an attempt from claim to verdict
 //! (`attempt`), renews leases (`heartbeat`), takes back what is due or lost (`sweeper`), fires
-//! schedules (`cron`), sends deliveries (`deliveries`) and deletes what ended long ago
+//! schedules (`cron`), sends deliveries (`deliveries`), puts the results that a job needs into its
+//! input (`needs`), mends what is blocked for no reason (`mend`) and deletes what ended long ago
 //! (`retention`).
 //!
 //! What it deliberately does not: it knows no database, no sandbox and no HTTP; it talks through
@@ -21,7 +22,9 @@ mod cron;
 mod deliveries;
 mod dispatcher;
 mod heartbeat;
+mod mend;
 mod metrics;
+mod needs;
 mod parts;
 mod pause;
 mod record;

@@ -36,6 +36,7 @@ pub struct Metrics {
     jobs: Family<Jobs, Gauge<u64, AtomicU64>>,
     waits: Family<Waited, Histogram, fn() -> Histogram>,
     pub(crate) overhead: Histogram,
+    pub(crate) mended: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -92,6 +93,7 @@ impl Metrics {
             waits: Family::new_with_constructor(|| Histogram::new(WAIT_BUCKETS)),
             // From 20 µs to 0.2 s, in steps of 1.6: a median can be read to a third.
             overhead: Histogram::new(exponential_buckets(0.000_02, 1.6, 20)),
+            mended: Counter::default(),
         };
         // Counters are born at zero, so that the first event is an increase.
         for outcome in [
@@ -112,6 +114,11 @@ impl Metrics {
             "roughneck_attempts",
             "Attempts by how they ended",
             metrics.attempts.clone(),
+        );
+        registry.register(
+            "roughneck_blocked_jobs_mended",
+            "Jobs that were blocked for no reason and had to be mended",
+            metrics.mended.clone(),
         );
         registry.register(
             "roughneck_webhook_attempts",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use roughneck_jobs::{
     clock::{Clock, Entropy},
     ports::{
-        catalog::Catalog, courier::Courier, llm::Llm, outbox::Outbox, runner::Runner,
+        catalog::Catalog, courier::Courier, flows::Flows, llm::Llm, outbox::Outbox, runner::Runner,
         schedules::Schedules, store::Store,
     },
 };
@@ -16,6 +16,8 @@ use crate::{Bells, Metrics};
 pub struct Parts {
     /// The queue.
     pub store: Arc<dyn Store>,
+    /// The flows of the queue.
+    pub flows: Arc<dyn Flows>,
     /// The deliveries.
     pub outbox: Arc<dyn Outbox>,
     /// The memory of schedules.

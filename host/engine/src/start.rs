@@ -10,7 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    Config, Parts, breaker::Breakers, cron, deliveries, dispatcher, heartbeat, retention,
+    Config, Parts, breaker::Breakers, cron, deliveries, dispatcher, heartbeat, mend, retention,
     shared::Shared, sweeper,
 };
 
@@ -53,6 +53,7 @@ impl Engine {
         engine.services.spawn(sweeper::serve(Arc::clone(shared)));
         engine.services.spawn(cron::serve(Arc::clone(shared)));
         engine.services.spawn(retention::serve(Arc::clone(shared)));
+        engine.services.spawn(mend::serve(Arc::clone(shared)));
         engine.services.spawn(deliveries::serve(Arc::clone(shared)));
         Ok(engine)
     }

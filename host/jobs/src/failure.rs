@@ -38,6 +38,12 @@ pub mod code {
     pub const MODEL_NOT_INSTALLED: &str = "model-not-installed";
     /// The job was cancelled.
     pub const CANCELLED: &str = "cancelled";
+    /// A job that it needs ended without a result.
+    pub const DEPENDENCY_FAILED: &str = "dependency-failed";
+    /// Its input refers to a result that is not there.
+    pub const DEPENDENCY_RESULT_MISSING: &str = "dependency-result-missing";
+    /// The results that its input refers to are larger than the limit.
+    pub const DEPENDENCY_RESULTS_TOO_LARGE: &str = "dependency-results-too-large";
     /// The run no longer holds its lease.
     pub const FENCED: &str = "fenced";
 }

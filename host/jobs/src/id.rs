@@ -71,6 +71,10 @@ ulid_id! {
     JobId
 }
 ulid_id! {
+    /// Names a flow. The submitter may make it, so that a repeated submission is the same flow.
+    FlowId
+}
+ulid_id! {
     /// Names one delivery of a webhook event to one target; receivers see it as `webhook-id`.
     DeliveryId
 }

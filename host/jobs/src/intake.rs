@@ -107,6 +107,7 @@ pub fn accept(
         callback: submission.callback,
         trace_parent: None,
         fire: None,
+        member: None,
     })
 }
 
@@ -133,7 +134,9 @@ pub fn fire(
     Ok(NewJob { fire: Some(Fire { schedule: schedule.id.clone(), at }), ..job })
 }
 
-fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Millis>, D::Error> {
+pub(crate) fn instant<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Millis>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Instant {
@@ -155,7 +158,9 @@ fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Millis>,
     }
 }
 
-fn callback<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Target>, D::Error> {
+pub(crate) fn callback<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Target>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Callback {

@@ -5,6 +5,7 @@ use crate::{
     clock::Millis,
     delivery::Target,
     failure::Failure,
+    flow::{Member, NewMember},
     id::JobId,
     input_key::{ConcurrencyKey, UniqueKey},
     priority::Priority,
@@ -46,6 +47,8 @@ pub struct NewJob {
     pub unique: Option<UniqueKey>,
     /// What only some jobs share while they run.
     pub concurrency: Option<ConcurrencyKey>,
+    /// Its part in a flow, if it has one.
+    pub member: Option<NewMember>,
 }
 
 /// A job as the store keeps it.
@@ -93,6 +96,8 @@ pub struct Job {
     pub plugin: Option<String>,
     /// The schedule's fire it answers, if any.
     pub fire: Option<Fire>,
+    /// Its part in a flow, if it has one.
+    pub member: Option<Member>,
 }
 
 /// One run of a job, for people who ask what happened.

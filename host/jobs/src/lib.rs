@@ -1,10 +1,10 @@
 //! The pure domain of Roughneck and the ports through which it meets the world.
 //!
 //! What it does: says what a job is, which moves its state allows ([`lifecycle`]), when a failed
-//! one runs again ([`retry`]), what goes first ([`priority`]), what must wait although there is room
-//! ([`pause`], [`rate`], [`input_key`], [`guard`]), when the host is full ([`mark`]), what a plugin asks
-//! for ([`manifest`]) and may have ([`grant`]), when a schedule fires ([`schedule`]), and how a webhook
-//! is signed ([`signature`]).
+//! one runs again ([`retry`]), what goes first ([`priority`]), which jobs wait for which ([`flow`]),
+//! what must wait although there is room ([`pause`], [`rate`], [`input_key`], [`guard`]), when the host
+//! is full ([`mark`]), what a plugin asks for ([`manifest`]) and may have ([`grant`]), when a schedule
+//! fires ([`schedule`]), and how a webhook is signed ([`signature`]).
 //!
 //! What it deliberately does not: no IO, no clock, no randomness, no async runtime. Time and dice
 //! are arguments; everything else is a trait in [`ports`].
@@ -17,6 +17,7 @@ pub mod clock;
 pub mod delivery;
 pub mod event;
 pub mod failure;
+pub mod flow;
 pub mod grant;
 pub mod guard;
 pub mod id;

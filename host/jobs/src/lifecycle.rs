@@ -55,6 +55,15 @@ pub enum Event {
     Cancelled,
     /// Somebody wants it to run again although it failed or was cancelled.
     Replayed,
+    /// The same, and jobs that it needs are not over.
+    ReplayedBlocked,
+    /// What it waited for is over.
+    Unblocked {
+        /// Milliseconds until its time comes; 0 if it has come.
+        delay_ms: u64,
+    },
+    /// A job that it needs ended without a result.
+    DependencyFailed,
 }
 
 /// The consequences of a move.
@@ -133,6 +142,14 @@ pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
         Event::Replayed if matches!(job.state, State::Failed | State::Cancelled) => {
             Ok(Move { attempt: 0, losses: 0, ..to(State::Queued) })
         }
+        Event::ReplayedBlocked if matches!(job.state, State::Failed | State::Cancelled) => {
+            Ok(Move { attempt: 0, losses: 0, ..to(State::Blocked) })
+        }
+        Event::Unblocked { delay_ms } if job.state == State::Blocked => {
+            let state = if delay_ms == 0 { State::Queued } else { State::Scheduled };
+            Ok(Move { delay_ms, ..to(state) })
+        }
+        Event::DependencyFailed if job.state == State::Blocked => Ok(to(State::Failed)),
         Event::Claimed
         | Event::Parked
         | Event::Unparked
@@ -145,7 +162,10 @@ pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
         | Event::Lost
         | Event::Released
         | Event::Cancelled
-        | Event::Replayed => Err(refused),
+        | Event::Replayed
+        | Event::ReplayedBlocked
+        | Event::Unblocked { .. }
+        | Event::DependencyFailed => Err(refused),
     }
 }
 
@@ -175,6 +195,9 @@ mod tests {
             Just(Event::Released),
             Just(Event::Cancelled),
             Just(Event::Replayed),
+            Just(Event::ReplayedBlocked),
+            any::<u64>().prop_map(|delay_ms| Event::Unblocked { delay_ms }),
+            Just(Event::DependencyFailed),
         ]
     }
 
@@ -209,6 +232,11 @@ mod tests {
             (Working, Event::Cancelled, Cancelled),
             (Failed, Event::Replayed, Queued),
             (Cancelled, Event::Replayed, Queued),
+            (Failed, Event::ReplayedBlocked, Blocked),
+            (Cancelled, Event::ReplayedBlocked, Blocked),
+            (Blocked, Event::Unblocked { delay_ms: 0 }, Queued),
+            (Blocked, Event::Unblocked { delay_ms: 5 }, Scheduled),
+            (Blocked, Event::DependencyFailed, Failed),
         ];
         let events = [
             Event::Due,
@@ -225,6 +253,10 @@ mod tests {
             Event::Released,
             Event::Cancelled,
             Event::Replayed,
+            Event::ReplayedBlocked,
+            Event::Unblocked { delay_ms: 0 },
+            Event::Unblocked { delay_ms: 5 },
+            Event::DependencyFailed,
         ];
         for state in State::ALL {
             for event in events {
@@ -254,8 +286,10 @@ mod tests {
     #[test]
     fn a_replay_starts_with_all_attempts_and_no_losses() {
         for state in [State::Failed, State::Cancelled] {
-            let next = advance(&job(state), Event::Replayed).unwrap();
-            assert_eq!((next.attempt, next.losses, next.delay_ms), (0, 0, 0));
+            for event in [Event::Replayed, Event::ReplayedBlocked] {
+                let next = advance(&job(state), event).unwrap();
+                assert_eq!((next.attempt, next.losses, next.delay_ms), (0, 0, 0));
+            }
         }
     }
 
@@ -266,7 +300,8 @@ mod tests {
             for event in story {
                 match advance(&at, event) {
                     Ok(next) => {
-                        prop_assert!(!at.state.is_terminal() || event == Event::Replayed);
+                        let is_replay = matches!(event, Event::Replayed | Event::ReplayedBlocked);
+                        prop_assert!(!at.state.is_terminal() || is_replay);
                         prop_assert!(at.state != State::Done);
                         at = Progress { state: next.state, attempt: next.attempt, losses: next.losses, ..at };
                     }

@@ -106,6 +106,7 @@ impl Bench {
             fire: None,
             unique: None,
             concurrency: None,
+            member: None,
         }
     }
 

@@ -6,10 +6,12 @@ use roughneck_jobs::{
     class::Slots,
     clock::Millis,
     delivery::DeliveryOutcome,
-    id::{DeliveryId, JobId},
+    flow::NewFlow,
+    id::{DeliveryId, FlowId, JobId},
     job::{DeadLetters, LogLine, NewJob},
     pause::{Pause, Scope},
     ports::{
+        flows::{CancelledFlow, RetriedFlow, SubmittedFlow},
         kv::{Key, Written},
         schedules::{Created, Settled, Settlement},
         store::{
@@ -149,6 +151,14 @@ commands! {
         "purge", "delete dead letters";
     Retire { state: State, until: Millis, limit: u32 } -> u32,
         "retire", "delete jobs that ended long ago";
+    SubmitFlow { flow: Box<NewFlow> } -> SubmittedFlow,
+        "submit_flow", "accept a flow";
+    CancelFlow { id: FlowId, at: Millis } -> CancelledFlow,
+        "cancel_flow", "cancel a flow";
+    RetryFlow { id: FlowId, at: Millis } -> RetriedFlow,
+        "retry_flow", "run jobs of a flow again";
+    MendWaits { at: Millis, limit: u32 } -> Vec<JobId>,
+        "mend_waits", "mend blocked jobs";
     Release { run: Run, at: Millis } -> (),
         "release", "give a run back";
     Leave { run: Run, usage: Usage, log: Vec<LogLine> } -> (),

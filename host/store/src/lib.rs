@@ -1,4 +1,4 @@
-//! The ports [`Store`], [`Outbox`], [`Schedules`] and [`KeyValue`] on SQLite.
+//! The ports [`Store`], [`Flows`], [`Outbox`], [`Schedules`] and [`KeyValue`] on SQLite.
 //!
 //! What it does: keeps jobs, slots, attempts, events, deliveries, schedules and the state of plugins
 //! in one file. One task owns the only write connection; intentions reach it as commands, are
@@ -15,6 +15,7 @@
 //! statements in `sql/sqlite/<table>/<verb>.sql`, and a test in `tests/contract/`.
 //!
 //! [`Store`]: roughneck_jobs::ports::store::Store
+//! [`Flows`]: roughneck_jobs::ports::flows::Flows
 //! [`Outbox`]: roughneck_jobs::ports::outbox::Outbox
 //! [`Schedules`]: roughneck_jobs::ports::schedules::Schedules
 //! [`KeyValue`]: roughneck_jobs::ports::kv::KeyValue
@@ -39,8 +40,10 @@ macro_rules! script {
 mod command;
 mod config;
 mod data_dir;
+mod dependents;
 mod disk;
 mod fault;
+mod flows;
 pub mod inspect;
 mod intake;
 mod kept;

@@ -14,8 +14,9 @@ use crate::{
     fault::Fault,
     transaction::Transaction,
     write::{
-        bury, cancel, claim, finish, kv, leave, loading, lost, pause, promote, purge, record,
-        release, renew, retire, retry, schedule, settle, slots, submit,
+        bury, cancel, cancel_flow, claim, finish, kv, leave, loading, lost, mend_waits, pause,
+        promote, purge, record, release, renew, replay, retire, retry, schedule, settle, slots,
+        submit, submit_flow,
     },
 };
 
@@ -130,6 +131,18 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         }
         Command::Retire { state, until, limit, reply } => {
             Answer::new(reply, kind, retire::jobs(tx, state, until, limit).await)
+        }
+        Command::SubmitFlow { flow, reply } => {
+            Answer::new(reply, kind, submit_flow::all(tx, &flow).await)
+        }
+        Command::CancelFlow { id, at, reply } => {
+            Answer::new(reply, kind, cancel_flow::all(tx, id, at).await)
+        }
+        Command::RetryFlow { id, at, reply } => {
+            Answer::new(reply, kind, replay::flow(tx, id, at).await)
+        }
+        Command::MendWaits { at, limit, reply } => {
+            Answer::new(reply, kind, mend_waits::all(tx, at, limit).await)
         }
         Command::Release { run, at, reply } => {
             Answer::new(reply, kind, release::run(tx, run, at).await)

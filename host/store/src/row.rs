@@ -7,6 +7,8 @@ use roughneck_jobs::{
     clock::Millis,
     delivery::{Delivery, DeliveryState},
     event::JobEvent,
+    flow::{Dependency, Flow, Member, Need, Tally},
+    id::JobId,
     input_key::ConcurrencyKey,
     job::{Attempt, Job},
     lifecycle::Progress,
@@ -81,6 +83,53 @@ pub(crate) fn job(row: &SqliteRow) -> Read<Job> {
         trace_parent: row.try_get("trace_parent")?,
         plugin: row.try_get("plugin")?,
         fire: fire(row)?,
+        member: member(row)?,
+    })
+}
+
+fn member(row: &SqliteRow) -> Read<Option<Member>> {
+    let Some(flow) = text_or_none(row, "flow")? else { return Ok(None) };
+    Ok(Some(Member { flow, name: row.try_get("name")?, waits: row.try_get("waits")? }))
+}
+
+/// Reads a row of `flow`. Its jobs are not counted yet.
+pub(crate) fn flow(row: &SqliteRow) -> Read<Flow> {
+    Ok(Flow {
+        id: text(row, "id")?,
+        name: row.try_get("name")?,
+        digest: row.try_get("digest")?,
+        enqueued_at: millis(row, "enqueued_at_ms")?,
+        jobs: row.try_get("jobs")?,
+        tallies: Vec::new(),
+        last_end: None,
+    })
+}
+
+/// Reads jobs of a flow that were counted together.
+pub(crate) fn tally(row: &SqliteRow) -> Read<Tally> {
+    Ok(Tally {
+        state: text(row, "state")?,
+        is_ignored: row.try_get("is_ignored")?,
+        jobs: row.try_get("jobs")?,
+    })
+}
+
+/// Reads a row of `need`.
+pub(crate) fn edge(row: &SqliteRow) -> Read<(JobId, Need)> {
+    let need = Need { job: text(row, "needs")?, on_failure: text(row, "on_failure")? };
+    Ok((text(row, "job")?, need))
+}
+
+/// Reads a needed job.
+pub(crate) fn dependency(row: &SqliteRow) -> Read<Dependency> {
+    let output_bytes: i64 = row.try_get("output_bytes")?;
+    Ok(Dependency {
+        name: row.try_get("name")?,
+        job: text(row, "id")?,
+        state: text(row, "state")?,
+        output: row.try_get("output")?,
+        output_bytes: usize::try_from(output_bytes).unwrap_or(0),
+        failure: json_or_none(row, "failure")?,
     })
 }
 
@@ -162,6 +211,7 @@ where
     text.parse().map_err(|error| unreadable(column, error))
 }
 
+/// The same of a column that may have no value.
 pub(crate) fn text_or_none<T>(row: &SqliteRow, column: &'static str) -> Read<Option<T>>
 where
     T: FromStr,

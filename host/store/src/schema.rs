@@ -10,6 +10,7 @@ use sqlx::{
 /// All migrations, the oldest first. A published one is never edited: its checksum is in the files.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "jobs", include_str!("../migrations/0001_jobs.sql")),
+    (2, "flows", include_str!("../migrations/0002_flows.sql")),
     (3, "schedules", include_str!("../migrations/0003_schedules.sql")),
     (4, "fewer indexes", include_str!("../migrations/0004_fewer_indexes.sql")),
     (5, "numeric priority", include_str!("../migrations/0005_numeric_priority.sql")),

@@ -27,6 +27,8 @@ pub(crate) struct Step {
     /// What the run cost.
     pub(crate) usage: Usage,
     pub(crate) log: Vec<LogLine>,
+    /// With [`Event::ReplayedBlocked`], how many jobs it waits for.
+    pub(crate) waits: u32,
 }
 
 /// A move that was decided and is to be written.
@@ -58,6 +60,7 @@ impl Step {
             plugin: None,
             usage: Usage::default(),
             log: Vec::new(),
+            waits: 0,
         }
     }
 
@@ -66,13 +69,19 @@ impl Step {
         Self { reason: Some(reason.to_owned()), ..Self::new(event, at) }
     }
 
+    /// A step of a job that fails without having run.
+    pub(crate) fn failed(event: Event, at: Millis, failure: Failure) -> Self {
+        let step = Self::because(event, at, &failure.message);
+        Self { failure: Some(failure), ..step }
+    }
+
     /// Decides the move of a job that was read in this transaction.
     pub(crate) fn decide(mut self, held: Held) -> Result<Moved, Fault> {
         let next = lifecycle::advance(&held.progress(), self.event)?;
         let Held { token, concurrency, .. } = held;
         let from = held.job.state;
         // A loss gives the number of its attempt back. A replay belongs to none.
-        let replayed = self.event == Event::Replayed;
+        let replayed = matches!(self.event, Event::Replayed | Event::ReplayedBlocked);
         let attempt = if replayed { 0 } else { held.job.attempt.max(next.attempt) };
         let job = self.applied_to(held.job, next);
         let ended = from.is_running() && !job.state.is_running();
@@ -87,7 +96,11 @@ impl Step {
             self.reason = Some(poison.message.clone());
             self.failure = Some(poison);
         }
-        if next.state == State::Scheduled || self.event == Event::Replayed {
+        let is_ready = matches!(
+            self.event,
+            Event::Replayed | Event::ReplayedBlocked | Event::Unblocked { .. }
+        );
+        if next.state == State::Scheduled || is_ready {
             job.run_at = self.at.plus_ms(next.delay_ms);
         }
         job.state = next.state;
@@ -100,6 +113,9 @@ impl Step {
             job.failure = None;
         } else if self.failure.is_some() {
             job.failure.clone_from(&self.failure);
+        }
+        if let Some(member) = &mut job.member {
+            member.waits = self.waits;
         }
         job.usage.add(&self.usage);
         if self.plugin.is_some() {
@@ -131,6 +147,9 @@ fn outcome(event: Event) -> Option<&'static str> {
         | Event::Unparked
         | Event::ModelLoading
         | Event::ModelReady
-        | Event::Replayed => None,
+        | Event::Replayed
+        | Event::ReplayedBlocked
+        | Event::Unblocked { .. }
+        | Event::DependencyFailed => None,
     }
 }

@@ -17,6 +17,7 @@ use roughneck_jobs::{
 use serde::Serialize;
 
 use crate::{
+    dependents::{self, Over},
     fault::{Fault, rows},
     row::Held,
     script,
@@ -33,8 +34,18 @@ pub(crate) async fn make(tx: &mut Transaction<'_>, held: Held, step: Step) -> Re
     Ok(moved.job)
 }
 
-/// Writes moves, all or none. No job is twice among them.
+/// Writes moves, all or none, and what they mean for the jobs that need those that ended. No job is
+/// twice among them.
 pub(crate) async fn write(tx: &mut Transaction<'_>, moved: &[Moved]) -> Result<(), Fault> {
+    write_alone(tx, moved).await?;
+    dependents::follow(tx, moved.iter().filter_map(Over::of).collect()).await
+}
+
+/// Writes moves that are followed to their dependents by whoever made them.
+pub(crate) async fn write_alone(tx: &mut Transaction<'_>, moved: &[Moved]) -> Result<(), Fault> {
+    if moved.is_empty() {
+        return Ok(());
+    }
     let ended: Vec<_> = moved.iter().filter_map(Ended::of).collect();
     let script = if ended.is_empty() {
         script!["job/move", "job_event/append"]
@@ -90,6 +101,8 @@ struct Row<'a> {
     usage: Option<&'a Usage>,
     plugin: Option<&'a str>,
     parked: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits: Option<u32>,
 }
 
 impl<'a> Row<'a> {
@@ -109,6 +122,7 @@ impl<'a> Row<'a> {
             usage: spent(&job.usage),
             plugin: job.plugin.as_deref(),
             parked: u8::from(step.event == lifecycle::Event::Parked),
+            waits: job.member.as_ref().map(|member| member.waits),
         }
     }
 }

@@ -14,7 +14,7 @@ use roughneck_jobs::{
     clock::Millis,
     delivery::{Delivery, DeliveryOutcome},
     event::{JobEvent, Live},
-    id::{DeliveryId, JobId},
+    id::{DeliveryId, FlowId, JobId},
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     manifest,
     mark::Passed,
@@ -23,6 +23,7 @@ use roughneck_jobs::{
     ports::{
         catalog::{Catalog, Plugin, RefusedPlugin, Served},
         control::{Control, Watch},
+        flows::CancelledFlow,
         llm::{Answer, Llm},
         outbox::{DueDeliveries, Outbox},
         runner::Supervisor,
@@ -38,6 +39,8 @@ use roughneck_jobs::{
 };
 use tokio::sync::watch;
 
+use super::fake_flows::FakeFlows;
+
 #[derive(Default)]
 pub(crate) struct FakeStore {
     jobs: Mutex<BTreeMap<JobId, Job>>,
@@ -46,6 +49,7 @@ pub(crate) struct FakeStore {
     submitted: Mutex<Vec<NewJob>>,
     keys: Mutex<BTreeMap<String, JobId>>,
     racer: Mutex<Option<Job>>,
+    held_back_by: Mutex<Option<JobId>>,
     pauses: Mutex<Vec<Pause>>,
     is_broken: AtomicBool,
     passed: Mutex<Option<Passed>>,
@@ -78,6 +82,11 @@ impl FakeStore {
 
     pub(crate) fn submitted(&self) -> Vec<NewJob> {
         self.submitted.lock().unwrap().clone()
+    }
+
+    /// The next job that is to be retried needs this one, which has no result.
+    pub(crate) fn hold_back_by(&self, needed: JobId) {
+        *self.held_back_by.lock().unwrap() = Some(needed);
     }
 
     /// The next submission finds that this job came in just before it.
@@ -172,6 +181,9 @@ impl Store for FakeStore {
         let job = jobs.get_mut(&id).ok_or(StoreError::NoSuchJob(id))?;
         if !matches!(job.state, State::Failed | State::Cancelled) {
             return Ok(Retried::Unchanged(job.state));
+        }
+        if let Some(needed) = self.held_back_by.lock().unwrap().take() {
+            return Ok(Retried::HeldBack(needed));
         }
         (job.state, job.attempt) = (State::Queued, 0);
         Ok(Retried::Queued)
@@ -352,15 +364,17 @@ impl Catalog for FakeCatalog {
 
 pub(crate) struct FakeControl {
     store: Arc<FakeStore>,
+    flows: Arc<FakeFlows>,
     live: Mutex<Option<Live>>,
     changes: watch::Sender<()>,
     is_stopping: AtomicBool,
 }
 
 impl FakeControl {
-    pub(crate) fn of(store: Arc<FakeStore>) -> Self {
+    pub(crate) fn of(store: Arc<FakeStore>, flows: Arc<FakeFlows>) -> Self {
         let changes = watch::Sender::new(());
-        Self { store, live: Mutex::default(), changes, is_stopping: AtomicBool::new(false) }
+        let is_stopping = AtomicBool::new(false);
+        Self { store, flows, live: Mutex::default(), changes, is_stopping }
     }
 
     pub(crate) fn stop(&self) {
@@ -403,6 +417,10 @@ impl Control for FakeControl {
         }
         self.store.advance(id, State::Cancelled, job.attempt);
         Ok(Cancelled::Waiting)
+    }
+
+    async fn cancel_flow(&self, id: FlowId) -> Result<CancelledFlow, StoreError> {
+        self.flows.cancel(id)
     }
 
     fn live(&self, _: JobId) -> Option<Live> {

@@ -1,10 +1,14 @@
 //! A host of fakes for the tests of this crate.
 
+mod fake_flows;
 mod fakes;
 mod reader;
 mod schedules;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use axum::{
     Router,
@@ -17,7 +21,8 @@ use roughneck_jobs::{
     class::Class,
     clock::{Clock, Entropy, Millis},
     failure::Failure,
-    id::JobId,
+    flow::{Flow, Member, Part, Tally},
+    id::{FlowId, JobId},
     job::Job,
     priority::Priority,
     state::State,
@@ -25,6 +30,7 @@ use roughneck_jobs::{
 };
 use tower::ServiceExt;
 
+pub(crate) use fake_flows::FakeFlows;
 pub(crate) use fakes::{FakeCatalog, FakeControl, FakeLlm, FakeOutbox, FakeStore};
 pub(crate) use reader::{Reader, Sent};
 pub(crate) use schedules::FakeSchedules;
@@ -43,6 +49,16 @@ impl Clock for Fixed {
     }
 }
 
+/// Dice that never fall alike.
+#[derive(Default)]
+struct Counting(AtomicU64);
+
+impl Entropy for Counting {
+    fn roll(&self) -> u128 {
+        u128::from(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 impl Entropy for Fixed {
     fn roll(&self) -> u128 {
         7
@@ -51,6 +67,7 @@ impl Entropy for Fixed {
 
 pub(crate) struct Fakes {
     pub(crate) store: Arc<FakeStore>,
+    pub(crate) flows: Arc<FakeFlows>,
     pub(crate) outbox: Arc<FakeOutbox>,
     pub(crate) schedules: Arc<FakeSchedules>,
     pub(crate) catalog: Arc<FakeCatalog>,
@@ -68,23 +85,26 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new() -> Self {
         let store = Arc::new(FakeStore::default());
+        let flows: Arc<FakeFlows> = Arc::default();
         let fakes = Fakes {
             outbox: Arc::default(),
             schedules: Arc::default(),
             catalog: Arc::new(FakeCatalog::with_two_plugins()),
-            control: Arc::new(FakeControl::of(Arc::clone(&store))),
+            control: Arc::new(FakeControl::of(Arc::clone(&store), Arc::clone(&flows))),
             llm: Arc::default(),
+            flows,
             store,
         };
         let ports = Ports {
             store: fakes.store.clone(),
+            flows: fakes.flows.clone(),
             outbox: fakes.outbox.clone(),
             schedules: fakes.schedules.clone(),
             catalog: fakes.catalog.clone(),
             control: fakes.control.clone(),
             llm: fakes.llm.clone(),
             clock: Arc::new(Fixed),
-            entropy: Arc::new(Fixed),
+            entropy: Arc::new(Counting::default()),
         };
         let settings =
             Settings { version: "9.9.9".into(), stop_grace_ms: 300, ..Settings::default() };
@@ -138,6 +158,33 @@ pub(crate) fn job_id(n: i64) -> JobId {
     JobId::new(&At(n), &Fixed)
 }
 
+/// Ids that sort by `n`.
+pub(crate) fn flow_id(n: i64) -> FlowId {
+    FlowId::at(Millis(n), &Fixed)
+}
+
+/// A flow with so many jobs in these states. The last one ended at 9.
+pub(crate) fn a_flow(n: i64, jobs: &[(State, u32)]) -> Flow {
+    let tally =
+        |(state, jobs): &(State, u32)| Tally { state: *state, is_ignored: false, jobs: *jobs };
+    Flow {
+        id: flow_id(n),
+        name: None,
+        digest: "digest".into(),
+        enqueued_at: Millis(0),
+        jobs: jobs.iter().map(|(_, jobs)| jobs).sum(),
+        tallies: jobs.iter().map(tally).collect(),
+        last_end: Some(Millis(9)),
+    }
+}
+
+/// A job of a flow that needs nothing.
+pub(crate) fn a_part(n: i64, name: &str, state: State) -> Part {
+    let waits = u32::from(state == State::Blocked);
+    let member = Some(Member { flow: flow_id(1), name: name.to_owned(), waits });
+    Part { job: Job { id: job_id(n), state, member, ..a_job() }, needs: Vec::new() }
+}
+
 /// A job that has failed at its last attempt.
 pub(crate) fn a_dead_letter(n: i64, code: &str) -> Job {
     let failure = Some(Failure::fatal(code, "it broke"));
@@ -168,5 +215,6 @@ pub(crate) fn a_job() -> Job {
         trace_parent: None,
         plugin: None,
         fire: None,
+        member: None,
     }
 }

@@ -1,21 +1,13 @@
 //! The events of one job, across breaks of the connection and restarts of the host.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::collections::VecDeque;
 
 use anyhow::Result;
 use reqwest::{Response, StatusCode};
 use roughneck_jobs::id::JobId;
 use roughneck_testkit::sse;
 
-use super::{Client, Refused, answer::Silent};
-
-/// How long a host that was there may be away: it stops, is replaced, and compiles its plugins.
-const AWAY_LIMIT: Duration = Duration::from_secs(120);
-
-const PAUSE: Duration = Duration::from_millis(500);
+use super::{Client, Patience};
 
 /// Follows a job from its first event to `end`.
 pub(crate) struct Events<'a> {
@@ -26,8 +18,7 @@ pub(crate) struct Events<'a> {
     ready: VecDeque<sse::Event>,
     /// The last event that was seen; the next stream goes on after it.
     last: Option<String>,
-    /// Since when the host is away, if it was there before.
-    away_since: Option<Instant>,
+    patience: Patience,
     has_ended: bool,
 }
 
@@ -40,7 +31,7 @@ impl<'a> Events<'a> {
             reader: sse::Reader::default(),
             ready: VecDeque::new(),
             last: None,
-            away_since: None,
+            patience: Patience::default(),
             has_ended: false,
         }
     }
@@ -63,7 +54,7 @@ impl<'a> Events<'a> {
                 None => self.connect().await?,
                 Some(stream) => match stream.chunk().await {
                     Ok(Some(chunk)) => {
-                        self.away_since = None;
+                        self.patience.found();
                         self.ready.extend(self.reader.push(&chunk));
                     }
                     // A host that stops closes its streams; one that is killed breaks them off.
@@ -74,17 +65,12 @@ impl<'a> Events<'a> {
     }
 
     async fn connect(&mut self) -> Result<()> {
-        if self.away_since.is_some() {
-            tokio::time::sleep(PAUSE).await;
-        }
+        self.patience.pause().await;
         match self.client.open(&self.path, self.last.as_deref()).await {
             // The end has been seen already.
             Ok(stream) if stream.status() == StatusCode::NO_CONTENT => self.has_ended = true,
             Ok(stream) => self.stream = Some(stream),
-            Err(error) => match self.away_since {
-                Some(since) if since.elapsed() < AWAY_LIMIT && may_pass(&error) => {}
-                Some(_) | None => return Err(error),
-            },
+            Err(error) => self.patience.bear(error)?,
         }
         Ok(())
     }
@@ -93,10 +79,6 @@ impl<'a> Events<'a> {
         self.stream = None;
         // Half an event of the old stream is sent again by the new one.
         self.reader = sse::Reader::default();
-        self.away_since.get_or_insert_with(Instant::now);
+        self.patience.lost();
     }
-}
-
-fn may_pass(error: &anyhow::Error) -> bool {
-    error.is::<Silent>() || error.downcast_ref::<Refused>().is_some_and(|no| no.is_temporary)
 }

@@ -28,6 +28,7 @@ pub(crate) struct Job {
     pub(crate) trace_parent: Option<String>,
     pub(crate) plugin: Option<String>,
     pub(crate) schedule: Option<Fire>,
+    pub(crate) flow: Option<Member>,
     pub(crate) progress: Option<Progress>,
     #[serde(default, deserialize_with = "present")]
     pub(crate) input: Option<Box<RawValue>>,
@@ -37,6 +38,13 @@ pub(crate) struct Job {
     pub(crate) attempts: Vec<Attempt>,
     #[serde(default)]
     pub(crate) deliveries: Vec<Delivery>,
+}
+
+/// The part of a job in its flow.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Member {
+    pub(crate) id: String,
+    pub(crate) name: String,
 }
 
 /// What made a schedule submit a job.

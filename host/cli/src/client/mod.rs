@@ -5,14 +5,20 @@
 
 mod answer;
 mod events;
+mod flow;
 mod job;
+mod patience;
 mod schedule;
 
 pub(crate) use answer::{Answer, Refused};
 pub(crate) use events::Events;
 #[cfg(test)]
+pub(crate) use flow::tests::told as told_flow;
+pub(crate) use flow::{Flow, Part};
+#[cfg(test)]
 pub(crate) use job::tests::{NOW, told};
 pub(crate) use job::{At, Attempt, Job};
+pub(crate) use patience::Patience;
 #[cfg(test)]
 pub(crate) use schedule::tests::told as told_schedule;
 pub(crate) use schedule::{Schedule, path as schedule_path};

@@ -37,17 +37,16 @@ fn json(text: &str) -> Result<Box<RawValue>, String> {
     })
 }
 
-fn read(path: &Path) -> Result<Box<RawValue>> {
+/// The JSON in a file, or on standard input if it is `-`.
+pub(super) fn read(path: &Path) -> Result<Box<RawValue>> {
     let (text, shown) = if path == Path::new("-") {
         let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("the input cannot be read from standard input")?;
+        std::io::stdin().read_to_string(&mut text).context("standard input cannot be read")?;
         (text, "standard input".to_owned())
     } else {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("the input {shown} cannot be read"))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("{shown} cannot be read"))?;
         (text, shown)
     };
     serde_json::from_str(&text).with_context(|| format!("{shown} holds no JSON"))

@@ -151,6 +151,7 @@ impl Host {
         let api_metrics = roughneck_api::Metrics::register(&mut registry);
         let parts = roughneck_engine::Parts {
             store: Arc::clone(&store) as _,
+            flows: Arc::clone(&store) as _,
             outbox: Arc::clone(&store) as _,
             schedules: Arc::clone(&store) as _,
             catalog: Arc::clone(&kinds) as _,
@@ -165,6 +166,7 @@ impl Host {
         let engine = Engine::start(parts, engine_config(config)?).await?;
         let ports = roughneck_api::Ports {
             store: Arc::clone(&store) as _,
+            flows: Arc::clone(&store) as _,
             outbox: Arc::clone(&store) as _,
             schedules: Arc::clone(&store) as _,
             catalog: kinds,

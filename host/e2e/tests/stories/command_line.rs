@@ -252,3 +252,67 @@ async fn a_reader_that_has_seen_enough_is_no_error() {
         assert_eq!(Ended::of(child).await.exits(0).err, "", "{arguments:?}");
     }
 }
+
+#[tokio::test]
+async fn a_flow_is_submitted_waited_for_and_shown_as_a_tree() {
+    let (_ollama, setup, host) = host().await;
+    let file = setup.data_dir().with_extension("flow.json");
+    let flow = json!({"name": "letter", "jobs": [
+        {"name": "bad", "kind": "fail-fatal"},
+        {"name": "good", "kind": "echo", "input": {"n": 1}},
+        {"name": "letter", "kind": "echo", "needs": ["good", {"job": "bad", "on_failure": "ignore"}],
+         "input": [{"$result": "good", "at": "/n"}, {"$result": "bad", "else": "none"}]},
+    ]});
+    std::fs::write(&file, flow.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let ended = host.cli(&["flow", "submit", file, "--wait"]).await.exits(0);
+    assert_eq!(ended.out, "[1,\"none\"]\n", "the output of its last job, alone");
+    assert!(
+        ended.err.contains("state     done, 3 of 3 jobs over: 2 done, 1 failed"),
+        "{}",
+        ended.err
+    );
+
+    let list = host.cli(&["flow", "list", "--json"]).await.exits(0).json();
+    let id = list["flows"][0]["id"].as_str().unwrap().to_owned();
+    let page = host.cli(&["flow", "show", &id]).await.exits(0).out;
+    for part in ["name      letter\n", "✓ letter", "├─ ✓ good", "└─ ✗ bad (ignored)"]
+    {
+        assert!(page.contains(part), "`{part}` is missing in:\n{page}");
+    }
+    let ended = host.cli(&["flow", "wait", &id, "--json"]).await.exits(0).json();
+    assert_eq!(ended["state"], "done");
+    let retried = host.cli(&["flow", "retry", &id]).await.exits(0);
+    assert_eq!(retried.out, "1 job runs again\n");
+    let nothing = host.cli(&["flow", "cancel", UNKNOWN, "--json"]).await.exits(1).json();
+    assert_eq!(nothing["code"], "unknown-flow");
+}
+
+#[tokio::test]
+async fn a_flow_that_fails_or_is_cancelled_ends_its_waiter_with_its_own_code() {
+    let (_ollama, setup, host) = host().await;
+    let file = setup.data_dir().with_extension("flow.json");
+    let submit = async |flow: Value, more: &[&str]| {
+        std::fs::write(&file, flow.to_string()).unwrap();
+        let arguments = [&["flow", "submit", file.to_str().unwrap()], more].concat();
+        host.cli(&arguments).await
+    };
+    let failing = json!({"jobs": [
+        {"name": "bad", "kind": "fail-fatal"},
+        {"name": "then", "kind": "echo", "needs": ["bad"]},
+    ]});
+    let ended = submit(failing, &["--wait"]).await.exits(3);
+    assert!(ended.out.is_empty(), "{}", ended.out);
+    assert!(ended.err.contains("roughneck flow retry"), "{}", ended.err);
+
+    let later = json!({"jobs": [{"name": "later", "kind": "echo", "run_at": NEXT_YEAR}]});
+    let id = submit(later, &[]).await.exits(0).out.trim().to_owned();
+    host.cli(&["flow", "wait", &id, "--timeout", "100ms"]).await.exits(5);
+    let cancelled = host.cli(&["flow", "cancel", &id]).await.exits(0);
+    assert!(cancelled.out.contains("1 of 1 job over: 1 cancelled"), "{}", cancelled.out);
+    host.cli(&["flow", "wait", &id]).await.exits(4);
+
+    let circle = json!({"jobs": [{"name": "a", "kind": "echo", "needs": ["a"]}]});
+    let refused = submit(circle, &[]).await.exits(1);
+    assert!(refused.err.contains("in a circle: `a` needs `a`"), "{}", refused.err);
+}

@@ -17,6 +17,8 @@ mod demo;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod flows;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 mod intake;

@@ -5,6 +5,8 @@ mod clock;
 #[cfg(test)]
 mod deliveries;
 #[cfg(test)]
+mod flows;
+#[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod memory;

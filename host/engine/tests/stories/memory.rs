@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+mod flows;
+
 use async_trait::async_trait;
 use roughneck_jobs::{
     class::{Class, Slots},
     clock::{Clock, Entropy, Millis},
     delivery::{self, Delivery, DeliveryOutcome, DeliveryState},
     event::JobEvent,
-    id::{DeliveryId, JobId},
+    flow::{Flow, Member, Need},
+    id::{DeliveryId, FlowId, JobId},
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     lifecycle::{Event, Progress, advance},
     mark::Passed,
@@ -38,6 +41,7 @@ mod schedules;
 
 struct Row {
     job: Job,
+    needs: Vec<Need>,
     rank: Millis,
     token: i64,
     /// The token of the last run before the last replay.
@@ -48,6 +52,11 @@ struct Row {
 #[derive(Default)]
 struct Tables {
     jobs: BTreeMap<JobId, Row>,
+    flows: BTreeMap<FlowId, Flow>,
+    /// Blocked jobs that wait for one more than they need, until they are mended.
+    miscounted: BTreeSet<JobId>,
+    /// Reads of results to fail before one succeeds.
+    broken_reads: u32,
     slots: BTreeMap<Class, u32>,
     pauses: BTreeMap<Scope, Pause>,
     deliveries: BTreeMap<DeliveryId, Delivery>,
@@ -163,8 +172,14 @@ impl Memory {
             for one in &claimed {
                 let job = Job { id: JobId::new(&*self.time, &*self.time), ..one.job.clone() };
                 let job = Job { state: State::Queued, attempt: 0, ..job };
-                let row =
-                    Row { job, rank: claim.at, token: 0, replay_token: 0, lease_until: claim.at };
+                let row = Row {
+                    job,
+                    needs: Vec::new(),
+                    rank: claim.at,
+                    token: 0,
+                    replay_token: 0,
+                    lease_until: claim.at,
+                };
                 tables.jobs.insert(row.job.id, row);
             }
         }
@@ -195,7 +210,14 @@ impl Memory {
 }
 
 fn row(new: &NewJob) -> Row {
-    Row { job: job(new), rank: new.rank, token: 0, replay_token: 0, lease_until: Millis(0) }
+    Row {
+        job: job(new),
+        needs: new.member.as_ref().map_or_else(Vec::new, |member| member.needs.clone()),
+        rank: new.rank,
+        token: 0,
+        replay_token: 0,
+        lease_until: Millis(0),
+    }
 }
 
 fn job(new: &NewJob) -> Job {
@@ -205,7 +227,11 @@ fn job(new: &NewJob) -> Job {
         kind: new.kind.clone(),
         class: new.class.clone(),
         priority: new.priority,
-        state: if later { State::Scheduled } else { State::Queued },
+        state: match &new.member {
+            Some(member) if !member.needs.is_empty() => State::Blocked,
+            Some(_) | None if later => State::Scheduled,
+            Some(_) | None => State::Queued,
+        },
         reason: None,
         enqueued_at: new.enqueued_at,
         run_at: new.run_at,
@@ -222,6 +248,11 @@ fn job(new: &NewJob) -> Job {
         trace_parent: None,
         plugin: None,
         fire: new.fire.clone(),
+        member: new.member.as_ref().map(|member| Member {
+            flow: member.flow,
+            name: member.name.clone(),
+            waits: u32::try_from(member.needs.len()).unwrap(),
+        }),
     }
 }
 
@@ -235,7 +266,11 @@ fn apply(row: &mut Row, event: Event, at: Millis) -> Result<(), StoreError> {
     };
     let next = advance(&progress, event)?;
     (job.state, job.attempt, job.losses) = (next.state, next.attempt, next.losses);
-    if next.state == State::Scheduled || event == Event::Replayed {
+    if let Some(member) = job.member.as_mut().filter(|_| next.state != State::Blocked) {
+        member.waits = 0;
+    }
+    let is_freed = matches!(event, Event::Replayed | Event::Unblocked { .. });
+    if next.state == State::Scheduled || is_freed {
         job.run_at = at.plus_ms(next.delay_ms);
     }
     job.finished_at = next.state.is_terminal().then_some(at);
@@ -375,7 +410,9 @@ impl Store for Memory {
         row.job.usage.add(&finish.usage);
         let state = row.job.state;
         tables.tell(run.job, finish.at, &self.time);
+        let released = tables.follow(finish.at);
         drop(tables);
+        released.into_iter().for_each(|class| self.bell.ring(Change::Class(class)));
         let class = self.lock().jobs[&run.job].job.class.clone();
         self.bell.ring(Change::Class(class));
         self.bell.ring(Change::Due);
@@ -392,6 +429,7 @@ impl Store for Memory {
         }
         apply(row, Event::Cancelled, at)?;
         let run = Run { job: id, token: row.token };
+        tables.follow(at);
         Ok(if before.is_running() { Cancelled::Running(run) } else { Cancelled::Waiting })
     }
 
@@ -426,8 +464,17 @@ impl Store for Memory {
         let Tables { jobs, deliveries, .. } = &mut *tables;
         let is_open =
             |id| deliveries.values().any(|d| d.job == id && d.state == DeliveryState::Pending);
+        let is_over = |job: &Job| {
+            let others = jobs.values().map(|row| &row.job);
+            let flow = |job: &Job| job.member.as_ref().map(|member| member.flow);
+            flow(job).is_none()
+                || others
+                    .filter(|other| flow(other) == flow(job))
+                    .all(|job| job.state.is_terminal())
+        };
         let old = jobs.values().map(|row| &row.job).filter(|job| {
             job.state == state
+                && is_over(job)
                 && job.finished_at.is_some_and(|finished_at| finished_at <= until)
                 && !is_open(job.id)
         });
@@ -457,6 +504,7 @@ impl Store for Memory {
             apply(row, Event::Lost, at)?;
             lost += 1;
         }
+        tables.follow(at);
         Ok(lost)
     }
 
@@ -469,6 +517,7 @@ impl Store for Memory {
                 reaped.runs.push(Run { job: row.job.id, token: row.token });
             }
         }
+        tables.follow(at);
         Ok(reaped)
     }
 

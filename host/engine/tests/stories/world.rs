@@ -18,8 +18,9 @@ use roughneck_jobs::{
     clock::{Clock, Millis},
     delivery::Delivery,
     failure::Failure,
+    flow::plan::{self, FlowSubmission},
     guard::Breaker,
-    id::JobId,
+    id::{FlowId, JobId},
     intake::{self, Submission},
     job::NewJob,
     manifest,
@@ -28,6 +29,7 @@ use roughneck_jobs::{
         bell::{Bell, Change},
         catalog::{Catalog, Plugin, RefusedPlugin, Served},
         courier::{Courier, NotDelivered},
+        flows::Flows as _,
         llm::{Answer, Llm},
         runner::{Assignment, Outcome, Runner, Supervisor},
         store::Store,
@@ -73,6 +75,8 @@ impl Clock for Time {
 #[derive(Clone)]
 pub(crate) enum Act {
     Succeed,
+    /// Returns its input.
+    Echo,
     Fail(Failure),
     Postpone(Failure),
     /// Works for so long, then succeeds.
@@ -175,6 +179,7 @@ impl Runner for Actors {
         let act = self.acts.lock().unwrap().pop_front().unwrap_or(Act::Succeed);
         let outcome = match act {
             Act::Succeed => Outcome::Done { output: "{}".into() },
+            Act::Echo => Outcome::Done { output: assignment.job.input.clone() },
             Act::Fail(failure) => Outcome::Failed(failure),
             Act::Postpone(failure) => Outcome::Postponed(failure),
             Act::Work(duration) => {
@@ -303,6 +308,18 @@ impl World {
         intake::accept(submission, &served, &*self.time, &*self.time).unwrap()
     }
 
+    /// Submits a flow, and returns the ids of its jobs in their order.
+    pub(crate) async fn submit_flow(&self, json: &str) -> (FlowId, Vec<JobId>) {
+        let submission: FlowSubmission = serde_json::from_str(json).unwrap();
+        let plan = plan::plan(submission).unwrap();
+        let kinds = plan.jobs().iter().map(|job| job.submission.kind.as_str());
+        let served: Vec<_> = kinds.map(|kind| self.actors.served(kind).unwrap()).collect();
+        let flow = plan.accept(&served, &*self.time, &*self.time).unwrap();
+        let ids = flow.jobs.iter().map(|job| job.id).collect();
+        self.store.submit_flow(flow.clone()).await.unwrap();
+        (flow.id, ids)
+    }
+
     pub(crate) async fn submit(&self, json: &str) -> JobId {
         self.store.submit(self.job(json)).await.unwrap().id()
     }
@@ -333,6 +350,7 @@ impl World {
 fn parts(store: &Arc<Memory>, actors: &Arc<Actors>, time: &Arc<Time>, bells: &Arc<Bells>) -> Parts {
     Parts {
         store: Arc::clone(store) as _,
+        flows: Arc::clone(store) as _,
         outbox: Arc::clone(store) as _,
         schedules: Arc::clone(store) as _,
         catalog: Arc::clone(actors) as _,

@@ -2,8 +2,14 @@
 
 use async_trait::async_trait;
 
-use super::store::{Cancelled, StoreError};
-use crate::{event::Live, id::JobId};
+use super::{
+    flows::CancelledFlow,
+    store::{Cancelled, StoreError},
+};
+use crate::{
+    event::Live,
+    id::{FlowId, JobId},
+};
 
 /// The engine as its operators see it.
 #[async_trait]
@@ -13,6 +19,12 @@ pub trait Control: Send + Sync {
     /// # Errors
     /// [`StoreError::NoSuchJob`].
     async fn cancel(&self, id: JobId) -> Result<Cancelled, StoreError>;
+
+    /// Cancels all jobs of a flow that are not over, and stops their runs at once.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchFlow`].
+    async fn cancel_flow(&self, id: FlowId) -> Result<CancelledFlow, StoreError>;
 
     /// What a running job shows, or none if it does not run here.
     fn live(&self, id: JobId) -> Option<Live>;

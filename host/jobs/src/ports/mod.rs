@@ -5,6 +5,7 @@ pub mod bell;
 pub mod catalog;
 pub mod control;
 pub mod courier;
+pub mod flows;
 pub mod kv;
 pub mod llm;
 pub mod outbox;

@@ -6,15 +6,17 @@ use async_trait::async_trait;
 
 use super::catalog::Served;
 use crate::{
-    clock::Millis, delivery::Notice, failure::Failure, job::Job, job::LogLine, run::Run,
-    usage::Usage,
+    clock::Millis, delivery::Notice, failure::Failure, flow::Dependency, job::Job, job::LogLine,
+    run::Run, usage::Usage,
 };
 
 /// One attempt to make.
 #[derive(Clone, Debug)]
 pub struct Assignment {
-    /// The job.
+    /// The job. Where its input refers to results of jobs that it needs, these are in it.
     pub job: Job,
+    /// The jobs that it needs, with the results that its input refers to.
+    pub needs: Vec<Dependency>,
     /// The right to run it.
     pub run: Run,
     /// Who runs it.

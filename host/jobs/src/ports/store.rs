@@ -14,7 +14,7 @@ use crate::{
     delivery::Notice,
     event::JobEvent,
     failure::Failure,
-    id::JobId,
+    id::{FlowId, JobId},
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     lifecycle::Refused,
     mark::Passed,
@@ -37,6 +37,12 @@ pub enum StoreError {
     /// No such job.
     #[error("there is no job {0}")]
     NoSuchJob(JobId),
+    /// No such flow.
+    #[error("there is no flow {0}")]
+    NoSuchFlow(FlowId),
+    /// A job of a new flow has the id or the unique key of one that is there. Nothing was written.
+    #[error("there is a job {0} already, with the id or the unique key of a job of the flow")]
+    JobExists(JobId),
     /// The disk or the database failed.
     #[error("the store failed while it tried to {doing}")]
     Broken {
@@ -199,6 +205,10 @@ pub enum Cancelled {
 pub enum Retried {
     /// It is queued, at its old place, and its attempts start again.
     Queued,
+    /// It waits again for jobs that it needs, and its attempts start again.
+    Blocked,
+    /// It needs this job, which stays without a result.
+    HeldBack(JobId),
     /// It has neither failed nor been cancelled, and stays in this state.
     Unchanged(State),
 }
@@ -318,7 +328,7 @@ pub trait Store: Send + Sync {
     async fn cancel(&self, id: JobId, at: Millis) -> Result<Cancelled, StoreError>;
 
     /// Queues a job again that has failed or was cancelled. It keeps its rank and its token; its
-    /// attempts and losses start at 0.
+    /// attempts and losses start at 0. In a flow, what failed because of it comes back with it.
     ///
     /// # Errors
     /// [`StoreError::NoSuchJob`].
@@ -336,14 +346,15 @@ pub trait Store: Send + Sync {
     ) -> Result<Cleared, StoreError>;
 
     /// Deletes up to `limit` dead letters, at most 500, the oldest first, with all that belongs to
-    /// them. One with a delivery that is not over is kept.
+    /// them. One with a delivery that is not over is kept, and one of a flow that is not over.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn purge(&self, which: DeadLetters, limit: u32) -> Result<Cleared, StoreError>;
 
     /// Deletes up to `limit` jobs that ended in `state` at `until` or earlier, the longest ended first,
-    /// with all that belongs to them. One with a delivery that is not over is kept. Returns how many.
+    /// with all that belongs to them. One with a delivery that is not over is kept, and one of a flow
+    /// that is not over. Returns how many.
     ///
     /// # Errors
     /// [`StoreError`].

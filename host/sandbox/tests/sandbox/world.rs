@@ -161,7 +161,8 @@ impl World {
             .unwrap_or_else(|| panic!("no kind {kind}; refused: {:?}", self.plugins.refused()));
         let id: JobId = JOB.parse().unwrap();
         let deadline = Noon.now().plus_ms(served.kind.timeout_ms);
-        Assignment { job: job(id, kind, input), run: Run { job: id, token: 1 }, served, deadline }
+        let (job, run) = (job(id, kind, input), Run { job: id, token: 1 });
+        Assignment { job, needs: Vec::new(), run, served, deadline }
     }
 
     pub(crate) async fn run(&self, kind: &str, input: &str) -> Outcome {
@@ -217,6 +218,7 @@ fn job(id: JobId, kind: &str, input: &str) -> Job {
         trace_parent: Some("00-1-2-01".into()),
         plugin: None,
         fire: None,
+        member: None,
     }
 }
 

@@ -77,6 +77,7 @@ fn step(finish: &Finish) -> Step {
         plugin: finish.plugin.clone(),
         usage: finish.usage,
         log: finish.log.clone(),
+        waits: 0,
     }
 }
 

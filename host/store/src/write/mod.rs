@@ -3,6 +3,7 @@
 
 pub(crate) mod bury;
 pub(crate) mod cancel;
+pub(crate) mod cancel_flow;
 pub(crate) mod claim;
 pub(crate) mod finish;
 mod gates;
@@ -10,6 +11,7 @@ pub(crate) mod kv;
 pub(crate) mod leave;
 pub(crate) mod loading;
 pub(crate) mod lost;
+pub(crate) mod mend_waits;
 pub(crate) mod park;
 pub(crate) mod pause;
 pub(crate) mod promote;
@@ -17,16 +19,23 @@ pub(crate) mod purge;
 pub(crate) mod record;
 pub(crate) mod release;
 pub(crate) mod renew;
+pub(crate) mod replay;
 pub(crate) mod retire;
 pub(crate) mod retry;
 pub(crate) mod schedule;
-mod set_aside;
+pub(crate) mod set_aside;
 pub(crate) mod settle;
 pub(crate) mod slots;
 pub(crate) mod submit;
+pub(crate) mod submit_flow;
 mod sweep;
 
-use roughneck_jobs::{id::JobId, run::Run};
+use std::collections::BTreeSet;
+
+use roughneck_jobs::{
+    id::{FlowId, JobId},
+    run::Run,
+};
 use serde_json::{Value, json};
 
 use crate::{fault::Fault, row::Held, transaction::Transaction};
@@ -45,6 +54,28 @@ async fn held_by_all(tx: &mut Transaction<'_>, runs: &[Run]) -> Result<Vec<Held>
         .fetch_all(&mut *tx.connection)
         .await?;
     Ok(rows.iter().map(Held::read).collect::<Result<_, _>>()?)
+}
+
+/// Whether there is such a flow.
+async fn is_flow(tx: &mut Transaction<'_>, id: FlowId) -> Result<bool, Fault> {
+    let exists = sqlx::query_scalar(sql!("flow/exists"))
+        .bind(id.to_string())
+        .fetch_one(&mut *tx.connection)
+        .await?;
+    Ok(exists)
+}
+
+/// Deletes those of these flows, which jobs had that were deleted, that have no job any more.
+async fn forget_flows(tx: &mut Transaction<'_>, flows: Vec<Option<String>>) -> Result<(), Fault> {
+    let flows: BTreeSet<String> = flows.into_iter().flatten().collect();
+    if !flows.is_empty() {
+        let flows: Value = flows.into_iter().collect();
+        sqlx::query(sql!("flow/forget"))
+            .bind(flows.to_string())
+            .execute(&mut *tx.connection)
+            .await?;
+    }
+    Ok(())
 }
 
 /// A job in any state, without its input.

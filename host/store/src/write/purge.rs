@@ -10,11 +10,13 @@ pub(crate) async fn dead(
     which: &DeadLetters,
     limit: u32,
 ) -> Result<u32, Fault> {
-    let deleted = sqlx::query(sql!("job/purge"))
+    let flows: Vec<Option<String>> = sqlx::query_scalar(sql!("job/purge"))
         .bind(&which.kind)
         .bind(&which.code)
         .bind(limit)
-        .execute(&mut *tx.connection)
+        .fetch_all(&mut *tx.connection)
         .await?;
-    Ok(u32::try_from(deleted.rows_affected()).unwrap_or(u32::MAX))
+    let deleted = u32::try_from(flows.len()).unwrap_or(u32::MAX);
+    super::forget_flows(tx, flows).await?;
+    Ok(deleted)
 }

@@ -11,11 +11,13 @@ pub(crate) async fn jobs(
     until: Millis,
     limit: u32,
 ) -> Result<u32, Fault> {
-    let deleted = sqlx::query(sql!("job/retire"))
+    let flows: Vec<Option<String>> = sqlx::query_scalar(sql!("job/retire"))
         .bind(state.as_str())
         .bind(until.0)
         .bind(limit)
-        .execute(&mut *tx.connection)
+        .fetch_all(&mut *tx.connection)
         .await?;
-    Ok(u32::try_from(deleted.rows_affected()).unwrap_or(u32::MAX))
+    let deleted = u32::try_from(flows.len()).unwrap_or(u32::MAX);
+    super::forget_flows(tx, flows).await?;
+    Ok(deleted)
 }

@@ -1,12 +1,13 @@
-//! Queued jobs whose row cannot be read.
+//! Jobs whose row cannot be read when it is their turn.
 
 use roughneck_jobs::{clock::Millis, failure::Failure, id::JobId, state::State};
 use serde_json::json;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
+    dependents,
     fault::{Fault, one_row},
-    row,
+    row::text,
     transaction::Transaction,
     transition::to_json,
 };
@@ -14,9 +15,23 @@ use crate::{
 /// The failure's code.
 const UNREADABLE: &str = "store-unreadable";
 
-/// Puts the job of `row` among the dead letters, so that the others of its class can run. It tells
-/// no callback: what there is to tell is what cannot be read.
+/// Puts the job of `row` among the dead letters, so that the others of its class can run, and fails or
+/// releases those that need it.
 pub(super) async fn job(
+    tx: &mut Transaction<'_>,
+    row: &SqliteRow,
+    at: Millis,
+    error: &sqlx::Error,
+) -> Result<(), Fault> {
+    self::row(tx, row, at, error).await?;
+    match row.try_get::<Option<String>, _>("flow")? {
+        Some(_) => dependents::follow(tx, vec![dependents::aside(row, at)?]).await,
+        None => Ok(()),
+    }
+}
+
+/// Puts it there. It tells no callback: what there is to tell is what cannot be read.
+pub(crate) async fn row(
     tx: &mut Transaction<'_>,
     row: &SqliteRow,
     at: Millis,
@@ -43,7 +58,7 @@ pub(super) async fn job(
         .execute(&mut *tx.connection)
         .await?;
     one_row("job_event", written.rows_affected())?;
-    if let Ok(id) = row::text::<JobId>(row, "id") {
+    if let Ok(id) = text::<JobId>(row, "id") {
         tx.bells.job(id);
     }
     Ok(())

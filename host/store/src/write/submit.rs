@@ -1,7 +1,13 @@
 //! Accepting jobs, any number with one statement for each table.
 
 use roughneck_jobs::{
-    class::Class, clock::Millis, delivery::Target, id::JobId, job::NewJob, ports::store::Submitted,
+    class::Class,
+    clock::Millis,
+    delivery::Target,
+    flow::{Need, NewMember, OnFailure},
+    id::{FlowId, JobId},
+    job::NewJob,
+    ports::store::Submitted,
     state::State,
 };
 use serde::Serialize;
@@ -21,6 +27,7 @@ pub(crate) async fn all(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<bo
     if insert(tx, jobs).await? != count {
         return Ok(false);
     }
+    insert_edges(tx, jobs).await?;
     tx.open_jobs += i64::try_from(jobs.len()).unwrap_or(i64::MAX);
     for job in jobs {
         ring(tx, job);
@@ -34,10 +41,15 @@ pub(crate) async fn all(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<bo
 
 fn ring(tx: &mut Transaction<'_>, job: &NewJob) {
     tx.bells.job(job.id);
-    if is_due_later(job) {
-        tx.bells.due();
-    } else {
-        tx.bells.class(&job.class);
+    match first_state(job) {
+        State::Queued => tx.bells.class(&job.class),
+        State::Scheduled => tx.bells.due(),
+        State::Blocked
+        | State::Loading
+        | State::Working
+        | State::Done
+        | State::Failed
+        | State::Cancelled => {}
     }
 }
 
@@ -56,6 +68,16 @@ pub(crate) async fn one(tx: &mut Transaction<'_>, job: &NewJob) -> Result<Submit
     let unique = job.unique.as_ref().map(|unique| &*unique.key);
     let of_unique_key = standing(tx, sql!("job/id_of_unique_key"), unique).await?;
     Ok(Submitted::Existing(of_unique_key.unwrap_or(job.id)))
+}
+
+/// The job that has the unique key of `job`, if it is another one.
+pub(super) async fn unique_holder(
+    tx: &mut Transaction<'_>,
+    job: &NewJob,
+) -> Result<Option<JobId>, Fault> {
+    let unique = job.unique.as_ref().map(|unique| &*unique.key);
+    let holder = standing(tx, sql!("job/id_of_unique_key"), unique).await?;
+    Ok(holder.filter(|holder| *holder != job.id))
 }
 
 /// The job that has this key.
@@ -82,12 +104,19 @@ async fn free_unique_keys(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<
     Ok(())
 }
 
-fn is_due_later(job: &NewJob) -> bool {
-    job.run_at > job.enqueued_at
+/// What a job needs, it waits for: that is in the same submission, so none of it is over.
+fn needs(job: &NewJob) -> &[Need] {
+    job.member.as_ref().map_or(&[], |member| &member.needs)
 }
 
 fn first_state(job: &NewJob) -> State {
-    if is_due_later(job) { State::Scheduled } else { State::Queued }
+    if !needs(job).is_empty() {
+        State::Blocked
+    } else if job.run_at > job.enqueued_at {
+        State::Scheduled
+    } else {
+        State::Queued
+    }
 }
 
 /// Inserts the jobs whose id and key are new, with the rows that every job has from its first moment:
@@ -102,6 +131,31 @@ async fn insert(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<u64, Fault
     rows("job_input", ran.touched(1), created)?;
     rows("job_event", ran.touched(2), created)?;
     Ok(created)
+}
+
+/// An edge as `need/insert` reads it.
+#[derive(Serialize)]
+struct Edge {
+    job: JobId,
+    needs: JobId,
+    on_failure: OnFailure,
+}
+
+/// Inserts what the jobs need, if they need anything.
+async fn insert_edges(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<(), Fault> {
+    let of_job = |job: &NewJob| {
+        let edge = |need: &Need| Edge { job: job.id, needs: need.job, on_failure: need.on_failure };
+        needs(job).iter().map(edge).collect::<Vec<_>>()
+    };
+    let edges: Vec<Edge> = jobs.iter().flat_map(|job| of_job(job)).collect();
+    if edges.is_empty() {
+        return Ok(());
+    }
+    let written = sqlx::query(sql!("need/insert"))
+        .bind(to_json(&edges)?)
+        .execute(&mut *tx.connection)
+        .await?;
+    rows("need", written.rows_affected(), u64::try_from(edges.len()).unwrap_or(u64::MAX))
 }
 
 /// An input as `job_input/insert` reads it.
@@ -140,6 +194,24 @@ struct Row<'a> {
     unique_until_ms: Option<Millis>,
     concurrency_key: Option<&'a str>,
     concurrency_limit: Option<u32>,
+    #[serde(flatten)]
+    member: Option<Member<'a>>,
+}
+
+/// What only a job of a flow has.
+#[derive(Serialize)]
+struct Member<'a> {
+    flow: FlowId,
+    name: &'a str,
+    place: u32,
+    waits: usize,
+}
+
+impl<'a> Member<'a> {
+    fn of(member: &'a NewMember) -> Self {
+        let NewMember { flow, name, place, needs } = member;
+        Self { flow: *flow, name, place: *place, waits: needs.len() }
+    }
 }
 
 impl<'a> Row<'a> {
@@ -163,6 +235,7 @@ impl<'a> Row<'a> {
             unique_until_ms: job.unique.as_ref().and_then(|unique| unique.until),
             concurrency_key: job.concurrency.as_ref().map(|concurrency| &*concurrency.key),
             concurrency_limit: job.concurrency.as_ref().map(|concurrency| concurrency.limit),
+            member: job.member.as_ref().map(Member::of),
         }
     }
 }

@@ -104,3 +104,22 @@ async fn a_poisoned_job_does_not_keep_the_next_one_from_the_reaper() {
     assert_eq!(world.get_job(poison).await.state, State::Failed);
     assert_eq!(world.get_job(other.job).await.state, State::Queued);
 }
+
+#[test]
+fn a_flow_goes_on_after_a_crash_where_it_was() {
+    let database = database::new();
+    let flow = crashing(async || {
+        let world = World::of(&*database).await;
+        let flow = world.plant(&["a", "b: a", "c: b"]).await;
+        world.run(&flow, "a", done(), at(1)).await;
+        world.claimed(at(2)).await;
+        flow
+    });
+    crashing(async || {
+        let world = World::of(&*database).await;
+        assert_eq!(world.recover(at(10)).await.unwrap(), 1);
+        assert_eq!(world.told(&flow).await, "a=done b=queued c=blocked");
+        world.finish_all(at(11)).await;
+        assert_eq!(world.told(&flow).await, "a=done b=done c=done");
+    });
+}

@@ -12,14 +12,16 @@ use async_trait::async_trait;
 use roughneck_jobs::{
     clock::Entropy,
     mark::Marks,
-    ports::{bell::Bell, kv::KeyValue, outbox::Outbox, schedules::Schedules, store::Store},
+    ports::{
+        bell::Bell, flows::Flows, kv::KeyValue, outbox::Outbox, schedules::Schedules, store::Store,
+    },
 };
 use roughneck_store::{Config, SqliteStore};
 use tempfile::TempDir;
 
 /// All ports of one store.
-pub(crate) trait Ports: Store + Outbox + Schedules + KeyValue {}
-impl<T: Store + Outbox + Schedules + KeyValue> Ports for T {}
+pub(crate) trait Ports: Store + Flows + Outbox + Schedules + KeyValue {}
+impl<T: Store + Flows + Outbox + Schedules + KeyValue> Ports for T {}
 
 /// An empty database that can be opened again after its store is gone.
 #[async_trait]

@@ -76,6 +76,7 @@ pub(crate) fn new_job() -> NewJob {
         fire: None,
         unique: None,
         concurrency: None,
+        member: None,
     }
 }
 

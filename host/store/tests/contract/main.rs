@@ -16,6 +16,7 @@ mod database;
 mod dead;
 mod deliveries;
 mod fence;
+mod flows;
 mod gates;
 mod given;
 mod history;

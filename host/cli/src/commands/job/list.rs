@@ -1,8 +1,6 @@
 //! `roughneck job list`: a page of jobs as a table.
 
-use std::time::Duration;
-
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use roughneck_jobs::{
     clock::{Clock as _, Millis},
@@ -17,18 +15,8 @@ use crate::{
     system::System,
     table::Table,
     terminal::{self, Size, stdout_size},
+    watch::watch,
 };
-
-const WATCH_INTERVAL: Duration = Duration::from_secs(2);
-
-/// Clears the screen, once.
-const CLEAR: &str = "\x1b[2J";
-/// Goes to the corner of the screen.
-const HOME: &str = "\x1b[H";
-/// Clears the rest of the line before it ends.
-const LINE_END: &str = "\x1b[K\n";
-/// Clears what is left of an older, longer table.
-const REST: &str = "\x1b[J";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -54,7 +42,11 @@ struct Page {
 
 pub(super) async fn run(host: &Host, arguments: &Arguments) -> Result<()> {
     if arguments.watch {
-        return watch(host, arguments).await;
+        let draw = |answer: &Answer, size: Size| {
+            let page: Page = answer.parse()?;
+            Ok(table(&page.jobs, System.now()).render(Some(size.columns)))
+        };
+        return watch(async || read(host, arguments).await, draw).await;
     }
     let answer = read(host, arguments).await?;
     if host.json {
@@ -76,34 +68,6 @@ async fn read(host: &Host, arguments: &Arguments) -> Result<Answer> {
         ("limit", arguments.limit.map(|limit| limit.to_string())),
     ];
     host.client.list("/jobs", &query).await
-}
-
-/// Redraws until the process is stopped. A host that restarts meanwhile is told in the table's place.
-async fn watch(host: &Host, arguments: &Arguments) -> Result<()> {
-    ensure!(
-        stdout_size().is_some(),
-        "--watch redraws a terminal, and the output is none; leave --watch out"
-    );
-    let mut answer = Ok(read(host, arguments).await?);
-    terminal::print(CLEAR)?;
-    // Asked for every time, because a window changes its size.
-    while let Some(size) = stdout_size() {
-        let text = match answer.and_then(|answer| answer.parse::<Page>()) {
-            Ok(page) => table(&page.jobs, System.now()).render(Some(size.columns)),
-            Err(error) => format!("{}\n", terminal::clean(&format!("{error:#}"))),
-        };
-        terminal::print(&screen(&text, size))?;
-        tokio::time::sleep(WATCH_INTERVAL).await;
-        answer = read(host, arguments).await;
-    }
-    Ok(())
-}
-
-/// What to send to the terminal to show the text, of which only what fits.
-fn screen(text: &str, size: Size) -> String {
-    let lines = text.lines().take(size.rows.saturating_sub(1));
-    let lines: String = lines.map(|line| format!("{line}{LINE_END}")).collect();
-    format!("{HOME}{lines}{REST}")
 }
 
 fn table(jobs: &[Job], now: Millis) -> Table<9> {
@@ -150,11 +114,5 @@ mod tests {
              01K9Z4T8N6Q0V5W3X2Y1R7S9AB  echo  failed  normal    3/3      10.0s  1.0s   2.5s  trap: the plugin p…\n\
              01K9Z4T8N6Q0V5W3X2Y1R7S9AB  echo  queued  normal    0/3      10.0s  10.0s  -     waits for Ollama: …\n"
         );
-    }
-
-    #[test]
-    fn a_watched_table_never_scrolls_the_screen() {
-        let screen = screen("a\nb\nc\nd\n", Size { columns: 80, rows: 3 });
-        assert_eq!(screen, "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J");
     }
 }

@@ -63,6 +63,9 @@ impl Page {
             losses => format!("; runs lost with their host: {losses}"),
         };
         self.field("attempt", &format!("{} of {}{losses}", job.attempt, job.attempts_max));
+        if let Some(flow) = &job.flow {
+            self.field("flow", &format!("{} of {}", flow.name, flow.id));
+        }
         if let Some(fire) = &job.schedule {
             self.field("schedule", &fire.line());
         }

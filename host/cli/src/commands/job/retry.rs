@@ -4,6 +4,7 @@ use anyhow::Result;
 use roughneck_jobs::id::JobId;
 
 use super::Host;
+use crate::client::Job;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -14,5 +15,10 @@ pub(super) struct Arguments {
 pub(super) async fn run(host: &Host, arguments: &Arguments) -> Result<()> {
     let id = arguments.id;
     let answer = host.client.post(&format!("/jobs/{id}/retry"), &serde_json::json!({})).await?;
-    host.print(&answer, &format!("queued {id} again"))
+    let job: Job = answer.parse()?;
+    let line = match job.state.as_str() {
+        "blocked" => format!("{id} waits again for what it needs"),
+        _ => format!("queued {id} again"),
+    };
+    host.print(&answer, &line)
 }

@@ -85,7 +85,8 @@ async fn late(host: &Host, id: JobId, limit: Duration) -> Result<Exit> {
     Ok(Exit::TimedOut)
 }
 
-fn print_output(host: &Host, job: &Job) -> Result<()> {
+/// Prints the output of a job that is done.
+pub(in crate::commands) fn print_output(host: &Host, job: &Job) -> Result<()> {
     let output = job.output.as_ref().map_or("null", |output| output.get());
     if host.json {
         // It is in the document already.

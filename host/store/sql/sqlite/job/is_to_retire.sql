@@ -1,3 +1,7 @@
 SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_ended
                WHERE state = ?1 AND finished_at_ms <= ?2
-                 AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.job = job.id AND delivery.state = 'pending'))
+                 AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.job = job.id AND delivery.state = 'pending')
+                 AND (flow IS NULL OR NOT EXISTS (
+                   SELECT 1 FROM job AS other
+                   WHERE other.flow = job.flow
+                     AND other.state IN ('blocked', 'scheduled', 'queued', 'loading', 'working'))))

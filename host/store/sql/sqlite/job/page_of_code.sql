@@ -2,7 +2,7 @@
 -- output: a page of them could have gigabytes.
 SELECT id, kind, class, priority, state, enqueued_at_ms, run_at_ms, started_at_ms, finished_at_ms, attempt,
        attempts_max, losses, token, reason, NULL AS output, failure, usage, callback, trace_parent,
-       plugin, schedule, fire_ms, '' AS input
+       plugin, schedule, fire_ms, flow, name, waits, '' AS input
 FROM job INDEXED BY job_dead
 WHERE state = 'failed' AND failure_code = ?3 AND (?4 IS NULL OR kind = ?4) AND id < coalesce(?1, '~')
 ORDER BY id DESC

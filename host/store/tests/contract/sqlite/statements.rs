@@ -31,7 +31,7 @@ const PARTIAL: [&str; 6] =
     ["job_ready", "job_due", "job_blocked", "job_lease", "job_dead", "delivery_due"];
 
 /// Statements that are asked all the time and stop at a LIMIT: sorting first would read everything.
-const IN_ORDER: [&str; 13] = [
+const IN_ORDER: [&str; 14] = [
     "job/expired",
     "job/due",
     "job/page",
@@ -43,12 +43,13 @@ const IN_ORDER: [&str; 13] = [
     "job/purge",
     "job/retire",
     "fire/forget",
+    "flow/page",
     "delivery/due",
     "delivery/next",
 ];
 
 /// What each hot statement reads. The wrong index may be right by its order and wrong by its size.
-const INDEX: [(&str, &str); 35] = [
+const INDEX: [(&str, &str); 49] = [
     ("job/claim", "sqlite_autoindex_job_1"),
     ("job/move", "sqlite_autoindex_job_1"),
     ("job/renew", "sqlite_autoindex_job_1"),
@@ -72,6 +73,20 @@ const INDEX: [(&str, &str); 35] = [
     ("job/retire", "delivery_head"),
     ("job/is_to_retire", "job_ended"),
     ("job/is_to_retire", "delivery_head"),
+    ("job/purge", "job_of_flow"),
+    ("job/retire", "job_of_flow"),
+    ("job/is_to_retire", "job_of_flow"),
+    ("job/tally", "job_of_flow"),
+    ("job/list_open_of_flow", "job_of_flow"),
+    ("job/list_doomed", "need_of"),
+    ("job/first_known", "sqlite_autoindex_job_1"),
+    ("job/release", "need_of"),
+    ("job/release", "sqlite_autoindex_job_1"),
+    ("job/set_waits", "sqlite_autoindex_job_1"),
+    ("job/list_stuck", "job_blocked"),
+    ("flow/id_of_key", "flow_of_key"),
+    ("flow/read_of_key", "flow_of_key"),
+    ("flow/forget", "job_by_name"),
     ("fire/oldest", "fire_by_time"),
     ("fire/forget", "fire_by_time"),
     ("slot/give_back", "slot_of_job"),
@@ -87,7 +102,7 @@ const INDEX: [(&str, &str); 35] = [
 ];
 
 /// What a statement has worked out itself from a few rows: the free slots, the array it was given.
-const WORKED_OUT: [&str; 8] = [
+const WORKED_OUT: [&str; 11] = [
     "SCAN ready",
     "SCAN best",
     "SCAN free",
@@ -96,6 +111,9 @@ const WORKED_OUT: [&str; 8] = [
     "SCAN run",
     "SCAN ended",
     "SCAN submission",
+    "SCAN doomed",
+    "SCAN freed",
+    "SCAN wanted",
 ];
 
 struct Statement {

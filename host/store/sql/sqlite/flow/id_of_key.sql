@@ -1,0 +1,1 @@
+SELECT id FROM flow WHERE idempotency_key = ?1

@@ -1,0 +1,1 @@
+SELECT id, name, jobs, digest, enqueued_at_ms FROM flow WHERE id = ?1

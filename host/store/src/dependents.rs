@@ -1,0 +1,113 @@
+//! What the end of a job means for the jobs that need it.
+
+use roughneck_jobs::{clock::Millis, flow::need, lifecycle::Event, state::State};
+use serde_json::Value;
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use crate::{
+    fault::Fault,
+    row::Held,
+    step::{Moved, Step},
+    transaction::Transaction,
+    transition,
+    write::set_aside,
+};
+
+/// A job of a flow that is over.
+pub(crate) struct Over {
+    pub(crate) id: String,
+    /// Its name in the flow.
+    pub(crate) name: String,
+    pub(crate) state: State,
+    pub(crate) at: Millis,
+}
+
+impl Over {
+    /// None if the job goes on, or is of no flow.
+    pub(crate) fn of(Moved { job, step, .. }: &Moved) -> Option<Self> {
+        let member = job.member.as_ref().filter(|_| job.state.is_terminal())?;
+        let (id, name) = (job.id.to_string(), member.name.clone());
+        Some(Self { id, name, state: job.state, at: step.at })
+    }
+}
+
+/// Releases or fails the jobs that need those that are over, in the transaction in which these ended.
+/// A failure goes on to those that need the failed ones, and all of them take the same few statements:
+/// a chain of any length must not hold up the writer.
+pub(crate) async fn follow(tx: &mut Transaction<'_>, over: Vec<Over>) -> Result<(), Fault> {
+    let mut left = over;
+    while let Some(at) = left.last().map(|over| over.at) {
+        let mut ended = Vec::with_capacity(left.len());
+        for over in left {
+            if over.state != State::Done {
+                ended.extend(fail(tx, &over).await?);
+            }
+            ended.push(over.id);
+        }
+        // Only rows that cannot be read end by being released.
+        left = release(tx, ended, at).await?;
+    }
+    Ok(())
+}
+
+/// Fails the jobs that fail because of `over`, and returns their ids.
+async fn fail(tx: &mut Transaction<'_>, over: &Over) -> Result<Vec<String>, Fault> {
+    let rows =
+        sqlx::query(sql!("job/list_doomed")).bind(&over.id).fetch_all(&mut *tx.connection).await?;
+    let (mut ids, mut moved) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+    for row in &rows {
+        ids.push(row.try_get("id")?);
+        match Held::read(row) {
+            Ok(held) => {
+                let needed: String = row.try_get("needed")?;
+                let is_indirect: bool = row.try_get("is_indirect")?;
+                let root = is_indirect.then_some(over.name.as_str());
+                let failure = need::broken(&needed, Some(over.state), root);
+                moved.push(Step::failed(Event::DependencyFailed, over.at, failure).decide(held)?);
+            }
+            // Those that need it are among the rows.
+            Err(error) => set_aside::row(tx, row, over.at, &error).await?,
+        }
+    }
+    transition::write_alone(tx, &moved).await?;
+    Ok(ids)
+}
+
+/// Counts the jobs that have ended down, and lets those go that wait for no other one. Returns the
+/// ones that had to be set aside instead.
+async fn release(
+    tx: &mut Transaction<'_>,
+    ended: Vec<String>,
+    at: Millis,
+) -> Result<Vec<Over>, Fault> {
+    let rows = sqlx::query(sql!("job/release"))
+        .bind(Value::from(ended).to_string())
+        .fetch_all(&mut *tx.connection)
+        .await?;
+    let (mut moved, mut over) = (Vec::new(), Vec::new());
+    for row in &rows {
+        if row.try_get::<u32, _>("waits")? > 0 {
+            continue;
+        }
+        match Held::read(row) {
+            Ok(held) => moved.push(unblocked(&held, at).decide(held)?),
+            Err(error) => {
+                set_aside::row(tx, row, at, &error).await?;
+                over.push(aside(row, at)?);
+            }
+        }
+    }
+    transition::write_alone(tx, &moved).await?;
+    Ok(over)
+}
+
+/// The step of a job that waits for nothing but, perhaps, its time.
+pub(crate) fn unblocked(held: &Held, at: Millis) -> Step {
+    Step::new(Event::Unblocked { delay_ms: held.job.run_at.since_ms(at) }, at)
+}
+
+/// A job that was set aside.
+pub(crate) fn aside(row: &SqliteRow, at: Millis) -> Result<Over, sqlx::Error> {
+    let (id, name) = (row.try_get("id")?, row.try_get("name")?);
+    Ok(Over { id, name, state: State::Failed, at })
+}

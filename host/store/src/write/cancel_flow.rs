@@ -1,0 +1,37 @@
+//! Cancelling a flow.
+
+use roughneck_jobs::{
+    clock::Millis,
+    id::FlowId,
+    lifecycle::Event,
+    ports::{flows::CancelledFlow, store::StoreError},
+};
+
+use crate::{fault::Fault, row::Held, step::Step, transaction::Transaction, transition};
+
+/// Cancels all jobs of a flow that are not over, at once: none fails because of another one.
+pub(crate) async fn all(
+    tx: &mut Transaction<'_>,
+    id: FlowId,
+    at: Millis,
+) -> Result<CancelledFlow, Fault> {
+    if !super::is_flow(tx, id).await? {
+        return Err(StoreError::NoSuchFlow(id).into());
+    }
+    let rows = sqlx::query(sql!("job/list_open_of_flow"))
+        .bind(id.to_string())
+        .fetch_all(&mut *tx.connection)
+        .await?;
+    let mut cancelled = CancelledFlow::default();
+    let mut moved = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let held = Held::read(row)?;
+        if held.job.state.is_running() {
+            cancelled.runs.push(held.run());
+        }
+        cancelled.jobs += 1;
+        moved.push(Step::because(Event::Cancelled, at, "cancelled with its flow").decide(held)?);
+    }
+    transition::write_alone(tx, &moved).await?;
+    Ok(cancelled)
+}
