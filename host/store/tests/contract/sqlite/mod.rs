@@ -6,6 +6,7 @@ mod inspect;
 mod log;
 mod migrations;
 mod open;
+mod size;
 mod snapshot;
 mod statements;
 mod writer;
