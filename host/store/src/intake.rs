@@ -72,7 +72,8 @@ impl Intake {
     /// The first mark that is passed.
     pub(crate) fn passed(&self) -> Option<Passed> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.at.is_none_or(|at| at.elapsed() >= LOOK) {
+        let is_look = seen.at.is_none_or(|at| at.elapsed() >= LOOK);
+        if is_look {
             seen.disk_free = (self.free_bytes)();
             seen.at = Some(Instant::now());
         }
@@ -81,8 +82,9 @@ impl Intake {
             bytes: self.bytes.load(Ordering::Relaxed),
             disk_free: seen.disk_free,
         };
-        for mark in Mark::ALL {
-            self.metrics.used(mark, self.marks.used(mark, &levels).unwrap_or(0.0));
+        if is_look {
+            let used = |mark| self.marks.used(mark, &levels).unwrap_or(0.0);
+            Mark::ALL.into_iter().for_each(|mark| self.metrics.used(mark, used(mark)));
         }
         let passed = self.marks.passed(&levels, &seen.passed);
         report(&seen.passed, &passed);

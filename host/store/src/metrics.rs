@@ -141,7 +141,7 @@ impl Metrics {
         );
         registry.register(
             "roughneck_store_mark_use_ratio",
-            "How much of each high-water mark is used; from 1 on no new jobs are taken",
+            "How much of each high-water mark is used, at most two seconds ago; from 1 on no new jobs are taken",
             self.mark_use.clone(),
         );
         registry.register(
