@@ -11,7 +11,7 @@ pub(super) fn look(data_dir: &Path, file: Option<&Path>, config: &Config) -> Vec
     let mut findings = vec![signing(&data_dir.join(signing_secret::FILE))];
     let targets = config.callbacks.targets().unwrap_or_default();
     if targets.values().any(|target| target.secret.is_some()) {
-        findings.extend(file.map(configured));
+        findings.extend(file.map(private_file));
     }
     findings
 }
@@ -37,11 +37,7 @@ fn signing(path: &Path) -> Finding {
     }
 }
 
-/// A configuration that has secrets of targets.
-fn configured(path: &Path) -> Finding {
-    private_file(path)
-}
-
+/// A file that is there and holds a secret.
 fn private_file(path: &Path) -> Finding {
     let shown = path.display();
     if private::is_open_to_others(path) {
