@@ -368,7 +368,7 @@ mod tests {
         let failure = resolve(r#"{"$result":"big"}"#, &[unread]).unwrap_err();
         assert_eq!(failure.code, "dependency-results-too-large");
         let text = format!("\"{}\"", "x".repeat(RESULTS_BYTES_MAX / 3));
-        let input = format!("[{}]", vec![r#"{"$result":"big"}"#; 4].join(","));
+        let input = format!("[{}]", [r#"{"$result":"big"}"#; 4].join(","));
         let failure = resolve(&input, &[dependency("big", Some(&text))]).unwrap_err();
         assert_eq!(failure.code, "dependency-results-too-large");
         let input = format!("[{}]", vec![r#"{"$result":"big","at":"/x","else":0}"#; 20].join(","));

@@ -32,13 +32,13 @@ impl Dice {
 /// A graph without circles: a job needs earlier ones.
 fn lines(dice: &mut Dice) -> Vec<String> {
     let count = 2 + dice.below(9);
-    let mut line = |n: usize| {
+    let line = |n: usize| {
         let needs: BTreeSet<usize> = (0..dice.below(4)).map(|_| dice.below(n.max(1))).collect();
         let needs = needs.into_iter().filter(|needed| *needed < n);
-        let mut need = |needed: usize| format!("j{needed}{}", ["", "?", "~"][dice.below(3)]);
-        format!("j{n}: {}", needs.map(|needed| need(needed)).collect::<Vec<_>>().join(" "))
+        let need = |needed: usize| format!("j{needed}{}", ["", "?", "~"][dice.below(3)]);
+        format!("j{n}: {}", needs.map(need).collect::<Vec<_>>().join(" "))
     };
-    (0..count).map(|n| line(n)).collect()
+    (0..count).map(line).collect()
 }
 
 /// What is seen of a flow in the course of its story.
