@@ -4,7 +4,7 @@
 //! it needs is over, and sees their results. What follows when a needed job ends without one is the
 //! edge's to say ([`OnFailure`]). [`plan`] checks a submission, [`need`] says what an edge means,
 //! [`replay`] which jobs come back when some are retried, [`state`] how the whole stands, and
-//! [`reference`] puts results into inputs.
+//! [`mod@reference`] puts results into inputs.
 
 pub mod need;
 mod order;
