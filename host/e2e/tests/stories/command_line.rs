@@ -276,7 +276,7 @@ async fn a_flow_is_submitted_waited_for_and_shown_as_a_tree() {
     let list = host.cli(&["flow", "list", "--json"]).await.exits(0).json();
     let id = list["flows"][0]["id"].as_str().unwrap().to_owned();
     let page = host.cli(&["flow", "show", &id]).await.exits(0).out;
-    for part in ["name      letter\n", "✓ letter", "├─ ✓ good", "└─ ✗ bad (ignored)"]
+    for part in ["name      letter\n", "✓ letter", "├─ ✗ bad (ignored)", "└─ ✓ good"]
     {
         assert!(page.contains(part), "`{part}` is missing in:\n{page}");
     }
