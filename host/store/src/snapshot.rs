@@ -188,21 +188,32 @@ pub async fn prepare(
     let path = prepared.part.clone();
     let options = SqliteConnectOptions::new().filename(&path).foreign_keys(true);
     let mut connection = options.connect().await.map_err(|error| broken("opened", &path, error))?;
-    schema::migrator().run_direct(None, &mut connection, false).await.map_err(|error| {
-        match error {
-            MigrateError::VersionMissing(migration) | MigrateError::VersionMismatch(migration) => {
-                SnapshotError::OtherVersion { path: from.to_owned(), migration }
-            }
-            // A foreign enum that grows.
-            other => broken("migrated", from, other),
-        }
-    })?;
-    let renewed = renew(&mut connection, entropy, at).await;
-    prepared.lost = renewed.map_err(|error| broken("renewed", &path, error))?;
-    connection.close().await.map_err(|error| broken("closed", &path, error))?;
+    let lost = bring_up(&mut connection, from, entropy, at).await;
+    // Also after an error: a connection that is only dropped may still write beside the file while that
+    // is removed.
+    let closed = connection.close().await;
+    prepared.lost = lost?;
+    closed.map_err(|error| broken("closed", &path, error))?;
     check(&path).await?;
     sync(&path).map_err(|error| broken("brought to the disk", &path, error))?;
     Ok(prepared)
+}
+
+/// Migrates the copy of `from` and makes it the database of a new host. Returns how many runs were lost.
+async fn bring_up(
+    connection: &mut SqliteConnection,
+    from: &Path,
+    entropy: &dyn Entropy,
+    at: Millis,
+) -> Result<u32, SnapshotError> {
+    schema::migrator().run_direct(None, connection, false).await.map_err(|error| match error {
+        MigrateError::VersionMissing(migration) | MigrateError::VersionMismatch(migration) => {
+            SnapshotError::OtherVersion { path: from.to_owned(), migration }
+        }
+        // A foreign enum that grows.
+        other => broken("migrated", from, other),
+    })?;
+    renew(connection, entropy, at).await.map_err(|error| broken("renewed", from, error))
 }
 
 /// Makes the database one of a new host. Returns how many runs were lost.
@@ -220,6 +231,7 @@ async fn renew(
         Fault::Answer(error) => sqlx::Error::Protocol(error.to_string()),
     })?;
     sqlx::query(sql!("job/renumber")).bind(TOKENS).execute(&mut *connection).await?;
+    sqlx::query(sql!("token_floor/raise")).bind(TOKENS).execute(&mut *connection).await?;
     sqlx::query("COMMIT").execute(connection).await?;
     Ok(lost)
 }
