@@ -23,6 +23,12 @@ const PAGE_MAX: u32 = 500;
 #[async_trait]
 impl Flows for SqliteStore {
     async fn submit_flow(&self, flow: NewFlow) -> Result<SubmittedFlow, StoreError> {
+        // A full host answers what it has taken before.
+        if self.intake.passed().is_some()
+            && let Some(known) = self.standing_flow(&flow).await?
+        {
+            return Ok(SubmittedFlow::Existing(known));
+        }
         self.intake.check()?;
         let flow = Box::new(flow);
         let submitted = self.ask(|reply| Command::SubmitFlow { flow, reply }).await;
@@ -79,6 +85,16 @@ impl Flows for SqliteStore {
 }
 
 impl SqliteStore {
+    /// The flow that stands in the way of a new one: that of its key or, if the key is new, of its id.
+    async fn standing_flow(&self, flow: &NewFlow) -> Result<Option<FlowId>, StoreError> {
+        if let Some(key) = &flow.idempotency_key
+            && let Some(known) = self.flow_of_key(key).await?
+        {
+            return Ok(Some(known.id));
+        }
+        Ok(self.flow(flow.id).await?.map(|known| known.id))
+    }
+
     async fn read_flow(&self, statement: &'static str, by: &str) -> Result<Option<Flow>, Fault> {
         let row = sqlx::query(statement).bind(by).fetch_optional(&self.readers).await?;
         let flow = row.as_ref().map(row::flow).transpose()?;

@@ -48,7 +48,8 @@ pub trait Flows: Send + Sync {
     /// idempotency key is the flow of that key, also if it has another id.
     ///
     /// # Errors
-    /// [`StoreError::JobExists`].
+    /// [`StoreError::JobExists`], or [`StoreError::Full`] if a high-water mark is passed and the flow is a
+    /// new one.
     async fn submit_flow(&self, flow: NewFlow) -> Result<SubmittedFlow, StoreError>;
 
     /// One flow.

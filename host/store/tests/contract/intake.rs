@@ -14,7 +14,6 @@ use roughneck_jobs::{
 
 use crate::{
     database::{self, no_marks},
-    flows::planted::flow,
     given::{World, at, done, failure, fired, new_job, retry},
 };
 
@@ -38,14 +37,6 @@ async fn settle(world: &World, fires: &[u64]) -> Result<Settled, StoreError> {
     let revision = kept.revision;
     let settlement = Settlement { schedule, revision, up_to: at(30), jobs, missed: 0, overlap };
     world.settle(settlement).await
-}
-
-#[tokio::test]
-async fn a_full_store_takes_no_flow_either() {
-    let database = database::new();
-    let world = World::with_marks(&*database, jobs_max(1)).await;
-    world.submitted(new_job()).await;
-    assert_full(world.submit_flow(flow(&["a"])).await, Mark::Jobs);
 }
 
 #[tokio::test]

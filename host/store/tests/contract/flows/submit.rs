@@ -6,12 +6,16 @@ use roughneck_jobs::{
     flow::NewFlow,
     input_key::UniqueKey,
     job::NewJob,
+    mark::Marks,
     ports::{bell::Change, flows::SubmittedFlow, store::StoreError},
     state::State,
 };
 
 use super::planted::{Planted, flow, flow_id};
-use crate::given::{World, at, io, job_id, new_job};
+use crate::{
+    database,
+    given::{World, at, io, job_id, new_job},
+};
 
 #[tokio::test]
 async fn a_flow_comes_in_whole_and_only_what_needs_nothing_may_run() {
@@ -115,6 +119,24 @@ async fn of_sixteen_submissions_of_one_key_at_once_exactly_one_creates() {
     ids.dedup();
     assert_eq!((created, ids.len()), (1, 1));
     assert_eq!(world.claim_all(at(1)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_full_store_refuses_new_flows_and_answers_repeated_ones() {
+    let database = database::new();
+    let marks = Marks { jobs_max: 2, ..database::no_marks() };
+    let world = World::with_marks(&*database, marks).await;
+    let keyed = |new: NewFlow| NewFlow { idempotency_key: Some("letter-7".into()), ..new };
+    let first = keyed(flow(&["a", "b: a"]));
+    world.submit_flow(first.clone()).await.unwrap();
+    let error = world.submit_flow(flow(&["a"])).await.unwrap_err();
+    assert!(matches!(error, StoreError::Full(_)), "{error}");
+    for again in [NewFlow { id: first.id, ..flow(&["x"]) }, keyed(flow(&["y"]))] {
+        let submitted = world.submit_flow(again).await.unwrap();
+        assert_eq!(submitted, SubmittedFlow::Existing(first.id));
+    }
+    world.cancel_flow(first.id, at(1)).await.unwrap();
+    world.submit_flow(flow(&["a"])).await.unwrap();
 }
 
 #[tokio::test]
