@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "fewer indexes", include_str!("../migrations/0004_fewer_indexes.sql")),
     (5, "numeric priority", include_str!("../migrations/0005_numeric_priority.sql")),
     (6, "gates", include_str!("../migrations/0006_gates.sql")),
+    (7, "token floor", include_str!("../migrations/0007_token_floor.sql")),
 ];
 
 /// The last migration.

@@ -2,6 +2,7 @@
 
 use roughneck_jobs::{
     delivery::Notice,
+    job::DeadLetters,
     ports::{
         kv::{Key, Written},
         store::{Finish, Verdict},
@@ -148,4 +149,21 @@ async fn a_stale_run_does_not_prolong_the_lease_of_the_one_that_holds_the_job() 
     let held = world.claimed(at(60_000)).await.run;
     assert_eq!(world.renew(&[stale], at(900_000)).await.unwrap(), [stale]);
     assert_eq!(world.reap(at(120_000), 10).await.unwrap().runs, [held]);
+}
+
+#[tokio::test]
+async fn a_run_of_a_deleted_job_can_do_nothing_to_a_new_job_of_its_id() {
+    let world = World::new().await;
+    let job = new_job();
+    let old = world.running(job.clone()).await;
+    world.end(old, Verdict::Fail { failure: failure() }, at(1)).await;
+    let cleared = world.purge(DeadLetters::default(), 9).await.unwrap();
+    assert_eq!(cleared.jobs, 1);
+    let new = world.running(job).await;
+    assert_eq!(new.job, old.job);
+    assert!(new.token > old.token, "{} {}", new.token, old.token);
+    assert_fenced(&world.finish(old, ending(done(), at(2))).await);
+    assert_eq!(world.end(new, done(), at(3)).await, State::Done);
+    let attempts = world.attempts(new.job).await.unwrap();
+    assert_eq!((attempts.len(), attempts[0].attempt), (1, 1));
 }

@@ -14,7 +14,10 @@ use crate::{database::Sqlite, given::Rung};
 
 /// Statements that read a table from end to end: those of classes, pauses and rates, of which there are a few, and
 /// of the schedules, which are bounded and all wanted; and that of the jobs, for a backup.
-const WHOLE: [&str; 8] = [
+const WHOLE: [&str; 10] = [
+    // One row.
+    "token_floor/raise",
+    "job/insert",
     "class/list",
     "pause/list",
     "pause/gates",
