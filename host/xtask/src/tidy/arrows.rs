@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("api", &["jobs"]),
     ("cli", &["jobs", "store", "engine", "llm", "capabilities", "sandbox", "api", "testkit"]),
     ("testkit", &[]),
+    ("simulation", &["jobs", "engine"]),
     ("bench", &["jobs"]),
     ("e2e", &[]),
     ("xtask", &[]),
@@ -33,7 +34,18 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     (
         "tokio",
-        &["store", "engine", "llm", "capabilities", "sandbox", "api", "cli", "testkit", "bench"],
+        &[
+            "store",
+            "engine",
+            "llm",
+            "capabilities",
+            "sandbox",
+            "api",
+            "cli",
+            "testkit",
+            "bench",
+            "simulation",
+        ],
     ),
 ];
 

@@ -1,0 +1,206 @@
+//! The client: plays the script to one host after the other, and repeats what was not answered.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use roughneck_engine::Engine;
+use roughneck_jobs::{
+    clock::Clock as _,
+    id::JobId,
+    intake::{self, Submission},
+    job::{DeadLetters, Filter, Job, NewJob},
+    pause::{Pause, Scope},
+    ports::{
+        catalog::Catalog as _,
+        control::Control as _,
+        store::{Finish, Store as _, Verdict},
+    },
+    run::LEASE_MS,
+    usage::Usage,
+};
+use serde_json::json;
+
+use crate::{
+    Time,
+    actors::Actors,
+    frail::Frail,
+    history::{Moment, Seen},
+    log::Log,
+    script::{Script, Step, Wish},
+    story::Failed,
+};
+
+/// More jobs than a story has: one look sees them all.
+pub(crate) const LOOK_MAX: u32 = 500;
+
+/// What the client knows. It outlives the hosts.
+pub(crate) struct Client {
+    script: Script,
+    /// Steps that were taken.
+    taken: usize,
+    /// What was made of the wishes so far.
+    jobs: Vec<Option<NewJob>>,
+    /// The wishes that were accepted.
+    answered: BTreeSet<usize>,
+    /// Whether it deleted something: the id of a deleted job would be a new job.
+    has_purged: bool,
+}
+
+/// A host, as the client sees it.
+pub(crate) struct Host {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) store: Arc<Frail>,
+    pub(crate) actors: Arc<Actors>,
+    pub(crate) time: Arc<Time>,
+    pub(crate) log: Arc<Log>,
+}
+
+impl Client {
+    pub(crate) fn new(script: Script) -> Self {
+        let jobs = vec![None; script.wishes.len()];
+        Self { script, taken: 0, jobs, answered: BTreeSet::new(), has_purged: false }
+    }
+
+    /// Takes the steps that are left.
+    pub(crate) async fn go_on(&mut self, host: &Host) -> Result<(), Failed> {
+        while let Some(step) = self.script.steps.get(self.taken).cloned() {
+            self.take(host, &step).await?;
+            host.look().await;
+            self.taken += 1;
+        }
+        Ok(())
+    }
+
+    /// A client repeats only what it must: what else was not answered may have been done or not.
+    async fn take(&mut self, host: &Host, step: &Step) -> Result<(), Failed> {
+        let (store, now) = (&host.store, host.time.now());
+        match step {
+            // One that was not answered is repeated; one that was may be submitted twice.
+            Step::Submit(n) if self.has_purged && self.answered.contains(n) => {}
+            Step::Submit(n) => {
+                let job = self.job(host, *n)?;
+                host.submit(job).await;
+                self.answered.insert(*n);
+            }
+            Step::Cancel(n) => {
+                if let Some(id) = self.id(*n) {
+                    let _ = host.engine.cancel(id).await;
+                }
+            }
+            Step::Retry(n) => {
+                if let Some(id) = self.id(*n) {
+                    let _ = store.retry(id, now).await;
+                }
+            }
+            Step::RetryDead => {
+                let _ = store.retry_many(DeadLetters::default(), 3, now).await;
+            }
+            Step::PurgeDead => {
+                self.has_purged = true;
+                let _ = store.purge(DeadLetters::default(), 1).await;
+            }
+            Step::Pause(kind, ms) => {
+                let (scope, reason) = (Scope::Kind((*kind).to_owned()), "for a while".to_owned());
+                let until = Some(now.plus_ms(*ms));
+                let _ = store.pause(Pause { scope, since: now, until, reason }).await;
+            }
+            Step::Resume(kind) => {
+                let _ = store.resume(Scope::Kind((*kind).to_owned())).await;
+            }
+            Step::Pass(ms) => host.time.pass(*ms).await,
+            Step::Sleep(ms) => host.time.jump(*ms),
+            Step::Zombies => host.zombies().await,
+        }
+        Ok(())
+    }
+
+    fn id(&self, n: usize) -> Option<JobId> {
+        self.jobs.get(n)?.as_ref().map(|job| job.id)
+    }
+
+    /// The job of a wish: the same one, id included, however often it is submitted.
+    fn job(&mut self, host: &Host, n: usize) -> Result<NewJob, Failed> {
+        let (Some(wish), Some(place)) = (self.script.wishes.get(n), self.jobs.get_mut(n)) else {
+            return Err(Failed::Script(format!("there is no wish {n}")));
+        };
+        match place {
+            Some(job) => Ok(job.clone()),
+            None => Ok(place.insert(host.accept(n, wish)?).clone()),
+        }
+    }
+}
+
+impl Host {
+    fn accept(&self, n: usize, wish: &Wish) -> Result<NewJob, Failed> {
+        let body = json!({
+            "kind": wish.kind,
+            "input": { "n": n, "key": wish.key },
+            "priority": wish.priority,
+            "run_at": self.time.now().plus_ms(wish.wait_ms),
+            "callback": wish.has_callback.then_some("receiver"),
+        });
+        let job = self.make(&body.to_string())?;
+        Ok(NewJob { idempotency_key: wish.key_of.map(|of| format!("key {of}")), ..job })
+    }
+
+    /// A job of the crowd: it works for a while.
+    pub(crate) fn one_of_the_crowd(&self, kind: &str) -> Result<NewJob, Failed> {
+        self.make(&json!({ "kind": kind, "priority": "urgent" }).to_string())
+    }
+
+    fn make(&self, body: &str) -> Result<NewJob, Failed> {
+        let wrong = |why: String| Failed::Script(format!("{body}: {why}"));
+        let submission: Submission =
+            serde_json::from_str(body).map_err(|error| wrong(error.to_string()))?;
+        let served = self.actors.served(&submission.kind);
+        let served = served.ok_or_else(|| wrong("no such kind".into()))?;
+        intake::accept(submission, &served, &*self.time, &*self.time)
+            .map_err(|error| wrong(error.to_string()))
+    }
+
+    /// Lets every run write that was followed by another one. What comes of it is written down.
+    async fn zombies(&self) {
+        for run in self.log.so_far().superseded() {
+            let at = self.time.now();
+            let _ = self.store.set_loading(run, true, at).await;
+            let _ = self.store.renew(&[run], at.plus_ms(LEASE_MS)).await;
+            self.actors.write(run).await;
+            let verdict = Verdict::Done { output: "{}".into() };
+            let finish = Finish {
+                verdict,
+                at,
+                plugin: None,
+                usage: Usage::default(),
+                log: Vec::new(),
+                notices: Vec::new(),
+            };
+            let _ = self.store.finish(run, finish).await;
+            let _ = self.store.release(run, at).await;
+        }
+    }
+
+    /// Submits a job until it is answered.
+    pub(crate) async fn submit(&self, job: NewJob) {
+        while self.store.submit(job.clone()).await.is_err() {
+            self.time.pass(1_000).await;
+        }
+    }
+
+    /// Looks at all jobs, if the store can be read.
+    pub(crate) async fn look(&self) -> Option<Vec<Seen>> {
+        let filter = Filter { limit: LOOK_MAX, ..Filter::default() };
+        let seen: Vec<Seen> = self.store.jobs(filter).await.ok()?.iter().map(seen).collect();
+        self.log.note(Moment::Looked(seen.clone()));
+        Some(seen)
+    }
+}
+
+fn seen(job: &Job) -> Seen {
+    Seen {
+        id: job.id,
+        class: job.class.clone(),
+        state: job.state,
+        attempt: job.attempt,
+        attempts_max: job.attempts_max,
+        losses: job.losses,
+    }
+}

@@ -1,0 +1,59 @@
+//! Flows. No story has one yet: the engine reads what jobs need, and mends what they wait for.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use roughneck_jobs::{
+    clock::Millis,
+    flow::{Dependency, Flow, NewFlow, Part},
+    id::{FlowId, JobId},
+    ports::{
+        flows::{CancelledFlow, Flows, RetriedFlow, SubmittedFlow},
+        store::StoreError,
+    },
+};
+
+use super::Frail;
+
+#[async_trait]
+impl Flows for Frail {
+    async fn submit_flow(&self, flow: NewFlow) -> Result<SubmittedFlow, StoreError> {
+        self.cross(self.inner.submit_flow(flow)).await
+    }
+
+    async fn flow(&self, id: FlowId) -> Result<Option<Flow>, StoreError> {
+        self.cross(self.inner.flow(id)).await
+    }
+
+    async fn flow_of_key(&self, key: &str) -> Result<Option<Flow>, StoreError> {
+        self.cross(self.inner.flow_of_key(key)).await
+    }
+
+    async fn flows(&self, before: Option<FlowId>, limit: u32) -> Result<Vec<Flow>, StoreError> {
+        self.cross(self.inner.flows(before, limit)).await
+    }
+
+    async fn parts(&self, id: FlowId) -> Result<Vec<Part>, StoreError> {
+        self.cross(self.inner.parts(id)).await
+    }
+
+    async fn dependencies(
+        &self,
+        job: JobId,
+        results: &BTreeSet<String>,
+    ) -> Result<Vec<Dependency>, StoreError> {
+        self.cross(self.inner.dependencies(job, results)).await
+    }
+
+    async fn cancel_flow(&self, id: FlowId, at: Millis) -> Result<CancelledFlow, StoreError> {
+        self.cross(self.inner.cancel_flow(id, at)).await
+    }
+
+    async fn retry_flow(&self, id: FlowId, at: Millis) -> Result<RetriedFlow, StoreError> {
+        self.cross(self.inner.retry_flow(id, at)).await
+    }
+
+    async fn mend_waits(&self, at: Millis, limit: u32) -> Result<Vec<JobId>, StoreError> {
+        self.cross(self.inner.mend_waits(at, limit)).await
+    }
+}

@@ -1,0 +1,34 @@
+//! The deliveries.
+
+use async_trait::async_trait;
+use roughneck_jobs::{
+    clock::Millis,
+    delivery::{Delivery, DeliveryOutcome},
+    id::{DeliveryId, JobId},
+    ports::{
+        outbox::{DueDeliveries, Outbox},
+        store::StoreError,
+    },
+};
+
+use super::Frail;
+
+#[async_trait]
+impl Outbox for Frail {
+    async fn due_deliveries(&self, at: Millis, limit: u32) -> Result<DueDeliveries, StoreError> {
+        self.cross(self.inner.due_deliveries(at, limit)).await
+    }
+
+    async fn record_delivery(
+        &self,
+        id: DeliveryId,
+        outcome: DeliveryOutcome,
+        at: Millis,
+    ) -> Result<(), StoreError> {
+        self.cross(self.inner.record_delivery(id, outcome, at)).await
+    }
+
+    async fn deliveries(&self, job: JobId) -> Result<Vec<Delivery>, StoreError> {
+        self.cross(self.inner.deliveries(job)).await
+    }
+}

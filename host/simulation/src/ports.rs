@@ -1,0 +1,31 @@
+//! The store under test.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roughneck_jobs::ports::{
+    bell::Bell, flows::Flows, kv::KeyValue, outbox::Outbox, schedules::Schedules, store::Store,
+};
+
+use crate::Time;
+
+/// All ports of one store.
+pub trait Ports: Store + Flows + Outbox + Schedules + KeyValue {}
+impl<T: Store + Flows + Outbox + Schedules + KeyValue> Ports for T {}
+
+/// A database that outlives the stores that are opened on it.
+#[async_trait]
+pub trait Database: Send + Sync {
+    /// Opens a store, as a host does when it starts. The store before it was dropped without a word.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being opened.
+    async fn open(
+        &self,
+        bell: Arc<dyn Bell>,
+        time: Arc<Time>,
+    ) -> Result<Arc<dyn Ports>, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// Whether threads outside tokio work for it. The clock then stands still while a call is under way.
+    fn has_threads(&self) -> bool;
+}
