@@ -29,6 +29,8 @@ mod limits;
 #[cfg(test)]
 mod main_job;
 #[cfg(test)]
+mod rounds;
+#[cfg(test)]
 mod schedules;
 #[cfg(test)]
 mod stopping;
