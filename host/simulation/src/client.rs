@@ -1,6 +1,6 @@
 //! The client: plays the script to one host after the other, and repeats what was not answered.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use roughneck_engine::Engine;
 use roughneck_jobs::{
@@ -39,10 +39,6 @@ pub(crate) struct Client {
     taken: usize,
     /// What was made of the wishes so far.
     jobs: Vec<Option<NewJob>>,
-    /// The wishes that were accepted.
-    answered: BTreeSet<usize>,
-    /// Whether it deleted something: the id of a deleted job would be a new job.
-    has_purged: bool,
 }
 
 /// A host, as the client sees it.
@@ -57,7 +53,7 @@ pub(crate) struct Host {
 impl Client {
     pub(crate) fn new(script: Script) -> Self {
         let jobs = vec![None; script.wishes.len()];
-        Self { script, taken: 0, jobs, answered: BTreeSet::new(), has_purged: false }
+        Self { script, taken: 0, jobs }
     }
 
     /// Takes the steps that are left.
@@ -74,12 +70,11 @@ impl Client {
     async fn take(&mut self, host: &Host, step: &Step) -> Result<(), Failed> {
         let (store, now) = (&host.store, host.time.now());
         match step {
-            // One that was not answered is repeated; one that was may be submitted twice.
-            Step::Submit(n) if self.has_purged && self.answered.contains(n) => {}
+            // One that was not answered is repeated; one that was may be submitted twice, and again after it
+            // was purged.
             Step::Submit(n) => {
                 let job = self.job(host, *n)?;
                 host.submit(job).await;
-                self.answered.insert(*n);
             }
             Step::Cancel(n) => {
                 if let Some(id) = self.id(*n) {
@@ -95,7 +90,6 @@ impl Client {
                 let _ = store.retry_many(DeadLetters::default(), 3, now).await;
             }
             Step::PurgeDead => {
-                self.has_purged = true;
                 let _ = store.purge(DeadLetters::default(), 1).await;
             }
             Step::Pause(kind, ms) => {
