@@ -154,6 +154,7 @@ pub(crate) async fn check_model(app: &App, served: &Served) -> Result<(), Proble
         | Err(
             LlmError::Unavailable { .. }
             | LlmError::Refused { .. }
+            | LlmError::Full { .. }
             | LlmError::BrokenOff(_)
             | LlmError::Invalid(_),
         ) => Ok(()),

@@ -12,6 +12,7 @@ use roughneck_jobs::{
         llm::Llm,
         runner::{Assignment, Supervisor},
     },
+    priority::Priority,
     run::Run,
 };
 
@@ -33,6 +34,8 @@ pub struct Ports {
 pub struct Session {
     pub(crate) run: Run,
     pub(crate) plugin: String,
+    pub(crate) rank: Millis,
+    pub(crate) priority: Priority,
     pub(crate) attempt: u32,
     pub(crate) attempts_max: u32,
     pub(crate) deadline: Millis,
@@ -70,6 +73,8 @@ impl Session {
         Self {
             run: *run,
             plugin: manifest.name.clone(),
+            rank: job.rank,
+            priority: job.priority,
             attempt: job.attempt,
             attempts_max: job.attempts_max,
             deadline: *deadline,

@@ -62,6 +62,8 @@ pub struct Job {
     pub class: Class,
     /// The priority it was submitted with.
     pub priority: Priority,
+    /// Lower runs first. Never rewritten.
+    pub rank: Millis,
     /// Where it is.
     pub state: State,
     /// Why it waits or why it ended, in one sentence.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{failure::code, usage::Usage};
+use crate::{clock::Millis, failure::code, priority::Priority, usage::Usage};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,10 @@ pub struct Tool {
 pub struct Call {
     /// The plugin that asks, for the metrics.
     pub plugin: String,
+    /// The rank of the job it belongs to: lower goes first, among calls as among jobs.
+    pub rank: Millis,
+    /// The priority of that job.
+    pub priority: Priority,
     /// A model's name or an alias.
     pub model: String,
     /// The conversation.
@@ -158,6 +162,14 @@ pub enum LlmError {
         /// Ollama's own words.
         message: String,
     },
+    /// Too many calls wait for the lane already.
+    #[error(
+        "{waiting_max} calls wait for Ollama already, and no more may; try again when some are done"
+    )]
+    Full {
+        /// How many may wait.
+        waiting_max: usize,
+    },
     /// The answer broke off.
     #[error("the answer of Ollama broke off: {0}")]
     BrokenOff(String),
@@ -175,6 +187,7 @@ impl LlmError {
             Self::NotInstalled { .. } => code::MODEL_NOT_INSTALLED,
             Self::Refused { status: 503 | 429, .. } => "ollama-busy",
             Self::Refused { .. } => "ollama-refused",
+            Self::Full { .. } => "lane-full",
             Self::BrokenOff(_) => "ollama-broke-off",
             Self::Invalid(_) => "invalid-request",
         }
@@ -184,7 +197,7 @@ impl LlmError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::BrokenOff(_) => true,
+            Self::Unavailable { .. } | Self::Full { .. } | Self::BrokenOff(_) => true,
             Self::Refused { status, .. } => *status >= 500 || *status == 429,
             Self::NotInstalled { .. } | Self::Invalid(_) => false,
         }

@@ -92,6 +92,18 @@ impl Priority {
         run_at.minus_ms(self.head_start_ms())
     }
 
+    /// The names of the levels that have one, the lowest first.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMED.iter().map(|named| named.name)
+    }
+
+    /// The name of the nearest level that has one, for where a hundred levels would be too many.
+    #[must_use]
+    pub fn nearest_name(self) -> &'static str {
+        let nearest = NAMED.iter().min_by_key(|named| named.priority.0.abs_diff(self.0));
+        nearest.map_or("normal", |named| named.name)
+    }
+
     fn name(self) -> Option<&'static str> {
         NAMED.iter().find(|named| named.priority == self).map(|named| named.name)
     }
@@ -176,6 +188,15 @@ mod tests {
         let old_low = Priority::LOW.rank(Millis(0));
         let new_urgent = Priority::URGENT.rank(Millis(HOUR_MS as i64 + 1));
         assert!(old_low < new_urgent);
+    }
+
+    #[test]
+    fn a_number_has_a_nearest_name() {
+        let table = [(0, "bulk"), (12, "bulk"), (13, "low"), (60, "normal"), (99, "urgent")];
+        for (level, name) in table {
+            assert_eq!(Priority::new(level).unwrap().nearest_name(), name, "{level}");
+        }
+        assert!(Priority::names().eq(["bulk", "low", "normal", "high", "urgent"]));
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct Config {
     pub stall: Duration,
     /// How often a healthy Ollama is asked for its inventory.
     pub poll_every: Duration,
+    /// How many calls may wait for the lane; the next one is refused.
+    pub waiting_max: usize,
 }
 
 impl Config {
@@ -41,6 +43,7 @@ impl Config {
             first_byte: Duration::from_secs(600),
             stall: Duration::from_secs(120),
             poll_every: Duration::from_secs(30),
+            waiting_max: 512,
         }
     }
 

@@ -16,8 +16,8 @@ use crate::{
     lane::Shared,
     lines::{LINE_BYTES_MAX, Lines},
     metrics::{Account, Outcome},
+    queue::Turn,
     stats::{self, Figures, Measured},
-    turn::Turn,
 };
 
 /// A call that Ollama has begun to answer.

@@ -24,11 +24,11 @@ use crate::{
     load::{self, Loading},
     metrics::{Account, Metrics, Outcome},
     probe::Installed,
+    queue::{Full, Queue, Seat},
     request,
     resolve::{self, Wanted},
     runner_key::RunnerKey,
     stats::Measured,
-    turn::Turns,
 };
 
 /// The one path to one Ollama. Dropping it stops the watch over the inventory; calls that are under
@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     pub(crate) client: Arc<Client>,
     pub(crate) inventory: Inventory,
     pub(crate) metrics: Arc<Metrics>,
-    turns: Turns,
+    pub(crate) queue: Queue,
 }
 
 impl Lane {
@@ -62,8 +62,8 @@ impl Lane {
         let client = Arc::new(Client::new(&config)?);
         let metrics = Arc::new(Metrics::new());
         let inventory = Inventory::new(Arc::clone(&client), bell, Arc::clone(&metrics));
-        let turns = Turns::new(Arc::clone(&metrics));
-        let shared = Arc::new(Shared { config, client, inventory, metrics, turns });
+        let queue = Queue::new(config.waiting_max, Arc::clone(&metrics));
+        let shared = Arc::new(Shared { config, client, inventory, metrics, queue });
         let stop = shutdown.child_token();
         let watched = Arc::clone(&shared);
         let token = stop.clone();
@@ -144,9 +144,11 @@ impl Shared {
         let key = RunnerKey::of(&model, &call.options);
 
         let queued_at = Instant::now();
-        let turn = self.turns.take().await;
+        let seat = Seat { key: key.clone(), rank: call.rank, priority: call.priority };
+        let full = |Full { waiting_max }| LlmError::Full { waiting_max };
+        let turn = self.queue.take(seat).await.map_err(full)?;
         let queue = queued_at.elapsed();
-        self.metrics.queue_wait(queue);
+        self.metrics.queue_wait(call.priority, queue);
 
         may_go_on(supervisor)?;
         let loaded = load::ensure_loaded(self, turn, &model.name, &key, &loading).await;
@@ -195,7 +197,7 @@ impl Shared {
         match error {
             LlmError::Unavailable { .. } => self.inventory.lost(error),
             LlmError::BrokenOff(_) | LlmError::NotInstalled { .. } => self.inventory.suspect(),
-            LlmError::Refused { .. } | LlmError::Invalid(_) => {}
+            LlmError::Refused { .. } | LlmError::Full { .. } | LlmError::Invalid(_) => {}
         }
     }
 }

@@ -4,10 +4,9 @@
 //! API. It lets one call through at a time, has the model loaded by a request of the host's own,
 //! streams the answer, counts what it cost, and keeps an inventory of what is installed.
 //!
-//! What it deliberately does not: choose which job goes next (the `turn` module is first come, first
-//! served), pull or delete models, or serve Ollama's surface to clients.
+//! What it deliberately does not: pull or delete models, or serve Ollama's surface to clients.
 //!
-//! To add a field to the request, start in `request`; to add a figure to the statistics, start in
+//! Which call is next is decided by [`planner`], which is pure; `queue` hands the turn over. To add a field to the request, start in `request`; to add a figure to the statistics, start in
 //! `stats`, which is pure, and publish it in [`metrics`].
 
 mod answer;
@@ -23,13 +22,15 @@ mod lines;
 mod load;
 pub mod metrics;
 mod model_name;
+pub mod planner;
 mod probe;
+mod queue;
 mod request;
 mod residency;
 mod resolve;
 mod runner_key;
 mod stats;
-mod turn;
+pub mod swap;
 
 pub use config::{BadConfig, Config};
 pub use lane::Lane;

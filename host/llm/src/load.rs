@@ -6,8 +6,8 @@ use roughneck_jobs::ports::runner::Supervisor;
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
-    broken::Broken, client::root_cause, lane::Shared, metrics::Outcome, probe, request,
-    residency::SwapReason, runner_key::RunnerKey, turn::Turn,
+    broken::Broken, client::root_cause, lane::Shared, metrics::Outcome, probe, queue::Turn,
+    request, runner_key::RunnerKey, swap::Swap,
 };
 
 /// Where it is said that a load has begun or is over. Never waits, unlike the store that hears of it.
@@ -24,7 +24,7 @@ pub(crate) async fn tell(supervisor: &dyn Supervisor, mut said: mpsc::UnboundedR
 struct Load {
     name: String,
     key: RunnerKey,
-    reason: SwapReason,
+    swap: Swap,
 }
 
 /// Makes sure that `key` is loaded under `name`. Returns the turn, and what the load took if there
@@ -40,8 +40,8 @@ pub(crate) async fn ensure_loaded(
         let loaded = probe::loaded(&shared.client).await?;
         turn.residency().observe(loaded, Instant::now());
     }
-    let Some(reason) = turn.residency().swap_for(key) else { return Ok((turn, None)) };
-    let load = Load { name: name.to_owned(), key: key.clone(), reason };
+    let Some(swap) = turn.residency().swap_for(key) else { return Ok((turn, None)) };
+    let load = Load { name: name.to_owned(), key: key.clone(), swap };
     // A task, so that the load goes on if the job is cancelled: closing the connection would make
     // Ollama throw minutes of work away that the next job may need. It keeps the turn until then.
     let task = tokio::spawn(run(Arc::clone(shared), turn, load));
@@ -67,9 +67,8 @@ async fn run(shared: Arc<Shared>, mut turn: Turn, load: Load) -> Result<(Turn, D
     };
     tokio::time::timeout(patience, answer).await.map_err(|_elapsed| Broken::silent(patience))??;
     let took = began_at.elapsed();
-    shared.metrics.swap(load.reason, took);
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(model = load.name, key = %load.key, took_ms, "Ollama has loaded a model");
-    turn.residency().loaded(load.key, Instant::now());
+    turn.loaded(load.key, load.swap, took);
     Ok((turn, took))
 }

@@ -1,16 +1,23 @@
 //! What operators see of the lane. Labels are bounded: a model that is not installed is `other`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use roughneck_jobs::model::LlmError;
+use roughneck_jobs::{model::LlmError, priority::Priority};
 use tokio::time::Instant;
 
-use crate::{residency::SwapReason, stats::Cost};
+use crate::{
+    planner::{self, Reason},
+    stats::Cost,
+    swap::{Swap, SwapCost},
+};
 
 const WAIT_S: [f64; 18] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
@@ -51,7 +58,9 @@ impl Outcome {
     /// The outcome of a call that failed before its answer began.
     pub(crate) fn of(error: &LlmError) -> Self {
         match error {
-            LlmError::NotInstalled { .. } | LlmError::Invalid(_) => Self::Rejected,
+            LlmError::NotInstalled { .. } | LlmError::Full { .. } | LlmError::Invalid(_) => {
+                Self::Rejected
+            }
             LlmError::Unavailable { .. } | LlmError::Refused { .. } => Self::Error,
             // Whoever knows that there was silence says so: see [`crate::broken`].
             LlmError::BrokenOff(_) => Self::Truncated,
@@ -102,7 +111,13 @@ label_values!(Stage {
     Eval => "eval",
     Residual => "residual",
 });
-label_values!(SwapReason { Cold => "cold", Model => "model", Options => "options" });
+label_values!(Swap { Cold => "cold", Model => "model", Options => "options" });
+label_values!(Reason {
+    Loaded => "loaded",
+    Drained => "drained",
+    Quantum => "quantum",
+    Urgent => "urgent",
+});
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ModelLabels {
@@ -128,10 +143,19 @@ struct StageLabels {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SwapLabels {
-    reason: SwapReason,
+    /// What was loaded before.
+    reason: Swap,
+    /// Why its call was next.
+    choice: Reason,
 }
 
-type Seconds = Counter<f64, std::sync::atomic::AtomicU64>;
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PriorityLabels {
+    /// The nearest name: a hundred levels would be too many series.
+    priority: &'static str,
+}
+
+type Seconds = Counter<f64, AtomicU64>;
 type Buckets = Family<ModelLabels, Histogram, fn() -> Histogram>;
 
 /// The metrics of one lane.
@@ -139,13 +163,16 @@ type Buckets = Family<ModelLabels, Histogram, fn() -> Histogram>;
 pub struct Metrics {
     tokens: Family<TokenLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
-    queue_wait: Histogram,
+    queue_depth: Family<PriorityLabels, Gauge>,
+    queue_wait: Family<PriorityLabels, Histogram, fn() -> Histogram>,
     first_token: Buckets,
     request_duration: Histogram,
     tokens_per_second: Buckets,
     stages: Family<StageLabels, Seconds>,
     swaps: Family<SwapLabels, Counter>,
     swap_duration: Histogram,
+    swaps_avoided: Counter,
+    quantum: Gauge<f64, AtomicU64>,
     up: Gauge,
     in_flight: Gauge,
 }
@@ -155,13 +182,16 @@ impl Metrics {
         let metrics = Self {
             tokens: Family::default(),
             requests: Family::default(),
-            queue_wait: Histogram::new(WAIT_S),
+            queue_depth: Family::default(),
+            queue_wait: Family::new_with_constructor(|| Histogram::new(WAIT_S)),
             first_token: Family::new_with_constructor(|| Histogram::new(FIRST_TOKEN_S)),
             request_duration: Histogram::new(WAIT_S),
             tokens_per_second: Family::new_with_constructor(|| Histogram::new(TOKENS_PER_S)),
             stages: Family::default(),
             swaps: Family::default(),
             swap_duration: Histogram::new(SWAP_S),
+            swaps_avoided: Counter::default(),
+            quantum: Gauge::default(),
             up: Gauge::default(),
             in_flight: Gauge::default(),
         };
@@ -169,9 +199,16 @@ impl Metrics {
         for stage in [Stage::Load, Stage::PromptEval, Stage::Eval, Stage::Residual] {
             drop(metrics.stages.get_or_create(&StageLabels { stage }));
         }
-        for reason in [SwapReason::Cold, SwapReason::Model, SwapReason::Options] {
-            drop(metrics.swaps.get_or_create(&SwapLabels { reason }));
+        for reason in [Swap::Cold, Swap::Model, Swap::Options] {
+            for choice in [Reason::Loaded, Reason::Drained, Reason::Quantum, Reason::Urgent] {
+                drop(metrics.swaps.get_or_create(&SwapLabels { reason, choice }));
+            }
         }
+        for priority in Priority::names() {
+            drop(metrics.queue_depth.get_or_create(&PriorityLabels { priority }));
+            drop(metrics.queue_wait.get_or_create(&PriorityLabels { priority }));
+        }
+        metrics.quantum(planner::quantum(&SwapCost::default(), Swap::Model));
         metrics
     }
 
@@ -181,6 +218,8 @@ impl Metrics {
         let tokens = "Tokens; estimated ones are of answers that did not reach their end";
         registry.register("tokens", tokens, self.tokens.clone());
         registry.register("requests", "Calls of models", self.requests.clone());
+        let depth = "Calls that wait for the lane";
+        registry.register("queue_depth", depth, self.queue_depth.clone());
         let waits = "Waiting for the lane";
         registry.register("queue_wait_seconds", waits, self.queue_wait.clone());
         let first = "From dispatch to the first visible token";
@@ -191,10 +230,14 @@ impl Metrics {
         registry.register("decode_tokens_per_second", speed, self.tokens_per_second.clone());
         let stages = "Where the time of Ollama went";
         registry.register("ollama_stage_seconds", stages, self.stages.clone());
-        let swaps = "Models loaded by the host: nothing was loaded, another model, other options";
+        let swaps = "Models loaded by the host: what was loaded before, and why the call was next";
         registry.register("model_swaps", swaps, self.swaps.clone());
         let swap = "Loading a model";
         registry.register("model_swap_seconds", swap, self.swap_duration.clone());
+        let avoided = "Calls that ran before one of better rank because their model was loaded";
+        registry.register("swaps_avoided", avoided, self.swaps_avoided.clone());
+        let quantum = "How long calls for the loaded model may go before all others";
+        registry.register("residency_quantum_seconds", quantum, self.quantum.clone());
         registry.register("upstream_up", "Whether Ollama answers", self.up.clone());
         registry.register("inflight", "Calls that hold the lane", self.in_flight.clone());
     }
@@ -213,18 +256,33 @@ impl Metrics {
         self.up.set(up.into());
     }
 
-    pub(crate) fn in_flight(&self) -> InFlight {
-        self.in_flight.inc();
-        InFlight(self.in_flight.clone())
+    /// A call holds the lane.
+    pub(crate) fn in_flight(&self) -> Counted {
+        Counted::new(&self.in_flight)
     }
 
-    pub(crate) fn queue_wait(&self, wait: Duration) {
-        self.queue_wait.observe(wait.as_secs_f64());
+    /// A call waits for the lane.
+    pub(crate) fn waiting(&self, priority: Priority) -> Counted {
+        let labels = PriorityLabels { priority: priority.nearest_name() };
+        Counted::new(&self.queue_depth.get_or_create(&labels))
     }
 
-    pub(crate) fn swap(&self, reason: SwapReason, took: Duration) {
-        self.swaps.get_or_create(&SwapLabels { reason }).inc();
+    pub(crate) fn queue_wait(&self, priority: Priority, wait: Duration) {
+        let labels = PriorityLabels { priority: priority.nearest_name() };
+        self.queue_wait.get_or_create(&labels).observe(wait.as_secs_f64());
+    }
+
+    pub(crate) fn swap(&self, reason: Swap, choice: Reason, took: Duration) {
+        self.swaps.get_or_create(&SwapLabels { reason, choice }).inc();
         self.swap_duration.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn swap_avoided(&self) {
+        self.swaps_avoided.inc();
+    }
+
+    pub(crate) fn quantum(&self, quantum: Duration) {
+        self.quantum.set(quantum.as_secs_f64());
     }
 
     fn tokens(&self, model: &Arc<str>, r#type: TokenType, count: u64) {
@@ -237,11 +295,18 @@ impl Metrics {
     }
 }
 
-/// Counts one call as in flight until it is dropped.
+/// Counts one call in a gauge until it is dropped.
 #[derive(Debug)]
-pub(crate) struct InFlight(Gauge);
+pub(crate) struct Counted(Gauge);
 
-impl Drop for InFlight {
+impl Counted {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -170,6 +170,7 @@ fn keep_alive_value(text: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use roughneck_jobs::{clock::Millis, priority::Priority};
     use serde_json::json;
 
     fn message(role: Role, text: &str) -> Message {
@@ -185,6 +186,8 @@ mod tests {
     fn call(messages: Vec<Message>) -> Call {
         Call {
             plugin: "test".to_owned(),
+            rank: Millis(0),
+            priority: Priority::NORMAL,
             model: "default".to_owned(),
             messages,
             tools: Vec::new(),

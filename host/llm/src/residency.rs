@@ -4,17 +4,26 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{probe::Loaded, runner_key::RunnerKey};
+use crate::{
+    probe::Loaded,
+    runner_key::RunnerKey,
+    swap::{Swap, SwapCost},
+};
 
 /// After so long without a call Ollama is asked again: a model expires, and people run
 /// `ollama stop`.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
 
-/// What is loaded, and since when nobody looked.
+/// What is loaded, since when nobody looked, and what the planner must know of both.
 #[derive(Debug)]
 pub(crate) struct Residency {
     known: Known,
     at: Instant,
+    quantum_began_at: Instant,
+    /// Whether a load begins a new quantum: not in a turn that passed over a better rank, or a runner
+    /// that dies at every call could hold the lane for ever.
+    grants_quantum: bool,
+    swap_cost: SwapCost,
 }
 
 #[derive(Debug)]
@@ -27,20 +36,15 @@ enum Known {
     Ours(RunnerKey),
 }
 
-/// Why a model is loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum SwapReason {
-    /// Nothing was loaded.
-    Cold,
-    /// Another model was.
-    Model,
-    /// The same model was, with other options.
-    Options,
-}
-
 impl Residency {
     pub(crate) fn unknown(now: Instant) -> Self {
-        Self { known: Known::Nothing, at: now }
+        Self {
+            known: Known::Nothing,
+            at: now,
+            quantum_began_at: now,
+            grants_quantum: true,
+            swap_cost: SwapCost::default(),
+        }
     }
 
     /// Whether Ollama must be asked before this can be relied on.
@@ -53,17 +57,46 @@ impl Residency {
     pub(crate) fn observe(&mut self, loaded: Vec<Loaded>, now: Instant) {
         let still_there = match &self.known {
             Known::Ours(key) => loaded.iter().any(|model| key.is_model(model)),
-            Known::Nothing | Known::Listed(_) => false,
+            Known::Listed(before) => *before == loaded,
+            Known::Nothing => false,
         };
         if !still_there {
-            self.known = Known::Listed(loaded);
+            self.change(Known::Listed(loaded), now);
         }
         self.at = now;
     }
 
     /// The host has loaded `key`.
     pub(crate) fn loaded(&mut self, key: RunnerKey, now: Instant) {
-        *self = Self { known: Known::Ours(key), at: now };
+        self.change(Known::Ours(key), now);
+        self.at = now;
+    }
+
+    fn change(&mut self, known: Known, now: Instant) {
+        self.known = known;
+        if self.grants_quantum {
+            self.quantum_began_at = now;
+        }
+    }
+
+    /// Whether what is loaded from now on gets a quantum.
+    pub(crate) fn grant_quantum(&mut self, grants: bool) {
+        self.grants_quantum = grants;
+    }
+
+    /// How long what is loaded has had its quantum.
+    pub(crate) fn quantum_age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.quantum_began_at)
+    }
+
+    /// A load has taken so long.
+    pub(crate) fn learn(&mut self, swap: Swap, took: Duration) {
+        self.swap_cost.learn(swap, took);
+    }
+
+    /// What loads are expected to cost.
+    pub(crate) fn swap_cost(&self) -> &SwapCost {
+        &self.swap_cost
     }
 
     /// A call went well: what was loaded still is.
@@ -77,17 +110,17 @@ impl Residency {
     }
 
     /// Why `key` has to be loaded, or none if it is.
-    pub(crate) fn swap_for(&self, key: &RunnerKey) -> Option<SwapReason> {
+    pub(crate) fn swap_for(&self, key: &RunnerKey) -> Option<Swap> {
         match &self.known {
             Known::Ours(ours) if ours == key => None,
-            Known::Ours(ours) if ours.has_model_of(key) => Some(SwapReason::Options),
-            Known::Ours(_) => Some(SwapReason::Model),
+            Known::Ours(ours) if ours.has_model_of(key) => Some(Swap::Options),
+            Known::Ours(_) => Some(Swap::Model),
             Known::Listed(list) if list.iter().any(|model| key.is_served_by(model)) => None,
             Known::Listed(list) if list.iter().any(|model| key.is_model(model)) => {
-                Some(SwapReason::Options)
+                Some(Swap::Options)
             }
-            Known::Listed(list) if !list.is_empty() => Some(SwapReason::Model),
-            Known::Listed(_) | Known::Nothing => Some(SwapReason::Cold),
+            Known::Listed(list) if !list.is_empty() => Some(Swap::Model),
+            Known::Listed(_) | Known::Nothing => Some(Swap::Cold),
         }
     }
 }
@@ -114,11 +147,11 @@ mod tests {
         let mut residency = Residency::unknown(now);
         assert!(residency.is_doubtful(now));
         residency.observe(Vec::new(), now);
-        assert_eq!(residency.swap_for(&key("a", 4096)), Some(SwapReason::Cold));
+        assert_eq!(residency.swap_for(&key("a", 4096)), Some(Swap::Cold));
         residency.loaded(key("a", 4096), now);
         assert_eq!(residency.swap_for(&key("a", 4096)), None);
-        assert_eq!(residency.swap_for(&key("a", 8192)), Some(SwapReason::Options));
-        assert_eq!(residency.swap_for(&key("b", 4096)), Some(SwapReason::Model));
+        assert_eq!(residency.swap_for(&key("a", 8192)), Some(Swap::Options));
+        assert_eq!(residency.swap_for(&key("b", 4096)), Some(Swap::Model));
         residency.doubt();
         assert!(residency.is_doubtful(now));
     }
@@ -129,8 +162,28 @@ mod tests {
         let mut residency = Residency::unknown(now);
         residency.observe(listed("a"), now);
         assert_eq!(residency.swap_for(&key("a", 4096)), None);
-        assert_eq!(residency.swap_for(&key("a", 8192)), Some(SwapReason::Options));
-        assert_eq!(residency.swap_for(&key("b", 4096)), Some(SwapReason::Model));
+        assert_eq!(residency.swap_for(&key("a", 8192)), Some(Swap::Options));
+        assert_eq!(residency.swap_for(&key("b", 4096)), Some(Swap::Model));
+    }
+
+    #[test]
+    fn a_quantum_begins_with_a_load_unless_the_turn_passed_over_a_better_rank() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let age = |residency: &Residency| residency.quantum_age(after(100)).as_secs();
+        let mut residency = Residency::unknown(start);
+        residency.loaded(key("a", 4096), after(10));
+        assert_eq!(age(&residency), 90);
+        residency.grant_quantum(false);
+        residency.doubt();
+        residency.loaded(key("a", 4096), after(20));
+        assert_eq!(age(&residency), 90);
+        residency.grant_quantum(true);
+        residency.loaded(key("b", 4096), after(30));
+        assert_eq!(age(&residency), 70);
+        residency.observe(listed("a"), after(40));
+        residency.observe(listed("a"), after(50));
+        assert_eq!(age(&residency), 60, "the same list is no news");
     }
 
     #[test]
@@ -144,6 +197,6 @@ mod tests {
         residency.observe(listed("a"), later);
         assert_eq!(residency.swap_for(&key("a", 8192)), None, "still there, so still ours");
         residency.observe(Vec::new(), later);
-        assert_eq!(residency.swap_for(&key("a", 8192)), Some(SwapReason::Cold));
+        assert_eq!(residency.swap_for(&key("a", 8192)), Some(Swap::Cold));
     }
 }

@@ -66,6 +66,7 @@ pub(crate) fn job(row: &SqliteRow) -> Read<Job> {
         kind: row.try_get("kind")?,
         class: Class(row.try_get("class")?),
         priority: priority(row)?,
+        rank: millis(row, "rank_ms")?,
         state: text(row, "state")?,
         reason: row.try_get("reason")?,
         enqueued_at: millis(row, "enqueued_at_ms")?,

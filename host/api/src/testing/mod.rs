@@ -198,6 +198,7 @@ pub(crate) fn a_job() -> Job {
         kind: "echo".into(),
         class: Class("io".into()),
         priority: Priority::NORMAL,
+        rank: Millis(0),
         state: State::Queued,
         reason: None,
         enqueued_at: Millis(0),

@@ -59,7 +59,7 @@ impl Session {
                 "Ollama answers one call at a time; read the open stream to its end, finish or drop it before the next request",
             ));
         }
-        let call = request.call(&self.plugin, self.num_ctx)?;
+        let call = request.call(self)?;
         self.model_is_allowed(&call).await?;
         let opened = self.ports.llm.open(call, Arc::clone(&self.supervisor)).await;
         let answer = opened.map_err(|error| self.llm_failed(&error))?;
@@ -168,6 +168,7 @@ impl Session {
             }
             LlmError::NotInstalled { .. }
             | LlmError::Refused { .. }
+            | LlmError::Full { .. }
             | LlmError::BrokenOff(_)
             | LlmError::Invalid(_) => {}
         }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::options;
 use crate::{
-    HostError,
+    HostError, Session,
     held::{Held, Pool},
 };
 
@@ -131,19 +131,21 @@ impl Request {
         });
     }
 
-    /// The call this request stands for. `num_ctx` is the kind's canonical context length: it applies
+    /// The call this request stands for in `session`. The kind's canonical context length applies
     /// unless the guest set one, so that calls of one kind never make Ollama reload the model.
-    pub(super) fn call(&self, plugin: &str, num_ctx: Option<u32>) -> Result<Call, HostError> {
+    pub(super) fn call(&self, session: &Session) -> Result<Call, HostError> {
         let draft = self.0.as_ref().map_err(Clone::clone)?;
         check(!draft.messages.is_empty(), || {
             "a request needs at least one message; push one".to_owned()
         })?;
         let mut options = draft.options.clone();
-        if let Some(num_ctx) = num_ctx {
+        if let Some(num_ctx) = session.num_ctx {
             options.entry("num_ctx").or_insert(Value::from(num_ctx));
         }
         Ok(Call {
-            plugin: plugin.to_owned(),
+            plugin: session.plugin.clone(),
+            rank: session.rank,
+            priority: session.priority,
             model: draft.model.clone(),
             messages: draft.messages.clone(),
             tools: draft.tools.clone(),

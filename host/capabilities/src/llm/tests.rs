@@ -1,7 +1,9 @@
 use roughneck_jobs::{
+    clock::Millis,
     manifest::LlmWish,
     model::{Message, Role, Tool, ToolCall},
     ports::runner::Standing,
+    priority::Priority,
 };
 use serde_json::json;
 
@@ -86,6 +88,7 @@ async fn setters_become_clamped_options_of_ollama() {
     assert_eq!(serde_json::Value::Object(call.options.clone()), expected);
     assert_eq!(call.response_schema.as_deref(), Some(r#"{"type":"object"}"#));
     assert_eq!(call.plugin, "probe");
+    assert_eq!((call.rank, call.priority), (Millis(7), Priority::HIGH), "of the job");
 }
 
 #[tokio::test]
@@ -204,6 +207,7 @@ async fn errors_of_ollama_keep_their_code_and_advice() {
     let table = [
         (LlmError::Refused { status: 503, message: "busy".into() }, "ollama-busy", true),
         (LlmError::Refused { status: 400, message: "no".into() }, "ollama-refused", false),
+        (LlmError::Full { waiting_max: 512 }, "lane-full", true),
         (LlmError::BrokenOff("eof".into()), "ollama-broke-off", true),
         (
             LlmError::NotInstalled { model: "x".into(), hint: String::new() },

@@ -227,6 +227,7 @@ fn job(new: &NewJob) -> Job {
         kind: new.kind.clone(),
         class: new.class.clone(),
         priority: new.priority,
+        rank: new.rank,
         state: match &new.member {
             Some(member) if !member.needs.is_empty() => State::Blocked,
             Some(_) | None if later => State::Scheduled,

@@ -7,6 +7,7 @@ mod stage;
 use std::{sync::Arc, time::Duration};
 
 use roughneck_jobs::{
+    clock::Millis,
     model::{Call, Health, LlmError},
     ports::{bell::Bell, llm::Llm as _, runner::Supervisor},
 };
@@ -15,6 +16,8 @@ use roughneck_testkit::{
     eventually,
     ollama::{self, LoadOutcome, Pace, Reply},
 };
+
+use tokio::task::JoinSet;
 
 use stage::{QWEN, SOON, Stage, call, failed, with_context};
 
@@ -44,8 +47,10 @@ async fn an_answer_streams_in_pieces_and_its_cost_is_exact() {
         (r#"roughneck_requests_total{model="qwen3:4b",outcome="ok"}"#, 1.0),
         (r#"roughneck_requests_total{model="llama3.2:3b",outcome="ok"}"#, 0.0),
         (r#"roughneck_upstream_ttft_seconds_count{model="qwen3:4b"}"#, 1.0),
-        (r#"roughneck_model_swaps_total{reason="cold"}"#, 1.0),
-        ("roughneck_queue_wait_seconds_count", 1.0),
+        (r#"roughneck_model_swaps_total{reason="cold",choice="drained"}"#, 1.0),
+        (r#"roughneck_queue_wait_seconds_count{priority="normal"}"#, 1.0),
+        (r#"roughneck_queue_depth{priority="normal"}"#, 0.0),
+        ("roughneck_swaps_avoided_total", 0.0),
         ("roughneck_request_duration_seconds_count", 1.0),
         ("roughneck_upstream_up", 1.0),
         ("roughneck_inflight", 0.0),
@@ -78,6 +83,35 @@ async fn concurrent_calls_never_meet_in_ollama() {
 }
 
 #[tokio::test]
+async fn among_those_who_wait_the_loaded_model_goes_first_and_then_the_rank() {
+    let stage = Arc::new(Stage::with(ollama::Config::instant(), |it| it.waiting_max = 3).await);
+    stage.ollama.script([Reply::Stall { after_tokens: 1 }]);
+    let mut holds = stage.open(call(QWEN)).await.unwrap();
+    holds.next().await.unwrap().unwrap();
+    let depth = r#"roughneck_queue_depth{priority="normal"}"#;
+    let mut tasks = JoinSet::new();
+    for (waiting, (model, rank)) in [("fast", 1), (QWEN, 3), (QWEN, 2)].into_iter().enumerate() {
+        let asks = Arc::clone(&stage);
+        let ranked = Call { rank: Millis(rank), ..call(model) };
+        tasks.spawn(async move { asks.ask(ranked).await.map(drop) });
+        let waits = async || stage.metric(depth) == Some((waiting + 1) as f64);
+        eventually("it waits", SOON, waits).await.unwrap();
+    }
+    let error = failed(stage.ask(call(QWEN)).await);
+    assert_eq!((error.code(), error.is_retryable()), ("lane-full", true), "{error}");
+    drop(holds);
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap().unwrap();
+    }
+
+    let chats = stage.bodies("/api/chat");
+    let models: Vec<bool> = chats.iter().map(|body| body.contains(QWEN)).collect();
+    assert_eq!(models, [true, true, true, false]);
+    assert_eq!(stage.metric("roughneck_swaps_avoided_total"), Some(2.0));
+    assert_eq!(stage.metric(depth), Some(0.0));
+}
+
+#[tokio::test]
 async fn a_model_is_loaded_once_for_a_runner_key_and_again_for_another() {
     let stage = Stage::new().await;
     for _ in 0..2 {
@@ -94,7 +128,10 @@ async fn a_model_is_loaded_once_for_a_runner_key_and_again_for_another() {
     };
     assert_eq!(stage.bodies("/api/generate"), [load(4096), load(8192)]);
     assert_eq!(stage.witness.loading(), [true, false, true, false]);
-    assert_eq!(stage.metric(r#"roughneck_model_swaps_total{reason="options"}"#), Some(1.0));
+    assert_eq!(
+        stage.metric(r#"roughneck_model_swaps_total{reason="options",choice="drained"}"#),
+        Some(1.0)
+    );
 }
 
 #[tokio::test]

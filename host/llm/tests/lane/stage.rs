@@ -9,6 +9,7 @@ use std::{
 use async_trait::async_trait;
 use prometheus_client::{encoding::text, registry::Registry};
 use roughneck_jobs::{
+    clock::Millis,
     delivery::Notice,
     job::LogLine,
     model::{Call, Completion, Health, LlmError, Message, Piece, Role},
@@ -17,6 +18,7 @@ use roughneck_jobs::{
         llm::{Answer, Llm as _},
         runner::{Standing, Supervisor},
     },
+    priority::Priority,
     usage::Usage,
 };
 use roughneck_llm::{Config, Lane};
@@ -146,6 +148,8 @@ pub(crate) fn call(model: &str) -> Call {
     };
     Call {
         plugin: "test".to_owned(),
+        rank: Millis(0),
+        priority: Priority::NORMAL,
         model: model.to_owned(),
         messages: vec![question],
         tools: Vec::new(),

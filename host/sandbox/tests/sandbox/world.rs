@@ -201,6 +201,7 @@ fn job(id: JobId, kind: &str, input: &str) -> Job {
         kind: kind.to_owned(),
         class: Class("cpu".into()),
         priority: Priority::NORMAL,
+        rank: Noon.now(),
         state: State::Working,
         reason: None,
         enqueued_at: Noon.now(),

@@ -19,6 +19,7 @@ async fn a_submitted_job_reads_back_as_it_was_written() {
     let new = NewJob {
         callback: Some("https://example.org/hook".parse().unwrap()),
         trace_parent: Some("00-1-2-01".to_owned()),
+        rank: at(3),
         ..new_job()
     };
     assert_eq!(world.submit(new.clone()).await.unwrap(), Submitted::Created(new.id));
@@ -26,7 +27,7 @@ async fn a_submitted_job_reads_back_as_it_was_written() {
     let job = world.get_job(new.id).await;
     assert_eq!(job.state, State::Queued);
     assert_eq!((&job.kind, &job.class, job.priority), (&new.kind, &new.class, new.priority));
-    assert_eq!(job.input, new.input);
+    assert_eq!((job.rank, &job.input), (new.rank, &new.input));
     assert_eq!((job.enqueued_at, job.run_at), (new.enqueued_at, new.run_at));
     assert_eq!((job.attempt, job.attempts_max, job.losses), (0, 4, 0));
     assert_eq!((job.callback, job.trace_parent), (new.callback, new.trace_parent));

@@ -1,0 +1,118 @@
+//! Whose call is next. Pure: no clock, no IO.
+//!
+//! Calls for what is loaded go first for a while, the residency quantum: twelve times what the swap
+//! would cost, so that swaps take at most a thirteenth of a busy day. After it, the best rank goes
+//! first, whatever it needs. If that is an urgent call, it waits for a quarter of the quantum only.
+//! Among calls for the same runner the rank decides, and among equal ranks the order of arrival.
+//!
+//! Nothing starves. Take a waiting call C, and the calls that are ranked better than C while it waits;
+//! a rank never changes and new calls rank ever worse, so these end. Whenever C's call or one of
+//! theirs is not chosen, a call for what is loaded passed over the best rank, within a quantum. A
+//! quantum begins with a load, and with no other than one for the best-ranked call of its moment: for
+//! C, or for one of those before it. So C waits for at most one quantum for each of them, and the one
+//! that lasted when it came, however busy the loaded model is.
+//!
+//! Deliberately no deadline for lateness: once all are late, every call would swap, which makes all
+//! later still.
+
+use std::time::Duration;
+
+use roughneck_jobs::{clock::Millis, priority::Priority};
+
+use crate::swap::{Swap, SwapCost};
+
+/// A quantum, in swaps.
+const QUANTUM_SWAPS: u32 = 12;
+/// What an urgent call waits of it: one part in so many.
+const URGENT_PART: u32 = 4;
+/// Where a load costs nothing, a burst of calls for one runner still stays together.
+const QUANTUM_MIN: Duration = Duration::from_secs(5);
+
+/// A call that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// What it makes Ollama load, or none if its runner is what is loaded.
+    pub swap: Option<Swap>,
+    /// Its job's rank: lower is first.
+    pub rank: Millis,
+    /// Its job's priority.
+    pub priority: Priority,
+    /// The order of arrival.
+    pub ticket: u64,
+}
+
+/// Why a call is next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Its runner is loaded.
+    Loaded,
+    /// Nothing waits for what is loaded, so the best rank is next.
+    Drained,
+    /// The quantum of what is loaded is over.
+    Quantum,
+    /// It is urgent, and a quarter of the quantum is over.
+    Urgent,
+}
+
+/// The call that is next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Its ticket.
+    pub ticket: u64,
+    /// Why.
+    pub reason: Reason,
+    /// Whether a call with a better rank waits on because it needs a swap.
+    pub passes_over: bool,
+}
+
+impl Waiting {
+    fn comes_before(&self, other: &Self) -> bool {
+        (self.rank, self.ticket) < (other.rank, other.ticket)
+    }
+}
+
+/// Chooses among those who wait, where what is loaded has had its quantum for `quantum_age`.
+pub fn next(
+    waiting: impl IntoIterator<Item = Waiting>,
+    quantum_age: Duration,
+    cost: &SwapCost,
+) -> Option<Choice> {
+    let (mut first, mut first_loaded) = (None::<Waiting>, None::<Waiting>);
+    for call in waiting {
+        if first.is_none_or(|first| call.comes_before(&first)) {
+            first = Some(call);
+        }
+        if call.swap.is_none() && first_loaded.is_none_or(|first| call.comes_before(&first)) {
+            first_loaded = Some(call);
+        }
+    }
+    let first = first?;
+    let choice = |call: Waiting, reason| Choice {
+        ticket: call.ticket,
+        reason,
+        passes_over: call.ticket != first.ticket,
+    };
+    let Some(loaded) = first_loaded else { return Some(choice(first, Reason::Drained)) };
+    let Some(swap) = first.swap else { return Some(choice(first, Reason::Loaded)) };
+    let quantum = quantum(cost, swap);
+    Some(if quantum_age >= quantum {
+        choice(first, Reason::Quantum)
+    } else if is_urgent(first.priority) && quantum_age >= quantum / URGENT_PART {
+        choice(first, Reason::Urgent)
+    } else {
+        choice(loaded, Reason::Loaded)
+    })
+}
+
+/// How long calls for what is loaded may pass over one that needs this swap.
+#[must_use]
+pub fn quantum(cost: &SwapCost, swap: Swap) -> Duration {
+    (cost.of(swap) * QUANTUM_SWAPS).max(QUANTUM_MIN)
+}
+
+fn is_urgent(priority: Priority) -> bool {
+    priority >= Priority::URGENT
+}
+
+#[cfg(test)]
+mod tests;

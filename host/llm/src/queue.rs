@@ -1,0 +1,261 @@
+//! The queue in front of the lane: who waits, and whose turn it is. The [`planner`] decides; here its
+//! choice is handed over, directly and exactly once.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use roughneck_jobs::{clock::Millis, priority::Priority};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
+
+use crate::{
+    metrics::{Counted, Metrics},
+    planner::{self, Choice, Reason, Waiting},
+    residency::Residency,
+    runner_key::RunnerKey,
+    swap::Swap,
+};
+
+/// The queue of one lane.
+#[derive(Clone, Debug)]
+pub(crate) struct Queue(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    line: Mutex<Line>,
+    /// Says that somebody came, left or went. It carries no facts.
+    moves: watch::Sender<()>,
+    waiting_max: usize,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+struct Line {
+    /// What is loaded, while nobody has the turn.
+    free: Option<Residency>,
+    /// Those who wait, by ticket.
+    waiting: BTreeMap<u64, Waiter>,
+    next_ticket: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    seat: Seat,
+    grant: oneshot::Sender<Grant>,
+    _depth: Counted,
+}
+
+/// What a call asks for, and its place among the others.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) key: RunnerKey,
+    pub(crate) rank: Millis,
+    pub(crate) priority: Priority,
+}
+
+/// Every place in the queue is taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Full {
+    pub(crate) waiting_max: usize,
+}
+
+/// A call that waits. Dropping it leaves the queue.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    number: u64,
+    granted: oneshot::Receiver<Grant>,
+    queue: Queue,
+}
+
+/// The turn on its way to the one who was chosen.
+#[derive(Debug)]
+struct Grant {
+    residency: Residency,
+    choice: Choice,
+}
+
+/// The right to talk to Ollama. Only its holder may know or change what is loaded. Dropping it lets
+/// the next one in. After a cancelled call that one may reach Ollama some milliseconds before
+/// Ollama notices that the other client has left; its own single slot keeps the two apart.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    residency: Residency,
+    reason: Reason,
+    queue: Queue,
+    _in_flight: Counted,
+}
+
+impl Queue {
+    pub(crate) fn new(waiting_max: usize, metrics: Arc<Metrics>) -> Self {
+        let free = Some(Residency::unknown(Instant::now()));
+        let line = Mutex::new(Line { free, waiting: BTreeMap::new(), next_ticket: 0 });
+        let (moves, _) = watch::channel(());
+        Self(Arc::new(Inner { line, moves, waiting_max, metrics }))
+    }
+
+    /// Waits until it is the caller's turn.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub(crate) async fn take(&self, seat: Seat) -> Result<Turn, Full> {
+        Ok(self.line_up(seat)?.turn().await)
+    }
+
+    /// Takes a place in the queue, for those who want to know it while they wait.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub(crate) fn line_up(&self, seat: Seat) -> Result<Ticket, Full> {
+        let (grant, granted) = oneshot::channel();
+        let mut line = self.lock();
+        if line.free.is_none() && line.waiting.len() >= self.0.waiting_max {
+            return Err(Full { waiting_max: self.0.waiting_max });
+        }
+        let number = line.next_ticket;
+        line.next_ticket += 1;
+        let _depth = self.0.metrics.waiting(seat.priority);
+        line.waiting.insert(number, Waiter { seat, grant, _depth });
+        let free = line.free.take();
+        drop(line);
+        match free {
+            Some(residency) => self.hand_over(residency),
+            None => self.0.moves.send_replace(()),
+        }
+        Ok(Ticket { number, granted, queue: self.clone() })
+    }
+
+    /// Passes the turn on to the one the planner chooses. One who left in the same moment does not take
+    /// it, so another is chosen; when nobody waits, the lane is free.
+    fn hand_over(&self, residency: Residency) {
+        let mut residency = residency;
+        while let Some((grant, to)) = self.choose(residency) {
+            match to.send(grant) {
+                Ok(()) => break,
+                Err(grant) => residency = grant.residency,
+            }
+        }
+        self.0.moves.send_replace(());
+    }
+
+    fn choose(&self, mut residency: Residency) -> Option<(Grant, oneshot::Sender<Grant>)> {
+        let now = Instant::now();
+        let mut line = self.lock();
+        let waiting = line.waiting.iter().map(|(ticket, waiter)| Waiting {
+            swap: residency.swap_for(&waiter.seat.key),
+            rank: waiter.seat.rank,
+            priority: waiter.seat.priority,
+            ticket: *ticket,
+        });
+        let choice = planner::next(waiting, residency.quantum_age(now), residency.swap_cost());
+        let chosen = choice.and_then(|choice| Some((choice, line.waiting.remove(&choice.ticket)?)));
+        let Some((choice, waiter)) = chosen else {
+            line.free = Some(residency);
+            return None;
+        };
+        residency.grant_quantum(!choice.passes_over);
+        Some((Grant { residency, choice }, waiter.grant))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Line> {
+        self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What those ask who wait, and those who serve them.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "clients who wait ask; they come with the gateway")
+)]
+impl Queue {
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    /// Whether a call waits for this runner.
+    pub(crate) fn wants(&self, key: &RunnerKey) -> bool {
+        self.lock().waiting.values().any(|waiter| waiter.seat.key == *key)
+    }
+
+    /// The place by rank of the one with this ticket, from 1; none once it does not wait any more. What
+    /// is loaded decides too, so a call may go sooner or later than its place says.
+    pub(crate) fn position(&self, ticket: u64) -> Option<usize> {
+        let line = self.lock();
+        let own = line.waiting.get(&ticket)?.seat.rank;
+        let before =
+            |(number, waiter): &(&u64, &Waiter)| (waiter.seat.rank, **number) < (own, ticket);
+        Some(line.waiting.iter().filter(before).count() + 1)
+    }
+
+    /// Wakes whenever somebody came, left or went.
+    pub(crate) fn moves(&self) -> watch::Receiver<()> {
+        self.0.moves.subscribe()
+    }
+}
+
+impl Ticket {
+    /// What [`Queue::position`] knows it by.
+    #[cfg_attr(not(test), expect(dead_code, reason = "its position is asked for by the gateway"))]
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Waits until it is its turn.
+    pub(crate) async fn turn(mut self) -> Turn {
+        let Ok(Grant { residency, choice }) = (&mut self.granted).await else {
+            // Its sender waits in the queue for as long as this ticket lives.
+            return std::future::pending().await;
+        };
+        let queue = self.queue.clone();
+        if choice.passes_over {
+            queue.0.metrics.swap_avoided();
+        }
+        let _in_flight = queue.0.metrics.in_flight();
+        Turn { residency, reason: choice.reason, queue, _in_flight }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let left = self.queue.lock().waiting.remove(&self.number);
+        if left.is_some() {
+            self.queue.0.moves.send_replace(());
+        }
+        // From here on nothing can be granted; what was granted and not taken goes to the next one.
+        self.granted.close();
+        if let Ok(grant) = self.granted.try_recv() {
+            self.queue.hand_over(grant.residency);
+        }
+    }
+}
+
+impl Turn {
+    /// What is loaded.
+    pub(crate) fn residency(&mut self) -> &mut Residency {
+        &mut self.residency
+    }
+
+    /// The holder has loaded `key`.
+    pub(crate) fn loaded(&mut self, key: RunnerKey, swap: Swap, took: Duration) {
+        self.residency.loaded(key, Instant::now());
+        self.residency.learn(swap, took);
+        let metrics = &self.queue.0.metrics;
+        metrics.swap(swap, self.reason, took);
+        metrics.quantum(planner::quantum(self.residency.swap_cost(), Swap::Model));
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let nothing = Residency::unknown(Instant::now());
+        self.queue.hand_over(std::mem::replace(&mut self.residency, nothing));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+use std::{future::Future, pin::pin, task::Poll};
+
+use roughneck_jobs::model::Resolved;
+use serde_json::json;
+
+use super::*;
+
+fn key(model: &str) -> RunnerKey {
+    let model = Resolved { name: model.to_owned(), digest: Some(model.to_owned()) };
+    RunnerKey::of(&model, json!({}).as_object().unwrap())
+}
+
+fn seat(model: &str, rank: i64) -> Seat {
+    Seat { key: key(model), rank: Millis(rank), priority: Priority::NORMAL }
+}
+
+fn queue(waiting_max: usize) -> Queue {
+    Queue::new(waiting_max, Arc::new(Metrics::new()))
+}
+
+/// The turn, if it is granted already: no test waits.
+fn granted(ticket: Ticket) -> Option<Turn> {
+    let mut turn = pin!(ticket.turn());
+    let waker = std::task::Waker::noop();
+    match turn.as_mut().poll(&mut std::task::Context::from_waker(waker)) {
+        Poll::Ready(turn) => Some(turn),
+        Poll::Pending => None,
+    }
+}
+
+/// A lane whose turn is taken, with `model` loaded.
+fn busy(model: &str) -> (Queue, Turn) {
+    let queue = queue(8);
+    let mut turn = granted(queue.line_up(seat(model, 0)).unwrap()).unwrap();
+    turn.loaded(key(model), Swap::Cold, Duration::from_secs(10));
+    (queue, turn)
+}
+
+#[tokio::test]
+async fn a_free_lane_is_taken_at_once_and_handed_over_by_rank() {
+    let queue = queue(8);
+    let turn = queue.take(seat("a", 0)).await.unwrap();
+    let [third, second, fourth] = [2, 1, 2].map(|rank| queue.line_up(seat("a", rank)).unwrap());
+    let places = [&second, &third, &fourth].map(|ticket| queue.position(ticket.number()));
+    assert_eq!((places, queue.len()), ([Some(1), Some(2), Some(3)], 3));
+
+    drop(turn);
+    assert_eq!(queue.position(second.number()), None, "it does not wait any more");
+    let turn = granted(second).unwrap();
+    assert_eq!(queue.position(third.number()), Some(1));
+    drop(turn);
+    let turn = granted(third).unwrap();
+    drop(turn);
+    drop(granted(fourth).unwrap());
+    assert_eq!(queue.len(), 0);
+    drop(queue.take(seat("a", 9)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_call_for_what_is_loaded_goes_before_one_of_better_rank() {
+    let (queue, turn) = busy("a");
+    let other = queue.line_up(seat("b", 1)).unwrap();
+    let loaded = queue.line_up(seat("a", 2)).unwrap();
+    assert!(queue.wants(&key("b")) && !queue.wants(&key("c")));
+    drop(turn);
+    let turn = granted(loaded).unwrap();
+    assert_eq!(turn.reason, Reason::Loaded);
+    drop(turn);
+    assert_eq!(granted(other).unwrap().reason, Reason::Drained);
+}
+
+#[tokio::test]
+async fn where_nobody_knows_what_is_loaded_the_rank_decides() {
+    let (queue, mut turn) = busy("a");
+    let other = queue.line_up(seat("b", 1)).unwrap();
+    let _loaded = queue.line_up(seat("a", 2)).unwrap();
+    turn.residency().doubt();
+    drop(turn);
+    assert_eq!(granted(other).unwrap().reason, Reason::Drained);
+}
+
+#[tokio::test]
+async fn one_who_leaves_is_passed_over_and_frees_the_place() {
+    let (queue, turn) = busy("a");
+    let mut moves = queue.moves();
+    let leaves = queue.line_up(seat("a", 1)).unwrap();
+    let stays = queue.line_up(seat("a", 2)).unwrap();
+    moves.mark_unchanged();
+    drop(leaves);
+    assert!(moves.has_changed().unwrap());
+    assert_eq!((queue.len(), queue.position(stays.number())), (1, Some(1)));
+    drop(turn);
+    assert!(granted(stays).is_some());
+}
+
+#[tokio::test]
+async fn a_turn_that_was_granted_and_not_taken_goes_to_the_next() {
+    let (queue, turn) = busy("a");
+    let leaves = queue.line_up(seat("a", 1)).unwrap();
+    let stays = queue.line_up(seat("a", 2)).unwrap();
+    drop(turn);
+    assert_eq!(queue.len(), 1, "the first was chosen");
+    drop(leaves);
+    drop(granted(stays).unwrap());
+
+    // And with nobody else there, the lane is free.
+    let turn = queue.take(seat("a", 3)).await.unwrap();
+    let leaves = queue.line_up(seat("a", 4)).unwrap();
+    drop(turn);
+    drop(leaves);
+    assert!(granted(queue.line_up(seat("a", 5)).unwrap()).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_turn_is_lost_or_doubled_among_many_who_come_and_leave() {
+    let queue = Queue::new(512, Arc::new(Metrics::new()));
+    let holders = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let mut tasks = Vec::new();
+    for n in 0..400_i64 {
+        let (queue, holders) = (queue.clone(), Arc::clone(&holders));
+        tasks.push(tokio::spawn(async move {
+            let ticket = queue.line_up(seat(["a", "b"][n as usize % 2], n)).unwrap();
+            tokio::task::yield_now().await;
+            if n % 3 == 0 {
+                return;
+            }
+            let turn = ticket.turn().await;
+            assert_eq!(holders.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+            tokio::task::yield_now().await;
+            holders.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+            drop(turn);
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(queue.len(), 0);
+    assert!(granted(queue.line_up(seat("a", 0)).unwrap()).is_some());
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_until_somebody_leaves() {
+    let queue = queue(1);
+    let _turn = queue.take(seat("a", 0)).await.unwrap();
+    let waits = queue.line_up(seat("a", 1)).unwrap();
+    assert_eq!(queue.line_up(seat("a", 0)).unwrap_err(), Full { waiting_max: 1 });
+    drop(waits);
+    assert!(queue.line_up(seat("a", 0)).is_ok());
+    assert!(self::queue(0).line_up(seat("a", 0)).is_ok(), "a free lane needs no place to wait");
+}

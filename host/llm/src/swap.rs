@@ -1,0 +1,83 @@
+//! Loading another runner in place of the one that is there, and what that costs.
+
+use std::time::Duration;
+
+/// Why a model has to be loaded for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Swap {
+    /// Nothing is loaded.
+    Cold,
+    /// Another model is.
+    Model,
+    /// The same model is, with other options.
+    Options,
+}
+
+/// A load counts at least and at most so much. Less is a load that found its model there; more was
+/// stuck, and a queue planned by it would stand still.
+const COST_MIN: Duration = Duration::from_millis(100);
+const COST_MAX: Duration = Duration::from_secs(150);
+
+/// How long loads have taken lately, by kind: an exponentially weighted mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SwapCost {
+    model: Option<Duration>,
+    options: Option<Duration>,
+}
+
+impl SwapCost {
+    /// What the loading of another model is believed to take before one was seen.
+    const MODEL_GUESS: Duration = Duration::from_secs(10);
+    /// The same weights are read from memory.
+    const OPTIONS_GUESS: Duration = Duration::from_secs(5);
+
+    /// A load has taken so long. The first one of its kind replaces the guess, later ones count a
+    /// quarter. A cold load reads the same weights as a swap of models.
+    pub fn learn(&mut self, swap: Swap, took: Duration) {
+        let took = took.clamp(COST_MIN, COST_MAX);
+        let mean = match swap {
+            Swap::Cold | Swap::Model => &mut self.model,
+            Swap::Options => &mut self.options,
+        };
+        *mean = Some(mean.map_or(took, |mean| (mean * 3 + took) / 4));
+    }
+
+    /// What a load of this kind is expected to take.
+    #[must_use]
+    pub fn of(&self, swap: Swap) -> Duration {
+        match swap {
+            Swap::Cold | Swap::Model => self.model.unwrap_or(Self::MODEL_GUESS),
+            Swap::Options => self.options.unwrap_or(Self::OPTIONS_GUESS),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_first_load_replaces_the_guess_and_later_ones_move_the_mean() {
+        let mut cost = SwapCost::default();
+        assert_eq!((cost.of(Swap::Model), cost.of(Swap::Options)), (s(10), s(5)));
+        cost.learn(Swap::Cold, s(20));
+        assert_eq!((cost.of(Swap::Model), cost.of(Swap::Options)), (s(20), s(5)));
+        cost.learn(Swap::Model, s(40));
+        assert_eq!(cost.of(Swap::Model), s(25));
+        cost.learn(Swap::Options, s(2));
+        assert_eq!((cost.of(Swap::Cold), cost.of(Swap::Options)), (s(25), s(2)));
+    }
+
+    #[test]
+    fn a_load_that_was_none_or_was_stuck_is_clamped() {
+        let mut cost = SwapCost::default();
+        cost.learn(Swap::Model, Duration::ZERO);
+        assert_eq!(cost.of(Swap::Model), COST_MIN);
+        cost.learn(Swap::Options, Duration::MAX);
+        assert_eq!(cost.of(Swap::Options), COST_MAX);
+    }
+}
