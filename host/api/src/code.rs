@@ -47,6 +47,8 @@ pub enum Code {
     ScheduleOfManifest,
     /// A job that it needs stays without a result, so it cannot be retried alone.
     NeedsFailed,
+    /// Its client waited on a connection that is closed.
+    NobodyWaits,
     /// A job of the flow has the id or the unique key of another job.
     JobExists,
     /// The body passes the host's limit.
@@ -124,6 +126,9 @@ impl Code {
             Self::WrongMethod => ("wrong-method", S::METHOD_NOT_ALLOWED, "The path does not take this method"),
             Self::AlreadyEnded => ("already-ended", S::CONFLICT, "It has ended already"),
             Self::NotEnded => ("not-ended", S::CONFLICT, "It has not failed"),
+            Self::NobodyWaits => {
+                ("nobody-waits", S::CONFLICT, "The client that waited for the job has left")
+            }
             Self::NeedsFailed => ("needs-failed", S::CONFLICT, "A job that it needs has no result"),
             Self::JobExists => ("job-exists", S::CONFLICT, "There is such a job already"),
             Self::ScheduleExists => ("schedule-exists", S::CONFLICT, "The id belongs to another schedule"),

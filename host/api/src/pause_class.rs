@@ -40,7 +40,7 @@ mod tests {
         let classes = json(host.get("/classes").await).await["classes"].clone();
         let paused: Vec<bool> =
             classes.as_array().unwrap().iter().map(|class| class["paused"].is_object()).collect();
-        assert_eq!(paused, [false, true, true], "{classes}");
+        assert_eq!(paused, [false, true, true, false], "{classes}");
         for resumed in [true, false] {
             let response = host.send("POST", "/classes/io/resume", "").await;
             assert_eq!(json(response).await["resumed"], resumed);

@@ -34,6 +34,12 @@ pub(crate) async fn retry_job(
             ),
         )
         .with("needs", needed.to_string())),
+        Retried::NobodyWaits => Err(Problem::new(
+            Code::NobodyWaits,
+            format!(
+                "the client of the job {id} waited for the answer on a connection that is closed; send the request again"
+            ),
+        )),
         Retried::Unchanged(state) => {
             let state = state.as_str();
             Err(Problem::new(
@@ -49,7 +55,11 @@ pub(crate) async fn retry_job(
 
 #[cfg(test)]
 mod tests {
-    use roughneck_jobs::{job::Job, state::State};
+    use roughneck_jobs::{
+        class::{CLIENT, Class},
+        job::Job,
+        state::State,
+    };
 
     use crate::testing::{Host, a_dead_letter, a_job, job_id, json};
 
@@ -90,6 +100,17 @@ mod tests {
         let problem = json(response).await;
         assert_eq!(problem["code"], "needs-failed");
         assert_eq!(problem["needs"], job_id(1).to_string());
+    }
+
+    #[tokio::test]
+    async fn a_job_whose_client_has_left_is_a_conflict_because_nobody_waits() {
+        let host = Host::new();
+        let class = Class(CLIENT.to_owned());
+        let job = Job { class, ..a_dead_letter(1, "timeout") };
+        host.fakes.store.put(job.clone());
+        let response = host.send("POST", &format!("/jobs/{}/retry", job.id), "").await;
+        assert_eq!(response.status(), 409);
+        assert_eq!(json(response).await["code"], "nobody-waits");
     }
 
     #[tokio::test]

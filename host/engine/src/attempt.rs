@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use roughneck_jobs::{
+    clock::Millis,
     failure::{Failure, code},
     ports::{
         runner::{Assignment, Outcome, Standing},
@@ -14,7 +15,13 @@ use roughneck_jobs::{
 };
 use tracing::{debug, error, info, warn};
 
-use crate::{needs, pause::AFTER_ERROR, record::Record, runs::Entered, shared::Shared};
+use crate::{
+    needs,
+    pause::AFTER_ERROR,
+    record::{Left, Record},
+    runs::Entered,
+    shared::Shared,
+};
 
 /// The first wait of a job that could not run for a reason that is not its own, and the longest.
 /// Jobs for a missing Ollama are held by the dispatcher as well, until the lane is back.
@@ -29,7 +36,8 @@ pub(crate) async fn make(shared: Arc<Shared>, claimed: Claimed, entered: Entered
     match execute(&shared, claimed, record).await {
         Ended::Judged(verdict, plugin) => {
             hear(&shared, &kind, &verdict).await;
-            finish(&shared, record, verdict, plugin).await;
+            let now = shared.parts.clock.now();
+            finish(&shared, record, ending(record, verdict, plugin, now)).await;
         }
         Ended::Aborted(standing) => abandon(&shared, record, standing).await,
     }
@@ -117,19 +125,21 @@ fn judge(outcome: Outcome, policy: &RetryPolicy, chance: &Chance) -> Verdict {
     }
 }
 
+/// The end of a run, with what it leaves.
+pub(crate) fn ending(
+    record: &Record,
+    verdict: Verdict,
+    plugin: Option<String>,
+    at: Millis,
+) -> Finish {
+    let Left { usage, log, notices } = record.take();
+    Finish { verdict, at, plugin, usage, log, notices }
+}
+
 /// Keeps the verdict. A store that fails for a moment is asked again for as long as the run holds
 /// its job, because the work is done and paid for.
-async fn finish(shared: &Shared, record: &Record, verdict: Verdict, plugin: Option<String>) {
-    let left = record.take();
+pub(crate) async fn finish(shared: &Shared, record: &Record, finish: Finish) {
     let run = record.run();
-    let finish = Finish {
-        verdict,
-        at: shared.parts.clock.now(),
-        plugin,
-        usage: left.usage,
-        log: left.log,
-        notices: left.notices,
-    };
     loop {
         match shared.parts.store.finish(run, finish.clone()).await {
             Ok(state) => return report(shared, run, state, &finish.verdict),
@@ -177,7 +187,7 @@ fn report(shared: &Shared, run: Run, state: State, verdict: &Verdict) {
 }
 
 /// Ends a run that was stopped from outside, and keeps what it cost.
-async fn abandon(shared: &Shared, record: &Record, standing: Standing) {
+pub(crate) async fn abandon(shared: &Shared, record: &Record, standing: Standing) {
     shared.parts.metrics.aborted(standing);
     let (run, store) = (record.run(), &shared.parts.store);
     match standing {

@@ -1,10 +1,14 @@
 //! The engine as the HTTP surface sees it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use roughneck_jobs::{
     event::Live,
     id::{FlowId, JobId},
+    job::NewJob,
     ports::{
+        attended::Attended,
         control::{Control, Watch},
         flows::CancelledFlow,
         runner::Standing,
@@ -12,17 +16,26 @@ use roughneck_jobs::{
     },
 };
 
-use crate::Engine;
+use crate::{Engine, attended};
 
 #[async_trait]
 impl Control for Engine {
     async fn cancel(&self, id: JobId) -> Result<Cancelled, StoreError> {
         let parts = &self.shared.parts;
+        let attended = self.shared.attended.of(id);
+        if let Some(attended) = &attended {
+            attended.written().await;
+        }
         let cancelled = parts.store.cancel(id, parts.clock.now()).await?;
         match &cancelled {
             // The store has fenced the run already; this stops the guest and its host calls.
             Cancelled::Running(run) => self.shared.runs.abort(*run, Standing::Cancelled),
-            Cancelled::Waiting | Cancelled::Ended(_) => {}
+            Cancelled::Waiting => {
+                if let Some(attended) = attended {
+                    attended.abort(Standing::Cancelled);
+                }
+            }
+            Cancelled::Ended(_) => {}
         }
         Ok(cancelled)
     }
@@ -34,6 +47,10 @@ impl Control for Engine {
             self.shared.runs.abort(*run, Standing::Cancelled);
         }
         Ok(cancelled)
+    }
+
+    fn attend(&self, job: NewJob) -> Arc<dyn Attended> {
+        attended::attend(&self.shared, job)
     }
 
     fn live(&self, id: JobId) -> Option<Live> {

@@ -93,7 +93,9 @@ enum Next {
 
 /// Claims for every free slot of the class, and begins what it got.
 async fn claim(shared: &Arc<Shared>, class: &Class) -> Result<Next, StoreError> {
-    let Some(slots) = shared.config.slots.iter().find(|slots| slots.class == *class) else {
+    let slots = shared.config.slots.iter().find(|slots| slots.class == *class);
+    // Who waits on a connection says when the turn has come.
+    let Some(slots) = slots.filter(|_| !class.is_attended()) else {
         return Ok(Next::Wait { until: None });
     };
     if class.needs_ollama() && is_down(&shared.parts.llm.health()) {

@@ -2,7 +2,10 @@
 //! port [`Supervisor`].
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,6 +14,7 @@ use roughneck_jobs::{
     clock::Clock,
     delivery::Notice,
     event::Live,
+    id::JobId,
     job::LogLine,
     ports::{
         bell::{Bell, Change},
@@ -36,7 +40,9 @@ pub(crate) struct Left {
 }
 
 pub(crate) struct Record {
-    run: Run,
+    job: JobId,
+    /// 0 while the store has not yet handed the job out.
+    token: AtomicI64,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     bells: Arc<Bells>,
@@ -44,8 +50,8 @@ pub(crate) struct Record {
     /// When the dispatcher heard of the claim.
     began_at: Instant,
     standing: watch::Sender<Standing>,
-    /// Monotonic, so that a change of the wall clock neither prolongs nor ends a lease.
-    lease_ends: Mutex<Instant>,
+    /// Monotonic, so that a change of the wall clock neither prolongs nor ends a lease. None before the first.
+    lease_ends: Mutex<Option<Instant>>,
     state: Mutex<State>,
 }
 
@@ -60,35 +66,53 @@ struct State {
 impl Record {
     /// The record of a claim that was asked for at `claimed_at`, which is when its lease began.
     pub(crate) fn new(claimed: &Claimed, claimed_at: Instant, parts: &Parts) -> Arc<Self> {
-        let live = Live { run: claimed.run.token, attempt: claimed.job.attempt, ..Live::default() };
+        let record = Self::waiting(claimed.run.job, parts);
+        record.begin(claimed.run, claimed.job.attempt, claimed_at);
+        record
+    }
+
+    /// The record of a run whose job the store has not yet handed out.
+    pub(crate) fn waiting(job: JobId, parts: &Parts) -> Arc<Self> {
         Arc::new(Self {
-            run: claimed.run,
+            job,
+            token: AtomicI64::new(0),
             store: Arc::clone(&parts.store),
             clock: Arc::clone(&parts.clock),
             bells: Arc::clone(&parts.bells),
             metrics: parts.metrics.clone(),
             began_at: Instant::now(),
             standing: watch::Sender::new(Standing::Held),
-            lease_ends: Mutex::new(claimed_at + Duration::from_millis(LEASE_MS)),
-            state: Mutex::new(State { live, ..State::default() }),
+            lease_ends: Mutex::new(None),
+            state: Mutex::default(),
         })
     }
 
+    /// The store has handed the job out; it was asked for it at `asked_at`.
+    pub(crate) fn begin(&self, run: Run, attempt: u32, asked_at: Instant) {
+        {
+            let mut state = self.state();
+            state.live.run = run.token;
+            state.live.attempt = attempt;
+        }
+        self.renewed(asked_at);
+        self.token.store(run.token, Ordering::Release);
+    }
+
     pub(crate) fn run(&self) -> Run {
-        self.run
+        Run { job: self.job, token: self.token.load(Ordering::Acquire) }
     }
 
     /// The lease was renewed at `at`.
     pub(crate) fn renewed(&self, at: Instant) {
         *self.lease_ends.lock().unwrap_or_else(PoisonError::into_inner) =
-            at + Duration::from_millis(LEASE_MS);
+            Some(at + Duration::from_millis(LEASE_MS));
     }
 
     /// Stops the run if its lease has run out, whatever the store would say: another host may hold
     /// the job by now.
     pub(crate) fn expire(&self) {
         let ends = *self.lease_ends.lock().unwrap_or_else(PoisonError::into_inner);
-        if Instant::now() >= ends {
+        if ends.is_some_and(|ends| Instant::now() >= ends) {
             self.abort(Standing::Fenced);
         }
     }
@@ -133,7 +157,7 @@ impl Record {
     }
 
     fn ring(&self) {
-        self.bells.ring(Change::Job(self.run.job));
+        self.bells.ring(Change::Job(self.job));
     }
 }
 
@@ -149,8 +173,8 @@ impl Supervisor for Record {
     }
 
     async fn loading(&self, loading: bool) {
-        if let Err(error) = self.store.set_loading(self.run, loading, self.clock.now()).await {
-            warn!(job = %self.run.job, %error, "the loading state of job {} was not kept", self.run.job);
+        if let Err(error) = self.store.set_loading(self.run(), loading, self.clock.now()).await {
+            warn!(job = %self.job, %error, "the loading state of job {} was not kept", self.job);
         }
     }
 

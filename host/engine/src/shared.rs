@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Config, Parts, breaker::Breakers, runs::Runs};
+use crate::{Config, Parts, attended::Attendances, breaker::Breakers, runs::Runs};
 
 /// What all services hold.
 pub(crate) struct Shared {
     pub(crate) parts: Parts,
     pub(crate) config: Config,
     pub(crate) runs: Arc<Runs>,
+    /// The jobs whose submitters wait.
+    pub(crate) attended: Arc<Attendances>,
     pub(crate) breakers: Breakers,
     /// The attempts under way.
     pub(crate) attempts: TaskTracker,

@@ -10,8 +10,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    Config, Parts, breaker::Breakers, cron, deliveries, dispatcher, heartbeat, mend, retention,
-    shared::Shared, sweeper,
+    Config, Parts, attended, breaker::Breakers, cron, deliveries, dispatcher, heartbeat, mend,
+    retention, shared::Shared, sweeper,
 };
 
 /// The running engine.
@@ -30,6 +30,7 @@ impl Engine {
     pub async fn start(parts: Parts, config: Config) -> Result<Arc<Self>, StoreError> {
         parts.store.set_slots(&config.slots).await?;
         parts.store.set_rates(&rates(&*parts.catalog)).await?;
+        attended::clear(&parts).await?;
         let lost = parts.store.recover(parts.clock.now()).await?;
         if lost > 0 {
             warn!(lost, "the last host died during {lost} runs; their jobs are queued again");
@@ -39,6 +40,7 @@ impl Engine {
                 parts,
                 config,
                 runs: Arc::default(),
+                attended: Arc::default(),
                 breakers: Breakers::default(),
                 attempts: TaskTracker::new(),
                 stopping: CancellationToken::new(),
@@ -58,9 +60,10 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Takes no new work from now on.
+    /// Takes no new work from now on. Who waits for a turn on a connection is told so.
     pub fn begin_stop(&self) {
         self.shared.stopping.cancel();
+        self.shared.attended.dismiss_waiting();
     }
 
     /// Lets the running jobs finish within `limit`, gives the rest back to the queue, and returns
@@ -76,6 +79,7 @@ impl Engine {
             info!(running, "waiting up to {} s for {running} running jobs", limit.as_secs());
         }
         if tokio::time::timeout(limit, self.shared.attempts.wait()).await.is_err() {
+            self.shared.attended.dismiss_all();
             let returned = self.shared.runs.return_all();
             info!(returned, "{returned} jobs did not finish in time and go back to the queue");
             self.shared.attempts.wait().await;

@@ -44,6 +44,10 @@ pub mod code {
     pub const DEPENDENCY_RESULT_MISSING: &str = "dependency-result-missing";
     /// The results that its input refers to are larger than the limit.
     pub const DEPENDENCY_RESULTS_TOO_LARGE: &str = "dependency-results-too-large";
+    /// The submitter, who waited on an open connection, has left.
+    pub const CLIENT_LEFT: &str = "client-left";
+    /// The host stopped, and the submitter waited on an open connection.
+    pub const HOST_STOPPED: &str = "host-stopped";
     /// The run no longer holds its lease.
     pub const FENCED: &str = "fenced";
 }

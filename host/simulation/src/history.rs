@@ -213,7 +213,8 @@ impl History {
 impl Call {
     /// Whether it may have queued this job again although it had ended.
     fn may_replay(&self, job: JobId) -> bool {
-        let is_refused = matches!(self.answer, Answer::Retried(Retried::Unchanged(_)));
+        let is_refused =
+            matches!(self.answer, Answer::Retried(Retried::Unchanged(_) | Retried::NobodyWaits));
         self.request == Request::RetryDead || (self.request == Request::Retry(job) && !is_refused)
     }
 }

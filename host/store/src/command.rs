@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roughneck_jobs::{
-    class::Slots,
+    class::{Class, Slots},
     clock::Millis,
     delivery::DeliveryOutcome,
     flow::NewFlow,
@@ -95,6 +95,9 @@ macro_rules! commands {
                 !matches!(
                     self,
                     Self::Claim
+                        | Self::Begin
+                        | Self::Withdraw
+                        | Self::WithdrawAll
                         | Self::SetLoading
                         | Self::Renew
                         | Self::Finish
@@ -135,6 +138,12 @@ commands! {
         "submit", "accept a job";
     Claim { claim: Claim } -> Claims,
         "claim", "claim jobs";
+    Begin { id: JobId, at: Millis, lease_until: Millis } -> Option<Run>,
+        "begin", "begin a run";
+    Withdraw { id: JobId, reason: String, at: Millis } -> Cancelled,
+        "withdraw", "cancel a job that nobody waits for";
+    WithdrawAll { class: Class, reason: String, at: Millis, limit: u32 } -> u32,
+        "withdraw_all", "cancel jobs that nobody waits for";
     SetLoading { run: Run, loading: bool, at: Millis } -> (),
         "set_loading", "note that a run waits for its model";
     Renew { runs: Vec<Run>, lease_until: Millis } -> Vec<Run>,

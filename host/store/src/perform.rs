@@ -16,7 +16,7 @@ use crate::{
     write::{
         bury, cancel, cancel_flow, claim, finish, kv, leave, loading, lost, mend_waits, pause,
         promote, purge, record, release, renew, replay, retire, retry, schedule, settle, slots,
-        submit, submit_flow,
+        submit, submit_flow, withdraw,
     },
 };
 
@@ -110,6 +110,15 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         Command::Resume { scope, reply } => Answer::new(reply, kind, pause::end(tx, &scope).await),
         Command::Submit { job, reply } => Answer::new(reply, kind, submit::one(tx, &job).await),
         Command::Claim { claim, reply } => Answer::new(reply, kind, claim::best(tx, &claim).await),
+        Command::Begin { id, at, lease_until, reply } => {
+            Answer::new(reply, kind, claim::one(tx, id, at, lease_until).await)
+        }
+        Command::Withdraw { id, reason, at, reply } => {
+            Answer::new(reply, kind, cancel::because(tx, id, &reason, at).await)
+        }
+        Command::WithdrawAll { class, reason, at, limit, reply } => {
+            Answer::new(reply, kind, withdraw::all(tx, &class, &reason, at, limit).await)
+        }
         Command::SetLoading { run, loading, at, reply } => {
             Answer::new(reply, kind, loading::set(tx, run, loading, at).await)
         }

@@ -81,6 +81,31 @@ impl Store for SqliteStore {
         self.ask(|reply| Command::Claim { claim, reply }).await
     }
 
+    async fn begin(
+        &self,
+        id: JobId,
+        at: Millis,
+        lease_until: Millis,
+    ) -> Result<Option<Run>, StoreError> {
+        self.ask(|reply| Command::Begin { id, at, lease_until, reply }).await
+    }
+
+    async fn withdraw(&self, id: JobId, reason: &str, at: Millis) -> Result<Cancelled, StoreError> {
+        let reason = reason.to_owned();
+        self.ask(|reply| Command::Withdraw { id, reason, at, reply }).await
+    }
+
+    async fn withdraw_all(
+        &self,
+        class: &Class,
+        reason: &str,
+        at: Millis,
+        limit: u32,
+    ) -> Result<u32, StoreError> {
+        let (class, reason) = (class.clone(), reason.to_owned());
+        self.ask(|reply| Command::WithdrawAll { class, reason, at, limit, reply }).await
+    }
+
     async fn set_loading(&self, run: Run, loading: bool, at: Millis) -> Result<(), StoreError> {
         self.ask(|reply| Command::SetLoading { run, loading, at, reply }).await
     }

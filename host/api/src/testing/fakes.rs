@@ -10,22 +10,21 @@ use std::{
 
 use async_trait::async_trait;
 use roughneck_jobs::{
-    class::Slots,
+    class::{Class, Slots},
     clock::Millis,
-    delivery::{Delivery, DeliveryOutcome},
     event::{JobEvent, Live},
-    id::{DeliveryId, FlowId, JobId},
+    id::{FlowId, JobId},
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     manifest,
     mark::Passed,
     model::{Call, Health, LlmError, Resolved},
     pause::{Pause, Scope},
     ports::{
+        attended::Attended,
         catalog::{Catalog, Plugin, RefusedPlugin, Served},
         control::{Control, Watch},
         flows::CancelledFlow,
         llm::{Answer, Llm},
-        outbox::{DueDeliveries, Outbox},
         runner::Supervisor,
         store::{
             Cancelled, Claim, Claims, Cleared, Count, Finish, Promoted, Reaped, Retried, Store,
@@ -39,7 +38,7 @@ use roughneck_jobs::{
 };
 use tokio::sync::watch;
 
-use super::fake_flows::FakeFlows;
+use super::{fake_attended::FakeAttended, fake_flows::FakeFlows};
 
 #[derive(Default)]
 pub(crate) struct FakeStore {
@@ -179,6 +178,9 @@ impl Store for FakeStore {
     async fn retry(&self, id: JobId, _: Millis) -> Result<Retried, StoreError> {
         let mut jobs = self.jobs.lock().unwrap();
         let job = jobs.get_mut(&id).ok_or(StoreError::NoSuchJob(id))?;
+        if job.class.is_attended() {
+            return Ok(Retried::NobodyWaits);
+        }
         if !matches!(job.state, State::Failed | State::Cancelled) {
             return Ok(Retried::Unchanged(job.state));
         }
@@ -229,6 +231,15 @@ impl Store for FakeStore {
     async fn claim(&self, _: Claim) -> Result<Claims, StoreError> {
         unreachable!("the engine's")
     }
+    async fn begin(&self, _: JobId, _: Millis, _: Millis) -> Result<Option<Run>, StoreError> {
+        unreachable!("the engine's")
+    }
+    async fn withdraw(&self, _: JobId, _: &str, _: Millis) -> Result<Cancelled, StoreError> {
+        unreachable!("the engine's")
+    }
+    async fn withdraw_all(&self, _: &Class, _: &str, _: Millis, _: u32) -> Result<u32, StoreError> {
+        unreachable!("the engine's")
+    }
     async fn set_rates(&self, _: &[(String, Rate)]) -> Result<(), StoreError> {
         unreachable!("the engine's")
     }
@@ -273,33 +284,6 @@ impl Store for FakeStore {
         unreachable!("the engine's")
     }
     async fn promote(&self, _: Millis, _: u32) -> Result<Promoted, StoreError> {
-        unreachable!("the engine's")
-    }
-}
-
-#[derive(Default)]
-pub(crate) struct FakeOutbox(Mutex<Vec<Delivery>>);
-
-impl FakeOutbox {
-    pub(crate) fn put(&self, delivery: Delivery) {
-        self.0.lock().unwrap().push(delivery);
-    }
-}
-
-#[async_trait]
-impl Outbox for FakeOutbox {
-    async fn deliveries(&self, _: JobId) -> Result<Vec<Delivery>, StoreError> {
-        Ok(self.0.lock().unwrap().clone())
-    }
-    async fn due_deliveries(&self, _: Millis, _: u32) -> Result<DueDeliveries, StoreError> {
-        unreachable!("the engine's")
-    }
-    async fn record_delivery(
-        &self,
-        _: DeliveryId,
-        _: DeliveryOutcome,
-        _: Millis,
-    ) -> Result<(), StoreError> {
         unreachable!("the engine's")
     }
 }
@@ -368,13 +352,20 @@ pub(crate) struct FakeControl {
     live: Mutex<Option<Live>>,
     changes: watch::Sender<()>,
     is_stopping: AtomicBool,
+    attended: Mutex<Vec<Arc<FakeAttended>>>,
 }
 
 impl FakeControl {
     pub(crate) fn of(store: Arc<FakeStore>, flows: Arc<FakeFlows>) -> Self {
         let changes = watch::Sender::new(());
         let is_stopping = AtomicBool::new(false);
-        Self { store, flows, live: Mutex::default(), changes, is_stopping }
+        let (live, attended) = (Mutex::default(), Mutex::default());
+        Self { store, flows, live, changes, is_stopping, attended }
+    }
+
+    /// The jobs whose submitters wait or waited, the oldest first.
+    pub(crate) fn attended(&self) -> Vec<Arc<FakeAttended>> {
+        self.attended.lock().unwrap().clone()
     }
 
     pub(crate) fn stop(&self) {
@@ -421,6 +412,12 @@ impl Control for FakeControl {
 
     async fn cancel_flow(&self, id: FlowId) -> Result<CancelledFlow, StoreError> {
         self.flows.cancel(id)
+    }
+
+    fn attend(&self, job: NewJob) -> Arc<dyn Attended> {
+        let attended = FakeAttended::new(job);
+        self.attended.lock().unwrap().push(Arc::clone(&attended));
+        attended.submitter()
     }
 
     fn live(&self, _: JobId) -> Option<Live> {

@@ -1,6 +1,8 @@
 //! A host of fakes for the tests of this crate.
 
+mod fake_attended;
 mod fake_flows;
+mod fake_outbox;
 mod fakes;
 mod reader;
 mod schedules;
@@ -23,7 +25,7 @@ use roughneck_jobs::{
     failure::Failure,
     flow::{Flow, Member, Part, Tally},
     id::{FlowId, JobId},
-    job::Job,
+    job::{Job, NewJob},
     priority::Priority,
     state::State,
     usage::Usage,
@@ -31,7 +33,8 @@ use roughneck_jobs::{
 use tower::ServiceExt;
 
 pub(crate) use fake_flows::FakeFlows;
-pub(crate) use fakes::{FakeCatalog, FakeControl, FakeLlm, FakeOutbox, FakeStore};
+pub(crate) use fake_outbox::FakeOutbox;
+pub(crate) use fakes::{FakeCatalog, FakeControl, FakeLlm, FakeStore};
 pub(crate) use reader::{Reader, Sent};
 pub(crate) use schedules::FakeSchedules;
 
@@ -189,6 +192,28 @@ pub(crate) fn a_part(n: i64, name: &str, state: State) -> Part {
 pub(crate) fn a_dead_letter(n: i64, code: &str) -> Job {
     let failure = Some(Failure::fatal(code, "it broke"));
     Job { id: job_id(n), state: State::Failed, attempt: 4, failure, ..a_job() }
+}
+
+/// A job on its way into the queue.
+pub(crate) fn a_new_job(n: i64) -> NewJob {
+    NewJob {
+        id: job_id(n),
+        idempotency_key: None,
+        kind: "echo".into(),
+        class: Class("io".into()),
+        priority: Priority::NORMAL,
+        rank: Millis(0),
+        enqueued_at: Millis(0),
+        run_at: Millis(0),
+        attempts_max: 4,
+        input: r#"{"text":"hello"}"#.into(),
+        callback: None,
+        trace_parent: None,
+        fire: None,
+        unique: None,
+        concurrency: None,
+        member: None,
+    }
 }
 
 /// A job that waits.

@@ -1,6 +1,8 @@
 //! The engine's stories, told on a store in memory and a clock that is moved by hand.
 
 #[cfg(test)]
+mod attended;
+#[cfg(test)]
 mod clock;
 #[cfg(test)]
 mod deliveries;

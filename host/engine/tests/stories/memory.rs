@@ -65,6 +65,10 @@ struct Tables {
     fires: BTreeSet<(String, Millis)>,
     /// Finishes to fail before one succeeds.
     broken_finishes: u32,
+    /// Begins to fail before one succeeds.
+    broken_begins: u32,
+    /// Submissions to fail before one succeeds.
+    broken_submissions: u32,
     /// A class that gets a copy of each job that is claimed, so that it never runs dry.
     endless: Option<Class>,
     /// Jobs that each command deleted because they ended long ago.
@@ -79,13 +83,16 @@ pub(crate) struct Memory {
     tables: Mutex<Tables>,
     /// While true, a claim is made but not yet answered.
     claims_held: watch::Sender<bool>,
+    /// While true, no submission is made.
+    submissions_held: watch::Sender<bool>,
     bell: Arc<dyn Bell>,
     time: Arc<Time>,
 }
 
 impl Memory {
     pub(crate) fn new(bell: Arc<dyn Bell>, time: Arc<Time>) -> Self {
-        Self { tables: Mutex::default(), claims_held: watch::Sender::new(false), bell, time }
+        let [claims_held, submissions_held] = [false; 2].map(watch::Sender::new);
+        Self { tables: Mutex::default(), claims_held, submissions_held, bell, time }
     }
 
     pub(crate) fn state(&self, id: JobId) -> State {
@@ -124,6 +131,14 @@ impl Memory {
         self.lock().broken_finishes = count;
     }
 
+    pub(crate) fn break_begins(&self, count: u32) {
+        self.lock().broken_begins = count;
+    }
+
+    pub(crate) fn break_submissions(&self, count: u32) {
+        self.lock().broken_submissions = count;
+    }
+
     pub(crate) fn break_schedule(&self, id: &str) {
         self.lock().broken_schedule = Some(id.to_owned());
     }
@@ -135,6 +150,10 @@ impl Memory {
 
     pub(crate) fn hold_claims(&self, hold: bool) {
         self.claims_held.send_replace(hold);
+    }
+
+    pub(crate) fn hold_submissions(&self, hold: bool) {
+        self.submissions_held.send_replace(hold);
     }
 
     pub(crate) fn endless(&self, class: &str) {
@@ -325,7 +344,15 @@ impl Store for Memory {
 
     async fn submit(&self, new: NewJob) -> Result<Submitted, StoreError> {
         let (id, class) = (new.id, new.class.clone());
+        self.submissions_held.subscribe().wait_for(|held| !held).await.unwrap();
         self.check_marks()?;
+        {
+            let mut tables = self.lock();
+            if tables.broken_submissions > 0 {
+                tables.broken_submissions -= 1;
+                return Err(StoreError::Broken { doing: "submit", source: "it is gone".into() });
+            }
+        }
         self.submit_silently(&new);
         self.bell.ring(Change::Job(id));
         self.bell.ring(Change::Class(class));
@@ -368,6 +395,63 @@ impl Store for Memory {
         Ok(Claims { claimed, next_at })
     }
 
+    async fn begin(
+        &self,
+        id: JobId,
+        at: Millis,
+        lease_until: Millis,
+    ) -> Result<Option<Run>, StoreError> {
+        let mut tables = self.lock();
+        if tables.broken_begins > 0 {
+            tables.broken_begins -= 1;
+            return Err(StoreError::Broken { doing: "begin", source: "the disk is gone".into() });
+        }
+        let Tables { jobs, slots, .. } = &mut *tables;
+        let class = &jobs[&id].job.class;
+        let of_class = jobs.values().filter(|row| row.job.class == *class);
+        let busy = of_class.filter(|row| row.job.state.is_running()).count();
+        if busy >= slots[class] as usize || jobs[&id].job.state != State::Queued {
+            return Ok(None);
+        }
+        let row = jobs.get_mut(&id).unwrap();
+        apply(row, Event::Claimed, at)?;
+        row.token += 1;
+        row.lease_until = lease_until;
+        row.job.started_at = Some(at);
+        Ok(Some(Run { job: id, token: row.token }))
+    }
+
+    async fn withdraw(&self, id: JobId, reason: &str, at: Millis) -> Result<Cancelled, StoreError> {
+        let cancelled = self.cancel(id, at).await?;
+        match &cancelled {
+            Cancelled::Waiting | Cancelled::Running(_) => {
+                self.lock().jobs.get_mut(&id).unwrap().job.reason = Some(reason.to_owned());
+            }
+            Cancelled::Ended(_) => {}
+        }
+        Ok(cancelled)
+    }
+
+    async fn withdraw_all(
+        &self,
+        class: &Class,
+        reason: &str,
+        at: Millis,
+        limit: u32,
+    ) -> Result<u32, StoreError> {
+        let open: Vec<JobId> = {
+            let tables = self.lock();
+            let open = tables.jobs.values().map(|row| &row.job).filter(|job| {
+                job.class == *class && (job.state == State::Queued || job.state.is_running())
+            });
+            open.map(|job| job.id).take(limit as usize).collect()
+        };
+        for id in &open {
+            self.withdraw(*id, reason, at).await?;
+        }
+        Ok(u32::try_from(open.len()).unwrap())
+    }
+
     async fn set_loading(&self, run: Run, loading: bool, at: Millis) -> Result<(), StoreError> {
         let event = if loading { Event::ModelLoading } else { Event::ModelReady };
         apply(self.lock().held(run)?, event, at)
@@ -407,6 +491,7 @@ impl Store for Memory {
             Verdict::Cancel { failure } => (Event::Cancelled, Some(failure)),
         };
         apply(row, event, finish.at)?;
+        row.job.reason = failure.as_ref().map(|failure| failure.message.clone());
         row.job.failure = failure;
         row.job.usage.add(&finish.usage);
         let state = row.job.state;

@@ -110,6 +110,13 @@ fn kinds(written: &[written::Kind]) -> Result<Vec<Kind>, ManifestError> {
 fn kind(written: &written::Kind) -> Result<Kind, ManifestError> {
     name(&written.class)?;
     let key = |key: &str| format!("{key} of the kind {}", written.name);
+    let class = Class(written.class.clone());
+    if class.is_attended() {
+        let why = format!(
+            "the class `{class}` is for clients that wait on open connections; name another one"
+        );
+        return Err(value(&key("class"), &why));
+    }
     let timeout_ms = match &written.timeout {
         Some(text) => duration(&key("timeout"), text)?,
         None => TIMEOUT_MS_DEFAULT,
@@ -121,7 +128,7 @@ fn kind(written: &written::Kind) -> Result<Kind, ManifestError> {
         name: written.name.clone(),
         aliases: written.aliases.clone(),
         description: written.description.clone(),
-        class: Class(written.class.clone()),
+        class,
         priority: written.priority,
         timeout_ms,
         retry: written
@@ -291,6 +298,7 @@ owner = "content"
             ("job-llm@", "job-lmm@", "one of job-pure, job-llm, job-io, job-full"),
             ("\"newsletter\"", "\"News Letter\"", "`News Letter` is not a name"),
             ("newsletter.wasm", "../x.wasm", "beside plugin.toml"),
+            ("class = \"ollama\"", "class = \"client\"", "clients that wait on open connections"),
             ("class = \"ollama\"", "class = \"ollama\"\npriority = 101", "a number from 0 (bulk)"),
             ("\"15m\"", "\"15 parsecs\"", "timeout of the kind draft-section"),
             ("\"15m\"", "\"0s\"", "at most 24h"),

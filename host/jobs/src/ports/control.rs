@@ -1,14 +1,18 @@
 //! What the HTTP surface may ask of the engine.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::{
+    attended::Attended,
     flows::CancelledFlow,
     store::{Cancelled, StoreError},
 };
 use crate::{
     event::Live,
     id::{FlowId, JobId},
+    job::NewJob,
 };
 
 /// The engine as its operators see it.
@@ -25,6 +29,10 @@ pub trait Control: Send + Sync {
     /// # Errors
     /// [`StoreError::NoSuchFlow`].
     async fn cancel_flow(&self, id: FlowId) -> Result<CancelledFlow, StoreError>;
+
+    /// Accepts a job whose submitter waits. Returns at once. It becomes one of class
+    /// [`crate::class::CLIENT`], due now, with one attempt and without keys.
+    fn attend(&self, job: NewJob) -> Arc<dyn Attended>;
 
     /// What a running job shows, or none if it does not run here.
     fn live(&self, id: JobId) -> Option<Live>;

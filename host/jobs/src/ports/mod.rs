@@ -1,6 +1,7 @@
 //! What the host must provide: traits that the sibling crates implement. Only `cli` knows who
 //! implements what.
 
+pub mod attended;
 pub mod bell;
 pub mod catalog;
 pub mod control;

@@ -209,6 +209,8 @@ pub enum Retried {
     Blocked,
     /// It needs this job, which stays without a result.
     HeldBack(JobId),
+    /// It stays what it is: its submitter waited on a connection that is closed.
+    NobodyWaits,
     /// It has neither failed nor been cancelled, and stays in this state.
     Unchanged(State),
 }
@@ -303,6 +305,36 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     async fn claim(&self, claim: Claim) -> Result<Claims, StoreError>;
 
+    /// Hands out exactly this job, with a slot of its class: it has begun at `at`, and the store is told.
+    /// None if it is no longer queued, or if no slot is free. Neither a pause nor a rate keeps it back.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn begin(
+        &self,
+        id: JobId,
+        at: Millis,
+        lease_until: Millis,
+    ) -> Result<Option<Run>, StoreError>;
+
+    /// Cancels a job, in any state, because nobody waits for it any more.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchJob`].
+    async fn withdraw(&self, id: JobId, reason: &str, at: Millis) -> Result<Cancelled, StoreError>;
+
+    /// Does so with up to `limit` jobs of a class that are queued or run. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn withdraw_all(
+        &self,
+        class: &Class,
+        reason: &str,
+        at: Millis,
+        limit: u32,
+    ) -> Result<u32, StoreError>;
+
     /// Says whether the run waits for its model (`loading`) or works.
     ///
     /// # Errors
@@ -328,7 +360,8 @@ pub trait Store: Send + Sync {
     async fn cancel(&self, id: JobId, at: Millis) -> Result<Cancelled, StoreError>;
 
     /// Queues a job again that has failed or was cancelled. It keeps its rank and its token; its
-    /// attempts and losses start at 0. In a flow, what failed because of it comes back with it.
+    /// attempts and losses start at 0. In a flow, what failed because of it comes back with it. Nobody
+    /// would hear the answer of one whose submitter waited on a connection: it stays what it is.
     ///
     /// # Errors
     /// [`StoreError::NoSuchJob`].

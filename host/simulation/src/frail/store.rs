@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use roughneck_jobs::{
-    class::Slots,
+    class::{Class, Slots},
     clock::Millis,
     event::JobEvent,
     id::JobId,
@@ -59,6 +59,31 @@ impl Store for Frail {
             Answer::Claimed(it.claimed.iter().map(taken).collect())
         })
         .await
+    }
+
+    async fn begin(
+        &self,
+        id: JobId,
+        at: Millis,
+        lease_until: Millis,
+    ) -> Result<Option<Run>, StoreError> {
+        self.cross(self.inner.begin(id, at, lease_until)).await
+    }
+
+    async fn withdraw(&self, id: JobId, reason: &str, at: Millis) -> Result<Cancelled, StoreError> {
+        let request = Request::Cancel(id);
+        let withdrawn = self.inner.withdraw(id, reason, at);
+        self.noted(request, withdrawn, |it| Answer::Cancelled(it.clone())).await
+    }
+
+    async fn withdraw_all(
+        &self,
+        class: &Class,
+        reason: &str,
+        at: Millis,
+        limit: u32,
+    ) -> Result<u32, StoreError> {
+        self.cross(self.inner.withdraw_all(class, reason, at, limit)).await
     }
 
     async fn set_loading(&self, run: Run, loading: bool, at: Millis) -> Result<(), StoreError> {

@@ -15,12 +15,22 @@ pub(crate) async fn job(
     id: JobId,
     at: Millis,
 ) -> Result<Cancelled, Fault> {
+    because(tx, id, "cancelled on request", at).await
+}
+
+/// Does so for this reason.
+pub(crate) async fn because(
+    tx: &mut Transaction<'_>,
+    id: JobId,
+    reason: &str,
+    at: Millis,
+) -> Result<Cancelled, Fault> {
     let held = super::job(tx, id).await?.ok_or(StoreError::NoSuchJob(id))?;
     let state = held.job.state;
     if state.is_terminal() {
         return Ok(Cancelled::Ended(state));
     }
     let run = held.run();
-    transition::make(tx, held, Step::because(Event::Cancelled, at, "cancelled on request")).await?;
+    transition::make(tx, held, Step::because(Event::Cancelled, at, reason)).await?;
     Ok(if state.is_running() { Cancelled::Running(run) } else { Cancelled::Waiting })
 }

@@ -53,6 +53,23 @@ pub(crate) async fn best(tx: &mut Transaction<'_>, claim: &Claim) -> Result<Clai
     Ok(Claims { claimed, next_at: None })
 }
 
+/// Claims this job, if it is queued and a slot of its class is free.
+pub(crate) async fn one(
+    tx: &mut Transaction<'_>,
+    id: JobId,
+    at: Millis,
+    lease_until: Millis,
+) -> Result<Option<Run>, Fault> {
+    let row = sqlx::query(sql!("job/to_begin"))
+        .bind(id.to_string())
+        .fetch_optional(&mut *tx.connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let held = Held::read(&row)?;
+    let claim = Claim { class: held.job.class.clone(), limit: 1, at, lease_until };
+    Ok(take(tx, vec![held], &claim).await?.pop().map(|claimed| claimed.run))
+}
+
 /// How many jobs come next, and those of them that can be read.
 async fn candidates(
     tx: &mut Transaction<'_>,

@@ -29,6 +29,7 @@ pub(crate) mod slots;
 pub(crate) mod submit;
 pub(crate) mod submit_flow;
 mod sweep;
+pub(crate) mod withdraw;
 
 use std::collections::BTreeSet;
 

@@ -22,6 +22,9 @@ pub(crate) async fn job(tx: &mut Transaction<'_>, id: JobId, at: Millis) -> Resu
     if lifecycle::advance(&held.progress(), Event::Replayed).is_err() {
         return Ok(Retried::Unchanged(held.job.state));
     }
+    if held.job.class.is_attended() {
+        return Ok(Retried::NobodyWaits);
+    }
     if let Some(member) = &held.job.member {
         return of_flow(tx, member.flow, id, at).await;
     }
@@ -124,10 +127,11 @@ async fn attempt(tx: &mut Transaction<'_>, batch: &Batch, at: Millis) -> Result<
     let ids = batch.ids.iter().map(|id| id.parse().map_err(unreadable));
     let ids: BTreeSet<JobId> = ids.collect::<Result<_, _>>()?;
     let Some(flow) = &batch.flow else {
+        let mut jobs = 0;
         for id in &ids {
-            job(tx, *id, at).await?;
+            jobs += u32::from(job(tx, *id, at).await? == Retried::Queued);
         }
-        return Ok(Done { jobs: 1, rows_read: 0 });
+        return Ok(Done { jobs, rows_read: 0 });
     };
     let flow = flow.parse().map_err(unreadable)?;
     let Replayed { replay, rows_read } = replay::jobs(tx, flow, &ids, at).await?;

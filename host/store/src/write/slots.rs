@@ -6,8 +6,9 @@ use roughneck_jobs::class::{Class, Slots};
 use sqlx::Row as _;
 
 use crate::{
-    fault::{Fault, one_row},
+    fault::{Fault, one_row, rows},
     transaction::Transaction,
+    transition::to_json,
 };
 
 /// The slots of one class: the number of each, and whether a job holds it.
@@ -43,15 +44,15 @@ async fn resize(tx: &mut Transaction<'_>, class: &Class, count: u32) -> Result<(
             .await?;
         one_row("slot", deleted.rows_affected())?;
     }
-    for n in plan.add {
-        let added = sqlx::query(sql!("slot/add"))
-            .bind(&class.0)
-            .bind(n)
-            .execute(&mut *tx.connection)
-            .await?;
-        one_row("slot", added.rows_affected())?;
+    if plan.add.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let added = sqlx::query(sql!("slot/add"))
+        .bind(&class.0)
+        .bind(to_json(&plan.add)?)
+        .execute(&mut *tx.connection)
+        .await?;
+    rows("slot", added.rows_affected(), u64::try_from(plan.add.len()).unwrap_or(u64::MAX))
 }
 
 async fn present(tx: &mut Transaction<'_>, class: &Class) -> Result<Rows, Fault> {

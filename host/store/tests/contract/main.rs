@@ -9,6 +9,7 @@
     reason = "clippy excuses tests, and not the functions they share"
 )]
 
+mod attended;
 mod budgets;
 mod cancel;
 mod claim;

@@ -52,8 +52,11 @@ const IN_ORDER: [&str; 14] = [
 ];
 
 /// What each hot statement reads. The wrong index may be right by its order and wrong by its size.
-const INDEX: [(&str, &str); 49] = [
+const INDEX: [(&str, &str); 52] = [
     ("job/claim", "sqlite_autoindex_job_1"),
+    ("job/to_begin", "sqlite_autoindex_job_1"),
+    ("job/list_open_of_class", "job_ready"),
+    ("job/list_open_of_class", "job_lease"),
     ("job/move", "sqlite_autoindex_job_1"),
     ("job/renew", "sqlite_autoindex_job_1"),
     ("job/read_runs", "sqlite_autoindex_job_1"),
