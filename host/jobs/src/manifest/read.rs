@@ -70,6 +70,12 @@ fn name(name: &str) -> Result<(), ManifestError> {
     if is_name(name) { Ok(()) } else { Err(ManifestError::Name(name.to_owned())) }
 }
 
+/// A kind is one name, or several with dots between them, the first of which says whose it is.
+fn kind_name(name: &str) -> Result<(), ManifestError> {
+    let is_good = name.len() <= 63 && name.split('.').all(is_name);
+    if is_good { Ok(()) } else { Err(ManifestError::Name(name.to_owned())) }
+}
+
 /// `roughneck:plugin/job-llm@1.0.0`: our package, one of its worlds, in a version this host serves.
 fn world(written: &str) -> Result<(), ManifestError> {
     let parts = written.split_once('/').and_then(|(package, rest)| {
@@ -99,7 +105,7 @@ fn kinds(written: &[written::Kind]) -> Result<Vec<Kind>, ManifestError> {
     }
     let mut seen = BTreeSet::new();
     for name in written.iter().flat_map(|kind| kind.aliases.iter().chain([&kind.name])) {
-        self::name(name)?;
+        kind_name(name)?;
         if !seen.insert(name) {
             return Err(ManifestError::KindTwice(name.clone()));
         }

@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod control;
 pub mod courier;
 pub mod flows;
+pub mod gateway;
 pub mod kv;
 pub mod llm;
 pub mod outbox;

@@ -1,0 +1,284 @@
+//! Ollama's own surface, as its clients see it: calls that wait for the lane, and requests that pass.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::stream::BoxStream;
+
+use super::attended::Attended;
+use crate::{clock::Millis, priority::Priority};
+
+/// A route whose calls wait for the lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallRoute {
+    /// `POST /api/generate`.
+    Generate,
+    /// `POST /api/chat`.
+    Chat,
+    /// `POST /api/embed`.
+    Embed,
+    /// `POST /api/embeddings`, the older form.
+    Embeddings,
+    /// `POST /v1/chat/completions`.
+    ChatCompletions,
+    /// `POST /v1/completions`.
+    Completions,
+    /// `POST /v1/embeddings`.
+    OpenAiEmbeddings,
+    /// `POST /v1/responses`.
+    Responses,
+    /// `POST /v1/messages`, Anthropic's.
+    Messages,
+}
+
+impl CallRoute {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Generate,
+        Self::Chat,
+        Self::Embed,
+        Self::Embeddings,
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::OpenAiEmbeddings,
+        Self::Responses,
+        Self::Messages,
+    ];
+
+    /// Its path, here and in Ollama.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Generate => "/api/generate",
+            Self::Chat => "/api/chat",
+            Self::Embed => "/api/embed",
+            Self::Embeddings => "/api/embeddings",
+            Self::ChatCompletions => "/v1/chat/completions",
+            Self::Completions => "/v1/completions",
+            Self::OpenAiEmbeddings => "/v1/embeddings",
+            Self::Responses => "/v1/responses",
+            Self::Messages => "/v1/messages",
+        }
+    }
+
+    /// The route at a path.
+    #[must_use]
+    pub fn at(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|route| route.path() == path)
+    }
+
+    /// The form of its answers.
+    #[must_use]
+    pub fn form(self) -> Form {
+        match self {
+            Self::Generate | Self::Chat | Self::Embed | Self::Embeddings => Form::Native,
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::OpenAiEmbeddings
+            | Self::Responses => Form::OpenAi,
+            Self::Messages => Form::Anthropic,
+        }
+    }
+}
+
+/// A request that Ollama answers without a model, or that changes its inventory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PassRoute {
+    /// `GET /api/version`.
+    Version,
+    /// `GET /api/status`.
+    Status,
+    /// `GET /api/tags`; aliases are among the answer.
+    Tags,
+    /// `GET /api/ps`.
+    Ps,
+    /// `POST /api/show`.
+    Show,
+    /// `GET /v1/models`; aliases are among the answer.
+    Models,
+    /// `GET /v1/models/{model}`.
+    Model,
+    /// `POST /api/pull`.
+    Pull,
+    /// `POST /api/push`.
+    Push,
+    /// `POST /api/create`.
+    Create,
+    /// `POST /api/copy`.
+    Copy,
+    /// `DELETE /api/delete`.
+    Delete,
+    /// `HEAD` and `POST /api/blobs/{digest}`.
+    Blob,
+}
+
+impl PassRoute {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Version,
+        Self::Status,
+        Self::Tags,
+        Self::Ps,
+        Self::Show,
+        Self::Models,
+        Self::Model,
+        Self::Pull,
+        Self::Push,
+        Self::Create,
+        Self::Copy,
+        Self::Delete,
+        Self::Blob,
+    ];
+
+    /// Its path, with the names of its parts in braces.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Version => "/api/version",
+            Self::Status => "/api/status",
+            Self::Tags => "/api/tags",
+            Self::Ps => "/api/ps",
+            Self::Show => "/api/show",
+            Self::Models => "/v1/models",
+            Self::Model => "/v1/models/{model}",
+            Self::Pull => "/api/pull",
+            Self::Push => "/api/push",
+            Self::Create => "/api/create",
+            Self::Copy => "/api/copy",
+            Self::Delete => "/api/delete",
+            Self::Blob => "/api/blobs/{digest}",
+        }
+    }
+
+    /// Whether it changes what Ollama has installed.
+    #[must_use]
+    pub fn is_admin(self) -> bool {
+        match self {
+            Self::Pull | Self::Push | Self::Create | Self::Copy | Self::Delete | Self::Blob => true,
+            Self::Version
+            | Self::Status
+            | Self::Tags
+            | Self::Ps
+            | Self::Show
+            | Self::Models
+            | Self::Model => false,
+        }
+    }
+
+    /// The form of its answers.
+    #[must_use]
+    pub fn form(self) -> Form {
+        match self {
+            Self::Models | Self::Model => Form::OpenAi,
+            Self::Version
+            | Self::Status
+            | Self::Tags
+            | Self::Ps
+            | Self::Show
+            | Self::Pull
+            | Self::Push
+            | Self::Create
+            | Self::Copy
+            | Self::Delete
+            | Self::Blob => Form::Native,
+        }
+    }
+}
+
+/// Who answers in which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// Ollama's own.
+    Native,
+    /// OpenAI's.
+    OpenAi,
+    /// Anthropic's.
+    Anthropic,
+}
+
+/// A client's call as it came in.
+#[derive(Clone, Debug)]
+pub struct ClientCall {
+    /// Where it was sent.
+    pub route: CallRoute,
+    /// Its body, uncompressed.
+    pub body: Bytes,
+    /// The client's `User-Agent`: Ollama answers some of them differently.
+    pub user_agent: Option<String>,
+    /// Who asks, as far as they say; opaque, and never a label of a metric.
+    pub caller: Option<String>,
+    /// Whether the whole answer is wanted in one piece, whatever the body says.
+    pub whole: bool,
+}
+
+/// A request that does not wait for the lane.
+pub struct Passage {
+    /// What is asked.
+    pub route: PassRoute,
+    /// The method, as on the wire.
+    pub method: String,
+    /// The path with its query, as on the wire.
+    pub path: String,
+    /// `Content-Type`, `User-Agent` and the like, in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// Gigabytes, in the case of a blob.
+    pub body: BoxStream<'static, Result<Bytes, std::io::Error>>,
+}
+
+/// An answer to a client.
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers, in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// What follows.
+    pub body: ReplyBody,
+}
+
+/// The body of a [`Reply`].
+pub enum ReplyBody {
+    /// All of it.
+    Whole(Bytes),
+    /// As it comes. Dropping it says that the client has left. An error cuts the connection off.
+    Stream(BoxStream<'static, Result<Bytes, std::io::Error>>),
+}
+
+/// The place of a call in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Lower runs first.
+    pub rank: Millis,
+    /// What the rank was made of.
+    pub priority: Priority,
+}
+
+/// A call that was read and may run.
+#[async_trait]
+pub trait Admitted: Send {
+    /// The installed model that is meant, or the name as it was asked for while Ollama is away.
+    fn model(&self) -> &str;
+
+    /// What the job keeps of it, JSON.
+    fn record(&self) -> String;
+
+    /// Waits for the lane and answers. Returns when the answer begins, or, if it takes long, when the
+    /// connection needs a sign of life. Dropping the future says that the client has left.
+    async fn run(self: Box<Self>, place: Place, job: Arc<dyn Attended>) -> Reply;
+}
+
+/// Ollama's surface.
+#[async_trait]
+pub trait Gateway: Send + Sync {
+    /// Reads a call and looks for its model.
+    ///
+    /// # Errors
+    /// The refusal, in the form of the route.
+    async fn admit(&self, call: ClientCall) -> Result<Box<dyn Admitted>, Reply>;
+
+    /// Answers a request that does not wait.
+    async fn pass(&self, passage: Passage) -> Reply;
+
+    /// An error in the form of a surface.
+    fn refusal(&self, form: Form, status: u16, message: &str) -> Reply;
+}
