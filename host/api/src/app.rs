@@ -7,8 +7,8 @@ use roughneck_jobs::{
     class::{Slots, default_slots},
     clock::{Clock, Entropy},
     ports::{
-        catalog::Catalog, control::Control, flows::Flows, llm::Llm, outbox::Outbox,
-        schedules::Schedules, store::Store,
+        catalog::Catalog, control::Control, flows::Flows, gateway::Gateway, llm::Llm,
+        outbox::Outbox, schedules::Schedules, store::Store,
     },
 };
 use tokio::sync::watch;
@@ -31,6 +31,8 @@ pub struct Ports {
     pub control: Arc<dyn Control>,
     /// The path to Ollama.
     pub llm: Arc<dyn Llm>,
+    /// Ollama's surface.
+    pub gateway: Arc<dyn Gateway>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// The dice, for the ids of jobs.
@@ -44,6 +46,8 @@ pub struct Settings {
     pub version: String,
     /// Largest body of a request, in bytes.
     pub body_bytes_max: usize,
+    /// Largest call to Ollama's surface, in bytes: pictures travel in it.
+    pub call_bytes_max: usize,
     /// Names besides `localhost` and IP addresses under which the host may be called, without a port.
     pub host_names: Vec<String>,
     /// The classes and how many of their jobs may run at once.
@@ -59,6 +63,7 @@ impl Default for Settings {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             body_bytes_max: 8 << 20,
+            call_bytes_max: 64 << 20,
             host_names: Vec::new(),
             slots: default_slots(),
             callback_targets: BTreeSet::new(),

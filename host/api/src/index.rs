@@ -1,4 +1,4 @@
-//! `GET /` and the answers to requests that no operation takes.
+//! `GET /help` and the answers to requests that no operation takes.
 
 use std::sync::Arc;
 
@@ -39,9 +39,16 @@ GET    /plugins           installed and refused plugins
 GET    /healthz           is the process alive, is Ollama up
 GET    /readyz            does it take work
 GET    /metrics           OpenMetrics
+
+Ollama's own surface, queued: set OLLAMA_HOST, or a client's base URL, to this address.
+POST   /api/generate, /api/chat, /api/embed, /api/embeddings
+POST   /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages
+       Prefer: respond-async makes the call a job; X-Roughneck-Priority: urgent … bulk, or 0 to 100
+GET    /api/version, /api/tags, /api/ps, /api/status, /v1/models; POST /api/show
+POST   /api/pull, /api/push, /api/create, /api/copy; DELETE /api/delete   if the operator allows it
 ";
 
-/// `GET /`: what there is, for a person with curl.
+/// `GET /help`: what there is, for a person with curl.
 pub(crate) async fn index(State(app): State<Arc<App>>) -> String {
     format!("roughneck {}\n\n{ROUTES}", app.settings.version)
 }
@@ -56,7 +63,7 @@ pub(crate) async fn no_such_route(uri: Uri) -> Problem {
     };
     Problem::new(
         Code::NoSuchRoute,
-        format!("there is nothing at `{path}`{hint}; `GET /` lists what there is"),
+        format!("there is nothing at `{path}`{hint}; `GET /help` lists what there is"),
     )
 }
 
@@ -74,7 +81,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_index_names_the_version_and_every_route() {
-        let page = text(Host::new().get("/").await).await;
+        let page = text(Host::new().get("/help").await).await;
         assert!(page.starts_with("roughneck 9.9.9\n"), "{page}");
         for route in [
             "/jobs/{id}/events",
@@ -101,7 +108,10 @@ mod tests {
         assert_eq!(response.status(), 404);
         let problem = json(response).await;
         assert_eq!(problem["code"], "no-such-route");
-        assert_eq!(problem["detail"], "there is nothing at `/job`; `GET /` lists what there is");
+        assert_eq!(
+            problem["detail"],
+            "there is nothing at `/job`; `GET /help` lists what there is"
+        );
     }
 
     #[tokio::test]

@@ -3,6 +3,8 @@
 //! What it does: turns requests into calls of the ports in [`roughneck_jobs::ports`], and their
 //! answers into JSON, Server-Sent Events or one kind of problem (RFC 9457).
 //!
+//! Ollama's own surface is in `ollama`: a call there is a job with a client that waits for its answer.
+//!
 //! What it deliberately does not: decide anything about a job. It keeps no state but its counters
 //! and the number of open streams; a second instance beside it would answer the same.
 //!
@@ -43,6 +45,7 @@ mod list_plugins;
 mod list_schedules;
 mod measure;
 mod metrics;
+mod ollama;
 mod page;
 mod pause_class;
 mod pause_kind;

@@ -5,6 +5,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
+use roughneck_jobs::ports::gateway::{CallRoute, PassRoute};
 
 /// Seconds until an answer begins: from a read of memory to a store that struggles.
 const BUCKETS: [f64; 10] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
@@ -20,6 +21,7 @@ pub struct Metrics {
 /// The routes, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Route {
+    Root,
     Index,
     Jobs,
     Job,
@@ -45,12 +47,16 @@ pub(crate) enum Route {
     Health,
     Ready,
     Metrics,
+    Call(CallRoute),
+    Pass(PassRoute),
     /// No route, or refused before one was looked for.
     None,
 }
 
 impl Route {
-    const ALL: [Self; 26] = [
+    /// Those of the host's own.
+    const OWN: [Self; 27] = [
+        Self::Root,
         Self::Index,
         Self::Jobs,
         Self::Job,
@@ -78,12 +84,19 @@ impl Route {
         Self::Metrics,
         Self::None,
     ];
+
+    fn all() -> impl Iterator<Item = Self> {
+        let calls = CallRoute::ALL.into_iter().map(Self::Call);
+        let passes = PassRoute::ALL.into_iter().map(Self::Pass);
+        Self::OWN.into_iter().chain(calls).chain(passes)
+    }
 }
 
 impl EncodeLabelValue for Route {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
         let name = match self {
-            Self::Index => "/",
+            Self::Root => "/",
+            Self::Index => "/help",
             Self::Jobs => "/jobs",
             Self::Job => "/jobs/{id}",
             Self::JobEvents => "/jobs/{id}/events",
@@ -108,6 +121,8 @@ impl EncodeLabelValue for Route {
             Self::Health => "/healthz",
             Self::Ready => "/readyz",
             Self::Metrics => "/metrics",
+            Self::Call(route) => route.path(),
+            Self::Pass(route) => route.path(),
             Self::None => "none",
         };
         name.encode(encoder)
@@ -158,7 +173,7 @@ impl Metrics {
             streams: Gauge::default(),
         };
         // Counters are born at zero, so that the first request is an increase.
-        for route in Route::ALL {
+        for route in Route::all() {
             for status in Class::ALL {
                 drop(metrics.requests.get_or_create(&Answered { route, status }));
             }

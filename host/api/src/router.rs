@@ -6,8 +6,9 @@ use axum::{
     Router,
     middleware::{from_fn_with_state, map_response},
     response::Response,
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, delete, get, head, post},
 };
+use roughneck_jobs::ports::gateway::{CallRoute, PassRoute};
 
 use crate::{
     App,
@@ -33,6 +34,7 @@ use crate::{
     list_schedules::list_schedules,
     measure::measure,
     metrics::Route,
+    ollama::{call::call, pass::pass, root},
     pause_class::pause_class,
     pause_kind::pause_kind,
     pause_schedule::pause_schedule,
@@ -52,7 +54,8 @@ use crate::{
 /// The whole HTTP surface. `GET` answers `HEAD` as well.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
-        .route("/", on(Route::Index, get(index)))
+        .route("/", on(Route::Root, get(root)))
+        .route("/help", on(Route::Index, get(index)))
         .route("/jobs", on(Route::Jobs, get(list_jobs).post(submit_job)))
         .route("/jobs/{id}", on(Route::Job, get(get_job).delete(cancel_job)))
         .route("/jobs/{id}/events", on(Route::JobEvents, get(follow_job)))
@@ -80,11 +83,44 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/healthz", on(Route::Health, get(check_health)))
         .route("/readyz", on(Route::Ready, get(check_ready)))
         .route("/metrics", on(Route::Metrics, get(scrape_metrics)))
+        .merge(surfaces())
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(&app), guard))
         .layer(from_fn_with_state(Arc::clone(&app), measure))
         .with_state(app)
+}
+
+/// Ollama's own routes, and OpenAI's and Anthropic's that it has. Nothing else of Ollama is reachable:
+/// there is no catch-all, for Ollama serves its profiler on the same port.
+fn surfaces() -> Router<Arc<App>> {
+    let pass = |route: PassRoute| move |app, request| pass(route, app, request);
+    let calls = CallRoute::ALL.into_iter().fold(Router::new(), |router, route| {
+        let handler = move |app, request| call(route, app, request);
+        router.route(route.path(), on(Route::Call(route), post(handler)))
+    });
+    let got = |route| on(Route::Pass(route), get(pass(route)));
+    let posted = |route| on(Route::Pass(route), post(pass(route)));
+    calls
+        .route("/api/version", got(PassRoute::Version))
+        .route("/api/status", got(PassRoute::Status))
+        .route("/api/tags", got(PassRoute::Tags))
+        .route("/api/ps", got(PassRoute::Ps))
+        .route("/api/show", posted(PassRoute::Show))
+        .route("/v1/models", got(PassRoute::Models))
+        .route("/v1/models/{model}", got(PassRoute::Model))
+        .route("/api/pull", posted(PassRoute::Pull))
+        .route("/api/push", posted(PassRoute::Push))
+        .route("/api/create", posted(PassRoute::Create))
+        .route("/api/copy", posted(PassRoute::Copy))
+        .route("/api/delete", on(Route::Pass(PassRoute::Delete), delete(pass(PassRoute::Delete))))
+        .route(
+            "/api/blobs/{digest}",
+            on(
+                Route::Pass(PassRoute::Blob),
+                head(pass(PassRoute::Blob)).post(pass(PassRoute::Blob)),
+            ),
+        )
 }
 
 /// Names the route for the metrics.

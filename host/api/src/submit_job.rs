@@ -31,6 +31,7 @@ use crate::{
     App, body,
     code::Code,
     idempotency_key::idempotency_key,
+    ollama::foreman,
     problem::Problem,
     trace_parent::trace_parent,
     unknown_kind::unknown_kind,
@@ -56,6 +57,9 @@ pub(crate) async fn submit_job(
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let body = body::read(&head.headers, body, app.settings.body_bytes_max).await?;
+    if let Some(submitted) = foreman::shape(&body) {
+        return foreman::submit(&app, &head.headers, submitted, body).await;
+    }
     let submission: Submission = body::object(&body)?;
     let key = idempotency_key(&head.headers)?;
     let ports = &app.ports;

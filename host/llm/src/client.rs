@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::{Response, Url, header, redirect, retry};
+use bytes::Bytes;
+use reqwest::{Body, Method, Response, Url, header, redirect, retry};
 use roughneck_jobs::model::LlmError;
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -87,6 +88,45 @@ impl Client {
         Ok(accepted(response).await?)
     }
 
+    /// Sends a client's work as it came, and returns when an answer begins, whatever its status.
+    pub(crate) async fn forward(
+        &self,
+        path: &str,
+        body: Bytes,
+        user_agent: Option<&str>,
+    ) -> Result<Response, Broken> {
+        let mut request =
+            self.http.post(self.at(path)).header(header::CONTENT_TYPE, "application/json");
+        if let Some(user_agent) = user_agent {
+            request = request.header(header::USER_AGENT, user_agent);
+        }
+        let answered = tokio::time::timeout(self.first_byte, request.body(body).send()).await;
+        answered
+            .map_err(|_elapsed| Broken::silent(self.first_byte))?
+            .map_err(|error| self.undone(&error))
+    }
+
+    /// Sends a request that needs no model, and returns when its answer begins. Gigabytes may follow in
+    /// both directions, so nothing but the connection has a limit of time.
+    pub(crate) async fn pass(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&'static str, String)],
+        body: Body,
+    ) -> Result<Response, LlmError> {
+        let method = Method::from_bytes(method.as_bytes())
+            .map_err(|_| LlmError::Invalid(format!("`{method}` is no method")))?;
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let mut url = self.at(path);
+        url.set_query(Some(query).filter(|query| !query.is_empty()));
+        let mut request = self.http.request(method, url);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        request.body(body).send().await.map_err(|error| self.unavailable(&error))
+    }
+
     fn at(&self, path: &str) -> Url {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
@@ -132,7 +172,7 @@ async fn accepted(response: Response) -> Result<Response, LlmError> {
 }
 
 /// Ollama's own words in the body of a refusal; anything else is shown as far as it is short.
-fn words(body: &[u8]) -> String {
+pub(crate) fn words(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
         error: String,

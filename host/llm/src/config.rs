@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use reqwest::Url;
 
+use crate::resolve;
+
 /// The settings of one lane.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -29,6 +31,40 @@ pub struct Config {
     pub poll_every: Duration,
     /// How many calls may wait for the lane; the next one is refused.
     pub waiting_max: usize,
+    /// How long a client that waits hears nothing. Then its answer is begun with a sign of life, and
+    /// another one follows each time; what goes wrong later can no longer change the status.
+    pub quiet_for: Duration,
+    /// How long a client's call waits for an Ollama that is away.
+    pub away_patience: Duration,
+    /// What is kept of the calls of clients.
+    pub record: Record,
+    /// Whether clients may change what is installed.
+    pub admin: bool,
+    /// The context, in tokens, that a model is loaded with where a request names none, by model. Without
+    /// it two clients that differ in nothing else make Ollama load the same model again and again.
+    pub pins: BTreeMap<String, u64>,
+}
+
+/// What is kept of a client's call, in its job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Record {
+    /// That it was there, and its cost.
+    None,
+    /// Its route, model, size, caller and how it ended.
+    #[default]
+    Metadata,
+    /// All that was asked and answered.
+    Full,
+}
+
+impl Record {
+    /// Whether prompts and answers are kept.
+    pub(crate) fn keeps_words(self) -> bool {
+        match self {
+            Self::None | Self::Metadata => false,
+            Self::Full => true,
+        }
+    }
 }
 
 impl Config {
@@ -44,7 +80,19 @@ impl Config {
             stall: Duration::from_secs(120),
             poll_every: Duration::from_secs(30),
             waiting_max: 512,
+            // Below the 60 s of most proxies, far below the 300 s of Node.
+            quiet_for: Duration::from_secs(20),
+            away_patience: Duration::from_secs(30),
+            record: Record::default(),
+            admin: false,
+            pins: BTreeMap::new(),
         }
+    }
+
+    /// The context that this model is loaded with, if the operator pinned one.
+    pub(crate) fn pinned(&self, model: &str) -> Option<u64> {
+        let pin = self.pins.iter().find(|(name, _)| resolve::is_same(name, model))?;
+        Some(*pin.1)
     }
 
     /// # Errors

@@ -39,6 +39,8 @@ pub(crate) struct Inventory {
 struct Seen {
     state: State,
     models: Arc<[Installed]>,
+    /// The last version that was heard of.
+    version: Option<String>,
     /// When that look began.
     since: Option<Instant>,
 }
@@ -52,7 +54,8 @@ enum State {
 
 impl Inventory {
     pub(crate) fn new(client: Arc<Client>, bell: Arc<dyn Bell>, metrics: Arc<Metrics>) -> Self {
-        let nothing = Seen { state: State::Unknown, models: Arc::from([]), since: None };
+        let nothing =
+            Seen { state: State::Unknown, models: Arc::from([]), version: None, since: None };
         Self {
             client,
             bell,
@@ -73,6 +76,26 @@ impl Inventory {
             }
             State::Down(error) => Health::Down { reason: error.to_string() },
         }
+    }
+
+    /// What is installed, once Ollama answers.
+    pub(crate) async fn up(&self) -> Arc<[Installed]> {
+        let mut seen = self.seen.subscribe();
+        loop {
+            if let Some(models) = self.models() {
+                return models;
+            }
+            if seen.changed().await.is_err() {
+                // The sender is ours: it outlives this call.
+                return Arc::from([]);
+            }
+        }
+    }
+
+    /// The version of Ollama, as far as it was ever heard: its clients ask for it to see whether it is
+    /// there, and some start one of their own if it is not.
+    pub(crate) fn version(&self) -> Option<String> {
+        self.seen.borrow().version.clone()
     }
 
     /// What is installed, or none while Ollama cannot be asked.
@@ -153,6 +176,7 @@ impl Inventory {
             seen.state = match probed {
                 Ok(Probed { version, models }) => {
                     seen.models = models.into();
+                    seen.version = Some(version.clone());
                     State::Up { version }
                 }
                 // What was installed is kept: metrics go on naming it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roughneck_jobs::{
+    clock::Clock,
     model::{Call, Health, LlmError, Resolved},
     ports::{
         bell::Bell,
@@ -21,7 +22,7 @@ use crate::{
     config::{BadConfig, Config},
     drain::Begun,
     inventory::Inventory,
-    load::{self, Loading},
+    load::{self, Loading, Way},
     metrics::{Account, Metrics, Outcome},
     probe::Installed,
     queue::{Full, Queue, Seat},
@@ -34,7 +35,7 @@ use crate::{
 /// The one path to one Ollama. Dropping it stops the watch over the inventory; calls that are under
 /// way end on their own.
 pub struct Lane {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     _watch: DropGuard,
 }
 
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) inventory: Inventory,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) queue: Queue,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Lane {
@@ -56,6 +58,7 @@ impl Lane {
     pub fn start(
         config: Config,
         bell: Arc<dyn Bell>,
+        clock: Arc<dyn Clock>,
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, BadConfig> {
         config.check_keep_alive()?;
@@ -63,7 +66,7 @@ impl Lane {
         let metrics = Arc::new(Metrics::new());
         let inventory = Inventory::new(Arc::clone(&client), bell, Arc::clone(&metrics));
         let queue = Queue::new(config.waiting_max, Arc::clone(&metrics));
-        let shared = Arc::new(Shared { config, client, inventory, metrics, queue });
+        let shared = Arc::new(Shared { config, client, inventory, metrics, queue, clock });
         let stop = shutdown.child_token();
         let watched = Arc::clone(&shared);
         let token = stop.clone();
@@ -151,7 +154,8 @@ impl Shared {
         self.metrics.queue_wait(call.priority, queue);
 
         may_go_on(supervisor)?;
-        let loaded = load::ensure_loaded(self, turn, &model.name, &key, &loading).await;
+        let wanted_load = load::Wanted { name: &model.name, key: &key, way: Way::Generate };
+        let loaded = load::ensure_loaded(self, turn, wanted_load, &loading).await;
         let (mut turn, load) = loaded.map_err(|broken| self.missing(broken, &wanted))?;
         may_go_on(supervisor)?;
         let dispatched_at = Instant::now();
@@ -166,7 +170,7 @@ impl Shared {
     }
 
     /// The installed model that is meant, after a second look if the first finds none.
-    async fn installed(
+    pub(crate) async fn installed(
         &self,
         wanted: &Wanted<'_>,
         models: &[Installed],

@@ -4,10 +4,13 @@
 //! API. It lets one call through at a time, has the model loaded by a request of the host's own,
 //! streams the answer, counts what it cost, and keeps an inventory of what is installed.
 //!
-//! What it deliberately does not: pull or delete models, or serve Ollama's surface to clients.
+//! It is also Ollama's own surface ([`roughneck_jobs::ports::gateway::Gateway`]), in `gateway`.
 //!
-//! Which call is next is decided by [`planner`], which is pure; `queue` hands the turn over. To add a field to the request, start in `request`; to add a figure to the statistics, start in
-//! `stats`, which is pure, and publish it in [`metrics`].
+//! What it deliberately does not: know anything of HTTP servers, or of jobs beyond their ports.
+//!
+//! Which call is next is decided by [`planner`], which is pure; `queue` hands the turn over. To add a field
+//! to the request of a plugin, start in `request`; to add a figure to the statistics, start in `stats`,
+//! which is pure, and publish it in [`metrics`].
 
 mod answer;
 mod broken;
@@ -16,6 +19,7 @@ mod chunk;
 mod client;
 mod config;
 mod drain;
+mod gateway;
 mod inventory;
 mod lane;
 mod lines;
@@ -32,5 +36,5 @@ mod runner_key;
 mod stats;
 pub mod swap;
 
-pub use config::{BadConfig, Config};
+pub use config::{BadConfig, Config, Record};
 pub use lane::Lane;

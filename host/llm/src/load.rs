@@ -20,28 +20,46 @@ pub(crate) async fn tell(supervisor: &dyn Supervisor, mut said: mpsc::UnboundedR
     }
 }
 
+/// The route by which a model is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// As one that generates.
+    Generate,
+    /// As one that embeds: some of them refuse to generate.
+    Embed,
+}
+
+/// What is to be loaded.
+pub(crate) struct Wanted<'a> {
+    /// The name that Ollama knows.
+    pub(crate) name: &'a str,
+    pub(crate) key: &'a RunnerKey,
+    pub(crate) way: Way,
+}
+
 /// What is to be loaded, and why.
 struct Load {
     name: String,
     key: RunnerKey,
+    way: Way,
     swap: Swap,
 }
 
-/// Makes sure that `key` is loaded under `name`. Returns the turn, and what the load took if there
+/// Makes sure that a model is loaded. Returns the turn, and what the load took if there
 /// was one.
 pub(crate) async fn ensure_loaded(
     shared: &Arc<Shared>,
     mut turn: Turn,
-    name: &str,
-    key: &RunnerKey,
+    wanted: Wanted<'_>,
     loading: &Loading,
 ) -> Result<(Turn, Option<Duration>), Broken> {
     if turn.residency().is_doubtful(Instant::now()) {
         let loaded = probe::loaded(&shared.client).await?;
         turn.residency().observe(loaded, Instant::now());
     }
+    let Wanted { name, key, way } = wanted;
     let Some(swap) = turn.residency().swap_for(key) else { return Ok((turn, None)) };
-    let load = Load { name: name.to_owned(), key: key.clone(), swap };
+    let load = Load { name: name.to_owned(), key: key.clone(), way, swap };
     // A task, so that the load goes on if the job is cancelled: closing the connection would make
     // Ollama throw minutes of work away that the next job may need. It keeps the turn until then.
     let task = tokio::spawn(run(Arc::clone(shared), turn, load));
@@ -57,10 +75,14 @@ async fn run(shared: Arc<Shared>, mut turn: Turn, load: Load) -> Result<(Turn, D
     // Until it is done nobody knows what is loaded.
     turn.residency().doubt();
     let keep_alive = shared.config.keep_alive.as_deref();
-    let body = request::load(&load.name, load.key.options(), keep_alive)?;
+    let body = request::load(&load.name, load.way, load.key.options(), keep_alive)?;
+    let path = match load.way {
+        Way::Generate => "/api/generate",
+        Way::Embed => "/api/embed",
+    };
     let patience = shared.config.first_byte;
     let answer = async {
-        let mut response = shared.client.post("/api/generate", body).await?;
+        let mut response = shared.client.post(path, body).await?;
         let broke = |error| Broken::off(Outcome::Truncated, root_cause(&error));
         while response.chunk().await.map_err(broke)?.is_some() {}
         Ok::<(), Broken>(())

@@ -8,10 +8,7 @@ use std::{
 };
 
 use roughneck_jobs::{clock::Millis, priority::Priority};
-use tokio::{
-    sync::{oneshot, watch},
-    time::Instant,
-};
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     metrics::{Counted, Metrics},
@@ -28,8 +25,6 @@ pub(crate) struct Queue(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     line: Mutex<Line>,
-    /// Says that somebody came, left or went. It carries no facts.
-    moves: watch::Sender<()>,
     waiting_max: usize,
     metrics: Arc<Metrics>,
 }
@@ -40,6 +35,8 @@ struct Line {
     free: Option<Residency>,
     /// Those who wait, by ticket.
     waiting: BTreeMap<u64, Waiter>,
+    /// The runner of the one who has the turn.
+    serving: Option<RunnerKey>,
     next_ticket: u64,
 }
 
@@ -93,9 +90,9 @@ pub(crate) struct Turn {
 impl Queue {
     pub(crate) fn new(waiting_max: usize, metrics: Arc<Metrics>) -> Self {
         let free = Some(Residency::unknown(Instant::now()));
-        let line = Mutex::new(Line { free, waiting: BTreeMap::new(), next_ticket: 0 });
-        let (moves, _) = watch::channel(());
-        Self(Arc::new(Inner { line, moves, waiting_max, metrics }))
+        let line =
+            Mutex::new(Line { free, waiting: BTreeMap::new(), serving: None, next_ticket: 0 });
+        Self(Arc::new(Inner { line, waiting_max, metrics }))
     }
 
     /// Waits until it is the caller's turn.
@@ -122,9 +119,8 @@ impl Queue {
         line.waiting.insert(number, Waiter { seat, grant, _depth });
         let free = line.free.take();
         drop(line);
-        match free {
-            Some(residency) => self.hand_over(residency),
-            None => self.0.moves.send_replace(()),
+        if let Some(residency) = free {
+            self.hand_over(residency);
         }
         Ok(Ticket { number, granted, queue: self.clone() })
     }
@@ -139,7 +135,6 @@ impl Queue {
                 Err(grant) => residency = grant.residency,
             }
         }
-        self.0.moves.send_replace(());
     }
 
     fn choose(&self, mut residency: Residency) -> Option<(Grant, oneshot::Sender<Grant>)> {
@@ -155,8 +150,10 @@ impl Queue {
         let chosen = choice.and_then(|choice| Some((choice, line.waiting.remove(&choice.ticket)?)));
         let Some((choice, waiter)) = chosen else {
             line.free = Some(residency);
+            line.serving = None;
             return None;
         };
+        line.serving = Some(waiter.seat.key);
         residency.grant_quantum(!choice.passes_over);
         Some((Grant { residency, choice }, waiter.grant))
     }
@@ -167,12 +164,9 @@ impl Queue {
 }
 
 /// What those ask who wait, and those who serve them.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "clients who wait ask; they come with the gateway")
-)]
 impl Queue {
     /// How many wait.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.lock().waiting.len()
     }
@@ -180,6 +174,11 @@ impl Queue {
     /// Whether a call waits for this runner.
     pub(crate) fn wants(&self, key: &RunnerKey) -> bool {
         self.lock().waiting.values().any(|waiter| waiter.seat.key == *key)
+    }
+
+    /// Whether the one who has the turn uses this runner.
+    pub(crate) fn serves(&self, key: &RunnerKey) -> bool {
+        self.lock().serving.as_ref() == Some(key)
     }
 
     /// The place by rank of the one with this ticket, from 1; none once it does not wait any more. What
@@ -191,16 +190,10 @@ impl Queue {
             |(number, waiter): &(&u64, &Waiter)| (waiter.seat.rank, **number) < (own, ticket);
         Some(line.waiting.iter().filter(before).count() + 1)
     }
-
-    /// Wakes whenever somebody came, left or went.
-    pub(crate) fn moves(&self) -> watch::Receiver<()> {
-        self.0.moves.subscribe()
-    }
 }
 
 impl Ticket {
     /// What [`Queue::position`] knows it by.
-    #[cfg_attr(not(test), expect(dead_code, reason = "its position is asked for by the gateway"))]
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
@@ -222,10 +215,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let left = self.queue.lock().waiting.remove(&self.number);
-        if left.is_some() {
-            self.queue.0.moves.send_replace(());
-        }
+        self.queue.lock().waiting.remove(&self.number);
         // From here on nothing can be granted; what was granted and not taken goes to the next one.
         self.granted.close();
         if let Ok(grant) = self.granted.try_recv() {

@@ -8,6 +8,8 @@ use roughneck_jobs::model::{Call, LlmError, Message, Role, Tool, ToolCall};
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
+use crate::load::Way;
+
 #[derive(Serialize)]
 struct Chat<'a> {
     model: &'a str,
@@ -65,6 +67,9 @@ struct Function<'a> {
 #[derive(Serialize)]
 struct Load<'a> {
     model: &'a str,
+    /// Nothing, for the route that insists on something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<&'static str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     options: &'a BTreeMap<String, Value>,
     stream: bool,
@@ -99,18 +104,22 @@ pub(crate) fn chat(
     written(&body)
 }
 
-/// The body of `/api/generate` that loads a model and asks nothing: without a prompt Ollama only
-/// makes the model ready.
+/// The body that loads a model and asks nothing: without a prompt Ollama only makes the model ready.
 ///
 /// # Errors
 /// [`LlmError::Invalid`] if an option cannot be written.
 pub(crate) fn load(
     model: &str,
+    way: Way,
     options: &BTreeMap<String, Value>,
     keep_alive: Option<&str>,
 ) -> Result<Vec<u8>, LlmError> {
     let keep_alive = keep_alive.map(keep_alive_value);
-    written(&Load { model, options, stream: false, keep_alive })
+    let input = match way {
+        Way::Generate => None,
+        Way::Embed => Some(""),
+    };
+    written(&Load { model, input, options, stream: false, keep_alive })
 }
 
 fn written(body: &impl Serialize) -> Result<Vec<u8>, LlmError> {
@@ -163,7 +172,7 @@ fn object(json: &str, what: &str) -> Result<Box<RawValue>, LlmError> {
 }
 
 /// Ollama takes seconds as a number and Go durations as text; `"5"` is neither and refused.
-fn keep_alive_value(text: &str) -> Value {
+pub(crate) fn keep_alive_value(text: &str) -> Value {
     text.parse::<i64>().map_or_else(|_| Value::from(text), Value::from)
 }
 
@@ -206,7 +215,7 @@ mod tests {
         let plain = r#"{"model":"m:1b","messages":[{"role":"user","content":"hi"}],"stream":true}"#;
         assert_eq!(body, plain);
         assert_eq!(
-            text(load("m:1b", &BTreeMap::new(), None)),
+            text(load("m:1b", Way::Generate, &BTreeMap::new(), None)),
             r#"{"model":"m:1b","stream":false}"#
         );
     }

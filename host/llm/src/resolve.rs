@@ -30,6 +30,16 @@ pub(crate) enum Wanted<'a> {
     Newest,
 }
 
+/// What an alias of the operator's stands for.
+pub(crate) fn alias<'a>(aliases: &'a BTreeMap<String, String>, asked: &str) -> Option<&'a str> {
+    aliases.get(asked.trim()).map(|name| name.trim())
+}
+
+/// Whether two spellings mean one model.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    normalised(one) == normalised(other)
+}
+
 /// Follows an alias, once.
 pub(crate) fn wanted<'a>(aliases: &'a BTreeMap<String, String>, asked: &'a str) -> Wanted<'a> {
     let asked = asked.trim();

@@ -10,12 +10,39 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Figures {
-    total_duration: i64,
-    load_duration: i64,
-    prompt_eval_count: i64,
-    prompt_eval_duration: i64,
-    eval_count: i64,
-    eval_duration: i64,
+    pub(crate) total_duration: i64,
+    pub(crate) load_duration: i64,
+    pub(crate) prompt_eval_count: i64,
+    pub(crate) prompt_eval_duration: i64,
+    pub(crate) eval_count: i64,
+    pub(crate) eval_duration: i64,
+}
+
+impl Figures {
+    /// Takes what `later` knows; some surfaces tell the tokens of the prompt first and the others last.
+    pub(crate) fn merge(&mut self, later: &Self) {
+        let take = |own: &mut i64, later: i64| {
+            if later != 0 {
+                *own = later;
+            }
+        };
+        take(&mut self.total_duration, later.total_duration);
+        take(&mut self.load_duration, later.load_duration);
+        take(&mut self.prompt_eval_count, later.prompt_eval_count);
+        take(&mut self.prompt_eval_duration, later.prompt_eval_duration);
+        take(&mut self.eval_count, later.eval_count);
+        take(&mut self.eval_duration, later.eval_duration);
+    }
+
+    /// Puts the host's clock where Ollama tells no time, as on OpenAI's routes: until the first token the
+    /// prompt was read, and from then to the last one there was generated.
+    pub(crate) fn fill_in(&mut self, first_token: Duration, last_token: Duration) {
+        if self.total_duration == 0 && self.eval_count > 0 {
+            let ns = |duration| i64::try_from(nanoseconds(duration)).unwrap_or(i64::MAX);
+            self.prompt_eval_duration = ns(first_token);
+            self.eval_duration = ns(last_token.saturating_sub(first_token));
+        }
+    }
 }
 
 /// What the host measured.

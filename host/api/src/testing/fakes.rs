@@ -317,6 +317,16 @@ impl FakeCatalog {
         Self { plugins: Mutex::new(plugins), refused: Mutex::default() }
     }
 
+    /// Calls of Ollama's surface are served too.
+    pub(crate) fn serve_calls(&self) {
+        let manifest = "manifest = 1\n[plugin]\nname = \"ollama\"\nversion = \"1.0.0\"\n\
+                        world = \"roughneck:plugin/job-pure@1.0.0\"\n[component]\nsource = \"native\"\n\
+                        [[kind]]\nname = \"ollama.call\"\nclass = \"ollama\"\n";
+        let manifest = manifest::parse(manifest).unwrap();
+        let digest = "native:ollama".to_owned();
+        self.plugins.lock().unwrap().push(Arc::new(Plugin { digest, manifest }));
+    }
+
     /// No plugin is installed any more.
     pub(crate) fn uninstall(&self) {
         self.plugins.lock().unwrap().clear();

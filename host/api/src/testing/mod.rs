@@ -2,6 +2,7 @@
 
 mod fake_attended;
 mod fake_flows;
+mod fake_gateway;
 mod fake_outbox;
 mod fakes;
 mod reader;
@@ -33,6 +34,7 @@ use roughneck_jobs::{
 use tower::ServiceExt;
 
 pub(crate) use fake_flows::FakeFlows;
+pub(crate) use fake_gateway::FakeGateway;
 pub(crate) use fake_outbox::FakeOutbox;
 pub(crate) use fakes::{FakeCatalog, FakeControl, FakeLlm, FakeStore};
 pub(crate) use reader::{Reader, Sent};
@@ -76,6 +78,7 @@ pub(crate) struct Fakes {
     pub(crate) catalog: Arc<FakeCatalog>,
     pub(crate) control: Arc<FakeControl>,
     pub(crate) llm: Arc<FakeLlm>,
+    pub(crate) gateway: Arc<FakeGateway>,
 }
 
 /// The HTTP surface in front of fakes.
@@ -95,6 +98,7 @@ impl Host {
             catalog: Arc::new(FakeCatalog::with_two_plugins()),
             control: Arc::new(FakeControl::of(Arc::clone(&store), Arc::clone(&flows))),
             llm: Arc::default(),
+            gateway: Arc::default(),
             flows,
             store,
         };
@@ -106,6 +110,7 @@ impl Host {
             catalog: fakes.catalog.clone(),
             control: fakes.control.clone(),
             llm: fakes.llm.clone(),
+            gateway: fakes.gateway.clone(),
             clock: Arc::new(Fixed),
             entropy: Arc::new(Counting::default()),
         };

@@ -141,6 +141,8 @@ impl Host {
             clock: Arc::clone(&system) as _,
         };
         let plugins = plugins(config, &data_dir, capabilities).await?;
+        let mut natives = natives;
+        natives.push(native::ollama_call::native(Arc::clone(&lane) as _)?);
         let kinds = Arc::new(Kinds::new(natives, Arc::clone(&plugins)));
 
         let mut registry = Registry::default();
@@ -171,12 +173,14 @@ impl Host {
             schedules: Arc::clone(&store) as _,
             catalog: kinds,
             control: Arc::clone(&engine) as _,
+            gateway: Arc::clone(&lane) as _,
             llm: lane,
             clock: Arc::clone(&system) as _,
             entropy: system,
         };
         let settings = Settings {
             body_bytes_max: config.server.body_bytes_max()?,
+            call_bytes_max: config.server.call_bytes_max()?,
             host_names: config.server.names.clone(),
             slots: config.classes.slots()?,
             callback_targets: config.callbacks.targets()?.into_keys().collect(),
@@ -231,11 +235,7 @@ pub(crate) fn lane(
     bells: &Arc<Bells>,
     stop: &CancellationToken,
 ) -> Result<Arc<Lane>> {
-    let lane = roughneck_llm::Config {
-        aliases: config.ollama.aliases.clone(),
-        ..roughneck_llm::Config::new(config.ollama.url()?)
-    };
-    Ok(Lane::start(lane, Arc::clone(bells) as _, stop)?)
+    Ok(Lane::start(config.ollama.lane()?, Arc::clone(bells) as _, Arc::new(System), stop)?)
 }
 
 fn webhooks(config: &Config, secret: roughneck_jobs::signature::Secret) -> Result<webhook::Config> {

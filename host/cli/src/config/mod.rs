@@ -123,7 +123,7 @@ impl Config {
 
     fn validate(&self) -> Result<()> {
         self.server.address()?;
-        self.ollama.url()?;
+        self.ollama.lane()?;
         self.classes.slots()?;
         self.guard.runaway()?;
         self.guard.breaker()?;

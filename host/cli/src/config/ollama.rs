@@ -1,8 +1,9 @@
 //! `[ollama]`: the Ollama behind the lane.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use roughneck_jobs::manifest::text;
 use serde::Deserialize;
 
 const PORT_DEFAULT: u16 = 11434;
@@ -15,9 +16,66 @@ pub(crate) struct Ollama {
     pub(crate) url: Option<String>,
     /// Names that stand for models, so that a model's upgrade touches no plugin.
     pub(crate) aliases: BTreeMap<String, String>,
+    /// How long a model stays loaded after a call that says nothing about it, as Ollama writes it.
+    keep_alive: Option<String>,
+    /// How many calls may wait.
+    waiting_max: Option<usize>,
+    /// After how long a client that waits gets a sign of life.
+    quiet_for: Option<String>,
+    /// How long a client's call waits for an Ollama that is away.
+    away_patience: Option<String>,
+    /// How long an answer may stay silent.
+    stall: Option<String>,
+    /// What the jobs of clients' calls keep of them.
+    record: Record,
+    /// Whether clients may change what is installed.
+    admin: bool,
+    /// The context that models are loaded with where a request names none, by model.
+    num_ctx: BTreeMap<String, u64>,
+}
+
+/// What the job of a client's call keeps of it.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Record {
+    /// Its cost.
+    None,
+    /// Route, model, size, caller, and how it ended.
+    #[default]
+    Metadata,
+    /// All that was asked and answered.
+    Full,
 }
 
 impl Ollama {
+    /// The settings of the lane.
+    ///
+    /// # Errors
+    /// A sentence that names the key.
+    pub(crate) fn lane(&self) -> Result<roughneck_llm::Config> {
+        let default = roughneck_llm::Config::new(self.url()?);
+        Ok(roughneck_llm::Config {
+            aliases: self.aliases.clone(),
+            keep_alive: self.keep_alive.clone(),
+            waiting_max: self.waiting_max.unwrap_or(default.waiting_max),
+            quiet_for: duration("quiet-for", self.quiet_for.as_deref(), default.quiet_for)?,
+            away_patience: duration(
+                "away-patience",
+                self.away_patience.as_deref(),
+                default.away_patience,
+            )?,
+            stall: duration("stall", self.stall.as_deref(), default.stall)?,
+            record: match self.record {
+                Record::None => roughneck_llm::Record::None,
+                Record::Metadata => roughneck_llm::Record::Metadata,
+                Record::Full => roughneck_llm::Record::Full,
+            },
+            admin: self.admin,
+            pins: self.num_ctx.clone(),
+            ..default
+        })
+    }
+
     /// The base URL, without a slash at its end.
     ///
     /// # Errors
@@ -41,6 +99,12 @@ impl Ollama {
             None => Ok(from_ollama_host(&std::env::var("OLLAMA_HOST").unwrap_or_default())),
         }
     }
+}
+
+fn duration(key: &str, written: Option<&str>, default: Duration) -> Result<Duration> {
+    let Some(written) = written else { return Ok(default) };
+    let ms = text::duration_ms(written).with_context(|| format!("`ollama.{key}` is wrong"))?;
+    Ok(Duration::from_millis(ms))
 }
 
 /// The URL that Ollama's own clients make of `OLLAMA_HOST`: scheme and port may be missing, and the

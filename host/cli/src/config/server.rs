@@ -16,13 +16,20 @@ pub(crate) struct Server {
     pub(crate) listen: String,
     /// Largest body of a request.
     body_max: String,
+    /// Largest call to Ollama's surface; pictures travel in it.
+    call_max: String,
     /// Names under which this host may be addressed, besides loopback ones.
     pub(crate) names: Vec<String>,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:7117".to_owned(), body_max: "8MiB".to_owned(), names: Vec::new() }
+        Self {
+            listen: "127.0.0.1:7117".to_owned(),
+            body_max: "8MiB".to_owned(),
+            call_max: "64MiB".to_owned(),
+            names: Vec::new(),
+        }
     }
 }
 
@@ -43,6 +50,7 @@ impl Server {
             );
         }
         self.body_bytes_max()?;
+        self.call_bytes_max()?;
         Ok(address)
     }
 
@@ -51,10 +59,22 @@ impl Server {
     /// # Errors
     /// A sentence, if the text is no size.
     pub(crate) fn body_bytes_max(&self) -> Result<usize> {
-        let bytes = text::size_bytes(&self.body_max).context("`server.body-max` is wrong")?;
-        if bytes < BODY_BYTES_MIN {
-            bail!("`server.body-max` must be at least 1KiB, or no job could be submitted");
-        }
-        usize::try_from(bytes).context("`server.body-max` is larger than memory")
+        bytes("body-max", &self.body_max)
     }
+
+    /// Largest call to Ollama's surface, in bytes.
+    ///
+    /// # Errors
+    /// A sentence, if the text is no size.
+    pub(crate) fn call_bytes_max(&self) -> Result<usize> {
+        bytes("call-max", &self.call_max)
+    }
+}
+
+fn bytes(key: &str, written: &str) -> Result<usize> {
+    let bytes = text::size_bytes(written).with_context(|| format!("`server.{key}` is wrong"))?;
+    if bytes < BODY_BYTES_MIN {
+        bail!("`server.{key}` must be at least 1KiB, or no job could be submitted");
+    }
+    usize::try_from(bytes).with_context(|| format!("`server.{key}` is larger than memory"))
 }

@@ -4,6 +4,7 @@
 //! other one on. To add one, write its manifest and its [`Runner`] in a file here.
 
 pub(crate) mod bench;
+pub(crate) mod ollama_call;
 
 use std::{collections::HashMap, sync::Arc};
 

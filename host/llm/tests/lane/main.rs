@@ -1,13 +1,14 @@
 //! The lane against a simulated Ollama, over real connections.
 #![expect(clippy::unwrap_used, reason = "clippy exempts tests, but not the functions they share")]
 
+mod gateway;
 mod patience;
 mod stage;
 
 use std::{sync::Arc, time::Duration};
 
 use roughneck_jobs::{
-    clock::Millis,
+    clock::{Clock, Millis},
     model::{Call, Health, LlmError},
     ports::{bell::Bell, llm::Llm as _, runner::Supervisor},
 };
@@ -139,7 +140,9 @@ async fn a_model_that_is_loaded_already_is_not_loaded_again_after_a_restart_of_t
     let stage = Stage::new().await;
     stage.ask(call(QWEN)).await.unwrap();
     let bell = Arc::clone(&stage.witness) as Arc<dyn Bell>;
-    let restarted = Lane::start(Config::new(stage.ollama.url()), bell, &stage.shutdown).unwrap();
+    let clock = Arc::clone(&stage.witness) as Arc<dyn Clock>;
+    let config = Config::new(stage.ollama.url());
+    let restarted = Lane::start(config, bell, clock, &stage.shutdown).unwrap();
     let supervisor = Arc::clone(&stage.witness) as Arc<dyn Supervisor>;
     restarted.open(call(QWEN), supervisor).await.unwrap();
     assert_eq!(stage.bodies("/api/generate").len(), 1);

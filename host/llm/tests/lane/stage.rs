@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use prometheus_client::{encoding::text, registry::Registry};
 use roughneck_jobs::{
-    clock::Millis,
+    clock::{Clock, Millis},
     delivery::Notice,
     job::LogLine,
     model::{Call, Completion, Health, LlmError, Message, Piece, Role},
@@ -54,6 +54,12 @@ impl Witness {
     }
 }
 
+impl Clock for Witness {
+    fn now(&self) -> Millis {
+        Millis(1_800_000_000_000)
+    }
+}
+
 impl Bell for Witness {
     fn ring(&self, change: Change) {
         self.rung.lock().unwrap().push(change);
@@ -94,7 +100,7 @@ impl Stage {
         let witness = Arc::new(Witness::default());
         let shutdown = CancellationToken::new();
         let bell = Arc::clone(&witness) as Arc<dyn Bell>;
-        let lane = Lane::start(config, bell, &shutdown).unwrap();
+        let lane = Lane::start(config, bell, Arc::clone(&witness) as _, &shutdown).unwrap();
         let stage = Self { ollama, lane, witness, shutdown };
         stage.until_up().await;
         stage

@@ -1,0 +1,111 @@
+//! `POST /jobs` in the shape of foreman, a queue for Ollama that many scripts were written for: a payload
+//! of Ollama's own with a `state_webhook_url` beside it, answered with a `job_id`.
+
+use axum::{
+    Json,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use roughneck_jobs::{
+    delivery::Target,
+    id::JobId,
+    job::NewJob,
+    ports::gateway::{CallRoute, ClientCall},
+    state::State,
+};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+
+use super::{
+    call::{new_job, priority},
+    later::Input,
+    reply::response,
+};
+use crate::{App, problem::Problem, submit_job::check_callback, trace_parent::trace_parent};
+
+/// What tells this shape from ours: a model and no kind.
+#[derive(Deserialize)]
+struct Shape {
+    kind: Option<IgnoredAny>,
+    model: Option<IgnoredAny>,
+    messages: Option<IgnoredAny>,
+    prompt: Option<IgnoredAny>,
+    input: Option<IgnoredAny>,
+    state_webhook_url: Option<String>,
+}
+
+/// A submission in this shape.
+pub(crate) struct Submitted {
+    route: CallRoute,
+    webhook: Option<String>,
+}
+
+/// What the submitter learns.
+#[derive(Serialize)]
+struct Accepted {
+    job_id: JobId,
+    state: State,
+}
+
+/// The submission, if the body has this shape.
+pub(crate) fn shape(body: &[u8]) -> Option<Submitted> {
+    let shape: Shape = serde_json::from_slice(body).ok()?;
+    if shape.kind.is_some() || shape.model.is_none() {
+        return None;
+    }
+    let route = match (shape.messages, shape.prompt, shape.input) {
+        (Some(_), _, _) => CallRoute::Chat,
+        (None, Some(_), _) => CallRoute::Generate,
+        (None, None, Some(_)) => CallRoute::Embed,
+        (None, None, None) => return None,
+    };
+    Some(Submitted { route, webhook: shape.state_webhook_url })
+}
+
+/// Accepts it as a durable job.
+pub(crate) async fn submit(
+    app: &App,
+    headers: &HeaderMap,
+    submitted: Submitted,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let Submitted { route, webhook } = submitted;
+    let callback = webhook.map(Target::Url);
+    check_callback(app, callback.as_ref())?;
+    let call = ClientCall { route, body, user_agent: None, caller: None, whole: true };
+    let input = Input::of(&call)?.written();
+    if let Err(reply) = app.ports.gateway.admit(call).await {
+        return Ok(response(reply));
+    }
+    let job = new_job(app, priority(headers)?, &input)?;
+    let job = NewJob { callback, trace_parent: trace_parent(headers), ..job };
+    let id = job.id;
+    // The id is new, so there is no other job that it could be.
+    app.ports.store.submit(job).await?;
+    let location = [(header::LOCATION, format!("/jobs/{id}"))];
+    Ok((StatusCode::ACCEPTED, location, Json(Accepted { job_id: id, state: State::Queued }))
+        .into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_of_ollama_is_told_from_a_submission_of_ours() {
+        for (body, route) in [
+            (
+                r#"{"model":"m","messages":[],"state_webhook_url":"http://x"}"#,
+                Some(CallRoute::Chat),
+            ),
+            (r#"{"model":"m","prompt":"x"}"#, Some(CallRoute::Generate)),
+            (r#"{"model":"m","input":["x"]}"#, Some(CallRoute::Embed)),
+            (r#"{"kind":"echo","input":{}}"#, None),
+            (r#"{"kind":"echo","model":"m","prompt":"x"}"#, None),
+            (r#"{"model":"m"}"#, None),
+            ("[]", None),
+        ] {
+            assert_eq!(shape(body.as_bytes()).map(|submitted| submitted.route), route, "{body}");
+        }
+    }
+}

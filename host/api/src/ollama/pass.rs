@@ -1,0 +1,37 @@
+//! `GET /api/tags` and its like: requests that do not wait for the lane.
+
+use std::{io, sync::Arc};
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use futures_util::StreamExt as _;
+use roughneck_jobs::ports::gateway::{PassRoute, Passage};
+
+use super::reply::response;
+use crate::App;
+
+/// Headers that mean something to Ollama.
+const HEADERS: [&str; 4] = ["content-type", "content-length", "user-agent", "accept"];
+
+pub(crate) async fn pass(
+    route: PassRoute,
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let headers = HEADERS.into_iter().filter_map(|name| {
+        let value = head.headers.get(name)?.to_str().ok()?;
+        Some((name, value.to_owned()))
+    });
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let passage = Passage {
+        route,
+        method: head.method.as_str().to_owned(),
+        path: path.to_owned(),
+        headers: headers.collect(),
+        body: body.into_data_stream().map(|chunk| chunk.map_err(io::Error::other)).boxed(),
+    };
+    response(app.ports.gateway.pass(passage).await)
+}

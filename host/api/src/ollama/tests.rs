@@ -1,0 +1,131 @@
+//! Ollama's surface in front of fakes.
+
+use axum::{body::Body, http::Request, response::Response};
+use roughneck_jobs::{
+    class::{CLIENT, OLLAMA},
+    delivery::Target,
+    ports::gateway::PassRoute,
+    priority::Priority,
+};
+
+use crate::testing::{Host, json, text};
+
+const CHAT: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+
+fn host() -> Host {
+    let host = Host::new();
+    host.fakes.catalog.serve_calls();
+    host
+}
+
+async fn chat(host: &Host, headers: &[(&str, &str)], body: &str) -> Response {
+    let mut request = Request::post("/api/chat");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    host.call(request.body(Body::from(body.to_owned())).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_call_is_a_job_with_a_client_that_waits() {
+    let host = host();
+    let headers = [("user-agent", "ollama-python/1"), ("x-openwebui-user-id", "u7")];
+    let response = chat(&host, &headers, CHAT).await;
+    assert_eq!(response.status(), 200);
+    let attended = host.fakes.control.attended().remove(0);
+    let job = &attended.job;
+    assert_eq!(response.headers()["x-roughneck-job-id"], job.id.to_string().as_str());
+    assert_eq!((job.kind.as_str(), job.class.0.as_str()), ("ollama.call", CLIENT));
+    assert_eq!((job.priority, job.input.as_str()), (Priority::HIGH, r#"{"path":"/api/chat"}"#));
+    assert!(attended.said().outcome.is_some());
+    let call = host.fakes.gateway.calls.lock().unwrap().remove(0);
+    assert_eq!(call.user_agent.as_deref(), Some("ollama-python/1"));
+    assert_eq!(call.caller.as_deref(), Some("u7"));
+    assert_eq!(text(response).await, CHAT, "byte for byte");
+}
+
+#[tokio::test]
+async fn a_client_may_ask_for_a_priority() {
+    let host = host();
+    for (asked, priority) in [("urgent", Priority::URGENT), ("0", Priority::BULK)] {
+        assert_eq!(chat(&host, &[("x-roughneck-priority", asked)], CHAT).await.status(), 200);
+        assert_eq!(host.fakes.control.attended().last().unwrap().job.priority, priority);
+    }
+    let refused = chat(&host, &[("x-roughneck-priority", "asap")], CHAT).await;
+    assert_eq!(refused.status(), 422);
+    let sentence = text(refused).await;
+    assert!(sentence.starts_with("Native: the header `x-roughneck-priority`"), "{sentence}");
+}
+
+#[tokio::test]
+async fn what_is_refused_is_no_job_and_is_told_in_the_form_of_the_surface() {
+    let host = host();
+    assert_eq!(chat(&host, &[], r#"{"model":"nope"}"#).await.status(), 404);
+    host.fakes.control.stop();
+    let refused = host.send("POST", "/v1/messages", CHAT).await;
+    assert_eq!(refused.status(), 503);
+    assert!(text(refused).await.starts_with("Anthropic: the host stops"));
+    assert!(host.fakes.control.attended().is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_later_gets_a_durable_job() {
+    let host = host();
+    let response = chat(&host, &[("prefer", "wait=1, respond-async")], CHAT).await;
+    assert_eq!(response.status(), 202);
+    assert_eq!(response.headers()["preference-applied"], "respond-async");
+    let job = host.fakes.store.submitted().remove(0);
+    assert_eq!(response.headers()["location"], format!("/jobs/{}", job.id).as_str());
+    assert_eq!((job.kind.as_str(), job.class.0.as_str()), ("ollama.call", OLLAMA));
+    assert_eq!(job.input, format!(r#"{{"path":"/api/chat","body":{CHAT}}}"#));
+    assert!(host.fakes.control.attended().is_empty());
+    let wrong = chat(&host, &[("prefer", "respond-async")], r#"{"model":"nope"}"#).await;
+    assert_eq!(wrong.status(), 404);
+}
+
+#[tokio::test]
+async fn scripts_of_foreman_find_their_own_shape() {
+    let host = host();
+    let body = r#"{"model":"m","prompt":"hi","state_webhook_url":"http://127.0.0.1:9/hook"}"#;
+    let response = host.send("POST", "/jobs", body).await;
+    assert_eq!(response.status(), 202);
+    let job = host.fakes.store.submitted().remove(0);
+    assert_eq!(json(response).await["job_id"], job.id.to_string().as_str());
+    assert_eq!(job.callback, Some(Target::Url("http://127.0.0.1:9/hook".to_owned())));
+    assert_eq!(job.input, format!(r#"{{"path":"/api/generate","body":{body}}}"#));
+}
+
+#[tokio::test]
+async fn what_needs_no_model_passes_with_its_query() {
+    let host = host();
+    for (method, path, route) in [
+        ("GET", "/api/tags?x=1", PassRoute::Tags),
+        ("HEAD", "/api/version", PassRoute::Version),
+        ("GET", "/v1/models/qwen3:4b", PassRoute::Model),
+        ("DELETE", "/api/delete", PassRoute::Delete),
+        ("HEAD", "/api/blobs/sha256:1", PassRoute::Blob),
+    ] {
+        assert_eq!(host.send(method, path, "").await.status(), 200, "{path}");
+        let passed = host.fakes.gateway.passed.lock().unwrap().pop().unwrap();
+        assert_eq!(passed, (route, method.to_owned(), path.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn nothing_else_of_ollama_is_reachable() {
+    let host = host();
+    for path in ["/debug/pprof/", "/api/me", "/api/experimental/web_search", "/v1/files"] {
+        assert_eq!(host.get(path).await.status(), 404, "{path}");
+    }
+    assert!(host.fakes.gateway.passed.lock().unwrap().is_empty());
+    assert_eq!(text(host.get("/").await).await, "Ollama is running");
+}
+
+#[tokio::test]
+async fn a_call_that_is_too_large_is_told_so_by_its_surface() {
+    let host = host();
+    let body = " ".repeat(host.app.settings.call_bytes_max + 1);
+    let refused = host.send("POST", "/api/chat", body).await;
+    assert_eq!(refused.status(), 413);
+    assert!(text(refused).await.starts_with("Native: the body is larger"));
+}

@@ -1,0 +1,154 @@
+//! The kind of calls that clients send to Ollama's surface. While their client waits the surface runs
+//! them; here run those whose client comes back for the answer.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roughneck_jobs::{
+    failure::{Failure, code},
+    id::JobId,
+    manifest::ManifestError,
+    ports::{
+        attended::{Attended, Halt},
+        gateway::{CallRoute, ClientCall, Gateway, Place, Reply, ReplyBody},
+        runner::{Assignment, Outcome, Runner, Supervisor},
+    },
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Native;
+
+const MANIFEST: &str = r#"
+manifest = 1
+
+[plugin]
+name = "ollama"
+version = "1.0.0"
+world = "roughneck:plugin/job-pure@1.0.0"
+description = "Calls of Ollama's own surface."
+
+[component]
+source = "native"
+
+[[kind]]
+name = "ollama.call"
+class = "ollama"
+timeout = "1h"
+description = "One call to Ollama: {\"path\": \"/api/chat\", \"body\": {…}}."
+retry = { max = 3 }
+"#;
+
+/// The kind, over this gateway.
+///
+/// # Errors
+/// [`ManifestError`], if the manifest above is wrong.
+pub(crate) fn native(gateway: Arc<dyn Gateway>) -> Result<Native, ManifestError> {
+    Native::new(MANIFEST, Arc::new(Calls(gateway)))
+}
+
+struct Calls(Arc<dyn Gateway>);
+
+/// The input of a job.
+#[derive(Deserialize)]
+struct Input {
+    path: String,
+    body: Box<RawValue>,
+}
+
+#[async_trait]
+impl Runner for Calls {
+    async fn run(&self, assignment: Assignment, supervisor: Arc<dyn Supervisor>) -> Outcome {
+        supervisor.began();
+        let job = &assignment.job;
+        let call = match call(&job.input) {
+            Ok(call) => call,
+            Err(why) => return Outcome::Failed(Failure::fatal("invalid-input", why)),
+        };
+        let place = Place { rank: job.rank, priority: job.priority };
+        let run = Arc::new(Run { id: job.id, supervisor });
+        match self.0.admit(call).await {
+            Ok(admitted) => ended(admitted.run(place, run).await),
+            Err(reply) => ended(reply),
+        }
+    }
+}
+
+fn call(input: &str) -> Result<ClientCall, String> {
+    let input: Input = serde_json::from_str(input)
+        .map_err(|error| format!("the input must be {{\"path\": …, \"body\": {{…}}}}: {error}"))?;
+    let route = CallRoute::at(&input.path).ok_or_else(|| {
+        let paths = CallRoute::ALL.map(CallRoute::path).join(", ");
+        format!("`{}` is no path of a call; there are {paths}", input.path)
+    })?;
+    let body = input.body.get().to_owned().into();
+    Ok(ClientCall { route, body, user_agent: None, caller: None, whole: true })
+}
+
+/// How the job ends that got this answer.
+fn ended(reply: Reply) -> Outcome {
+    let Reply { status, body, .. } = reply;
+    let text = match body {
+        ReplyBody::Whole(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        // It was asked for in one piece.
+        ReplyBody::Stream(_) => String::new(),
+    };
+    if (200..300).contains(&status) {
+        return Outcome::Done { output: text };
+    }
+    let message = format!("the call was answered with status {status}: {text}");
+    match status {
+        503 => Outcome::Postponed(Failure::retry(code::OLLAMA_UNAVAILABLE, message)),
+        404 => Outcome::Failed(Failure::fatal(code::MODEL_NOT_INSTALLED, message)),
+        400..500 => Outcome::Failed(Failure::fatal("ollama-refused", message)),
+        _ => Outcome::Failed(Failure::retry("ollama-broke-off", message)),
+    }
+}
+
+/// A run that the engine keeps the books of: it stops the run by dropping it, and hears of its end by
+/// what it returns.
+struct Run {
+    id: JobId,
+    supervisor: Arc<dyn Supervisor>,
+}
+
+#[async_trait]
+impl Attended for Run {
+    fn id(&self) -> JobId {
+        self.id
+    }
+
+    fn supervisor(&self) -> Arc<dyn Supervisor> {
+        Arc::clone(&self.supervisor)
+    }
+
+    fn begin(&self) {}
+
+    async fn halted(&self) -> Halt {
+        std::future::pending().await
+    }
+
+    fn end(&self, _: Outcome) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_can_be_read() {
+        assert!(roughneck_jobs::manifest::parse(MANIFEST).is_ok());
+    }
+
+    #[test]
+    fn an_input_that_is_no_call_says_what_one_is() {
+        for (input, words) in [
+            ("{}", "the input must be {\"path\": …, \"body\": {…}}: missing field `path`"),
+            (r#"{"path":"/api/tags","body":{}}"#, "`/api/tags` is no path of a call"),
+        ] {
+            let why = call(input).unwrap_err();
+            assert!(why.starts_with(words), "{why}");
+        }
+        assert_eq!(call(r#"{"path":"/api/chat","body":{}}"#).unwrap().route, CallRoute::Chat);
+    }
+}

@@ -1,0 +1,317 @@
+//! What a client asks for, as far as the lane must know it.
+
+use bytes::Bytes;
+use roughneck_jobs::ports::gateway::{CallRoute, ClientCall};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{
+    envelope::{Edits, Envelope},
+    keep_alive::{self, KeepAlive},
+};
+
+/// A call that was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) route: CallRoute,
+    /// The name as the client wrote it.
+    pub(crate) model: String,
+    pub(crate) wish: Wish,
+    /// Whether the client wants its answer in pieces.
+    pub(crate) streams: bool,
+    /// Whether it wants a last piece with the usage; OpenAI's clients must ask for it.
+    pub(crate) wants_usage: bool,
+    /// Ollama's `options`. OpenAI's routes have none.
+    pub(crate) options: Map<String, Value>,
+    pub(crate) keep_alive: Option<KeepAlive>,
+    pub(crate) user_agent: Option<String>,
+    pub(crate) caller: Option<String>,
+    envelope: Envelope,
+}
+
+/// What is wanted of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// An answer.
+    Answer,
+    /// To be loaded: nothing was asked.
+    Load,
+    /// To be unloaded: nothing was asked and it is to be kept for no time. `ollama stop` sends this.
+    Unload,
+}
+
+/// What goes to Ollama instead of what came.
+pub(crate) struct Changes<'a> {
+    /// The name that Ollama knows.
+    pub(crate) model: &'a str,
+    /// Another time to keep the model loaded, JSON.
+    pub(crate) keep_alive: Option<String>,
+    /// The context to pin, if the client names none.
+    pub(crate) num_ctx: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+impl Asked {
+    /// Reads a call.
+    ///
+    /// # Errors
+    /// What is wrong with it, in Ollama's words where it has some.
+    pub(crate) fn read(call: ClientCall) -> Result<Self, String> {
+        let ClientCall { route, body, user_agent, caller, whole } = call;
+        let envelope = Envelope::read(body)?;
+        let model: Option<String> = envelope.field("model")?;
+        let model = model.filter(|model| !model.trim().is_empty());
+        let model = model.ok_or_else(|| "model is required".to_owned())?;
+        let stream: Option<bool> = envelope.field("stream")?;
+        let is_native = matches!(route, CallRoute::Generate | CallRoute::Chat);
+        let (options, keep_alive) = if is_native || is_native_embed(route) {
+            let keep_alive = envelope.field("keep_alive")?;
+            let keep_alive = keep_alive.map(|value| keep_alive::read(&value)).transpose()?;
+            (envelope.field("options")?.unwrap_or_default(), keep_alive)
+        } else {
+            (Map::new(), None)
+        };
+        let usage: Option<StreamOptions> = match route {
+            CallRoute::ChatCompletions | CallRoute::Completions => {
+                envelope.field("stream_options")?
+            }
+            CallRoute::Generate
+            | CallRoute::Chat
+            | CallRoute::Embed
+            | CallRoute::Embeddings
+            | CallRoute::OpenAiEmbeddings
+            | CallRoute::Responses
+            | CallRoute::Messages => None,
+        };
+        Ok(Self {
+            wish: wish(&envelope, route, keep_alive),
+            // Absent means yes on Ollama's own routes and no on the others.
+            streams: !whole && can_stream(route) && stream.unwrap_or(is_native),
+            wants_usage: usage.unwrap_or_default().include_usage,
+            route,
+            model,
+            options,
+            keep_alive,
+            user_agent,
+            caller,
+            envelope,
+        })
+    }
+
+    /// Whether Ollama is asked for pieces. It always is where this host can put them together again:
+    /// only then does it see the first token, and Ollama a client that has left.
+    pub(crate) fn streams_upstream(&self) -> bool {
+        self.streams || (self.wish == Wish::Answer && is_native(self.route))
+    }
+
+    /// The bytes for Ollama.
+    pub(crate) fn body(&self, changes: &Changes<'_>) -> Bytes {
+        let mut edits = Edits::default();
+        let envelope = &self.envelope;
+        if changes.model != self.model {
+            envelope.set(&mut edits, "model", &json(changes.model));
+        }
+        if can_stream(self.route) && self.says_stream() != Some(self.streams_upstream()) {
+            let streams = if self.streams_upstream() { "true" } else { "false" };
+            envelope.set(&mut edits, "stream", streams);
+        }
+        if self.adds_usage() {
+            // The rest of these options is lost, of which OpenAI has none that Ollama reads.
+            envelope.set(&mut edits, "stream_options", "{\"include_usage\":true}");
+        }
+        if let Some(keep_alive) = &changes.keep_alive {
+            envelope.set(&mut edits, "keep_alive", keep_alive);
+        }
+        if let Some(num_ctx) = changes.num_ctx.filter(|_| self.can_pin()) {
+            let options = envelope.raw("options").and_then(|raw| raw.strip_prefix(b"{"));
+            let rest = options.map_or("}", |rest| std::str::from_utf8(rest).unwrap_or("}"));
+            let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
+            envelope.set(&mut edits, "options", &format!("{{\"num_ctx\":{num_ctx}{comma}{rest}"));
+        }
+        envelope.edited(edits)
+    }
+
+    /// Whether the route has a field for how long the model is to be kept.
+    pub(crate) fn takes_keep_alive(&self) -> bool {
+        is_native(self.route) || is_native_embed(self.route)
+    }
+
+    /// Whether a context can be put into the request: the others of the routes have no place for it.
+    pub(crate) fn can_pin(&self) -> bool {
+        self.takes_keep_alive() && !self.options.contains_key("num_ctx")
+    }
+
+    /// Whether the usage is asked for although the client did not: it costs one more piece, which is
+    /// taken out again.
+    pub(crate) fn adds_usage(&self) -> bool {
+        let has = matches!(self.route, CallRoute::ChatCompletions | CallRoute::Completions);
+        has && self.streams && !self.wants_usage
+    }
+
+    /// How large the request is, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.envelope.len()
+    }
+
+    /// The whole request, as it came.
+    pub(crate) fn request(&self) -> &Bytes {
+        self.envelope.bytes()
+    }
+
+    fn says_stream(&self) -> Option<bool> {
+        let said = self.envelope.field("stream").unwrap_or_default();
+        said.or_else(|| is_native(self.route).then_some(true).or(Some(false)))
+    }
+}
+
+fn wish(envelope: &Envelope, route: CallRoute, keep_alive: Option<KeepAlive>) -> Wish {
+    let is_empty = match route {
+        CallRoute::Generate => envelope.is_empty("prompt") && envelope.is_empty("images"),
+        CallRoute::Chat => envelope.is_empty("messages"),
+        CallRoute::Embed => envelope.is_empty("input"),
+        CallRoute::Embeddings
+        | CallRoute::ChatCompletions
+        | CallRoute::Completions
+        | CallRoute::OpenAiEmbeddings
+        | CallRoute::Responses
+        | CallRoute::Messages => false,
+    };
+    let debug: Option<bool> = envelope.field("_debug_render_only").unwrap_or_default();
+    match (is_empty && debug != Some(true), keep_alive) {
+        (false, _) => Wish::Answer,
+        (true, Some(KeepAlive::None)) if is_native(route) => Wish::Unload,
+        (true, _) => Wish::Load,
+    }
+}
+
+fn is_native(route: CallRoute) -> bool {
+    matches!(route, CallRoute::Generate | CallRoute::Chat)
+}
+
+fn is_native_embed(route: CallRoute) -> bool {
+    matches!(route, CallRoute::Embed | CallRoute::Embeddings)
+}
+
+fn can_stream(route: CallRoute) -> bool {
+    match route {
+        CallRoute::Generate
+        | CallRoute::Chat
+        | CallRoute::ChatCompletions
+        | CallRoute::Completions
+        | CallRoute::Responses
+        | CallRoute::Messages => true,
+        CallRoute::Embed | CallRoute::Embeddings | CallRoute::OpenAiEmbeddings => false,
+    }
+}
+
+/// A text as JSON.
+pub(crate) fn json(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(route: CallRoute, body: &'static str) -> Result<Asked, String> {
+        let body = Bytes::from_static(body.as_bytes());
+        Asked::read(ClientCall { route, body, user_agent: None, caller: None, whole: false })
+    }
+
+    fn sent(route: CallRoute, body: &'static str, num_ctx: Option<u64>) -> Bytes {
+        read(route, body).unwrap().body(&Changes { model: "m", keep_alive: None, num_ctx })
+    }
+
+    #[test]
+    fn what_is_right_already_goes_on_byte_for_byte() {
+        for (route, body) in [
+            (CallRoute::Chat, r#"{"model":"m", "messages":[{"role":"user","content":"x"}]}"#),
+            (
+                CallRoute::Generate,
+                r#"{"prompt":"x","model":"m","stream":true,"unknown":{"b":1,"a":2}}"#,
+            ),
+            (CallRoute::Embed, r#"{"model":"m","input":["x"]}"#),
+            (CallRoute::ChatCompletions, r#"{"model":"m","messages":[{}]}"#),
+            (CallRoute::Messages, r#"{"model":"m","stream":true,"max_tokens":1}"#),
+        ] {
+            assert_eq!(sent(route, body, None), body);
+        }
+    }
+
+    #[test]
+    fn a_whole_answer_is_asked_for_in_pieces_where_they_can_be_put_together() {
+        let body = r#"{"model":"m","prompt":"x","stream":false}"#;
+        assert_eq!(
+            sent(CallRoute::Generate, body, None),
+            r#"{"model":"m","prompt":"x","stream":true}"#
+        );
+        // A load has no pieces.
+        let load = r#"{"model":"m","stream":false}"#;
+        assert_eq!(sent(CallRoute::Generate, load, None), load);
+    }
+
+    #[test]
+    fn the_usage_of_a_stream_is_asked_for() {
+        let body = r#"{"model":"m","stream":true}"#;
+        assert_eq!(
+            sent(CallRoute::Completions, body, None),
+            r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#
+        );
+        let asked = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
+        assert!(read(CallRoute::ChatCompletions, asked).unwrap().wants_usage);
+        assert_eq!(sent(CallRoute::ChatCompletions, asked, None), asked);
+    }
+
+    #[test]
+    fn a_context_is_pinned_only_where_none_is_named() {
+        for (body, sent_on) in [
+            (
+                r#"{"model":"m","prompt":"x"}"#,
+                r#"{"options":{"num_ctx":8192},"model":"m","prompt":"x"}"#,
+            ),
+            (
+                r#"{"model":"m","options":{},"prompt":"x"}"#,
+                r#"{"model":"m","options":{"num_ctx":8192},"prompt":"x"}"#,
+            ),
+            (
+                r#"{"model":"m","options":{"seed":1},"prompt":"x"}"#,
+                r#"{"model":"m","options":{"num_ctx":8192,"seed":1},"prompt":"x"}"#,
+            ),
+            (
+                r#"{"model":"m","options":{"num_ctx":4},"prompt":"x"}"#,
+                r#"{"model":"m","options":{"num_ctx":4},"prompt":"x"}"#,
+            ),
+        ] {
+            assert_eq!(sent(CallRoute::Generate, body, Some(8192)), sent_on);
+        }
+    }
+
+    #[test]
+    fn loads_and_unloads_are_told_from_questions() {
+        for (route, body, wish) in [
+            (CallRoute::Generate, r#"{"model":"m"}"#, Wish::Load),
+            (CallRoute::Generate, r#"{"model":"m","prompt":"","keep_alive":0}"#, Wish::Unload),
+            (CallRoute::Generate, r#"{"model":"m","prompt":"","keep_alive":"0s"}"#, Wish::Unload),
+            (CallRoute::Generate, r#"{"model":"m","prompt":"x","keep_alive":0}"#, Wish::Answer),
+            (CallRoute::Chat, r#"{"model":"m","messages":[]}"#, Wish::Load),
+            (CallRoute::Chat, r#"{"model":"m","messages":[],"keep_alive":0}"#, Wish::Unload),
+            (CallRoute::Embed, r#"{"model":"m","input":""}"#, Wish::Load),
+            (CallRoute::ChatCompletions, r#"{"model":"m"}"#, Wish::Answer),
+        ] {
+            assert_eq!(read(route, body).unwrap().wish, wish, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said_in_ollama_s_words() {
+        assert_eq!(read(CallRoute::Chat, "{}").unwrap_err(), "model is required");
+        assert_eq!(read(CallRoute::Chat, "").unwrap_err(), "missing request body");
+        let unitless = r#"{"model":"m","keep_alive":"5"}"#;
+        assert!(read(CallRoute::Chat, unitless).unwrap_err().contains("missing unit"));
+    }
+}

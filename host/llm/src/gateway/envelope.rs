@@ -1,0 +1,220 @@
+//! The outer object of a body, read without touching what is in it. What must change is cut out and
+//! put in again; every other byte goes on as it came: the order of keys in a tool's schema shapes the
+//! answer, and fields that this host does not know are not its to drop.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _, MapAccess, Visitor},
+};
+use serde_json::{error::Category, value::RawValue};
+
+/// A JSON object with the places of its fields.
+#[derive(Clone, Debug)]
+pub(crate) struct Envelope {
+    body: Bytes,
+    /// Where the first field would be put in.
+    front: usize,
+    fields: Vec<Field>,
+}
+
+#[derive(Clone, Debug)]
+struct Field {
+    name: String,
+    value: Range<usize>,
+}
+
+/// Changes to an [`Envelope`].
+#[derive(Debug, Default)]
+pub(crate) struct Edits(Vec<(Range<usize>, String)>);
+
+impl Envelope {
+    /// Reads the first value of `body`, which must be an object. As in Go, what follows it is ignored.
+    ///
+    /// # Errors
+    /// What is wrong, in the words of Go's decoder, which clients know.
+    pub(crate) fn read(body: Bytes) -> Result<Self, String> {
+        if body.trim_ascii().is_empty() {
+            return Err("missing request body".to_owned());
+        }
+        let mut decoder = serde_json::Deserializer::from_slice(&body);
+        let raw = Fields::deserialize(&mut decoder).map_err(|error| words_of_go(&error, &body))?;
+        let start = body.as_ptr() as usize;
+        let fields = raw.0.into_iter().map(|(name, value)| {
+            let from = (value.get().as_ptr() as usize).saturating_sub(start);
+            Field { name, value: from..from + value.get().len() }
+        });
+        let fields = fields.collect();
+        let front = body.iter().position(|byte| *byte == b'{').map_or(0, |brace| brace + 1);
+        Ok(Self { front, fields, body })
+    }
+
+    /// The bytes of a field. Like Go, which folds the case of names and takes the last of equal ones.
+    pub(crate) fn raw(&self, name: &str) -> Option<&[u8]> {
+        self.body.get(self.place(name)?)
+    }
+
+    /// A field, if it is there, is not null and can be read as a `T`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn field<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
+        let Some(raw) = self.raw(name) else { return Ok(None) };
+        serde_json::from_slice(raw)
+            .map_err(|error| format!("json: cannot unmarshal field {name}: {error}"))
+    }
+
+    /// Whether a field is absent, null, or an empty text or array.
+    pub(crate) fn is_empty(&self, name: &str) -> bool {
+        match self.raw(name) {
+            None | Some(b"null" | b"\"\"") => true,
+            Some([b'[', inside @ .., b']']) => inside.trim_ascii().is_empty(),
+            Some(_) => false,
+        }
+    }
+
+    /// Sets a field to this JSON.
+    pub(crate) fn set(&self, edits: &mut Edits, name: &str, json: &str) {
+        match self.place(name) {
+            Some(place) => edits.0.push((place, json.to_owned())),
+            None => {
+                let comma = if self.fields.is_empty() { "" } else { "," };
+                edits.0.push((self.front..self.front, format!("\"{name}\":{json}{comma}")));
+            }
+        }
+    }
+
+    /// The body with the edits.
+    pub(crate) fn edited(&self, mut edits: Edits) -> Bytes {
+        if edits.0.is_empty() {
+            return self.body.clone();
+        }
+        edits.0.sort_by_key(|(place, _)| place.start);
+        let mut body = Vec::with_capacity(self.body.len() + 256);
+        let mut at = 0;
+        for (place, json) in edits.0 {
+            body.extend_from_slice(self.body.get(at..place.start).unwrap_or_default());
+            body.extend_from_slice(json.as_bytes());
+            at = place.end;
+        }
+        body.extend_from_slice(self.body.get(at..).unwrap_or_default());
+        body.into()
+    }
+
+    /// How large it is, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// All of it, as it came.
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.body
+    }
+
+    fn place(&self, name: &str) -> Option<Range<usize>> {
+        let last = self.fields.iter().rev().find(|field| field.name.eq_ignore_ascii_case(name))?;
+        Some(last.value.clone())
+    }
+}
+
+/// All fields of an object in their order, also those that come twice.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry::<String, &RawValue>()? {
+                    if fields.len() == FIELDS_MAX {
+                        return Err(A::Error::custom("the object has too many fields"));
+                    }
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// More than any request has; a body of a million tiny fields is no request.
+const FIELDS_MAX: usize = 1_000;
+
+fn words_of_go(error: &serde_json::Error, body: &[u8]) -> String {
+    match error.classify() {
+        Category::Eof | Category::Io => "unexpected EOF".to_owned(),
+        Category::Data => format!("json: cannot unmarshal: {error}"),
+        Category::Syntax => {
+            let line = body.split(|byte| *byte == b'\n').nth(error.line().saturating_sub(1));
+            let byte = line
+                .and_then(|line| line.get(error.column().saturating_sub(1)))
+                .map_or('?', |byte| char::from(*byte));
+            format!("invalid character {byte:?} looking for beginning of value")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn envelope(body: &'static str) -> Envelope {
+        Envelope::read(Bytes::from_static(body.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn edits_change_their_bytes_and_no_others() {
+        let read = envelope(
+            "{ \"model\" : \"fast\",\n \"tools\":[{\"z\":1, \"a\":2}], \"new\": 1.0e2, \"stream\":false } rest",
+        );
+        let mut edits = Edits::default();
+        read.set(&mut edits, "stream", "true");
+        read.set(&mut edits, "model", "\"llama3.2:3b\"");
+        read.set(&mut edits, "keep_alive", "-1");
+        assert_eq!(
+            read.edited(edits),
+            "{\"keep_alive\":-1, \"model\" : \"llama3.2:3b\",\n \"tools\":[{\"z\":1, \"a\":2}], \"new\": 1.0e2, \"stream\":true } rest"
+        );
+        let empty = envelope("{}");
+        let mut edits = Edits::default();
+        empty.set(&mut edits, "a", "1");
+        assert_eq!(empty.edited(edits), "{\"a\":1}");
+        assert_eq!(empty.edited(Edits::default()), "{}");
+    }
+
+    #[test]
+    fn fields_are_found_as_go_finds_them() {
+        let read = envelope(r#"{"Model":"a","model":"b","n":null,"e":[ ],"t":""}"#);
+        assert_eq!(read.field::<String>("model"), Ok(Some("b".to_owned())));
+        assert_eq!(read.field::<u8>("n"), Ok(None));
+        assert!(read.field::<u8>("t").is_err());
+        for name in ["n", "e", "t", "absent"] {
+            assert!(read.is_empty(name), "{name}");
+        }
+        assert!(!read.is_empty("model"));
+    }
+
+    #[test]
+    fn bodies_that_are_no_object_are_refused_in_the_words_of_go() {
+        for (body, words) in [
+            ("", "missing request body"),
+            (" \n", "missing request body"),
+            ("{\"model\":", "unexpected EOF"),
+            ("hello", "invalid character 'h' looking for beginning of value"),
+        ] {
+            assert_eq!(Envelope::read(Bytes::from_static(body.as_bytes())).unwrap_err(), words);
+        }
+        let array = Envelope::read(Bytes::from_static(b"[1]")).unwrap_err();
+        assert!(array.starts_with("json: cannot unmarshal"), "{array}");
+    }
+}

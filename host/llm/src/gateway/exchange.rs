@@ -1,0 +1,385 @@
+//! One call of a client, from its place in the queue to the last byte of its answer.
+
+use std::{
+    io,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures_util::{
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use reqwest::Response;
+use roughneck_jobs::{
+    model::Resolved,
+    ports::{
+        attended::{Attended, Halt},
+        gateway::{Admitted, Place, Reply, ReplyBody},
+    },
+};
+use tokio::{sync::Mutex, time::Instant};
+
+use super::{
+    asked::{Asked, Wish},
+    flow::{Flow, halted},
+    form,
+    gathered::{Gathered, TooLarge},
+    opening::{Opened, Opening},
+    outcome::{self, Ended},
+    reading,
+    refused::{QUEUE_FULL, Refused},
+};
+use crate::{
+    broken::Broken,
+    client::root_cause,
+    lane::Shared,
+    metrics,
+    queue::{Queue, Seat},
+    runner_key::RunnerKey,
+    stats,
+};
+
+/// Largest answer that is handed over in one piece, in bytes.
+const WHOLE_BYTES_MAX: usize = 64 << 20;
+
+/// A call whose model is there.
+pub(crate) struct Exchange {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) asked: Arc<Asked>,
+    pub(crate) model: Resolved,
+}
+
+type Opens = BoxFuture<'static, Result<Opened, Refused>>;
+
+#[async_trait]
+impl Admitted for Exchange {
+    fn model(&self) -> &str {
+        &self.model.name
+    }
+
+    fn record(&self) -> String {
+        outcome::record(&self.asked, &self.model.name, self.shared.config.record)
+    }
+
+    async fn run(self: Box<Self>, place: Place, job: Arc<dyn Attended>) -> Reply {
+        let Self { shared, asked, model } = *self;
+        let key = key(&shared, &asked, &model);
+        if asked.wish == Wish::Unload && !shared.may_unload(&key) {
+            return kept(&shared, &asked, &*job);
+        }
+        let seat = Seat { key: key.clone(), rank: place.rank, priority: place.priority };
+        let Ok(ticket) = shared.queue.line_up(seat) else {
+            let message = QUEUE_FULL.to_owned();
+            let full = Refused { status: 503, message, code: "queue-full" };
+            job.end(full.outcome());
+            return full.reply(asked.route);
+        };
+        let waiter = Waiter { queue: shared.queue.clone(), ticket: ticket.number() };
+        let opening = Opening {
+            shared: Arc::clone(&shared),
+            asked: Arc::clone(&asked),
+            model,
+            key,
+            ticket,
+            job: Arc::clone(&job),
+        };
+        let mut opens: Opens = Box::pin(opening.run());
+        let mut stops = halted(&job);
+        let quiet = shared.config.quiet_for;
+        let call = Call { shared, asked, job };
+        tokio::select! {
+            biased;
+            halt = &mut stops => call.refused(&Refused::halted(&halt)),
+            opened = &mut opens => call.answer(opened).await,
+            () = tokio::time::sleep(quiet), if call.asked.streams => call.wait(opens, waiter),
+        }
+    }
+}
+
+/// What Ollama would keep loaded for this call.
+fn key(shared: &Shared, asked: &Asked, model: &Resolved) -> RunnerKey {
+    let pinned = shared.config.pinned(&model.name).filter(|_| asked.can_pin());
+    match pinned {
+        Some(num_ctx) => {
+            let mut options = asked.options.clone();
+            options.insert("num_ctx".to_owned(), num_ctx.into());
+            RunnerKey::of(model, &options)
+        }
+        None => RunnerKey::of(model, &asked.options),
+    }
+}
+
+/// The answer to a client that wants a model unloaded which others are using or waiting for.
+fn kept(shared: &Shared, asked: &Asked, job: &dyn Attended) -> Reply {
+    job.begin();
+    job.end(outcome::done(&Ended { status: 200, reason: "unload", answer: None }));
+    let body = form::unloaded(asked.route, &asked.model, &shared.now());
+    Reply { status: 200, headers: headers(job, form::JSON), body: ReplyBody::Whole(body) }
+}
+
+/// Knows the place of a call in the queue.
+struct Waiter {
+    queue: Queue,
+    ticket: u64,
+}
+
+impl Waiter {
+    /// From 1; 0 once it does not wait any more.
+    fn position(&self) -> usize {
+        self.queue.position(self.ticket).unwrap_or(0)
+    }
+}
+
+/// What all ways of answering need.
+#[derive(Clone)]
+struct Call {
+    shared: Arc<Shared>,
+    asked: Arc<Asked>,
+    job: Arc<dyn Attended>,
+}
+
+impl Call {
+    fn refused(&self, refused: &Refused) -> Reply {
+        self.job.end(refused.outcome());
+        let mut reply = refused.reply(self.asked.route);
+        reply.headers.push((JOB_ID, self.job.id().to_string()));
+        reply
+    }
+
+    /// Answers as Ollama does.
+    async fn answer(&self, opened: Result<Opened, Refused>) -> Reply {
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(refused) => return self.refused(&refused),
+        };
+        let is_ok = opened.response.status().is_success();
+        let streams = is_ok && self.asked.wish == Wish::Answer;
+        if streams && self.asked.streams {
+            let flow = self.flow(opened);
+            let r#type = form::stream_type(self.asked.route.form());
+            let body = ReplyBody::Stream(guarded(flow, self.shared.config.stall));
+            return Reply { status: 200, headers: stream_headers(&*self.job, r#type), body };
+        }
+        let whole = if streams && self.asked.streams_upstream() {
+            self.gather(opened).await
+        } else {
+            self.whole(opened).await
+        };
+        whole.unwrap_or_else(|refused| self.refused(&refused))
+    }
+
+    /// Commits to an answer before there is one: the connection has been silent for long.
+    fn wait(self, opens: Opens, waiter: Waiter) -> Reply {
+        let r#type = form::stream_type(self.asked.route.form());
+        let mut headers = stream_headers(&*self.job, r#type);
+        headers.push(("x-queue-position", waiter.position().to_string()));
+        let waiting = Stage::Waiting { halts: halted(&self.job), opens, waiter, is_first: true };
+        let body = stream::unfold((self, waiting), |(call, stage)| async move {
+            let (bytes, stage) = call.step(stage).await?;
+            Some((Ok(bytes), (call, stage)))
+        });
+        Reply { status: 200, headers, body: ReplyBody::Stream(Box::pin(body)) }
+    }
+
+    async fn step(&self, stage: Stage) -> Option<(Bytes, Stage)> {
+        match stage {
+            Stage::Over => None,
+            Stage::Flowing(mut flow) => {
+                let bytes = futures_util::StreamExt::next(&mut flow).await?.ok()?;
+                Some((bytes, Stage::Flowing(flow)))
+            }
+            Stage::Waiting { mut opens, mut halts, waiter, is_first } => {
+                let quiet = if is_first { Duration::ZERO } else { self.shared.config.quiet_for };
+                let opened = tokio::select! {
+                    biased;
+                    halt = &mut halts => Err(Refused::halted(&halt)),
+                    opened = &mut opens => opened,
+                    () = tokio::time::sleep(quiet) => {
+                        let sign = self.sign_of_life(&waiter);
+                        let stage = Stage::Waiting { opens, halts, waiter, is_first: false };
+                        return Some((sign, stage));
+                    }
+                };
+                Some(self.begun(opened).await)
+            }
+        }
+    }
+
+    /// The first bytes of an answer whose status was sent before.
+    async fn begun(&self, opened: Result<Opened, Refused>) -> (Bytes, Stage) {
+        let refused = match opened {
+            Ok(opened) if opened.response.status().is_success() => {
+                let mut flow = self.flow(opened);
+                let first = flow.next().await.unwrap_or_default();
+                return (first, Stage::Flowing(guarded(flow, self.shared.config.stall)));
+            }
+            Ok(opened) => match self.whole(opened).await {
+                Ok(Reply { body: ReplyBody::Whole(body), status, .. }) => {
+                    let message = crate::client::words(&body);
+                    Refused { status, message, code: "ollama-refused" }
+                }
+                Ok(_) => Refused::invalid("the answer of Ollama could not be read"),
+                Err(refused) => refused,
+            },
+            Err(refused) => refused,
+        };
+        self.job.end(refused.outcome());
+        (form::broken_off(self.asked.route.form(), &refused.message), Stage::Over)
+    }
+
+    fn sign_of_life(&self, waiter: &Waiter) -> Bytes {
+        let Asked { route, model, .. } = &*self.asked;
+        form::sign_of_life(*route, model, &self.shared.now(), waiter.position())
+    }
+
+    fn flow(&self, opened: Opened) -> Flow {
+        let Self { shared, asked, job } = self.clone();
+        Flow::new(shared, asked, job, opened)
+    }
+
+    /// Puts an answer together that Ollama was asked for in pieces.
+    async fn gather(&self, opened: Opened) -> Result<Reply, Refused> {
+        let mut flow = self.flow(opened);
+        let mut gathered = Gathered::default();
+        while let Some(bytes) = flow.advance().await? {
+            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                gathered.push(bytes.slice_ref(line)).map_err(|TooLarge| too_large())?;
+            }
+        }
+        let headers = headers(&*self.job, form::JSON);
+        Ok(Reply { status: 200, headers, body: ReplyBody::Whole(gathered.whole()) })
+    }
+
+    /// Hands over an answer that comes in one piece, an error among them.
+    async fn whole(&self, opened: Opened) -> Result<Reply, Refused> {
+        let Opened { mut response, mut turn, mut account, measured, dispatched_at, unloads } =
+            opened;
+        let status = response.status().as_u16();
+        let mut stops = halted(&self.job);
+        let deadline = dispatched_at + self.shared.config.first_byte;
+        let read = tokio::select! {
+            biased;
+            halt = &mut stops => Err(Refused::halted(&halt)),
+            read = tokio::time::timeout_at(deadline, read(&mut response)) => {
+                let silent = |_| Broken::silent(self.shared.config.first_byte);
+                let read = read.map_err(silent).and_then(|read| read);
+                read.map_err(|broken| {
+                    turn.residency().doubt();
+                    account.fail(broken.outcome);
+                    self.shared.react(&broken.error);
+                    Refused::of(self.asked.route, &self.asked.model, &broken.error)
+                })
+            }
+        };
+        let r#type = content_type(&response);
+        drop(response);
+        let body = read.inspect_err(|refused| self.job.end(refused.outcome()))?;
+        if (200..300).contains(&status) && !unloads && self.asked.wish != Wish::Unload {
+            turn.residency().confirm(Instant::now());
+        } else {
+            turn.residency().doubt();
+        }
+        drop(turn);
+        if (200..300).contains(&status) {
+            let cost = stats::cost(&reading::whole(&body), &measured);
+            account.complete(&cost);
+            self.job.supervisor().spent(&cost.usage);
+            let answer = self.shared.config.record.keeps_words();
+            let answer = answer.then(|| String::from_utf8_lossy(&body));
+            let ended = Ended { status, reason: "", answer: answer.as_deref() };
+            self.job.end(outcome::done(&ended));
+        } else {
+            account.fail(metrics::Outcome::Error);
+            let message = crate::client::words(&body);
+            self.job.end(Refused { status, message, code: "ollama-refused" }.outcome());
+        }
+        let headers = headers(&*self.job, &r#type);
+        Ok(Reply { status, headers, body: ReplyBody::Whole(body) })
+    }
+}
+
+/// Where the body of an answer is that was begun before it was there.
+enum Stage {
+    Waiting { opens: Opens, halts: BoxFuture<'static, Halt>, waiter: Waiter, is_first: bool },
+    Flowing(BoxStream<'static, io::Result<Bytes>>),
+    Over,
+}
+
+/// The header with the id of the job.
+pub(crate) const JOB_ID: &str = "x-roughneck-job-id";
+
+fn headers(job: &dyn Attended, r#type: &str) -> Vec<(&'static str, String)> {
+    vec![("content-type", r#type.to_owned()), (JOB_ID, job.id().to_string())]
+}
+
+/// Of a stream that no proxy may hold back.
+fn stream_headers(job: &dyn Attended, r#type: &str) -> Vec<(&'static str, String)> {
+    let mut headers = headers(job, r#type);
+    headers.push(("cache-control", "no-cache".to_owned()));
+    headers.push(("x-accel-buffering", "no".to_owned()));
+    headers
+}
+
+fn content_type(response: &Response) -> String {
+    let r#type = response.headers().get(reqwest::header::CONTENT_TYPE);
+    r#type.and_then(|value| value.to_str().ok()).unwrap_or(form::JSON).to_owned()
+}
+
+fn too_large() -> Refused {
+    let message = format!("the answer is larger than {} MiB", WHOLE_BYTES_MAX >> 20);
+    Refused { status: 502, message, code: "answer-too-large" }
+}
+
+async fn read(response: &mut Response) -> Result<Bytes, Broken> {
+    let broke =
+        |error: reqwest::Error| Broken::off(metrics::Outcome::Truncated, root_cause(&error));
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(broke)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > WHOLE_BYTES_MAX {
+            return Err(Broken::off(metrics::Outcome::Error, too_large().message));
+        }
+    }
+    Ok(body.freeze())
+}
+
+/// A flow that is taken away from a client which does not read it for `patience`: it has the lane.
+fn guarded(flow: Flow, patience: Duration) -> BoxStream<'static, io::Result<Bytes>> {
+    let held = Arc::new(Held { flow: Mutex::new(Some(flow)), reads: AtomicU64::new(0) });
+    tokio::spawn(watch(Arc::downgrade(&held), patience));
+    Box::pin(stream::unfold(held, |held| async move {
+        held.reads.fetch_add(1, Ordering::Relaxed);
+        let next = match held.flow.lock().await.as_mut() {
+            Some(flow) => flow.next().await.map(Ok),
+            None => Some(Err(io::Error::other("the answer was not read for too long"))),
+        };
+        Some((next?, held))
+    }))
+}
+
+struct Held {
+    flow: Mutex<Option<Flow>>,
+    reads: AtomicU64,
+}
+
+async fn watch(held: Weak<Held>, patience: Duration) {
+    let mut seen = None;
+    loop {
+        tokio::time::sleep(patience).await;
+        let Some(held) = held.upgrade() else { return };
+        let reads = held.reads.load(Ordering::Relaxed);
+        // While it is locked it waits for Ollama, which has a limit of its own.
+        if seen.replace(reads) == Some(reads)
+            && let Ok(mut flow) = held.flow.try_lock()
+        {
+            *flow = None;
+            return;
+        }
+    }
+}

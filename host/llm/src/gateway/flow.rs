@@ -1,0 +1,249 @@
+//! An answer on its way from Ollama to a client: nothing is held back that has arrived whole, and
+//! nothing is read that the client does not take.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
+use reqwest::Response;
+use roughneck_jobs::ports::attended::{Attended, Halt};
+use tokio::time::Instant;
+
+use super::{
+    asked::Asked,
+    form,
+    frames::Frames,
+    opening::Opened,
+    outcome::{self, Ended},
+    reading::{Said, Script},
+    refused::Refused,
+};
+use crate::{
+    broken::Broken,
+    client::root_cause,
+    lane::Shared,
+    lines::{LINE_BYTES_MAX, TooLong},
+    metrics::{self, Account},
+    queue::Turn,
+    stats::{self, Figures, Measured},
+};
+
+/// The rest of an answer. Dropping it closes the connection to Ollama, which stops the generation, and
+/// lets the next call go.
+pub(crate) struct Flow {
+    shared: Arc<Shared>,
+    asked: Arc<Asked>,
+    job: Arc<dyn Attended>,
+    halted: BoxFuture<'static, Halt>,
+    /// None once the answer is over.
+    wire: Option<Wire>,
+    account: Account,
+    measured: Measured,
+    dispatched_at: Instant,
+    last_token_at: Option<Instant>,
+    unloads: bool,
+    script: Script,
+    frames: Frames,
+    figures: Figures,
+    reason: String,
+    /// What was said, if it is to be kept.
+    text: Option<String>,
+}
+
+/// The connection and the turn. The order matters: the connection is closed first.
+struct Wire {
+    response: Response,
+    began: bool,
+    turn: Turn,
+}
+
+impl Flow {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        asked: Arc<Asked>,
+        job: Arc<dyn Attended>,
+        opened: Opened,
+    ) -> Self {
+        let Opened { response, turn, account, measured, dispatched_at, unloads } = opened;
+        let script = Script::of(asked.route);
+        let text = shared.config.record.keeps_words().then(String::new);
+        Self {
+            halted: halted(&job),
+            wire: Some(Wire { response, began: false, turn }),
+            account,
+            measured,
+            dispatched_at,
+            last_token_at: None,
+            unloads,
+            script,
+            frames: Frames::new(script.framing()),
+            figures: Figures::default(),
+            reason: String::new(),
+            text,
+            shared,
+            asked,
+            job,
+        }
+    }
+
+    /// The next bytes for the client, or none at the end. An answer that breaks off says so in its last
+    /// piece.
+    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+        match self.advance().await {
+            Ok(bytes) => bytes,
+            Err(refused) => Some(form::broken_off(self.asked.route.form(), &refused.message)),
+        }
+    }
+
+    /// The next whole frames, or none at the end.
+    ///
+    /// # Errors
+    /// Why the answer broke off. It is over then.
+    pub(crate) async fn advance(&mut self) -> Result<Option<Bytes>, Refused> {
+        while self.wire.is_some() {
+            match self.read().await {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(Stop::Halted(halt)) => return Err(self.stop(Refused::halted(&halt))),
+                Err(Stop::Broken(broken)) => return Err(self.fail(&broken)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads once from the wire.
+    async fn read(&mut self) -> Result<Bytes, Stop> {
+        let Some(wire) = &mut self.wire else { return Ok(Bytes::new()) };
+        let config = &self.shared.config;
+        let (patience, deadline) = if wire.began {
+            (config.stall, Instant::now() + config.stall)
+        } else {
+            (config.first_byte, self.dispatched_at + config.first_byte)
+        };
+        let chunk = tokio::select! {
+            biased;
+            halt = &mut self.halted => return Err(Stop::Halted(halt)),
+            chunk = tokio::time::timeout_at(deadline, wire.response.chunk()) => chunk,
+        };
+        let chunk = chunk
+            .map_err(|_elapsed| Broken::silent(patience))?
+            .map_err(|error| Broken::off(metrics::Outcome::Truncated, root_cause(&error)))?;
+        wire.began = true;
+        let Some(chunk) = chunk else {
+            let rest = self.frames.rest();
+            let passed = self.pass(rest)?;
+            if self.wire.is_some() {
+                let why = "the stream ended before done";
+                return Err(Broken::off(metrics::Outcome::Truncated, why).into());
+            }
+            return Ok(passed);
+        };
+        let whole = self.frames.push(chunk).map_err(|TooLong| {
+            let why = format!("a piece is longer than {} MiB", LINE_BYTES_MAX >> 20);
+            Broken::off(metrics::Outcome::Error, why)
+        })?;
+        Ok(self.pass(whole)?)
+    }
+
+    /// Learns from frames that are whole, and returns those that are the client's.
+    fn pass(&mut self, whole: Bytes) -> Result<Bytes, Broken> {
+        let mut kept: Option<BytesMut> = None;
+        let mut passed = 0;
+        for frame in self.script.framing().split(&whole) {
+            let said = self.script.read(&frame);
+            if let Some(error) = said.error {
+                return Err(Broken::off(metrics::Outcome::Error, error));
+            }
+            let is_ours = said.is_usage_only && self.asked.adds_usage();
+            self.learn(said);
+            if is_ours && kept.is_none() {
+                kept = Some(BytesMut::from(whole.get(..passed).unwrap_or_default()));
+            } else if let (false, Some(kept)) = (is_ours, &mut kept) {
+                kept.extend_from_slice(&frame);
+            }
+            passed += frame.len();
+        }
+        Ok(kept.map_or(whole, BytesMut::freeze))
+    }
+
+    fn learn(&mut self, said: Said<'_>) {
+        if said.is_visible {
+            let now = Instant::now();
+            self.account.piece();
+            self.last_token_at = Some(now);
+            if self.measured.first_token.is_none() {
+                let took = now - self.dispatched_at;
+                self.measured.first_token = Some(took);
+                self.account.first_token(took);
+            }
+        }
+        if let (Some(kept), Some(text)) = (&mut self.text, &said.text) {
+            kept.push_str(text);
+            self.job.supervisor().text(text);
+        }
+        if let Some(figures) = said.figures {
+            self.figures.merge(&figures);
+        }
+        if let Some(reason) = said.reason {
+            self.reason = reason.into_owned();
+        }
+        if said.is_end {
+            self.complete();
+        }
+    }
+
+    fn complete(&mut self) {
+        let Some(mut wire) = self.wire.take() else { return };
+        let first_token = self.measured.first_token.unwrap_or_default();
+        let last = self.last_token_at.map(|at| at - self.dispatched_at);
+        self.figures.fill_in(first_token, last.unwrap_or_default());
+        let cost = stats::cost(&self.figures, &self.measured);
+        self.account.complete(&cost);
+        if self.unloads {
+            wire.turn.residency().doubt();
+        } else {
+            wire.turn.residency().confirm(Instant::now());
+        }
+        // The turn is free at once.
+        drop(wire);
+        self.job.supervisor().spent(&cost.usage);
+        let ended = Ended { status: 200, reason: &self.reason, answer: self.text.as_deref() };
+        self.job.end(outcome::done(&ended));
+    }
+
+    fn stop(&mut self, refused: Refused) -> Refused {
+        self.wire = None;
+        self.account.fail(metrics::Outcome::Cancelled);
+        self.job.end(refused.outcome());
+        refused
+    }
+
+    fn fail(&mut self, broken: &Broken) -> Refused {
+        if let Some(mut wire) = self.wire.take() {
+            wire.turn.residency().doubt();
+        }
+        self.account.fail(broken.outcome);
+        self.shared.react(&broken.error);
+        let refused = Refused::of(self.asked.route, &self.asked.model, &broken.error);
+        self.job.end(refused.outcome());
+        refused
+    }
+}
+
+/// Why reading stops.
+enum Stop {
+    Halted(Halt),
+    Broken(Broken),
+}
+
+impl From<Broken> for Stop {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+/// Completes once the job must stop.
+pub(crate) fn halted(job: &Arc<dyn Attended>) -> BoxFuture<'static, Halt> {
+    let job = Arc::clone(job);
+    Box::pin(async move { job.halted().await })
+}

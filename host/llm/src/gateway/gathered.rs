@@ -1,0 +1,139 @@
+//! A whole answer, put together from its pieces as Ollama does it: what was said and thought is joined,
+//! tool calls and log probabilities are appended, and everything else is that of the last piece.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    asked::json,
+    envelope::{Edits, Envelope},
+};
+
+/// Largest answer, in bytes.
+const BYTES_MAX: usize = 64 << 20;
+
+/// The pieces so far.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    bytes: usize,
+    text: String,
+    thinking: String,
+    tool_calls: Vec<String>,
+    logprobs: Vec<String>,
+    last: Option<Bytes>,
+}
+
+/// The answer is larger than [`BYTES_MAX`].
+#[derive(Debug)]
+pub(crate) struct TooLarge;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Piece {
+    response: Option<String>,
+    thinking: Option<String>,
+    tool_calls: Option<Vec<Box<RawValue>>>,
+    message: Option<Message>,
+    logprobs: Option<Vec<Box<RawValue>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Message {
+    content: Option<String>,
+    thinking: Option<String>,
+    tool_calls: Option<Vec<Box<RawValue>>>,
+}
+
+impl Gathered {
+    /// Takes the next line. One that cannot be read is left out.
+    pub(crate) fn push(&mut self, line: Bytes) -> Result<(), TooLarge> {
+        self.bytes = self.bytes.saturating_add(line.len());
+        if self.bytes > BYTES_MAX {
+            return Err(TooLarge);
+        }
+        let Ok(piece) = serde_json::from_slice::<Piece>(&line) else { return Ok(()) };
+        let message = piece.message.unwrap_or_default();
+        let texts = [piece.response, message.content];
+        self.text.extend(texts.into_iter().flatten());
+        self.thinking.extend([piece.thinking, message.thinking].into_iter().flatten());
+        let raw = |values: Option<Vec<Box<RawValue>>>| {
+            values.unwrap_or_default().into_iter().map(|value| value.get().to_owned())
+        };
+        self.tool_calls.extend(raw(piece.tool_calls).chain(raw(message.tool_calls)));
+        self.logprobs.extend(raw(piece.logprobs));
+        self.last = Some(line);
+        Ok(())
+    }
+
+    /// The whole answer: the last piece with all that the others said.
+    pub(crate) fn whole(&self) -> Bytes {
+        let last = self.last.clone().and_then(|last| Envelope::read(last).ok());
+        let Some(last) = last else { return Bytes::from_static(b"{}") };
+        let mut edits = Edits::default();
+        let list = |values: &[String]| format!("[{}]", values.join(","));
+        if last.raw("message").is_some() {
+            let mut message = format!("{{\"role\":\"assistant\",\"content\":{}", json(&self.text));
+            if !self.thinking.is_empty() {
+                message.push_str(&format!(",\"thinking\":{}", json(&self.thinking)));
+            }
+            if !self.tool_calls.is_empty() {
+                message.push_str(&format!(",\"tool_calls\":{}", list(&self.tool_calls)));
+            }
+            message.push('}');
+            last.set(&mut edits, "message", &message);
+        } else {
+            last.set(&mut edits, "response", &json(&self.text));
+            if !self.thinking.is_empty() {
+                last.set(&mut edits, "thinking", &json(&self.thinking));
+            }
+            if !self.tool_calls.is_empty() {
+                last.set(&mut edits, "tool_calls", &list(&self.tool_calls));
+            }
+        }
+        if !self.logprobs.is_empty() {
+            last.set(&mut edits, "logprobs", &list(&self.logprobs));
+        }
+        let whole = last.edited(edits);
+        whole.slice_ref(whole.trim_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gathered(lines: &[&'static str]) -> Bytes {
+        let mut gathered = Gathered::default();
+        for line in lines {
+            gathered.push(Bytes::from_static(line.as_bytes())).unwrap();
+        }
+        gathered.whole()
+    }
+
+    #[test]
+    fn a_chat_is_put_together() {
+        let whole = gathered(&[
+            "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"\",\"thinking\":\"hm\"},\"done\":false}\n",
+            "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"a\\\"\",\"tool_calls\":[{\"z\":1,\"a\":2}]},\"done\":false}\n",
+            "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"b\"},\"done\":true,\"eval_count\":2}\n",
+        ]);
+        assert_eq!(
+            whole,
+            r#"{"model":"m","message":{"role":"assistant","content":"a\"b","thinking":"hm","tool_calls":[{"z":1,"a":2}]},"done":true,"eval_count":2}"#
+        );
+    }
+
+    #[test]
+    fn a_generation_is_put_together() {
+        let whole = gathered(&[
+            "{\"model\":\"m\",\"response\":\"a\",\"done\":false,\"logprobs\":[{\"t\":1}]}\n",
+            "{\"model\":\"m\",\"response\":\"\",\"done\":true,\"context\":[1],\"logprobs\":[{\"t\":2}]}\n",
+        ]);
+        assert_eq!(
+            whole,
+            r#"{"model":"m","response":"a","done":true,"context":[1],"logprobs":[{"t":1},{"t":2}]}"#
+        );
+    }
+}

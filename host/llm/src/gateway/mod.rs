@@ -1,0 +1,86 @@
+//! Ollama's own surface: what its clients send is queued, ordered, and passed on byte by byte.
+//!
+//! To follow one call: `asked` reads it, `exchange` runs it, `opening` brings it to Ollama, `flow` brings
+//! the answer back, and `reading` learns from what passes by. `form` knows how the three surfaces say that
+//! something is wrong. What does not need a model is in `passage`.
+
+mod asked;
+mod envelope;
+mod exchange;
+mod flow;
+mod form;
+mod frames;
+mod gathered;
+mod keep_alive;
+mod opening;
+mod outcome;
+mod passage;
+mod reading;
+mod refused;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roughneck_jobs::{
+    model::{LlmError, Resolved},
+    ports::gateway::{Admitted, ClientCall, Form, Gateway, Passage, Reply},
+};
+
+use crate::{
+    lane::{Lane, Shared},
+    resolve,
+    runner_key::RunnerKey,
+};
+use asked::Asked;
+use exchange::Exchange;
+use refused::Refused;
+
+#[async_trait]
+impl Gateway for Lane {
+    async fn admit(&self, call: ClientCall) -> Result<Box<dyn Admitted>, Reply> {
+        let route = call.route;
+        let asked = Asked::read(call).map_err(|why| Refused::invalid(why).reply(route))?;
+        let model = self.shared.meant(&asked.model).await;
+        let model = model.map_err(|error| Refused::of(route, &asked.model, &error).reply(route))?;
+        let (shared, asked) = (Arc::clone(&self.shared), Arc::new(asked));
+        Ok(Box::new(Exchange { shared, asked, model }))
+    }
+
+    async fn pass(&self, passage: Passage) -> Reply {
+        passage::pass(&self.shared, passage).await
+    }
+
+    fn refusal(&self, form: Form, status: u16, message: &str) -> Reply {
+        form::refusal(form, status, message)
+    }
+}
+
+impl Shared {
+    /// The installed model that is meant. While Ollama is away this waits for it for a while: a restart
+    /// is no reason to refuse anybody.
+    async fn meant(&self, model: &str) -> Result<Resolved, LlmError> {
+        let wanted = resolve::wanted(&self.config.aliases, model);
+        let models = match self.inventory.models() {
+            Some(models) => models,
+            None => {
+                let patience = self.config.away_patience;
+                match tokio::time::timeout(patience, self.inventory.up()).await {
+                    Ok(models) => models,
+                    // One last look says what is wrong.
+                    Err(_elapsed) => self.inventory.refresh().await?,
+                }
+            }
+        };
+        self.installed(&wanted, &models).await
+    }
+
+    /// Whether nobody needs this runner.
+    fn may_unload(&self, key: &RunnerKey) -> bool {
+        !self.queue.wants(key) && !self.queue.serves(key)
+    }
+
+    /// Now, as Ollama writes it.
+    fn now(&self) -> String {
+        jiff::Timestamp::from_millisecond(self.clock.now().0).unwrap_or_default().to_string()
+    }
+}

@@ -1,0 +1,326 @@
+//! Ollama's surface: what clients send, what Ollama gets, and what comes back.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use roughneck_jobs::{
+    clock::Millis,
+    id::JobId,
+    ports::{
+        attended::{Attended, Halt},
+        gateway::{
+            CallRoute, ClientCall, Gateway as _, PassRoute, Passage, Place, Reply, ReplyBody,
+        },
+        runner::{Outcome, Supervisor},
+    },
+    priority::Priority,
+};
+use roughneck_llm::Config;
+use roughneck_testkit::{eventually, ollama};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::stage::{QWEN, SOON, Stage, Witness};
+
+/// A job whose books nobody keeps.
+pub(crate) struct Visitor {
+    witness: Arc<Witness>,
+    ended: Mutex<Vec<Outcome>>,
+    cancelled: Notify,
+}
+
+#[async_trait]
+impl Attended for Visitor {
+    fn id(&self) -> JobId {
+        "01J00000000000000000000000".parse().unwrap()
+    }
+    fn supervisor(&self) -> Arc<dyn Supervisor> {
+        Arc::clone(&self.witness) as _
+    }
+    fn begin(&self) {}
+    async fn halted(&self) -> Halt {
+        self.cancelled.notified().await;
+        Halt::Cancelled
+    }
+    fn end(&self, outcome: Outcome) {
+        self.ended.lock().unwrap().push(outcome);
+    }
+}
+
+impl Visitor {
+    fn of(stage: &Stage) -> Arc<Self> {
+        let witness = Arc::clone(&stage.witness);
+        Arc::new(Self { witness, ended: Mutex::default(), cancelled: Notify::new() })
+    }
+
+    /// How the job ended, in one word.
+    fn ended(&self) -> Vec<String> {
+        let ended = self.ended.lock().unwrap();
+        let word = |outcome: &Outcome| match outcome {
+            Outcome::Done { output } => output.clone(),
+            Outcome::Failed(failure) | Outcome::Postponed(failure) => failure.code.clone(),
+        };
+        ended.iter().map(word).collect()
+    }
+}
+
+impl Stage {
+    async fn send(&self, route: CallRoute, body: &Value) -> (Reply, Arc<Visitor>) {
+        let visitor = Visitor::of(self);
+        let reply = self.send_as(Arc::clone(&visitor), Priority::HIGH, route, body).await;
+        (reply, visitor)
+    }
+
+    async fn send_as(
+        &self,
+        visitor: Arc<Visitor>,
+        priority: Priority,
+        route: CallRoute,
+        body: &Value,
+    ) -> Reply {
+        let body = Bytes::from(body.to_string());
+        let call = ClientCall { route, body, user_agent: None, caller: None, whole: false };
+        let place = Place { rank: priority.rank(Millis(0)), priority };
+        match self.lane.admit(call).await {
+            Ok(admitted) => admitted.run(place, visitor).await,
+            Err(reply) => reply,
+        }
+    }
+
+    /// What a client gets that talks to Ollama itself.
+    async fn direct(&self, path: &str, body: &Value) -> (u16, String) {
+        let url = format!("{}{path}", self.ollama.url());
+        let http = reqwest::Client::new();
+        let response = http.post(url).body(body.to_string()).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+}
+
+fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
+    let found = reply.headers.iter().find(|(known, _)| *known == name)?;
+    Some(&found.1)
+}
+
+async fn text(reply: Reply) -> String {
+    let bytes = match reply.body {
+        ReplyBody::Whole(bytes) => bytes.to_vec(),
+        ReplyBody::Stream(stream) => {
+            stream.map(Result::unwrap).collect::<Vec<Bytes>>().await.concat()
+        }
+    };
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The text without what differs from call to call.
+fn steady(text: &str) -> String {
+    let mut steady = String::new();
+    for line in text.lines() {
+        let (prefix, json) = line.split_at(line.find('{').unwrap_or(line.len()));
+        steady.push_str(prefix);
+        match serde_json::from_str::<Value>(json) {
+            Ok(mut value) => {
+                if let Some(object) = value.as_object_mut() {
+                    object.retain(|key, _| {
+                        !key.ends_with("_duration")
+                            && !["created_at", "created", "id"].contains(&key.as_str())
+                    });
+                }
+                steady.push_str(&value.to_string());
+            }
+            Err(_) => steady.push_str(json),
+        }
+        steady.push('\n');
+    }
+    steady
+}
+
+fn chat(model: &str, stream: bool) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": "hello"}], "stream": stream})
+}
+
+#[tokio::test]
+async fn every_surface_answers_as_ollama_does_in_pieces_and_whole() {
+    let stage = Stage::new().await;
+    for stream in [false, true] {
+        for (route, body) in [
+            (CallRoute::Chat, chat(QWEN, stream)),
+            (CallRoute::Generate, json!({"model": QWEN, "prompt": "hello", "stream": stream})),
+            (CallRoute::ChatCompletions, chat(QWEN, stream)),
+        ] {
+            let (reply, visitor) = stage.send(route, &body).await;
+            assert_eq!(reply.status, 200);
+            assert_eq!(header(&reply, "x-roughneck-job-id"), Some("01J00000000000000000000000"));
+            let ours = text(reply).await;
+            let (_, theirs) = stage.direct(route.path(), &body).await;
+            assert_eq!(steady(&ours), steady(&theirs), "{} {stream}", route.path());
+            assert_eq!(visitor.ended().len(), 1, "{} {stream}", route.path());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_last_piece_with_the_usage_is_for_those_who_asked_for_it() {
+    let stage = Stage::new().await;
+    let mut body = chat(QWEN, true);
+    let (reply, _) = stage.send(CallRoute::ChatCompletions, &body).await;
+    let plain = text(reply).await;
+    assert!(!plain.contains("\"usage\"") && plain.ends_with("data: [DONE]\n\n"), "{plain}");
+    let sent = stage.bodies("/v1/chat/completions");
+    assert!(sent[0].contains(r#""stream_options":{"include_usage":true}"#), "{sent:?}");
+    body["stream_options"] = json!({"include_usage": true});
+    let (reply, _) = stage.send(CallRoute::ChatCompletions, &body).await;
+    assert!(text(reply).await.contains("\"usage\""));
+    let output = r#"roughneck_tokens_total{model="qwen3:4b",type="output"}"#;
+    assert!(stage.metric(output).is_some_and(|tokens| tokens > 0.0));
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_there_is_refused_in_ollama_s_words() {
+    let stage = Stage::new().await;
+    for (route, body, words) in [
+        (CallRoute::Chat, chat("nope", true), r#"{"error":"model 'nope' not found"}"#),
+        (
+            CallRoute::Embed,
+            json!({"model": "nope", "input": "x"}),
+            r#"{"error":"model \"nope\" not found, try pulling it first"}"#,
+        ),
+    ] {
+        let (reply, visitor) = stage.send(route, &body).await;
+        assert_eq!(reply.status, 404);
+        assert_eq!(text(reply).await, words);
+        assert!(visitor.ended().is_empty(), "there was no job yet");
+    }
+    let (reply, _) = stage.send(CallRoute::ChatCompletions, &chat("nope", false)).await;
+    let error: Value = serde_json::from_str(&text(reply).await).unwrap();
+    assert_eq!(error["error"]["type"], "not_found_error");
+}
+
+#[tokio::test]
+async fn an_alias_stands_for_its_model_and_is_listed() {
+    let stage = Stage::new().await;
+    let (reply, _) = stage.send(CallRoute::Chat, &chat("fast", false)).await;
+    assert_eq!(reply.status, 200);
+    assert!(stage.bodies("/api/chat")[0].contains("llama3.2:3b"));
+    let passage = Passage {
+        route: PassRoute::Tags,
+        method: "GET".to_owned(),
+        path: "/api/tags".to_owned(),
+        headers: Vec::new(),
+        body: Box::pin(futures_util::stream::empty()),
+    };
+    let listed = text(stage.lane.pass(passage).await).await;
+    assert!(listed.contains("\"name\":\"fast\""), "{listed}");
+}
+
+#[tokio::test]
+async fn what_changes_the_inventory_is_refused_unless_the_operator_allows_it() {
+    let stage = Stage::new().await;
+    let passage = Passage {
+        route: PassRoute::Pull,
+        method: "POST".to_owned(),
+        path: "/api/pull".to_owned(),
+        headers: Vec::new(),
+        body: Box::pin(futures_util::stream::empty()),
+    };
+    let reply = stage.lane.pass(passage).await;
+    assert_eq!(reply.status, 403);
+    assert!(text(reply).await.contains("admin = true"));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_stops_the_generation_and_lets_the_next_one_go() {
+    let stage = Stage::with(ollama::Config::demo(), |_| {}).await;
+    let (reply, visitor) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    let ReplyBody::Stream(mut stream) = reply.body else { panic!("it streams") };
+    stream.next().await.unwrap().unwrap();
+    drop(stream);
+    let seen = async || stage.ollama.log().iter().any(|call| call.client_left);
+    eventually("Ollama sees that the client has left", SOON, seen).await.unwrap();
+    assert!(visitor.ended().is_empty(), "the engine hears of it by the drop");
+    let cancelled = r#"roughneck_requests_total{model="qwen3:4b",outcome="cancelled"}"#;
+    assert_eq!(stage.metric(cancelled), Some(1.0));
+    let (reply, _) = stage.send(CallRoute::Generate, &json!({"model": QWEN})).await;
+    assert_eq!(reply.status, 200);
+}
+
+#[tokio::test]
+async fn a_cancelled_job_tells_its_client_so_in_the_middle_of_the_answer() {
+    let stage = Stage::with(ollama::Config::demo(), |_| {}).await;
+    let (reply, visitor) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    visitor.cancelled.notify_waiters();
+    visitor.cancelled.notify_one();
+    let said = text(reply).await;
+    let last = said.lines().last().unwrap();
+    assert_eq!(last, r#"{"error":"request canceled: the job was cancelled"}"#);
+    assert_eq!(visitor.ended(), ["cancelled"]);
+}
+
+#[tokio::test]
+async fn a_client_that_waits_long_gets_signs_of_life_and_then_its_answer() {
+    let quick = |config: &mut Config| config.quiet_for = Duration::from_millis(20);
+    let stage = Stage::with(ollama::Config::demo(), quick).await;
+    let (first, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    // The first one has the lane for as long as nobody reads it to its end.
+    let (second, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    assert_eq!(header(&second, "x-queue-position"), Some("1"));
+    assert_eq!(header(&second, "x-accel-buffering"), Some("no"));
+    let ReplyBody::Stream(mut waiting) = second.body else { panic!("it streams") };
+    let sign = waiting.next().await.unwrap().unwrap();
+    let sign: Value = serde_json::from_slice(&sign).unwrap();
+    assert_eq!((&sign["message"]["content"], &sign["done"]), (&json!(""), &json!(false)));
+    drop(first);
+    let rest: Vec<Bytes> = waiting.map(Result::unwrap).collect().await;
+    let rest = String::from_utf8(rest.concat()).unwrap();
+    let last: Value = serde_json::from_str(rest.lines().last().unwrap()).unwrap();
+    assert_eq!(last["done"], true, "{rest}");
+}
+
+#[tokio::test]
+async fn a_full_queue_is_told_in_ollama_s_words() {
+    let stage = Stage::with(ollama::Config::demo(), |config| config.waiting_max = 0).await;
+    let (first, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    let (reply, visitor) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    assert_eq!((reply.status, header(&reply, "retry-after")), (503, Some("10")));
+    let busy = "server busy, please try again.  maximum pending requests exceeded";
+    assert_eq!(text(reply).await, json!({"error": busy}).to_string());
+    assert_eq!(visitor.ended(), ["queue-full"]);
+    drop(first);
+}
+
+#[tokio::test]
+async fn one_client_s_zero_does_not_unload_what_others_wait_for() {
+    let stage = Stage::with(ollama::Config::demo(), |_| {}).await;
+    let unload = json!({"model": QWEN, "keep_alive": 0});
+    let (running, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    let (reply, _) = stage.send(CallRoute::Generate, &unload).await;
+    assert!(text(reply).await.contains(r#""done_reason":"unload""#));
+    let unloads = || {
+        let sent = stage.bodies("/api/generate");
+        sent.iter().filter(|body| body.contains("\"keep_alive\":0")).count()
+    };
+    assert_eq!(unloads(), 0, "the model is in use");
+    drop(running);
+    let (reply, _) = stage.send(CallRoute::Generate, &unload).await;
+    assert!(text(reply).await.contains(r#""done_reason":"unload""#));
+    assert_eq!(unloads(), 1, "nobody needs it any more");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_says_so_on_every_surface() {
+    let stage = Stage::new().await;
+    for (route, end) in
+        [(CallRoute::Chat, "{\"error\":\""), (CallRoute::ChatCompletions, "data: {\"error\":{")]
+    {
+        stage.ollama.script([ollama::Reply::Truncate { after_tokens: 2 }]);
+        let (reply, visitor) = stage.send(route, &chat(QWEN, true)).await;
+        let said = text(reply).await;
+        let last = said.trim_end().lines().last().unwrap();
+        assert!(last.starts_with(end), "{said}");
+        assert_eq!(visitor.ended(), ["ollama-broke-off"]);
+    }
+}
