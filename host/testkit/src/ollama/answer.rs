@@ -55,12 +55,6 @@ pub(super) fn compose(prompt: &str, format: &Format, length_words: usize) -> Str
     }
 }
 
-/// What a thinking model thinks before it says [`compose`]'s text.
-pub(super) fn thoughts(prompt: &str) -> String {
-    let about = opening(&subject(prompt), 6);
-    format!("{MARK} The prompt begins with \"{about}\". I am a simulator and need no more.")
-}
-
 fn free_text(about: &str, length_words: usize) -> String {
     let quoted = opening(about, 10);
     let mut words: Vec<String> =

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::answer::{Format, compose, thoughts};
+use super::answer::{Format, compose};
 use super::config::{Capability, Config, Model, time_for};
+use super::images;
 use super::keep_alive::KeepAlive;
 use super::key::RunnerKey;
 use super::options::Options;
@@ -11,6 +12,8 @@ use super::reply::Reply;
 use super::request::{CallRequest, Message};
 use super::runner::Wanted;
 use super::server::Server;
+use super::think::Effort;
+use super::tools::{ToolCall, called};
 use super::wire::Refusal;
 use super::words::prompt_tokens;
 
@@ -38,6 +41,8 @@ pub(super) struct Call {
     pub(super) prompt_tokens: u64,
     pub(super) thinking: String,
     pub(super) text: String,
+    /// Calls of tools, after the text, which is empty if there are any.
+    pub(super) tool_calls: Vec<ToolCall>,
     /// The prompt again, for the deprecated `context` that `/api/generate` ends with. Empty if none is wanted.
     pub(super) context_of: String,
     /// Most tokens to generate.
@@ -114,6 +119,7 @@ fn answer(
             messages(request).iter().map(|message| text(message.content.as_ref())).collect()
         }
     });
+    let asked = asked + images::tokens(&images(request))?;
     let prompt_tokens = within_context(asked, wanted.key.num_ctx, request.truncate)?;
     let prompt = match route {
         Route::Generate => text(request.prompt.as_ref()),
@@ -125,12 +131,16 @@ fn answer(
     if let Some(end) = first_stop.min() {
         answer.truncate(end);
     }
-    let thinking = if thinks(request) { thoughts(prompt) } else { String::new() };
+    let tool_calls = match (route, request.tools.as_deref()) {
+        (Route::Chat, Some(tools)) if !has_results(request) => called(tools, prompt),
+        (Route::Chat | Route::Generate, _) => Vec::new(),
+    };
     Ok(Call {
         wanted,
         prompt_tokens,
-        thinking,
-        text: answer,
+        thinking: Effort::parse(request.think.as_ref())?.thoughts(prompt),
+        text: if tool_calls.is_empty() { answer } else { String::new() },
+        tool_calls,
         context_of: match route {
             Route::Generate if request.raw != Some(true) => prompt.to_owned(),
             Route::Generate | Route::Chat => String::new(),
@@ -145,7 +155,17 @@ impl Call {
     pub(super) fn follow(&mut self, reply: Reply) -> Option<(u16, String)> {
         let cut = |after_tokens, how| Some(Cut { after_tokens, how });
         match reply {
-            Reply::Text(text) => self.text = text,
+            Reply::Text(text) => {
+                self.text = text;
+                self.tool_calls.clear();
+            }
+            Reply::ToolCalls(calls) => {
+                self.text.clear();
+                let calls = calls.into_iter().enumerate();
+                self.tool_calls = calls
+                    .filter_map(|(index, (name, arguments))| ToolCall::new(index, &name, arguments))
+                    .collect();
+            }
             Reply::Status(status, body) => return Some((status, body)),
             Reply::MidStreamError { after_tokens, message } => {
                 self.cut = cut(after_tokens, CutHow::Fail(message));
@@ -221,25 +241,30 @@ fn check_capabilities(
     if has_tools && !model.can(Capability::Tools) {
         return refuse(format!("{name} does not support tools"));
     }
-    if thinks(request) && !model.can(Capability::Thinking) {
+    if Effort::parse(request.think.as_ref())? != Effort::Off && !model.can(Capability::Thinking) {
         return refuse(format!("{name:?} does not support thinking"));
     }
     Ok(())
 }
 
-/// `think` is a boolean or a level such as `"low"`.
-fn thinks(request: &CallRequest) -> bool {
-    match &request.think {
-        Some(serde_json::Value::Bool(on)) => *on,
-        Some(serde_json::Value::String(level)) => !level.is_empty(),
-        Some(_) | None => false,
-    }
-}
-
+/// What the answer is about: the last message with a text of the user, or with the result of a tool.
 fn last_question(messages: &[Message]) -> &str {
-    let asked = |message: &&Message| message.role.as_deref() == Some("user");
+    let asked = |message: &&Message| {
+        let by = message.role.as_deref();
+        [Some("user"), Some("tool")].contains(&by) && !text(message.content.as_ref()).is_empty()
+    };
     let message = messages.iter().rev().find(asked).or(messages.last());
     message.map_or("", |message| text(message.content.as_ref()))
+}
+
+/// Whether the tools were called already, so that an answer in words is due.
+fn has_results(request: &CallRequest) -> bool {
+    messages(request).last().is_some_and(|message| message.role.as_deref() == Some("tool"))
+}
+
+fn images(request: &CallRequest) -> Vec<String> {
+    let of_chat = messages(request).iter().filter_map(|message| message.images.as_ref());
+    request.images.iter().chain(of_chat).flatten().cloned().collect()
 }
 
 fn messages(request: &CallRequest) -> &[Message] {

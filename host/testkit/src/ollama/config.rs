@@ -39,7 +39,7 @@ pub struct Config {
 pub enum Capability {
     /// Chat and generate.
     Completion,
-    /// Accepts `tools`. The simulator never calls one.
+    /// Accepts `tools`, and calls one that the prompt names.
     Tools,
     /// Accepts `think`, and then thinks aloud first.
     Thinking,

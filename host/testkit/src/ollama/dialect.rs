@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
 use super::generation::{Done, Event, Events};
+use super::tools::ToolCall;
 use super::wire::{Answer, JSON, Refusal};
 
 /// How one API writes an answer.
@@ -25,6 +26,7 @@ pub(super) trait Dialect: Send + 'static {
 pub(super) struct Gathered {
     pub(super) thinking: String,
     pub(super) text: String,
+    pub(super) tool_calls: Vec<ToolCall>,
     /// None if the stream ended without it.
     pub(super) done: Option<Done>,
 }
@@ -66,6 +68,7 @@ async fn respond_whole<D: Dialect>(mut events: Events, mut dialect: D) -> Result
             Ok(Event::Failed(message)) => return Err(Refusal::new(500, message)),
             Ok(Event::Thinking(piece)) => gathered.thinking.push_str(&piece),
             Ok(Event::Text(piece)) => gathered.text.push_str(&piece),
+            Ok(Event::ToolCall(call)) => gathered.tool_calls.push(call),
             Ok(Event::Done(done)) => gathered.done = Some(done),
         }
     }

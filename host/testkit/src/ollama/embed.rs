@@ -69,14 +69,15 @@ pub(super) async fn embeddings(server: &Server, body: &[u8]) -> Result<Answer, R
     Ok(Answer::json(&LegacyBody { embedding }))
 }
 
-struct Embedded {
-    embeddings: Vec<Vec<f32>>,
+pub(super) struct Embedded {
+    pub(super) embeddings: Vec<Vec<f32>>,
     total_duration: u64,
     load_duration: u64,
-    prompt_tokens: u64,
+    pub(super) prompt_tokens: u64,
 }
 
-async fn run(
+/// Embeds `inputs`; nothing only loads the model.
+pub(super) async fn run(
     server: &Server,
     request: &EmbedRequest,
     inputs: &[String],
@@ -115,7 +116,7 @@ async fn run(
 }
 
 /// `input` is a string or an array of strings; nothing and `""` only load the model.
-fn inputs(input: Option<&Value>) -> Result<Vec<String>, Refusal> {
+pub(super) fn inputs(input: Option<&Value>) -> Result<Vec<String>, Refusal> {
     let refusal = || Refusal::new(400, "invalid input type");
     match input {
         None | Some(Value::Null) => Ok(Vec::new()),

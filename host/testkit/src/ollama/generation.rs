@@ -15,6 +15,7 @@ use super::call::{Call, CutHow};
 use super::clock::Stopwatch;
 use super::log::Recording;
 use super::runner::Runner;
+use super::tools::ToolCall;
 use super::words::pieces;
 
 /// Something that a client gets to see.
@@ -24,6 +25,8 @@ pub(super) enum Event {
     Thinking(String),
     /// A token of the answer.
     Text(String),
+    /// A call of a tool, whole.
+    ToolCall(ToolCall),
     /// The end.
     Done(Done),
     /// The end, badly.
@@ -103,11 +106,12 @@ async fn run(job: Job, out: Sender<io::Result<Event>>) {
     let decode_from = watch.elapsed();
 
     let (tokens, limited) = tokens(&call);
-    let token_count = tokens.len();
+    let token_count: usize = tokens.iter().map(cost).sum();
     let cut_after = call.cut.as_ref().map(|cut| cut.after_tokens);
     for token in tokens.into_iter().take(cut_after.unwrap_or(usize::MAX)) {
-        watch.spend(call.token_time()).await;
-        recording.token();
+        let cost = cost(&token);
+        watch.spend(call.token_time() * u32::try_from(cost).unwrap_or(u32::MAX)).await;
+        recording.tokens(cost);
         if out.send(Ok(token)).await.is_err() {
             return;
         }
@@ -162,12 +166,22 @@ fn context(call: &Call) -> Vec<u32> {
     prompt.into_iter().chain(answer).map(id).collect()
 }
 
+/// How many tokens an event stands for. A call of a tool comes out whole, when its last token is there.
+fn cost(event: &Event) -> usize {
+    match event {
+        Event::Thinking(_) | Event::Text(_) => 1,
+        Event::ToolCall(call) => call.tokens(),
+        Event::Done(_) | Event::Failed(_) => 0,
+    }
+}
+
 /// The tokens of the answer, and whether the limit cut it.
 fn tokens(call: &Call) -> (Vec<Event>, bool) {
     let thinking =
         pieces(&call.thinking).into_iter().map(|piece| Event::Thinking(piece.to_owned()));
     let text = pieces(&call.text).into_iter().map(|piece| Event::Text(piece.to_owned()));
-    let mut tokens: Vec<Event> = thinking.chain(text).collect();
+    let calls = call.tool_calls.iter().cloned().map(Event::ToolCall);
+    let mut tokens: Vec<Event> = thinking.chain(text).chain(calls).collect();
     let max = call.tokens_max.and_then(|max| usize::try_from(max).ok());
     // At the limit the model has not sampled its end-of-sequence token yet.
     let limited = max.is_some_and(|max| tokens.len() >= max);

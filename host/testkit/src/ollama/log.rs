@@ -101,8 +101,8 @@ impl Recording {
         self.0.update(|entry| entry.status = Some(status));
     }
 
-    pub(super) fn token(&self) {
-        self.0.update(|entry| entry.tokens += 1);
+    pub(super) fn tokens(&self, count: usize) {
+        self.0.update(|entry| entry.tokens += count);
     }
 
     /// Counts the request as generating, until it is over.

@@ -11,8 +11,10 @@
 //!
 //! Where a rule is our own: a token is a word or a sign (see `words.rs`), `eval_count` is the tokens of the answer plus
 //! one for the end of the sequence, `prompt_eval_count` is the tokens of every part of the prompt plus four for each,
-//! and no prompt is ever cached. What upstream has on top and the simulator does not: log probabilities, tool calls,
-//! images, and everything that changes the set of models.
+//! and no prompt is ever cached. A tool is called if it is offered and the prompt names it, with arguments that follow its
+//! schema; once its result is there, the answer is about that. Any chat model takes images, at 64 tokens each, and looks
+//! at none. A model thinks only if it is asked to. What upstream has on top and the simulator does not: log
+//! probabilities, and everything that changes the set of models.
 
 mod answer;
 mod call;
@@ -22,6 +24,7 @@ mod dialect;
 mod embed;
 mod faults;
 mod generation;
+mod images;
 mod inventory;
 mod keep_alive;
 mod key;
@@ -38,6 +41,8 @@ mod runner;
 mod schema;
 mod server;
 mod structured;
+mod think;
+mod tools;
 mod wire;
 mod words;
 

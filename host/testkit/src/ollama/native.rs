@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::call::{Asked, Route, decide};
 use super::clock::wall_now;
@@ -11,6 +12,7 @@ use super::generation::{Done, Event, Metrics};
 use super::log::Recording;
 use super::request::CallRequest;
 use super::server::Server;
+use super::tools::ToolCall;
 use super::wire::{Answer, JSON, NDJSON, Refusal, error_json, first_value, go_json};
 
 /// Answers one of the two routes.
@@ -83,6 +85,37 @@ struct ChatMessage<'a> {
     content: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     thinking: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<ChatToolCall<'a>>,
+}
+
+#[derive(Serialize)]
+struct ChatToolCall<'a> {
+    id: &'a str,
+    function: ChatFunction<'a>,
+}
+
+#[derive(Serialize)]
+struct ChatFunction<'a> {
+    index: usize,
+    name: &'a str,
+    arguments: &'a RawValue,
+}
+
+impl<'a> From<&'a ToolCall> for ChatToolCall<'a> {
+    fn from(call: &'a ToolCall) -> Self {
+        let function =
+            ChatFunction { index: call.index, name: &call.name, arguments: &call.arguments };
+        Self { id: &call.id, function }
+    }
+}
+
+/// What one object says, besides its end.
+#[derive(Clone, Copy, Default)]
+struct Said<'a> {
+    content: &'a str,
+    thinking: &'a str,
+    tool_calls: &'a [ToolCall],
 }
 
 /// The tail that both share.
@@ -117,20 +150,25 @@ struct Native {
 }
 
 impl Native {
-    fn object(&self, content: &str, thinking: &str, end: End) -> Vec<u8> {
+    fn object(&self, said: Said<'_>, end: End) -> Vec<u8> {
         let created_at = wall_now().to_string();
         match self.route {
             Route::Generate => go_json(&GenerateObject {
                 model: &self.model,
                 created_at,
-                response: content,
-                thinking,
+                response: said.content,
+                thinking: said.thinking,
                 end,
             }),
             Route::Chat => go_json(&ChatObject {
                 model: &self.model,
                 created_at,
-                message: ChatMessage { role: "assistant", content, thinking },
+                message: ChatMessage {
+                    role: "assistant",
+                    content: said.content,
+                    thinking: said.thinking,
+                    tool_calls: said.tool_calls.iter().map(ChatToolCall::from).collect(),
+                },
                 end,
             }),
         }
@@ -142,7 +180,7 @@ impl Native {
         Answer::Whole {
             status: 200,
             content_type: JSON,
-            body: Bytes::from(self.object("", "", end)),
+            body: Bytes::from(self.object(Said::default(), end)),
         }
     }
 }
@@ -151,10 +189,16 @@ impl Dialect for Native {
     const STREAM_TYPE: &'static str = NDJSON;
 
     fn chunk(&mut self, event: Event) -> Bytes {
+        let nothing = Said::default();
         let mut line = match event {
-            Event::Thinking(piece) => self.object("", &piece, End::NOT_YET),
-            Event::Text(piece) => self.object(&piece, "", End::NOT_YET),
-            Event::Done(done) => self.object("", "", End::of(Some(done))),
+            Event::Thinking(piece) => {
+                self.object(Said { thinking: &piece, ..nothing }, End::NOT_YET)
+            }
+            Event::Text(piece) => self.object(Said { content: &piece, ..nothing }, End::NOT_YET),
+            Event::ToolCall(call) => {
+                self.object(Said { tool_calls: &[call], ..nothing }, End::NOT_YET)
+            }
+            Event::Done(done) => self.object(nothing, End::of(Some(done))),
             Event::Failed(message) => error_json(&message),
         };
         line.push(b'\n');
@@ -163,6 +207,11 @@ impl Dialect for Native {
 
     fn whole(&mut self, answer: Gathered) -> Bytes {
         let end = End::of(answer.done);
-        Bytes::from(self.object(&answer.text, &answer.thinking, end))
+        let said = Said {
+            content: &answer.text,
+            thinking: &answer.thinking,
+            tool_calls: &answer.tool_calls,
+        };
+        Bytes::from(self.object(said, end))
     }
 }

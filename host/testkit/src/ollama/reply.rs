@@ -12,6 +12,9 @@ use crate::lock::locked;
 pub enum Reply {
     /// This text, verbatim, at the usual pace and with the usual statistics.
     Text(String),
+    /// Calls of tools, by name and arguments, instead of a text. Arguments are the text of a JSON object; a call with
+    /// any other is left out. `/api/generate` has no calls and answers nothing.
+    ToolCalls(Vec<(String, String)>),
     /// This status and body, at once and without touching the runner.
     Status(u16, String),
     /// An error line in the middle of a stream that began with 200; before the first token it is a proper 500.

@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::tools::Tool;
+
 /// The body of `/api/generate` and of `/api/chat` in one: the fields that they share mean the same. Null is absent, and
 /// unknown fields are ignored, as in Go.
 #[derive(Debug, Default, Deserialize)]
@@ -15,8 +17,10 @@ pub(super) struct CallRequest {
     pub(super) system: Option<String>,
     pub(super) template: Option<String>,
     pub(super) context: Option<Vec<i64>>,
+    /// Of a generate request; those of a chat are in its messages.
+    pub(super) images: Option<Vec<String>>,
     pub(super) messages: Option<Vec<Message>>,
-    pub(super) tools: Option<Vec<Value>>,
+    pub(super) tools: Option<Vec<Tool>>,
     /// Absent is true on the native routes.
     pub(super) stream: Option<bool>,
     pub(super) raw: Option<bool>,
@@ -35,6 +39,7 @@ pub(super) struct CallRequest {
 pub(super) struct Message {
     pub(super) role: Option<String>,
     pub(super) content: Option<String>,
+    pub(super) images: Option<Vec<String>>,
 }
 
 /// The body of `/api/embed` and `/api/embeddings`.

@@ -34,7 +34,9 @@ enum Route {
     Embed,
     Embeddings,
     OpenAiModels,
+    OpenAiModel,
     OpenAiChat,
+    OpenAiEmbeddings,
 }
 
 const LOOK: &[Method] = &[Method::GET, Method::HEAD];
@@ -56,8 +58,16 @@ fn find(path: &str) -> Option<(Route, &'static [Method])> {
         "/api/embeddings" => (Route::Embeddings, POST),
         "/v1/models" => (Route::OpenAiModels, GET),
         "/v1/chat/completions" => (Route::OpenAiChat, POST),
+        "/v1/embeddings" => (Route::OpenAiEmbeddings, POST),
+        _ if model_of(path).is_some() => (Route::OpenAiModel, GET),
         _ => return None,
     })
+}
+
+/// The name in `/v1/models/{model}`. It is one segment, so a name with a slash is an unknown path, as upstream.
+fn model_of(path: &str) -> Option<&str> {
+    let name = path.strip_prefix("/v1/models/")?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
 /// Answers one request, whose body has been read.
@@ -78,10 +88,12 @@ pub(super) async fn answer(
     }
     let done = match strike(server, route) {
         Some(refusal) => Err(refusal),
-        None => perform(server, route, body, recording).await,
+        None => perform(server, route, (head.uri.path(), body), recording).await,
     };
     done.unwrap_or_else(|refusal| match route {
-        Route::OpenAiChat | Route::OpenAiModels => openai::refused(refusal),
+        Route::OpenAiChat | Route::OpenAiEmbeddings | Route::OpenAiModel | Route::OpenAiModels => {
+            openai::refused(refusal)
+        }
         Route::Root
         | Route::Version
         | Route::Status
@@ -98,7 +110,7 @@ pub(super) async fn answer(
 async fn perform(
     server: &Server,
     route: Route,
-    body: &[u8],
+    (path, body): (&str, &[u8]),
     recording: &Recording,
 ) -> Result<Answer, Refusal> {
     match route {
@@ -114,7 +126,9 @@ async fn perform(
         Route::Chat => native::call(server, body, recording, Call::Chat).await,
         Route::Embed => embed::embed(server, body).await,
         Route::Embeddings => embed::embeddings(server, body).await,
-        Route::OpenAiModels => Ok(openai::models(server)),
+        Route::OpenAiModels => Ok(openai::list(server)),
+        Route::OpenAiModel => openai::retrieve(server, model_of(path).unwrap_or_default()),
+        Route::OpenAiEmbeddings => openai::embeddings(server, body).await,
         Route::OpenAiChat => openai::chat_completions(server, body, recording).await,
     }
 }
@@ -122,18 +136,22 @@ async fn perform(
 /// The fault that hits a request for work; looking is never hit.
 fn strike(server: &Server, route: Route) -> Option<Refusal> {
     match route {
-        Route::Generate | Route::Chat | Route::Embed | Route::Embeddings | Route::OpenAiChat => {
-            server.faults.strike().map(|fault| match fault {
-                Fault::Refuse => Refusal::new(503, QUEUE_FULL),
-                Fault::Error => Refusal::new(500, RUNNER_DIED),
-            })
-        }
+        Route::Generate
+        | Route::Chat
+        | Route::Embed
+        | Route::Embeddings
+        | Route::OpenAiChat
+        | Route::OpenAiEmbeddings => server.faults.strike().map(|fault| match fault {
+            Fault::Refuse => Refusal::new(503, QUEUE_FULL),
+            Fault::Error => Refusal::new(500, RUNNER_DIED),
+        }),
         Route::Root
         | Route::Version
         | Route::Status
         | Route::Tags
         | Route::Ps
         | Route::Show
+        | Route::OpenAiModel
         | Route::OpenAiModels => None,
     }
 }

@@ -36,3 +36,26 @@ async fn empty_input_only_loads_and_the_old_route_has_no_figures() {
     assert_eq!(answer.as_object().unwrap().len(), 1);
     assert_eq!(answer["embedding"].as_array().unwrap().len(), 768);
 }
+
+#[tokio::test]
+async fn openais_embeddings_come_as_floats_or_as_base64() {
+    let ollama = exact().await;
+    let mut asked = json!({"model": "nomic-embed-text", "input": "red sea", "dimensions": 2});
+    let floats = post_json(&ollama, "/v1/embeddings", &asked).await;
+    assert_eq!(floats["object"], "list");
+    assert_eq!(floats["usage"], json!({"prompt_tokens": 6, "total_tokens": 6}));
+    let numbers = floats["data"][0]["embedding"].as_array().unwrap();
+    assert_eq!((numbers.len(), &floats["data"][0]["index"]), (2, &json!(0)));
+
+    asked["encoding_format"] = json!("base64");
+    let encoded = post_json(&ollama, "/v1/embeddings", &asked).await;
+    let text = encoded["data"][0]["embedding"].as_str().unwrap();
+    assert_eq!(text.len(), 12, "two floats are eight bytes");
+
+    asked["encoding_format"] = json!("hex");
+    assert_eq!(post(&ollama, "/v1/embeddings", &asked).await.status(), 400);
+    let nothing = json!({"model": "nomic-embed-text"});
+    let (status, _, body) = parts(post(&ollama, "/v1/embeddings", &nothing).await).await;
+    assert_eq!(status, 400);
+    assert!(body.starts_with(r#"{"error":{"message":"invalid input","type":"#), "{body}");
+}

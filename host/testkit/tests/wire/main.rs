@@ -13,10 +13,14 @@ mod inventory;
 #[cfg(test)]
 mod openai;
 #[cfg(test)]
+mod prompts;
+#[cfg(test)]
 mod scheduling;
 #[cfg(test)]
 mod streaming;
 #[cfg(test)]
 mod structured;
+#[cfg(test)]
+mod tools;
 #[cfg(test)]
 mod webhooks;

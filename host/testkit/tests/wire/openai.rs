@@ -1,7 +1,8 @@
+use reqwest::Method;
 use roughneck_testkit::ollama::Reply;
 use serde_json::{Value, json};
 
-use crate::client::{exact, get, parts, post};
+use crate::client::{exact, get, parts, post, request};
 
 fn without_created(body: &str) -> String {
     let mut parts = body.split(r#""created":"#);
@@ -93,4 +94,10 @@ async fn a_json_schema_is_followed_and_models_are_listed() {
     assert_eq!(body["choices"][0]["message"]["content"], r#"{"ok":false}"#);
     let models = get(&ollama, "/v1/models").await;
     assert_eq!(models["data"][0]["id"], "qwen3:4b");
+    let one = get(&ollama, "/v1/models/qwen3:4b").await;
+    assert_eq!(one, models["data"][0]);
+    let (status, _, body) =
+        parts(request(&ollama, Method::GET, "/v1/models/m").send().await.unwrap()).await;
+    assert_eq!(status, 404);
+    assert!(body.starts_with(r#"{"error":{"message":"model 'm' not found","#), "{body}");
 }

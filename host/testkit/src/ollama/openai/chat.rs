@@ -1,41 +1,44 @@
-//! `/v1/chat/completions` and `/v1/models`, as Ollama translates them.
-//!
-//! Like upstream it reads few fields, knows no `num_ctx` and no `keep_alive`, and breaks on an error in mid-stream: the
-//! client gets an empty delta and the end of the stream, without `[DONE]`.
+//! `/v1/chat/completions`.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
-use super::call::{Asked, Route, decide};
-use super::clock::wall_now;
-use super::dialect::{Dialect, Gathered, respond};
-use super::generation::{Done, Event};
-use super::log::Recording;
-use super::native::scripted;
-use super::request::{CallRequest, Message};
-use super::server::Server;
-use super::wire::{Answer, JSON, Refusal, SSE, first_value, go_json};
+use super::super::call::{Asked, Route, decide};
+use super::super::clock::wall_now;
+use super::super::dialect::{Dialect, Gathered, respond};
+use super::super::generation::{Done, Event};
+use super::super::log::Recording;
+use super::super::native::scripted;
+use super::super::request::CallRequest;
+use super::super::server::Server;
+use super::super::think;
+use super::super::tools::{Tool, ToolCall};
+use super::super::wire::{Answer, Refusal, SSE, first_value, go_json};
+use super::messages::{self, Said as Message};
+use super::{DONE, FINGERPRINT, StreamOptions, Usage, event, options};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct CompletionRequest {
     model: Option<String>,
     messages: Option<Vec<Message>>,
-    tools: Option<Vec<Value>>,
+    tools: Option<Vec<Tool>>,
     /// Absent is false here.
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
     max_tokens: Option<u64>,
     stop: Option<Value>,
     response_format: Option<ResponseFormat>,
+    reasoning: Option<Reasoning>,
+    reasoning_effort: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct StreamOptions {
-    include_usage: bool,
+struct Reasoning {
+    effort: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -52,7 +55,7 @@ struct NamedSchema {
 }
 
 /// Answers `/v1/chat/completions`.
-pub(super) async fn chat_completions(
+pub(in super::super) async fn chat_completions(
     server: &Server,
     body: &[u8],
     recording: &Recording,
@@ -67,9 +70,10 @@ pub(super) async fn chat_completions(
         model: request.model.clone().unwrap_or_default(),
         include_usage: request.stream_options.as_ref().is_some_and(|options| options.include_usage),
         begun: false,
+        called: false,
     };
     let streamed = request.stream.unwrap_or(false);
-    let native = translated(request);
+    let native = translated(request)?;
     match decide(server, &native, Route::Chat)? {
         // Without a keep-alive and with messages it can only be an answer.
         Asked::Unload(_) | Asked::Load(_) => {
@@ -86,33 +90,25 @@ pub(super) async fn chat_completions(
     }
 }
 
-fn translated(request: CompletionRequest) -> CallRequest {
-    let mut options = Map::new();
-    if let Some(max) = request.max_tokens {
-        options.insert("num_predict".to_owned(), Value::from(max));
-    }
-    match request.stop {
-        Some(Value::String(stop)) => {
-            options.insert("stop".to_owned(), Value::from(vec![stop]));
-        }
-        Some(stops @ Value::Array(_)) => {
-            options.insert("stop".to_owned(), stops);
-        }
-        Some(_) | None => {}
-    }
+fn translated(request: CompletionRequest) -> Result<CallRequest, Refusal> {
     let format = request.response_format.and_then(|format| match format.kind.as_str() {
         "json_object" => RawValue::from_string(r#""json""#.to_owned()).ok(),
         "json_schema" => format.json_schema.map(|named| named.schema),
         _ => None,
     });
-    CallRequest {
+    let effort = match request.reasoning {
+        Some(reasoning) => Some(reasoning.effort),
+        None => request.reasoning_effort,
+    };
+    Ok(CallRequest {
         model: request.model,
-        messages: request.messages,
+        messages: Some(messages::translated(request.messages.unwrap_or_default())?),
         tools: request.tools,
         format,
-        options: Some(options),
+        options: Some(options(request.max_tokens, request.stop)),
+        think: think::of_openai(effort.as_deref().unwrap_or_default())?,
         ..CallRequest::default()
-    }
+    })
 }
 
 #[derive(Serialize)]
@@ -145,19 +141,30 @@ struct Said {
     content: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Called>,
 }
 
 #[derive(Serialize)]
-struct Usage {
-    prompt_tokens: u64,
-    completion_tokens: u64,
-    total_tokens: u64,
+struct Called {
+    id: String,
+    index: usize,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: Function,
 }
 
-impl Usage {
-    fn of(done: &Done) -> Self {
-        let (read, written) = (done.metrics.prompt_eval_count, done.metrics.eval_count);
-        Self { prompt_tokens: read, completion_tokens: written, total_tokens: read + written }
+#[derive(Serialize)]
+struct Function {
+    name: String,
+    /// JSON in a string.
+    arguments: String,
+}
+
+impl From<ToolCall> for Called {
+    fn from(call: ToolCall) -> Self {
+        let function = Function { name: call.name, arguments: call.arguments.get().to_owned() };
+        Self { id: call.id, index: call.index, kind: "function", function }
     }
 }
 
@@ -167,6 +174,8 @@ struct OpenAi {
     include_usage: bool,
     /// The first chunk, which alone says the role, is out.
     begun: bool,
+    /// A tool was called.
+    called: bool,
 }
 
 impl OpenAi {
@@ -176,22 +185,24 @@ impl OpenAi {
             object,
             created: wall_now().as_second(),
             model: &self.model,
-            system_fingerprint: "fp_ollama",
+            system_fingerprint: FINGERPRINT,
             choices,
             usage: None,
         }
     }
 
     fn completion(&self, answer: Gathered) -> Completion<'_> {
+        let called = !answer.tool_calls.is_empty();
         let choice = Choice {
             index: 0,
             message: Some(Said {
                 role: Some("assistant"),
                 content: Some(answer.text),
                 reasoning: Some(answer.thinking).filter(|text| !text.is_empty()),
+                tool_calls: answer.tool_calls.into_iter().map(Called::from).collect(),
             }),
             delta: None,
-            finish_reason: answer.done.as_ref().map(|done| done.reason),
+            finish_reason: answer.done.as_ref().map(|done| finish_reason(done, called)),
         };
         Completion {
             usage: answer.done.as_ref().map(Usage::of),
@@ -199,9 +210,8 @@ impl OpenAi {
         }
     }
 
-    fn event(&self, choices: Vec<Choice>, usage: Option<Usage>) -> Vec<u8> {
-        let chunk = Completion { usage, ..self.object("chat.completion.chunk", choices) };
-        [b"data: ", go_json(&chunk).as_slice(), b"\n\n"].concat()
+    fn chunk_of(&self, choices: Vec<Choice>, usage: Option<Usage>) -> Vec<u8> {
+        event(&Completion { usage, ..self.object("chat.completion.chunk", choices) })
     }
 
     fn delta(&mut self, said: Said) -> Vec<u8> {
@@ -212,7 +222,7 @@ impl OpenAi {
             delta: Some(Said { role, ..said }),
             finish_reason: None,
         };
-        self.event(vec![choice], None)
+        self.chunk_of(vec![choice], None)
     }
 
     fn end(&self, done: &Done) -> Vec<u8> {
@@ -220,15 +230,20 @@ impl OpenAi {
             index: 0,
             message: None,
             delta: Some(Said::default()),
-            finish_reason: Some(done.reason),
+            finish_reason: Some(finish_reason(done, self.called)),
         };
-        let mut bytes = self.event(vec![choice], None);
+        let mut bytes = self.chunk_of(vec![choice], None);
         if self.include_usage {
-            bytes.extend(self.event(Vec::new(), Some(Usage::of(done))));
+            bytes.extend(self.chunk_of(Vec::new(), Some(Usage::of(done))));
         }
-        bytes.extend_from_slice(b"data: [DONE]\n\n");
+        bytes.extend_from_slice(DONE);
         bytes
     }
+}
+
+/// Calls of tools end an answer that is whole, not one that was cut.
+fn finish_reason(done: &Done, called: bool) -> &'static str {
+    if called && done.reason == "stop" { "tool_calls" } else { done.reason }
 }
 
 impl Dialect for OpenAi {
@@ -241,6 +256,10 @@ impl Dialect for OpenAi {
             Event::Thinking(piece) => {
                 self.delta(Said { reasoning: Some(piece), ..content(String::new()) })
             }
+            Event::ToolCall(call) => {
+                self.called = true;
+                self.delta(Said { tool_calls: vec![call.into()], ..content(String::new()) })
+            }
             Event::Done(done) => self.end(&done),
             Event::Failed(_lost_upstream_too) => self.delta(content(String::new())),
         })
@@ -249,59 +268,4 @@ impl Dialect for OpenAi {
     fn whole(&mut self, answer: Gathered) -> Bytes {
         Bytes::from(go_json(&self.completion(answer)))
     }
-}
-
-#[derive(Serialize)]
-struct ErrorBody {
-    error: ErrorDetail,
-}
-
-#[derive(Serialize)]
-struct ErrorDetail {
-    message: String,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    param: Option<()>,
-    code: Option<()>,
-}
-
-/// An error in OpenAI's shape.
-pub(super) fn refused(refusal: Refusal) -> Answer {
-    let kind = match refusal.status {
-        400 => "invalid_request_error",
-        404 => "not_found_error",
-        _ => "api_error",
-    };
-    let error = ErrorDetail { message: refusal.message, kind, param: None, code: None };
-    Answer::Whole {
-        status: refusal.status,
-        content_type: JSON,
-        body: Bytes::from(go_json(&ErrorBody { error })),
-    }
-}
-
-#[derive(Serialize)]
-struct ModelList<'a> {
-    object: &'static str,
-    data: Vec<ModelEntry<'a>>,
-}
-
-#[derive(Serialize)]
-struct ModelEntry<'a> {
-    id: &'a str,
-    object: &'static str,
-    created: i64,
-    owned_by: &'static str,
-}
-
-/// Answers `/v1/models`.
-pub(super) fn models(server: &Server) -> Answer {
-    let entry = |name| ModelEntry {
-        id: name,
-        object: "model",
-        created: super::inventory::MODIFIED_AT_UNIX_S,
-        owned_by: "library",
-    };
-    let names = server.models.iter().map(|model| model.name.as_str());
-    Answer::json(&ModelList { object: "list", data: names.map(entry).collect() })
 }

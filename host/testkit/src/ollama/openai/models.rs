@@ -1,0 +1,41 @@
+//! `/v1/models` and `/v1/models/{model}`.
+
+use serde::Serialize;
+
+use super::super::inventory::MODIFIED_AT_UNIX_S;
+use super::super::server::Server;
+use super::super::wire::{Answer, Refusal};
+
+#[derive(Serialize)]
+struct List<'a> {
+    object: &'static str,
+    data: Vec<Entry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: i64,
+    owned_by: &'static str,
+}
+
+impl<'a> Entry<'a> {
+    fn of(id: &'a str) -> Self {
+        Self { id, object: "model", created: MODIFIED_AT_UNIX_S, owned_by: "library" }
+    }
+}
+
+/// Answers `/v1/models`.
+pub(in super::super) fn list(server: &Server) -> Answer {
+    let names = server.models.iter().map(|model| model.name.as_str());
+    Answer::json(&List { object: "list", data: names.map(Entry::of).collect() })
+}
+
+/// Answers `/v1/models/{model}`, with the name as it was asked for.
+pub(in super::super) fn retrieve(server: &Server, name: &str) -> Result<Answer, Refusal> {
+    match server.model(name) {
+        Some(_) => Ok(Answer::json(&Entry::of(name))),
+        None => Err(Refusal::new(404, format!("model '{name}' not found"))),
+    }
+}
