@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 mod bench;
 mod cargo;
 mod check;
+mod clients;
 mod demo;
 mod guests;
 mod test;
@@ -22,6 +23,7 @@ const TASKS: &[(&str, &str)] = &[
     ("demo", "build everything and run one job from end to end (--keep to stay up)"),
     ("test", "build everything and run all tests"),
     ("bench", "build for release and measure the queue, beside a peer (bench queue --quick)"),
+    ("clients", "install the clients in Python and JavaScript that the tests point at the host"),
     ("check", "format, rules of the house, clippy, documentation, licences"),
     ("tidy", "the rules of the house alone"),
     (
@@ -49,6 +51,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "demo" => demo::run(&repository_root()?, rest),
         "test" => test::run(&repository_root()?),
         "bench" => bench::run(&repository_root()?, rest),
+        "clients" => clients::run(&repository_root()?),
         "check" => check::run(&repository_root()?),
         "tidy" => tidy::run(&repository_root()?),
         "guests" => guests::run(&repository_root()?, rest),

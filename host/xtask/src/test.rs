@@ -6,15 +6,16 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{cargo, guests};
+use crate::{cargo, clients, guests};
 
-/// Builds the guests and the binary that the tests use, runs the tests of both workspaces, and ends
+/// Builds the guests and the binary that the tests use, installs the clients, runs the tests of both workspaces, and ends
 /// with one line that adds them up.
 ///
 /// # Errors
 /// If something does not build, a test fails, or no test ran.
 pub(crate) fn run(root: &Path) -> Result<()> {
     guests::run(root, &[])?;
+    clients::run(root)?;
     println!("building the binary for the end-to-end tests");
     cargo::run(root, &["build", "--package", "roughneck-cli"])?;
     let mut sum = Sum::default();
