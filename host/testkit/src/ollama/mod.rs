@@ -17,6 +17,7 @@
 //! probabilities, and everything that changes the set of models.
 
 mod answer;
+mod anthropic;
 mod call;
 mod clock;
 mod config;
@@ -43,6 +44,7 @@ mod server;
 mod structured;
 mod think;
 mod tools;
+mod translated;
 mod wire;
 mod words;
 

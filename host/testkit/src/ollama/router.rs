@@ -12,7 +12,7 @@ use super::faults::Fault;
 use super::log::Recording;
 use super::server::Server;
 use super::wire::{Answer, Refusal};
-use super::{embed, inventory, native, openai};
+use super::{anthropic, embed, inventory, native, openai};
 
 const PLAIN: &str = "text/plain";
 const PLAIN_UTF8: &str = "text/plain; charset=utf-8";
@@ -36,7 +36,26 @@ enum Route {
     OpenAiModels,
     OpenAiModel,
     OpenAiChat,
+    OpenAiCompletions,
+    OpenAiResponses,
+    AnthropicMessages,
     OpenAiEmbeddings,
+}
+
+/// What a path leads to.
+struct Found {
+    route: Route,
+    methods: &'static [Method],
+    /// Whether it is work, which faults hit; looking is never hit.
+    work: bool,
+}
+
+const fn look(route: Route, methods: &'static [Method]) -> Found {
+    Found { route, methods, work: false }
+}
+
+const fn work(route: Route) -> Found {
+    Found { route, methods: POST, work: true }
 }
 
 const LOOK: &[Method] = &[Method::GET, Method::HEAD];
@@ -44,24 +63,40 @@ const GET: &[Method] = &[Method::GET];
 const POST: &[Method] = &[Method::POST];
 
 /// Pulling, creating, pushing, copying and deleting models are not simulated: they are unknown paths here.
-fn find(path: &str) -> Option<(Route, &'static [Method])> {
+fn find(path: &str) -> Option<Found> {
     Some(match path {
-        "/" => (Route::Root, LOOK),
-        "/api/version" => (Route::Version, LOOK),
-        "/api/status" => (Route::Status, GET),
-        "/api/tags" => (Route::Tags, LOOK),
-        "/api/ps" => (Route::Ps, GET),
-        "/api/show" => (Route::Show, POST),
-        "/api/generate" => (Route::Generate, POST),
-        "/api/chat" => (Route::Chat, POST),
-        "/api/embed" => (Route::Embed, POST),
-        "/api/embeddings" => (Route::Embeddings, POST),
-        "/v1/models" => (Route::OpenAiModels, GET),
-        "/v1/chat/completions" => (Route::OpenAiChat, POST),
-        "/v1/embeddings" => (Route::OpenAiEmbeddings, POST),
-        _ if model_of(path).is_some() => (Route::OpenAiModel, GET),
+        "/" => look(Route::Root, LOOK),
+        "/api/version" => look(Route::Version, LOOK),
+        "/api/status" => look(Route::Status, GET),
+        "/api/tags" => look(Route::Tags, LOOK),
+        "/api/ps" => look(Route::Ps, GET),
+        "/api/show" => look(Route::Show, POST),
+        "/api/generate" => work(Route::Generate),
+        "/api/chat" => work(Route::Chat),
+        "/api/embed" => work(Route::Embed),
+        "/api/embeddings" => work(Route::Embeddings),
+        "/v1/models" => look(Route::OpenAiModels, GET),
+        "/v1/chat/completions" => work(Route::OpenAiChat),
+        "/v1/completions" => work(Route::OpenAiCompletions),
+        "/v1/responses" => work(Route::OpenAiResponses),
+        "/v1/embeddings" => work(Route::OpenAiEmbeddings),
+        MESSAGES => work(Route::AnthropicMessages),
+        _ if model_of(path).is_some() => look(Route::OpenAiModel, GET),
         _ => return None,
     })
+}
+
+const MESSAGES: &str = "/v1/messages";
+
+/// An error in the shape of the API that the path belongs to.
+fn refused(server: &Server, path: &str, refusal: Refusal) -> Answer {
+    if path == MESSAGES {
+        anthropic::refused(server, refusal)
+    } else if path.starts_with("/v1/") {
+        openai::refused(refusal)
+    } else {
+        refusal.into_native()
+    }
 }
 
 /// The name in `/v1/models/{model}`. It is one segment, so a name with a slash is an unknown path, as upstream.
@@ -80,31 +115,20 @@ pub(super) async fn answer(
     if !local_host(&head.headers) || !local_origin(&head.headers) {
         return Answer::text(403, PLAIN, "");
     }
-    let Some((route, methods)) = find(head.uri.path()) else {
+    let path = head.uri.path();
+    let Some(found) = find(path) else {
         return Answer::text(404, PLAIN, "404 page not found");
     };
-    if !methods.contains(&head.method) {
+    if !found.methods.contains(&head.method) {
         return Answer::text(405, PLAIN, "405 method not allowed");
     }
-    let done = match strike(server, route) {
-        Some(refusal) => Err(refusal),
-        None => perform(server, route, (head.uri.path(), body), recording).await,
+    let struck = if found.work { server.faults.strike() } else { None };
+    let done = match struck {
+        Some(Fault::Refuse) => Err(Refusal::new(503, QUEUE_FULL)),
+        Some(Fault::Error) => Err(Refusal::new(500, RUNNER_DIED)),
+        None => perform(server, found.route, (path, body), recording).await,
     };
-    done.unwrap_or_else(|refusal| match route {
-        Route::OpenAiChat | Route::OpenAiEmbeddings | Route::OpenAiModel | Route::OpenAiModels => {
-            openai::refused(refusal)
-        }
-        Route::Root
-        | Route::Version
-        | Route::Status
-        | Route::Tags
-        | Route::Ps
-        | Route::Show
-        | Route::Generate
-        | Route::Chat
-        | Route::Embed
-        | Route::Embeddings => refusal.into_native(),
-    })
+    done.unwrap_or_else(|refusal| refused(server, path, refusal))
 }
 
 async fn perform(
@@ -130,29 +154,9 @@ async fn perform(
         Route::OpenAiModel => openai::retrieve(server, model_of(path).unwrap_or_default()),
         Route::OpenAiEmbeddings => openai::embeddings(server, body).await,
         Route::OpenAiChat => openai::chat_completions(server, body, recording).await,
-    }
-}
-
-/// The fault that hits a request for work; looking is never hit.
-fn strike(server: &Server, route: Route) -> Option<Refusal> {
-    match route {
-        Route::Generate
-        | Route::Chat
-        | Route::Embed
-        | Route::Embeddings
-        | Route::OpenAiChat
-        | Route::OpenAiEmbeddings => server.faults.strike().map(|fault| match fault {
-            Fault::Refuse => Refusal::new(503, QUEUE_FULL),
-            Fault::Error => Refusal::new(500, RUNNER_DIED),
-        }),
-        Route::Root
-        | Route::Version
-        | Route::Status
-        | Route::Tags
-        | Route::Ps
-        | Route::Show
-        | Route::OpenAiModel
-        | Route::OpenAiModels => None,
+        Route::OpenAiCompletions => openai::completions(server, body, recording).await,
+        Route::OpenAiResponses => openai::responses(server, body, recording).await,
+        Route::AnthropicMessages => anthropic::messages(server, body, recording).await,
     }
 }
 

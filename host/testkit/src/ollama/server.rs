@@ -67,9 +67,9 @@ impl Server {
     }
 
     /// Upstream's ids are random below 999, and collide. These only repeat.
-    pub(super) fn next_completion_id(&self) -> String {
+    pub(super) fn next_id(&self, prefix: &str) -> String {
         let number = self.completions.fetch_add(1, Ordering::Relaxed) % 999;
-        format!("chatcmpl-{number}")
+        format!("{prefix}{number}")
     }
 }
 

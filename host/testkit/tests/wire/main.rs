@@ -1,7 +1,11 @@
 //! The stand-ins as a client sees them: over real sockets, down to the bytes.
 
 #[cfg(test)]
+mod anthropic;
+#[cfg(test)]
 mod client;
+#[cfg(test)]
+mod completions;
 #[cfg(test)]
 mod embeddings;
 #[cfg(test)]
@@ -14,6 +18,8 @@ mod inventory;
 mod openai;
 #[cfg(test)]
 mod prompts;
+#[cfg(test)]
+mod responses;
 #[cfg(test)]
 mod scheduling;
 #[cfg(test)]

@@ -5,19 +5,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::super::call::{Asked, Route, decide};
-use super::super::clock::wall_now;
-use super::super::dialect::{Dialect, Gathered, respond};
-use super::super::generation::{Done, Event};
-use super::super::log::Recording;
-use super::super::native::scripted;
-use super::super::request::CallRequest;
-use super::super::server::Server;
-use super::super::think;
-use super::super::tools::{Tool, ToolCall};
-use super::super::wire::{Answer, Refusal, SSE, first_value, go_json};
 use super::messages::{self, Said as Message};
 use super::{DONE, FINGERPRINT, StreamOptions, Usage, event, options};
+use crate::ollama::call::Route;
+use crate::ollama::clock::wall_now;
+use crate::ollama::dialect::{Dialect, Gathered};
+use crate::ollama::generation::{Done, Event};
+use crate::ollama::log::Recording;
+use crate::ollama::request::CallRequest;
+use crate::ollama::server::Server;
+use crate::ollama::think;
+use crate::ollama::tools::{Tool, ToolCall};
+use crate::ollama::translated::Entered;
+use crate::ollama::wire::{Answer, Refusal, SSE, first_value, go_json};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -55,39 +55,24 @@ struct NamedSchema {
 }
 
 /// Answers `/v1/chat/completions`.
-pub(in super::super) async fn chat_completions(
+pub(in crate::ollama) async fn chat_completions(
     server: &Server,
     body: &[u8],
     recording: &Recording,
 ) -> Result<Answer, Refusal> {
-    let watch = server.stopwatch();
+    let entered = Entered::now(server, recording);
     let request: CompletionRequest = first_value(body)?;
     if request.messages.as_ref().is_none_or(Vec::is_empty) {
         return Err(Refusal::new(400, "[] is too short - 'messages'"));
     }
     let dialect = OpenAi {
-        id: server.next_completion_id(),
+        id: server.next_id("chatcmpl-"),
         model: request.model.clone().unwrap_or_default(),
         include_usage: request.stream_options.as_ref().is_some_and(|options| options.include_usage),
         begun: false,
         called: false,
     };
-    let streamed = request.stream.unwrap_or(false);
-    let native = translated(request)?;
-    match decide(server, &native, Route::Chat)? {
-        // Without a keep-alive and with messages it can only be an answer.
-        Asked::Unload(_) | Asked::Load(_) => {
-            Ok(Answer::json(&dialect.completion(Gathered::default())))
-        }
-        Asked::Answer(mut call) => {
-            recording.count_in_flight();
-            let dictated = server.script.next().and_then(|reply| call.follow(reply));
-            if let Some((status, body)) = dictated {
-                return Ok(scripted(status, body));
-            }
-            respond(server.events(call, watch, recording), dialect, streamed).await
-        }
-    }
+    entered.answer(translated(request)?, Route::Chat, dialect).await
 }
 
 fn translated(request: CompletionRequest) -> Result<CallRequest, Refusal> {
@@ -104,6 +89,7 @@ fn translated(request: CompletionRequest) -> Result<CallRequest, Refusal> {
         model: request.model,
         messages: Some(messages::translated(request.messages.unwrap_or_default())?),
         tools: request.tools,
+        stream: request.stream,
         format,
         options: Some(options(request.max_tokens, request.stop)),
         think: think::of_openai(effort.as_deref().unwrap_or_default())?,

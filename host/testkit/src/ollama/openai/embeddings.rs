@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::super::embed::{inputs, run};
-use super::super::request::EmbedRequest;
-use super::super::server::Server;
-use super::super::wire::{Answer, Refusal, first_value};
+use crate::ollama::embed::{inputs, run};
+use crate::ollama::request::EmbedRequest;
+use crate::ollama::server::Server;
+use crate::ollama::wire::{Answer, Refusal, first_value};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -49,7 +49,7 @@ struct Usage {
 }
 
 /// Answers `/v1/embeddings`.
-pub(in super::super) async fn embeddings(server: &Server, body: &[u8]) -> Result<Answer, Refusal> {
+pub(in crate::ollama) async fn embeddings(server: &Server, body: &[u8]) -> Result<Answer, Refusal> {
     let request: Request = first_value(body)?;
     let in_base64 = is_base64(request.encoding_format.as_deref())?;
     let input = match request.input {

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::request::Message;
-use super::super::wire::Refusal;
+use crate::ollama::request::Message;
+use crate::ollama::wire::Refusal;
 
 /// One message of a request.
 #[derive(Debug, Default, Deserialize)]

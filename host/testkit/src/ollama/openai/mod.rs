@@ -4,9 +4,11 @@
 //! client gets an empty delta and the end of the stream, without `[DONE]`.
 
 mod chat;
+mod completion;
 mod embeddings;
 mod messages;
 mod models;
+mod responses;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -16,8 +18,10 @@ use super::generation::Done;
 use super::wire::{Answer, JSON, Refusal, go_json};
 
 pub(super) use chat::chat_completions;
+pub(super) use completion::completions;
 pub(super) use embeddings::embeddings;
 pub(super) use models::{list, retrieve};
+pub(super) use responses::responses;
 
 const FINGERPRINT: &str = "fp_ollama";
 
@@ -27,7 +31,7 @@ struct StreamOptions {
     include_usage: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Usage {
     prompt_tokens: u64,
     completion_tokens: u64,

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::super::inventory::MODIFIED_AT_UNIX_S;
-use super::super::server::Server;
-use super::super::wire::{Answer, Refusal};
+use crate::ollama::inventory::MODIFIED_AT_UNIX_S;
+use crate::ollama::server::Server;
+use crate::ollama::wire::{Answer, Refusal};
 
 #[derive(Serialize)]
 struct List<'a> {
@@ -27,13 +27,13 @@ impl<'a> Entry<'a> {
 }
 
 /// Answers `/v1/models`.
-pub(in super::super) fn list(server: &Server) -> Answer {
+pub(in crate::ollama) fn list(server: &Server) -> Answer {
     let names = server.models.iter().map(|model| model.name.as_str());
     Answer::json(&List { object: "list", data: names.map(Entry::of).collect() })
 }
 
 /// Answers `/v1/models/{model}`, with the name as it was asked for.
-pub(in super::super) fn retrieve(server: &Server, name: &str) -> Result<Answer, Refusal> {
+pub(in crate::ollama) fn retrieve(server: &Server, name: &str) -> Result<Answer, Refusal> {
     match server.model(name) {
         Some(_) => Ok(Answer::json(&Entry::of(name))),
         None => Err(Refusal::new(404, format!("model '{name}' not found"))),
