@@ -33,6 +33,24 @@ await checks.run("openai", {
     return `${chunks.length} chunks: ${text} (${end(choices.at(-1).finish_reason, chunks.at(-1).usage)})`;
   },
 
+  generate: async () => {
+    const request = { model: MODEL, prompt: QUESTION };
+    const answer = await client.completions.create(request);
+    const [choice] = answer.choices;
+    const chunks = await all(await client.completions.create({ ...request, stream: true }));
+    const text = chunks.map((chunk) => chunk.choices[0].text).join("");
+    expect(text === choice.text, `streamed it is another: ${text}`);
+    return `${choice.text} (${end(choice.finish_reason, answer.usage)}; ${chunks.length} chunks)`;
+  },
+
+  responses: async () => {
+    const request = { model: MODEL, input: QUESTION };
+    const answer = await client.responses.create(request);
+    const events = (await all(await client.responses.create({ ...request, stream: true }))).map((event) => event.type);
+    const usage = checks.tokens(answer.usage.input_tokens, answer.usage.output_tokens);
+    return `${answer.output_text} (${answer.status}, ${usage}; ${events.length} events to ${events.at(-1)})`;
+  },
+
   tools: async () => {
     const messages = [{ role: "user", content: checks.TOOL_QUESTION }];
     const [choice] = (await chat({ messages, tools: [checks.TOOL] })).choices;

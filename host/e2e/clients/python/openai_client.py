@@ -39,6 +39,22 @@ def stream():
     return f"{len(chunks)} chunks: {text} ({end(choices[-1].finish_reason, chunks[-1].usage)})"
 
 
+def generate():
+    answer = client.completions.create(model=MODEL, prompt=QUESTION)
+    choice = answer.choices[0]
+    chunks = list(client.completions.create(model=MODEL, prompt=QUESTION, stream=True))
+    text = "".join(chunk.choices[0].text for chunk in chunks)
+    expect(text == choice.text, f"streamed it is another: {text}")
+    return f"{choice.text} ({end(choice.finish_reason, answer.usage)}; {len(chunks)} chunks)"
+
+
+def responses():
+    answer = client.responses.create(model=MODEL, input=QUESTION)
+    events = [event.type for event in client.responses.create(model=MODEL, input=QUESTION, stream=True)]
+    usage = checks.tokens(answer.usage.input_tokens, answer.usage.output_tokens)
+    return f"{answer.output_text} ({answer.status}, {usage}; {len(events)} events to {events[-1]})"
+
+
 def tools():
     messages = [{"role": "user", "content": checks.TOOL_QUESTION}]
     choice = create(messages=messages, tools=[checks.TOOL]).choices[0]
@@ -107,6 +123,8 @@ checks.run(
         "show": show,
         "chat": chat,
         "stream": stream,
+        "generate": generate,
+        "responses": responses,
         "tools": tools,
         "schema": schema,
         "thinking": thinking,

@@ -19,12 +19,13 @@ use script::{Answer, Script};
 const GATEWAY: bool = false;
 
 /// In this order: the last three leave a mark on the server.
-const CHECKS: [&str; 14] = [
+const CHECKS: [&str; 15] = [
     "list",
     "show",
     "chat",
     "stream",
     "generate",
+    "responses",
     "tools",
     "schema",
     "thinking",
@@ -47,6 +48,11 @@ async fn the_python_client_of_ollama_sees_the_same_through_the_host() {
 #[tokio::test]
 async fn the_python_client_of_openai_sees_the_same_through_the_host() {
     compare(Runtime::Python, "openai_client.py").await;
+}
+
+#[tokio::test]
+async fn the_python_client_of_anthropic_sees_the_same_through_the_host() {
+    compare(Runtime::Python, "anthropic_client.py").await;
 }
 
 #[tokio::test]
