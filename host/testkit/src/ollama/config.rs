@@ -16,7 +16,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What `/api/version` says. Clients parse it, so it must look like one of Ollama's own.
     pub version: String,
-    /// The installed models.
+    /// The models that are installed at first.
     pub models: Vec<Model>,
     /// Whether simulated work takes its time.
     pub pace: Pace,
@@ -169,6 +169,11 @@ impl Model {
     #[must_use]
     pub fn alias(&self, name: &str) -> Self {
         Self { name: name.to_owned(), digest: sha256_hex("manifest", name), ..self.clone() }
+    }
+
+    /// A model just like this one, with weights of its own.
+    pub(super) fn other(&self, name: &str) -> Self {
+        Self { blob: sha256_hex("weights", name), ..self.alias(name) }
     }
 
     pub(super) fn can(&self, capability: Capability) -> bool {

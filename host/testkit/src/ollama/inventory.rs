@@ -75,7 +75,8 @@ pub(super) fn version(server: &Server) -> Answer {
 
 /// Answers `/api/tags`.
 pub(super) fn tags(server: &Server) -> Answer {
-    let models = server.models.iter().map(|model| Tag {
+    let installed = server.shelf.models();
+    let models = installed.iter().map(|model| Tag {
         name: &model.name,
         model: &model.name,
         modified_at: MODIFIED_AT,

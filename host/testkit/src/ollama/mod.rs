@@ -13,9 +13,10 @@
 //! one for the end of the sequence, `prompt_eval_count` is the tokens of every part of the prompt plus four for each,
 //! and no prompt is ever cached. A tool is called if it is offered and the prompt names it, with arguments that follow its
 //! schema; once its result is there, the answer is about that. Any chat model takes images, at 64 tokens each, and looks
-//! at none. A model thinks only if it is asked to. What upstream has on top and the simulator does not: log
-//! probabilities, and everything that changes the set of models.
+//! at none. A model thinks only if it is asked to. Models can be pulled, made, copied and deleted, but nothing is ever
+//! downloaded or kept. What upstream has on top and the simulator does not: log probabilities, web search, sounds.
 
+mod admin;
 mod answer;
 mod anthropic;
 mod call;
@@ -41,6 +42,7 @@ mod router;
 mod runner;
 mod schema;
 mod server;
+mod shelf;
 mod structured;
 mod think;
 mod tools;
@@ -48,6 +50,7 @@ mod translated;
 mod wire;
 mod words;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -103,6 +106,12 @@ impl FakeOllama {
     #[must_use]
     pub fn loads(&self) -> Vec<Load> {
         self.server.runner.loads()
+    }
+
+    /// The blobs that were uploaded: bytes by digest.
+    #[must_use]
+    pub fn blobs(&self) -> BTreeMap<String, u64> {
+        self.server.shelf.blobs()
     }
 
     /// The switches for faults.

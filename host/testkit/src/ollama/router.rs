@@ -12,7 +12,7 @@ use super::faults::Fault;
 use super::log::Recording;
 use super::server::Server;
 use super::wire::{Answer, Refusal};
-use super::{anthropic, embed, inventory, native, openai};
+use super::{admin, anthropic, embed, inventory, native, openai};
 
 const PLAIN: &str = "text/plain";
 const PLAIN_UTF8: &str = "text/plain; charset=utf-8";
@@ -39,6 +39,12 @@ enum Route {
     OpenAiCompletions,
     OpenAiResponses,
     AnthropicMessages,
+    Pull,
+    Push,
+    Create,
+    Copy,
+    Delete,
+    Blob,
     OpenAiEmbeddings,
 }
 
@@ -46,11 +52,11 @@ enum Route {
 struct Found {
     route: Route,
     methods: &'static [Method],
-    /// Whether it is work, which faults hit; looking is never hit.
+    /// Whether it is work for a model, which faults hit; nothing else is ever hit.
     work: bool,
 }
 
-const fn look(route: Route, methods: &'static [Method]) -> Found {
+const fn quick(route: Route, methods: &'static [Method]) -> Found {
     Found { route, methods, work: false }
 }
 
@@ -61,27 +67,35 @@ const fn work(route: Route) -> Found {
 const LOOK: &[Method] = &[Method::GET, Method::HEAD];
 const GET: &[Method] = &[Method::GET];
 const POST: &[Method] = &[Method::POST];
+const DELETE: &[Method] = &[Method::DELETE];
+/// An upload does not come this far.
+const HEAD: &[Method] = &[Method::HEAD];
 
-/// Pulling, creating, pushing, copying and deleting models are not simulated: they are unknown paths here.
 fn find(path: &str) -> Option<Found> {
     Some(match path {
-        "/" => look(Route::Root, LOOK),
-        "/api/version" => look(Route::Version, LOOK),
-        "/api/status" => look(Route::Status, GET),
-        "/api/tags" => look(Route::Tags, LOOK),
-        "/api/ps" => look(Route::Ps, GET),
-        "/api/show" => look(Route::Show, POST),
+        "/" => quick(Route::Root, LOOK),
+        "/api/version" => quick(Route::Version, LOOK),
+        "/api/status" => quick(Route::Status, GET),
+        "/api/tags" => quick(Route::Tags, LOOK),
+        "/api/ps" => quick(Route::Ps, GET),
+        "/api/show" => quick(Route::Show, POST),
         "/api/generate" => work(Route::Generate),
         "/api/chat" => work(Route::Chat),
         "/api/embed" => work(Route::Embed),
         "/api/embeddings" => work(Route::Embeddings),
-        "/v1/models" => look(Route::OpenAiModels, GET),
+        "/api/pull" => quick(Route::Pull, POST),
+        "/api/push" => quick(Route::Push, POST),
+        "/api/create" => quick(Route::Create, POST),
+        "/api/copy" => quick(Route::Copy, POST),
+        "/api/delete" => quick(Route::Delete, DELETE),
+        "/v1/models" => quick(Route::OpenAiModels, GET),
         "/v1/chat/completions" => work(Route::OpenAiChat),
         "/v1/completions" => work(Route::OpenAiCompletions),
         "/v1/responses" => work(Route::OpenAiResponses),
         "/v1/embeddings" => work(Route::OpenAiEmbeddings),
         MESSAGES => work(Route::AnthropicMessages),
-        _ if model_of(path).is_some() => look(Route::OpenAiModel, GET),
+        _ if path.starts_with("/api/blobs/") => quick(Route::Blob, HEAD),
+        _ if model_of(path).is_some() => quick(Route::OpenAiModel, GET),
         _ => return None,
     })
 }
@@ -112,7 +126,7 @@ pub(super) async fn answer(
     body: &[u8],
     recording: &Recording,
 ) -> Answer {
-    if !local_host(&head.headers) || !local_origin(&head.headers) {
+    if !is_welcome(&head.headers) {
         return Answer::text(403, PLAIN, "");
     }
     let path = head.uri.path();
@@ -150,6 +164,12 @@ async fn perform(
         Route::Chat => native::call(server, body, recording, Call::Chat).await,
         Route::Embed => embed::embed(server, body).await,
         Route::Embeddings => embed::embeddings(server, body).await,
+        Route::Pull => admin::pull(server, body, recording).await,
+        Route::Push => admin::push(server, body, recording).await,
+        Route::Create => admin::create(server, body, recording).await,
+        Route::Copy => admin::copy(server, body),
+        Route::Delete => admin::delete(server, body),
+        Route::Blob => admin::look_for(server, path),
         Route::OpenAiModels => Ok(openai::list(server)),
         Route::OpenAiModel => openai::retrieve(server, model_of(path).unwrap_or_default()),
         Route::OpenAiEmbeddings => openai::embeddings(server, body).await,
@@ -158,6 +178,11 @@ async fn perform(
         Route::OpenAiResponses => openai::responses(server, body, recording).await,
         Route::AnthropicMessages => anthropic::messages(server, body, recording).await,
     }
+}
+
+/// Whether a request comes from this machine, as far as its head tells.
+pub(super) fn is_welcome(headers: &HeaderMap) -> bool {
+    local_host(headers) && local_origin(headers)
 }
 
 /// On a loopback address Ollama answers a foreign `Host` with a bare 403, against DNS rebinding.

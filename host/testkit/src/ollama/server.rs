@@ -18,17 +18,17 @@ use super::config::{Config, Model};
 use super::faults::Faults;
 use super::generation::{Events, Job, events};
 use super::log::{Log, Recording};
-use super::names::normalised;
 use super::reply::Script;
-use super::router;
 use super::runner::Runner;
+use super::shelf::Shelf;
 use super::wire::Answer;
+use super::{admin, router};
 use crate::listener::{Body, Handler};
 
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) config: Config,
-    pub(super) models: Vec<Arc<Model>>,
+    pub(super) shelf: Arc<Shelf>,
     pub(super) runner: Arc<Runner>,
     pub(super) faults: Faults,
     pub(super) script: Script,
@@ -41,7 +41,7 @@ impl Server {
         let script = Script::default();
         script.append(config.replies.iter().cloned());
         Self {
-            models: config.models.iter().cloned().map(Arc::new).collect(),
+            shelf: Arc::new(Shelf::new(&config.models)),
             runner: Arc::new(Runner::new(config.log_entries_max)),
             faults: Faults::default(),
             script,
@@ -53,9 +53,7 @@ impl Server {
 
     /// The installed model that `name` means.
     pub(super) fn model(&self, name: &str) -> Option<Arc<Model>> {
-        let wanted = normalised(name);
-        let model = self.models.iter().find(|model| normalised(&model.name) == wanted);
-        model.cloned()
+        self.shelf.find(name)
     }
 
     pub(super) fn stopwatch(&self) -> Stopwatch {
@@ -76,9 +74,14 @@ impl Server {
 impl Handler for Server {
     async fn handle(self: Arc<Self>, request: Request<Incoming>) -> io::Result<Response<Body>> {
         let (head, body) = request.into_parts();
+        let path = head.uri.path().to_owned();
+        if admin::is_upload(&head) && router::is_welcome(&head.headers) {
+            let recording = self.log.begin(head.method, path.clone(), Bytes::new());
+            let answer = admin::upload(&self, &path, body).await?;
+            return into_response(answer, &recording);
+        }
         // Read to its end first: only then can hyper notice that the client leaves.
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        let path = head.uri.path().to_owned();
         let recording = self.log.begin(head.method.clone(), path, body.clone());
         if self.faults.hangs() {
             return pending().await;
@@ -105,6 +108,8 @@ fn into_response(answer: Answer, recording: &Recording) -> io::Result<Response<B
     let mut response = Response::new(body);
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if !content_type.is_empty() {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
     Ok(response)
 }

@@ -7,7 +7,7 @@ use futures_util::stream;
 use super::call::{Asked, Route, decide};
 use super::clock::Stopwatch;
 use super::dialect::{Dialect, respond};
-use super::generation::{Done, Event, Metrics};
+use super::generation::{Done, Event, Events, Metrics};
 use super::log::Recording;
 use super::native::scripted;
 use super::request::CallRequest;
@@ -37,12 +37,12 @@ impl<'a> Entered<'a> {
         let events = match decide(self.server, &native, route)? {
             Asked::Unload(model) => {
                 self.server.runner.unload(&model);
-                nothing_said("unload")
+                self.nothing_said("unload")
             }
             Asked::Load(wanted) => {
                 self.recording.count_in_flight();
                 drop(self.server.runner.acquire(&wanted, &mut self.watch).await);
-                nothing_said("load")
+                self.nothing_said("load")
             }
             Asked::Answer(mut call) => {
                 self.recording.count_in_flight();
@@ -55,10 +55,11 @@ impl<'a> Entered<'a> {
         };
         respond(events, dialect, streamed).await
     }
-}
 
-/// The only event of a request that was no prompt.
-fn nothing_said(reason: &'static str) -> super::generation::Events {
-    let done = Done { reason, context: Vec::new(), metrics: Metrics::default() };
-    Box::pin(stream::once(ready(Ok(Event::Done(done)))))
+    /// The only event of a request that was no prompt.
+    fn nothing_said(&self, reason: &'static str) -> Events {
+        self.recording.finish();
+        let done = Done { reason, context: Vec::new(), metrics: Metrics::default() };
+        Box::pin(stream::once(ready(Ok(Event::Done(done)))))
+    }
 }

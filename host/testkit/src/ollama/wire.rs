@@ -20,7 +20,7 @@ pub(super) type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send
 
 /// What a route answers.
 pub(super) enum Answer {
-    /// Everything at once.
+    /// Everything at once. An empty content type is not sent.
     Whole { status: u16, content_type: &'static str, body: Bytes },
     /// Piece by piece, with 200.
     Stream { content_type: &'static str, body: ByteStream },
@@ -31,6 +31,11 @@ pub(super) enum Answer {
 impl Answer {
     pub(super) fn json(value: &impl Serialize) -> Self {
         Self::Whole { status: 200, content_type: JSON, body: Bytes::from(go_json(value)) }
+    }
+
+    /// A status, and nothing else.
+    pub(super) fn nothing(status: u16) -> Self {
+        Self::text(status, "", "")
     }
 
     pub(super) fn text(status: u16, content_type: &'static str, text: &'static str) -> Self {

@@ -39,6 +39,13 @@ async fn an_empty_prompt_only_loads_and_an_error_in_the_middle_is_lost() {
     let loaded = post_json(&ollama, "/v1/completions", &empty).await;
     assert_eq!(loaded["choices"][0]["finish_reason"], "load");
     assert_eq!(ollama.loads().len(), 1);
+    let streamed = json!({"model": "qwen3:4b", "prompt": "", "stream": true});
+    let body = parts(post(&ollama, "/v1/completions", &streamed).await).await.2;
+    assert!(
+        body.contains(r#""finish_reason":"load""#) && body.ends_with("data: [DONE]\n\n"),
+        "{body}"
+    );
+    assert!(!ollama.log()[1].client_left, "who has read the end has not left");
 
     ollama.script([Reply::MidStreamError { after_tokens: 1, message: "boom".to_owned() }]);
     let asked = json!({"model": "qwen3:4b", "prompt": "Hi", "stream": true});

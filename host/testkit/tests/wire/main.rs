@@ -1,6 +1,8 @@
 //! The stand-ins as a client sees them: over real sockets, down to the bytes.
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod anthropic;
 #[cfg(test)]
 mod client;

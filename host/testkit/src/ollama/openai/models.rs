@@ -28,7 +28,8 @@ impl<'a> Entry<'a> {
 
 /// Answers `/v1/models`.
 pub(in crate::ollama) fn list(server: &Server) -> Answer {
-    let names = server.models.iter().map(|model| model.name.as_str());
+    let models = server.shelf.models();
+    let names = models.iter().map(|model| model.name.as_str());
     Answer::json(&List { object: "list", data: names.map(Entry::of).collect() })
 }
 
