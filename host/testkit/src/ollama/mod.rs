@@ -14,7 +14,7 @@
 //! and no prompt is ever cached. A tool is called if it is offered and the prompt names it, with arguments that follow its
 //! schema; once its result is there, the answer is about that. Any chat model takes images, at 64 tokens each, and looks
 //! at none. A model thinks only if it is asked to. Models can be pulled, made, copied and deleted, but nothing is ever
-//! downloaded or kept. What upstream has on top and the simulator does not: log probabilities, web search, sounds.
+//! downloaded or kept. What upstream has on top and the simulator does not: web search and sounds.
 
 mod admin;
 mod answer;
@@ -31,6 +31,7 @@ mod inventory;
 mod keep_alive;
 mod key;
 mod log;
+mod logprobs;
 mod names;
 mod native;
 mod openai;
@@ -49,6 +50,7 @@ mod tools;
 mod translated;
 mod wire;
 mod words;
+mod zstd;
 
 use std::collections::BTreeMap;
 use std::io;

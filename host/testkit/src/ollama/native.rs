@@ -10,6 +10,7 @@ use super::clock::wall_now;
 use super::dialect::{Dialect, Gathered, respond};
 use super::generation::{Done, Event, Metrics};
 use super::log::Recording;
+use super::logprobs::{self, Alternatives, Logprob};
 use super::request::CallRequest;
 use super::server::Server;
 use super::tools::ToolCall;
@@ -28,6 +29,7 @@ pub(super) async fn call(
         route,
         // Verbatim, whatever the model is really called.
         model: request.model.clone().unwrap_or_default(),
+        logprobs: logprobs::wanted(&request),
     };
     match decide(server, &request, route)? {
         Asked::Unload(model) => {
@@ -126,19 +128,27 @@ struct End {
     done_reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     context: Vec<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    logprobs: Vec<Logprob>,
     #[serde(flatten)]
     metrics: Option<Metrics>,
 }
 
 impl End {
-    const NOT_YET: Self =
-        Self { done: false, done_reason: None, context: Vec::new(), metrics: None };
+    const NOT_YET: Self = Self {
+        done: false,
+        done_reason: None,
+        context: Vec::new(),
+        logprobs: Vec::new(),
+        metrics: None,
+    };
 
     fn of(done: Option<Done>) -> Self {
         done.map_or(Self::NOT_YET, |done| Self {
             done: true,
             done_reason: Some(done.reason),
             context: done.context,
+            logprobs: Vec::new(),
             metrics: Some(done.metrics),
         })
     }
@@ -147,6 +157,7 @@ impl End {
 struct Native {
     route: Route,
     model: String,
+    logprobs: Alternatives,
 }
 
 impl Native {
@@ -174,6 +185,12 @@ impl Native {
         }
     }
 
+    /// An object in the middle of an answer.
+    fn piece(&self, said: Said<'_>) -> Vec<u8> {
+        let piece = if said.content.is_empty() { said.thinking } else { said.content };
+        self.object(said, End { logprobs: logprobs::of(piece, self.logprobs), ..End::NOT_YET })
+    }
+
     /// Loads and unloads answer with one object and no figures at all, also when a stream was asked for.
     fn without_answer(&self, reason: &'static str) -> Answer {
         let end = End { done: true, done_reason: Some(reason), ..End::NOT_YET };
@@ -191,13 +208,9 @@ impl Dialect for Native {
     fn chunk(&mut self, event: Event) -> Bytes {
         let nothing = Said::default();
         let mut line = match event {
-            Event::Thinking(piece) => {
-                self.object(Said { thinking: &piece, ..nothing }, End::NOT_YET)
-            }
-            Event::Text(piece) => self.object(Said { content: &piece, ..nothing }, End::NOT_YET),
-            Event::ToolCall(call) => {
-                self.object(Said { tool_calls: &[call], ..nothing }, End::NOT_YET)
-            }
+            Event::Thinking(piece) => self.piece(Said { thinking: &piece, ..nothing }),
+            Event::Text(piece) => self.piece(Said { content: &piece, ..nothing }),
+            Event::ToolCall(call) => self.piece(Said { tool_calls: &[call], ..nothing }),
             Event::Done(done) => self.object(nothing, End::of(Some(done))),
             Event::Failed(message) => error_json(&message),
         };
@@ -206,7 +219,10 @@ impl Dialect for Native {
     }
 
     fn whole(&mut self, answer: Gathered) -> Bytes {
-        let end = End::of(answer.done);
+        let mut end = End::of(answer.done);
+        for text in [&answer.thinking, &answer.text] {
+            end.logprobs.extend(logprobs::of(text, self.logprobs));
+        }
         let said = Said {
             content: &answer.text,
             thinking: &answer.thinking,

@@ -1,8 +1,9 @@
 //! All routes on one screen.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-use hyper::header::{HOST, ORIGIN};
+use hyper::header::{CONTENT_ENCODING, HOST, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use serde_json::json;
@@ -12,7 +13,7 @@ use super::faults::Fault;
 use super::log::Recording;
 use super::server::Server;
 use super::wire::{Answer, Refusal};
-use super::{admin, anthropic, embed, inventory, native, openai};
+use super::{admin, anthropic, embed, inventory, native, openai, zstd};
 
 const PLAIN: &str = "text/plain";
 const PLAIN_UTF8: &str = "text/plain; charset=utf-8";
@@ -140,9 +141,21 @@ pub(super) async fn answer(
     let done = match struck {
         Some(Fault::Refuse) => Err(Refusal::new(503, QUEUE_FULL)),
         Some(Fault::Error) => Err(Refusal::new(500, RUNNER_DIED)),
-        None => perform(server, found.route, (path, body), recording).await,
+        None => match unpacked(found.route, head, body) {
+            Ok(body) => perform(server, found.route, (path, &body), recording).await,
+            Err(refusal) => Err(refusal),
+        },
     };
     done.unwrap_or_else(|refusal| refused(server, path, refusal))
+}
+
+/// The one route whose body may be packed is the one of a client that packs.
+fn unpacked<'a>(route: Route, head: &Parts, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Refusal> {
+    let packed = head.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding == "zstd");
+    if packed && route == Route::OpenAiResponses {
+        return zstd::unpacked(body).map(Cow::Owned);
+    }
+    Ok(Cow::Borrowed(body))
 }
 
 async fn perform(

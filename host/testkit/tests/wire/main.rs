@@ -17,6 +17,8 @@ mod faults;
 #[cfg(test)]
 mod inventory;
 #[cfg(test)]
+mod logprobs;
+#[cfg(test)]
 mod openai;
 #[cfg(test)]
 mod prompts;

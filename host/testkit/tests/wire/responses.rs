@@ -1,7 +1,8 @@
+use reqwest::{Method, header::CONTENT_ENCODING};
 use roughneck_testkit::{ollama::Reply, sse};
 use serde_json::{Value, json};
 
-use crate::client::{exact, parts, post, post_json};
+use crate::client::{exact, parts, post, post_json, request};
 
 fn events(body: &str) -> Vec<(String, Value)> {
     let read = sse::Reader::default().push(body.as_bytes());
@@ -104,6 +105,24 @@ async fn thoughts_and_calls_are_items_of_their_own() {
     let body = post_json(&ollama, "/v1/responses", &answered).await;
     let text = body["output"][0]["content"][0]["text"].as_str().unwrap();
     assert!(text.contains("18 degrees"), "{text}");
+}
+
+#[tokio::test]
+async fn a_body_may_be_packed() {
+    let ollama = exact().await;
+    let body = br#"{"model":"qwen3:4b","input":"Hi"}"#;
+    // A frame with its size in one byte, and one last block that is not packed at all.
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x20, u8::try_from(body.len()).unwrap()];
+    frame.extend(&((u32::try_from(body.len()).unwrap() << 3) | 1).to_le_bytes()[..3]);
+    frame.extend(body);
+    let packed = |bytes: Vec<u8>| {
+        let request = request(&ollama, Method::POST, "/v1/responses").body(bytes);
+        request.header(CONTENT_ENCODING, "zstd").send()
+    };
+    assert_eq!(packed(frame).await.unwrap().status(), 200);
+    let (status, _, body) = parts(packed(body.to_vec()).await.unwrap()).await;
+    assert_eq!(status, 400);
+    assert!(body.contains("failed to decompress zstd body"), "{body}");
 }
 
 #[tokio::test]

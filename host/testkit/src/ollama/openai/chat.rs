@@ -12,6 +12,7 @@ use crate::ollama::clock::wall_now;
 use crate::ollama::dialect::{Dialect, Gathered};
 use crate::ollama::generation::{Done, Event};
 use crate::ollama::log::Recording;
+use crate::ollama::logprobs::{self, Alternatives, Logprob};
 use crate::ollama::request::CallRequest;
 use crate::ollama::server::Server;
 use crate::ollama::think;
@@ -33,6 +34,8 @@ struct CompletionRequest {
     response_format: Option<ResponseFormat>,
     reasoning: Option<Reasoning>,
     reasoning_effort: Option<String>,
+    logprobs: Option<bool>,
+    top_logprobs: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -65,14 +68,18 @@ pub(in crate::ollama) async fn chat_completions(
     if request.messages.as_ref().is_none_or(Vec::is_empty) {
         return Err(Refusal::new(400, "[] is too short - 'messages'"));
     }
+    let include_usage =
+        request.stream_options.as_ref().is_some_and(|options| options.include_usage);
+    let native = translated(request)?;
     let dialect = OpenAi {
         id: server.next_id("chatcmpl-"),
-        model: request.model.clone().unwrap_or_default(),
-        include_usage: request.stream_options.as_ref().is_some_and(|options| options.include_usage),
+        model: native.model.clone().unwrap_or_default(),
+        include_usage,
         begun: false,
         called: false,
+        logprobs: logprobs::wanted(&native),
     };
-    entered.answer(translated(request)?, Route::Chat, dialect).await
+    entered.answer(native, Route::Chat, dialect).await
 }
 
 fn translated(request: CompletionRequest) -> Result<CallRequest, Refusal> {
@@ -90,6 +97,8 @@ fn translated(request: CompletionRequest) -> Result<CallRequest, Refusal> {
         messages: Some(messages::translated(request.messages.unwrap_or_default())?),
         tools: request.tools,
         stream: request.stream,
+        logprobs: request.logprobs,
+        top_logprobs: request.top_logprobs,
         format,
         options: Some(options(request.max_tokens, request.stop)),
         think: think::of_openai(effort.as_deref().unwrap_or_default())?,
@@ -117,6 +126,21 @@ struct Choice {
     #[serde(skip_serializing_if = "Option::is_none")]
     delta: Option<Said>,
     finish_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<Logprobs>,
+}
+
+#[derive(Serialize)]
+struct Logprobs {
+    content: Vec<Logprob>,
+}
+
+impl Logprobs {
+    fn of(texts: &[&str], wanted: Alternatives) -> Option<Self> {
+        let content: Vec<Logprob> =
+            texts.iter().flat_map(|text| logprobs::of(text, wanted)).collect();
+        (!content.is_empty()).then_some(Self { content })
+    }
 }
 
 #[derive(Default, Serialize)]
@@ -162,6 +186,7 @@ struct OpenAi {
     begun: bool,
     /// A tool was called.
     called: bool,
+    logprobs: Alternatives,
 }
 
 impl OpenAi {
@@ -179,6 +204,7 @@ impl OpenAi {
 
     fn completion(&self, answer: Gathered) -> Completion<'_> {
         let called = !answer.tool_calls.is_empty();
+        let logprobs = Logprobs::of(&[&answer.thinking, &answer.text], self.logprobs);
         let choice = Choice {
             index: 0,
             message: Some(Said {
@@ -189,6 +215,7 @@ impl OpenAi {
             }),
             delta: None,
             finish_reason: answer.done.as_ref().map(|done| finish_reason(done, called)),
+            logprobs,
         };
         Completion {
             usage: answer.done.as_ref().map(Usage::of),
@@ -202,11 +229,15 @@ impl OpenAi {
 
     fn delta(&mut self, said: Said) -> Vec<u8> {
         let role = (!std::mem::replace(&mut self.begun, true)).then_some("assistant");
+        let text = said.content.as_deref().filter(|text| !text.is_empty());
+        let text = text.or(said.reasoning.as_deref()).unwrap_or_default();
+        let logprobs = Logprobs::of(&[text], self.logprobs);
         let choice = Choice {
             index: 0,
             message: None,
             delta: Some(Said { role, ..said }),
             finish_reason: None,
+            logprobs,
         };
         self.chunk_of(vec![choice], None)
     }
@@ -217,6 +248,7 @@ impl OpenAi {
             message: None,
             delta: Some(Said::default()),
             finish_reason: Some(finish_reason(done, self.called)),
+            logprobs: None,
         };
         let mut bytes = self.chunk_of(vec![choice], None);
         if self.include_usage {
