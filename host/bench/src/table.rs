@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::series::Series;
 
 /// One figure: ours, what it stands beside, and what it should be.
+#[derive(Debug)]
 pub(crate) struct Row {
     cell: String,
     figure: &'static str,
@@ -55,7 +56,8 @@ impl Row {
         self.ours.over(other).median()
     }
 
-    fn is_met(&self) -> Option<bool> {
+    /// Whether it is what it should be; none if nothing was asked or measured.
+    pub(crate) fn is_met(&self) -> Option<bool> {
         match self.target? {
             Target::RatioAtLeast(least) => Some(self.ratio()? >= least),
             Target::RatioAtMost(most) => Some(self.ratio()? <= most),
@@ -96,11 +98,18 @@ pub(crate) fn render(rows: &[Row]) -> String {
     let head = ["cell", "figure", "roughneck", "beside", "ratio", "target", ""].map(str::to_owned);
     let lines: Vec<[String; 7]> =
         std::iter::once(head).chain(rows.iter().map(Row::cells)).collect();
+    markdown(&lines)
+}
+
+/// Lines of cells as a table in Markdown; the first is its head.
+pub(crate) fn markdown(lines: &[impl AsRef<[String]>]) -> String {
+    let lines: Vec<&[String]> = lines.iter().map(AsRef::as_ref).collect();
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..7).map(width).collect();
+    let columns = lines.iter().map(|line| line.len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for (number, line) in lines.iter().enumerate() {
         for (cell, &width) in line.iter().zip(&widths) {

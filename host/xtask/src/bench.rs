@@ -1,5 +1,6 @@
 //! `cargo xtask bench queue`: builds the release binary and measures it. The load generator is the crate
-//! `roughneck-bench`; `bench queue --quick` takes less than three minutes.
+//! `roughneck-bench`; `bench queue --quick` takes less than three minutes. `cargo xtask bench lane`
+//! simulates the lane's planner in seconds, and needs no release build.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,16 +10,24 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{cargo, guests};
 
-/// Builds what is measured and what measures, and measures.
+/// Runs the bench that is named.
 ///
 /// # Errors
 /// If something does not build, or the bench fails.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
-    let Some(("queue", options)) =
-        arguments.split_first().map(|(what, rest)| (what.as_str(), rest))
-    else {
-        bail!("usage: cargo xtask bench queue [--quick] [--only CELL] [--no-peer]");
-    };
+    match arguments.split_first().map(|(what, rest)| (what.as_str(), rest)) {
+        Some(("queue", options)) => queue(root, options),
+        Some(("lane", [])) => {
+            cargo::run(root, &["run", "--quiet", "--package", "roughneck-bench", "--", "lane"])
+        }
+        Some(_) | None => bail!(
+            "usage: cargo xtask bench queue [--quick] [--only CELL] [--no-peer] | cargo xtask bench lane"
+        ),
+    }
+}
+
+/// Builds what is measured and what measures, and measures.
+fn queue(root: &Path, options: &[String]) -> Result<()> {
     guests::run(root, &[])?;
     let started = Instant::now();
     println!("building the release binary (the first time five to ten minutes)");

@@ -22,7 +22,10 @@ mod tidy;
 const TASKS: &[(&str, &str)] = &[
     ("demo", "build everything and run one job from end to end (--keep to stay up)"),
     ("test", "build everything and run all tests"),
-    ("bench", "build for release and measure the queue, beside a peer (bench queue --quick)"),
+    (
+        "bench",
+        "measure the queue beside a peer (bench queue --quick), or simulate the lane (bench lane)",
+    ),
     ("clients", "install the clients in Python and JavaScript that the tests point at the host"),
     ("check", "format, rules of the house, clippy, documentation, licences"),
     ("tidy", "the rules of the house alone"),

@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["jobs", "store", "engine", "llm", "capabilities", "sandbox", "api", "testkit"]),
     ("testkit", &[]),
     ("simulation", &["jobs", "engine"]),
-    ("bench", &["jobs"]),
+    ("bench", &["jobs", "llm"]),
     ("e2e", &[]),
     ("xtask", &[]),
 ];
