@@ -8,11 +8,11 @@ use std::{
 };
 
 use roughneck_jobs::{clock::Millis, priority::Priority};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 
 use crate::{
     metrics::{Counted, Metrics},
-    planner::{self, Choice, Reason, Waiting},
+    planner::{self, Choice, Next, Reason, Waiting},
     residency::Residency,
     runner_key::RunnerKey,
     swap::Swap,
@@ -27,6 +27,8 @@ struct Inner {
     line: Mutex<Line>,
     waiting_max: usize,
     metrics: Arc<Metrics>,
+    /// Where the lane lingers.
+    runtime: Handle,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,8 @@ struct Line {
     /// The runner of the one who has the turn.
     serving: Option<RunnerKey>,
     next_ticket: u64,
+    /// When the lane, which lingers, decides again though nobody has come.
+    decides_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -88,11 +92,16 @@ pub(crate) struct Turn {
 }
 
 impl Queue {
+    /// An empty queue. Needs a Tokio runtime.
     pub(crate) fn new(waiting_max: usize, metrics: Arc<Metrics>) -> Self {
-        let free = Some(Residency::unknown(Instant::now()));
-        let line =
-            Mutex::new(Line { free, waiting: BTreeMap::new(), serving: None, next_ticket: 0 });
-        Self(Arc::new(Inner { line, waiting_max, metrics }))
+        let line = Mutex::new(Line {
+            free: Some(Residency::unknown(Instant::now())),
+            waiting: BTreeMap::new(),
+            serving: None,
+            next_ticket: 0,
+            decides_at: None,
+        });
+        Self(Arc::new(Inner { line, waiting_max, metrics, runtime: Handle::current() }))
     }
 
     /// Waits until it is the caller's turn.
@@ -126,7 +135,7 @@ impl Queue {
     }
 
     /// Passes the turn on to the one the planner chooses. One who left in the same moment does not take
-    /// it, so another is chosen; when nobody waits, the lane is free.
+    /// it, so another is chosen; when nobody waits, or the lane lingers, it is free.
     fn hand_over(&self, residency: Residency) {
         let mut residency = residency;
         while let Some((grant, to)) = self.choose(residency) {
@@ -146,8 +155,16 @@ impl Queue {
             priority: waiter.seat.priority,
             ticket: *ticket,
         });
-        let choice = planner::next(waiting, residency.quantum_age(now), residency.swap_cost());
-        let chosen = choice.and_then(|choice| Some((choice, line.waiting.remove(&choice.ticket)?)));
+        let chosen = match planner::next(waiting, residency.usage(now), residency.swap_cost()) {
+            Some(Next::Call(choice)) => {
+                line.waiting.remove(&choice.ticket).map(|waiter| (choice, waiter))
+            }
+            Some(Next::Linger(left)) => {
+                self.decide_at(&mut line, now + left);
+                None
+            }
+            None => None,
+        };
         let Some((choice, waiter)) = chosen else {
             line.free = Some(residency);
             line.serving = None;
@@ -156,6 +173,26 @@ impl Queue {
         line.serving = Some(waiter.seat.key);
         residency.grant_quantum(!choice.passes_over);
         Some((Grant { residency, choice }, waiter.grant))
+    }
+
+    /// Has the free lane decide again at this instant. Whoever comes before makes it decide, too.
+    fn decide_at(&self, line: &mut Line, at: Instant) {
+        if line.decides_at.is_some_and(|earlier| earlier <= at) {
+            return;
+        }
+        line.decides_at = Some(at);
+        let queue = Arc::downgrade(&self.0);
+        self.0.runtime.spawn(async move {
+            tokio::time::sleep_until(at).await;
+            let Some(queue) = queue.upgrade().map(Queue) else { return };
+            let mut line = queue.lock();
+            line.decides_at = None;
+            let free = line.free.take();
+            drop(line);
+            if let Some(residency) = free {
+                queue.hand_over(residency);
+            }
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, Line> {
@@ -242,7 +279,9 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let nothing = Residency::unknown(Instant::now());
+        let now = Instant::now();
+        self.residency.leave(now);
+        let nothing = Residency::unknown(now);
         self.queue.hand_over(std::mem::replace(&mut self.residency, nothing));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
+    planner,
     probe::Loaded,
     runner_key::RunnerKey,
     swap::{Swap, SwapCost},
@@ -23,6 +24,8 @@ pub(crate) struct Residency {
     /// Whether a load begins a new quantum: not in a turn that passed over a better rank, or a runner
     /// that dies at every call could hold the lane for ever.
     grants_quantum: bool,
+    /// When the last turn ended.
+    used_until: Option<Instant>,
     swap_cost: SwapCost,
 }
 
@@ -43,6 +46,7 @@ impl Residency {
             at: now,
             quantum_began_at: now,
             grants_quantum: true,
+            used_until: None,
             swap_cost: SwapCost::default(),
         }
     }
@@ -84,9 +88,18 @@ impl Residency {
         self.grants_quantum = grants;
     }
 
-    /// How long what is loaded has had its quantum.
-    pub(crate) fn quantum_age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.quantum_began_at)
+    /// A turn ends.
+    pub(crate) fn leave(&mut self, now: Instant) {
+        self.used_until = Some(now);
+    }
+
+    /// How what is loaded has been used.
+    pub(crate) fn usage(&self, now: Instant) -> planner::Loaded {
+        let since = |at| now.saturating_duration_since(at);
+        planner::Loaded {
+            quantum_age: since(self.quantum_began_at),
+            idle: self.used_until.map_or(Duration::MAX, since),
+        }
     }
 
     /// A load has taken so long.
@@ -170,7 +183,7 @@ mod tests {
     fn a_quantum_begins_with_a_load_unless_the_turn_passed_over_a_better_rank() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let age = |residency: &Residency| residency.quantum_age(after(100)).as_secs();
+        let age = |residency: &Residency| residency.usage(after(100)).quantum_age.as_secs();
         let mut residency = Residency::unknown(start);
         residency.loaded(key("a", 4096), after(10));
         assert_eq!(age(&residency), 90);

@@ -1,12 +1,15 @@
 //! One day under one rule.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use roughneck_jobs::priority::Priority;
-use roughneck_llm::swap::{Swap, SwapCost};
+use roughneck_llm::{
+    planner,
+    swap::{Swap, SwapCost},
+};
 
 use super::{
-    rule::{Line, Loaded, Rule},
+    rule::{Line, Loaded, Next, Place, Rule},
     trace::{Arrival, Model},
 };
 
@@ -14,39 +17,106 @@ use super::{
 const SWAP_MS: u64 = 25_000;
 
 /// What came of a day.
+#[derive(Default)]
 pub(super) struct Day {
     pub(super) swaps: u32,
     ran: Vec<(Arrival, u64)>,
 }
 
+/// The lane at one moment of the day.
+struct Lane {
+    now_ms: u64,
+    /// Who comes later, by time and ticket.
+    coming: BTreeMap<(u64, u64), Arrival>,
+    next_ticket: u64,
+    line: Line,
+    model: Option<Model>,
+    cost: SwapCost,
+    loaded_at_ms: u64,
+    answered_at_ms: Option<u64>,
+    day: Day,
+}
+
 /// Runs all calls of a day, one at a time.
 pub(super) fn run(rule: Rule, arrivals: &[Arrival]) -> Day {
-    let mut day = Day { swaps: 0, ran: Vec::with_capacity(arrivals.len()) };
-    let mut loaded = Loaded { model: None, for_ms: 0, cost: SwapCost::default() };
-    let (mut now_ms, mut loaded_at_ms) = (0, 0);
-    let mut line = Line::new();
-    let mut coming = arrivals.iter().zip(0..).peekable();
+    let mut lane = Lane::new(arrivals);
     loop {
-        while let Some((arrival, ticket)) = coming.next_if(|(next, _)| next.at_ms <= now_ms) {
-            line.insert(rule.place(arrival, ticket), *arrival);
-        }
-        loaded.for_ms = now_ms - loaded_at_ms;
-        let Some(call) = rule.next(&line, &loaded).and_then(|place| line.remove(&place)) else {
-            match coming.peek() {
-                Some((next, _)) => now_ms = next.at_ms,
-                None => return day,
+        lane.let_in(rule);
+        match rule.next(&lane.line, &lane.loaded()) {
+            Some(Next::Call(place)) => lane.answer(place),
+            Some(Next::Linger { ms }) => {
+                let over_ms = lane.now_ms + ms;
+                lane.now_ms = lane.next_comes_ms().map_or(over_ms, |at_ms| at_ms.min(over_ms));
             }
-            continue;
-        };
-        if loaded.model != Some(call.model) {
-            now_ms += SWAP_MS;
-            loaded_at_ms = now_ms;
-            loaded.model = Some(call.model);
-            loaded.cost.learn(Swap::Model, Duration::from_millis(SWAP_MS));
-            day.swaps += 1;
+            None => match lane.next_comes_ms() {
+                Some(at_ms) => lane.now_ms = at_ms,
+                None => return lane.day,
+            },
         }
-        day.ran.push((call, now_ms - call.at_ms));
-        now_ms += call.answer_ms;
+    }
+}
+
+impl Lane {
+    fn new(arrivals: &[Arrival]) -> Self {
+        let mut lane = Self {
+            now_ms: 0,
+            coming: BTreeMap::new(),
+            next_ticket: 0,
+            line: Line::new(),
+            model: None,
+            cost: SwapCost::default(),
+            loaded_at_ms: 0,
+            answered_at_ms: None,
+            day: Day::default(),
+        };
+        for arrival in arrivals {
+            lane.expect(*arrival);
+        }
+        lane
+    }
+
+    fn expect(&mut self, arrival: Arrival) {
+        self.coming.insert((arrival.at_ms, self.next_ticket), arrival);
+        self.next_ticket += 1;
+    }
+
+    fn next_comes_ms(&self) -> Option<u64> {
+        self.coming.first_key_value().map(|((at_ms, _), _)| *at_ms)
+    }
+
+    /// Lines up all who have come.
+    fn let_in(&mut self, rule: Rule) {
+        while self.next_comes_ms().is_some_and(|at_ms| at_ms <= self.now_ms) {
+            if let Some(((_, ticket), arrival)) = self.coming.pop_first() {
+                self.line.insert(rule.place(&arrival, ticket), arrival);
+            }
+        }
+    }
+
+    fn loaded(&self) -> Loaded {
+        let since = |at_ms| Duration::from_millis(self.now_ms - at_ms);
+        let usage = planner::Loaded {
+            quantum_age: since(self.loaded_at_ms),
+            idle: self.answered_at_ms.map_or(Duration::MAX, since),
+        };
+        Loaded { model: self.model, usage, cost: self.cost }
+    }
+
+    fn answer(&mut self, place: Place) {
+        let Some(call) = self.line.remove(&place) else { return };
+        if self.model != Some(call.model) {
+            self.now_ms += SWAP_MS;
+            self.loaded_at_ms = self.now_ms;
+            self.model = Some(call.model);
+            self.cost.learn(Swap::Model, Duration::from_millis(SWAP_MS));
+            self.day.swaps += 1;
+        }
+        self.day.ran.push((call, self.now_ms - call.at_ms));
+        self.now_ms += call.answer_ms;
+        self.answered_at_ms = Some(self.now_ms);
+        if let Some(next) = call.next(self.now_ms) {
+            self.expect(next);
+        }
     }
 }
 
@@ -76,28 +146,37 @@ impl Day {
 mod tests {
     use super::*;
 
-    fn call(at_ms: u64, model: Model, priority: Priority) -> Arrival {
-        Arrival { at_ms, model, priority, answer_ms: 1000 }
-    }
-
     #[test]
     fn every_rule_runs_every_call_and_pays_for_its_swaps() {
         let (a, b, low) = (Model::A, Model::B, Priority::LOW);
         let calls = [
-            call(0, a, low),
-            call(1, b, low),
-            call(2, a, low),
-            call(3, b, Priority::URGENT),
-            call(4, a, low),
+            Arrival::single(0, a, low),
+            Arrival::single(1, b, low),
+            Arrival::single(2, a, low),
+            Arrival::single(3, b, Priority::URGENT),
+            Arrival::single(4, a, low),
         ];
         let swaps = Rule::ALL.map(|rule| {
             let day = run(rule, &calls);
             assert_eq!(day.ran.len(), calls.len(), "{rule:?}");
             day.swaps
         });
-        assert_eq!(swaps, [5, 3, 2, 3, 2]);
+        assert_eq!(swaps, [5, 3, 2, 3, 2, 2]);
         let drained = run(Rule::Drain, &calls);
         assert_eq!(drained.waits_s(Priority::URGENT), (53.997, 53.997));
         assert!((drained.worst_rare_s() - 53.997).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_conversation_is_waited_for_by_the_planner_alone() {
+        let mut calls = super::super::trace::conversations(1, 0.1);
+        calls.truncate(1);
+        let mut other = Arrival::single(calls[0].at_ms + 1, Model::B, Priority::HIGH);
+        if calls[0].model == Model::B {
+            other.model = Model::C;
+        }
+        calls.push(other);
+        assert_eq!(run(Rule::Hasty, &calls).swaps, 3);
+        assert_eq!(run(Rule::Planner, &calls).swaps, 2);
     }
 }

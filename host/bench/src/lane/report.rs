@@ -14,6 +14,8 @@ use crate::{
 
 /// How much of a day the answers take, without swaps.
 const LOADS: [f64; 3] = [0.6, 0.75, 0.85];
+/// The same of the conversations.
+const TALK_LOAD: f64 = 0.6;
 /// The same of the hot model alone.
 const HOT_LOAD: f64 = 1.05;
 
@@ -27,6 +29,7 @@ pub(super) struct Figures(Vec<Figure>);
 struct Figure {
     rule: Rule,
     mixed: [Mixed; LOADS.len()],
+    conversations: Mixed,
     worst_rare_s: Series,
 }
 
@@ -45,10 +48,12 @@ impl Figures {
         let figure = |rule| {
             let days =
                 |load| seeds.iter().map(move |seed| day::run(rule, &trace::mixed(*seed, load)));
+            let talks = seeds.iter().map(|seed| trace::conversations(*seed, TALK_LOAD));
             let hot = seeds.iter().map(|seed| day::run(rule, &trace::hot(*seed, HOT_LOAD)));
             Figure {
                 rule,
                 mixed: LOADS.map(|load| Mixed::of(days(load))),
+                conversations: Mixed::of(talks.map(|talks| day::run(rule, &talks))),
                 worst_rare_s: hot.map(|day| day.worst_rare_s()).collect(),
             }
         };
@@ -65,14 +70,10 @@ impl Figures {
         };
         let mut rows = Vec::new();
         for ((load, ours), theirs) in LOADS.iter().zip(&planner.mixed).zip(&drain.mixed) {
-            let row = |figure, ours: &Series, theirs: &Series, times| {
-                Row::new(format!("load {load}"), figure, ours.clone())
-                    .beside("drain", theirs.clone())
-                    .should_be(Target::RatioAtMost(times))
-            };
-            rows.push(row("swaps", &ours.swaps, &theirs.swaps, SWAPS_MAX));
-            rows.push(row("urgent p95 s", &ours.urgent_p95_s, &theirs.urgent_p95_s, 1.0));
+            rows.extend(ours.targets(&format!("load {load}"), theirs));
         }
+        let talks = format!("conversations at {TALK_LOAD}");
+        rows.extend(planner.conversations.targets(&talks, &drain.conversations));
         // Nobody is passed over in the order of arrival: what it takes is what the load makes them wait.
         let rare = Row::new(
             format!("hot model at {HOT_LOAD}"),
@@ -89,6 +90,7 @@ impl Figures {
     pub(super) fn render(&self) -> String {
         let mut head = vec!["seconds: urgent p95 / low p95; worst low; swaps".to_owned()];
         head.extend(LOADS.map(|load| format!("load {load}")));
+        head.push(format!("conversations at {TALK_LOAD}"));
         head.push(format!("hot model at {HOT_LOAD}: worst rare"));
         let mut lines = vec![head];
         lines.extend(self.0.iter().map(Figure::cells));
@@ -99,7 +101,7 @@ impl Figures {
 impl Figure {
     fn cells(&self) -> Vec<String> {
         let mut cells = vec![self.rule.name().to_owned()];
-        cells.extend(self.mixed.iter().map(Mixed::cell));
+        cells.extend(self.mixed.iter().chain([&self.conversations]).map(Mixed::cell));
         cells.push(median(&self.worst_rare_s));
         cells
     }
@@ -117,6 +119,19 @@ impl Mixed {
             mixed.swaps.push(day.swaps.into());
         }
         mixed
+    }
+
+    /// What draining by model makes of the same days is the measure of ours.
+    fn targets(&self, days: &str, drain: &Self) -> [Row; 2] {
+        let row = |figure, ours: &Series, theirs: &Series, times| {
+            Row::new(days, figure, ours.clone())
+                .beside("drain", theirs.clone())
+                .should_be(Target::RatioAtMost(times))
+        };
+        [
+            row("swaps", &self.swaps, &drain.swaps, SWAPS_MAX),
+            row("urgent p95 s", &self.urgent_p95_s, &drain.urgent_p95_s, 1.0),
+        ]
     }
 
     fn cell(&self) -> String {

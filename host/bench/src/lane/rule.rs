@@ -21,7 +21,9 @@ pub(super) enum Rule {
     Drain,
     /// The rank, whatever is loaded.
     Rank,
-    /// The lane's own: the rank, and a quantum for what is loaded.
+    /// The lane's own, but it never lingers.
+    Hasty,
+    /// The lane's own: the rank, a quantum for what is loaded, and some lingering.
     Planner,
 }
 
@@ -31,17 +33,26 @@ pub(super) type Line = BTreeMap<Place, Arrival>;
 /// A place in it: by the rule's own measure, then by arrival.
 pub(super) type Place = (i64, u64);
 
-/// What is loaded.
+/// The one model that is loaded at a time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Loaded {
     pub(super) model: Option<Model>,
-    pub(super) for_ms: u64,
+    pub(super) usage: planner::Loaded,
     pub(super) cost: SwapCost,
 }
 
+/// What a rule says.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Next {
+    /// This one.
+    Call(Place),
+    /// Nobody for so long, or until somebody comes.
+    Linger { ms: u64 },
+}
+
 impl Rule {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Fifo, Self::Priority, Self::Drain, Self::Rank, Self::Planner];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Fifo, Self::Priority, Self::Drain, Self::Rank, Self::Hasty, Self::Planner];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -49,7 +60,8 @@ impl Rule {
             Self::Priority => "strict priority",
             Self::Drain => "drain by model",
             Self::Rank => "rank alone",
-            Self::Planner => "rank and quantum: the planner",
+            Self::Hasty => "rank and quantum",
+            Self::Planner => "rank, quantum, lingering: ours",
         }
     }
 
@@ -58,27 +70,32 @@ impl Rule {
         let measure = match self {
             Self::Fifo | Self::Drain => 0,
             Self::Priority => -i64::from(arrival.priority.level()),
-            Self::Rank | Self::Planner => arrival.rank().0,
+            Self::Rank | Self::Hasty | Self::Planner => arrival.rank().0,
         };
         (measure, ticket)
     }
 
     /// Who of those is next.
-    pub(super) fn next(self, line: &Line, loaded: &Loaded) -> Option<Place> {
+    pub(super) fn next(self, line: &Line, loaded: &Loaded) -> Option<Next> {
         let first = || line.first_key_value().map(|(place, _)| *place);
         match self {
-            Self::Fifo | Self::Priority | Self::Rank => first(),
+            Self::Fifo | Self::Priority | Self::Rank => first().map(Next::Call),
             Self::Drain => {
                 let fits = |(_, call): &(&Place, &Arrival)| loaded.model == Some(call.model);
-                line.iter().find(fits).map(|(place, _)| *place).or_else(first)
+                let fitting = line.iter().find(fits).map(|(place, _)| *place);
+                fitting.or_else(first).map(Next::Call)
+            }
+            Self::Hasty => {
+                let usage = planner::Loaded { idle: Duration::MAX, ..loaded.usage };
+                planned(line, &Loaded { usage, ..*loaded })
             }
             Self::Planner => planned(line, loaded),
         }
     }
 }
 
-/// What the lane would choose.
-fn planned(line: &Line, loaded: &Loaded) -> Option<Place> {
+/// What the lane would do.
+fn planned(line: &Line, loaded: &Loaded) -> Option<Next> {
     let waiting = line.iter().map(|((_, ticket), call)| Waiting {
         swap: match loaded.model {
             Some(model) if model == call.model => None,
@@ -89,6 +106,13 @@ fn planned(line: &Line, loaded: &Loaded) -> Option<Place> {
         priority: call.priority,
         ticket: *ticket,
     });
-    let choice = planner::next(waiting, Duration::from_millis(loaded.for_ms), &loaded.cost)?;
-    line.keys().find(|(_, ticket)| *ticket == choice.ticket).copied()
+    match planner::next(waiting, loaded.usage, &loaded.cost)? {
+        planner::Next::Call(choice) => {
+            let place = line.keys().find(|(_, ticket)| *ticket == choice.ticket);
+            place.copied().map(Next::Call)
+        }
+        planner::Next::Linger(left) => {
+            Some(Next::Linger { ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1) })
+        }
+    }
 }

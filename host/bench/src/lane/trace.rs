@@ -9,6 +9,9 @@ const DAY_MS: f64 = 24.0 * 3_600_000.0;
 /// What an answer takes on average, and at least and at most.
 const ANSWER_MS: f64 = 17_000.0;
 const ANSWER_RANGE_MS: (f64, f64) = (500.0, 170_000.0);
+/// How often somebody in a conversation asks again, and how long after an answer.
+const FOLLOW_UPS: u32 = 3;
+const PAUSE_MS: u64 = 2000;
 /// How heavily the rare models load the lane beside the hot one.
 const RARE_LOAD: f64 = 0.02;
 
@@ -16,6 +19,10 @@ const RARE_LOAD: f64 = 0.02;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
     pub(super) at_ms: u64,
+    /// When its conversation began: its rank is that of a job.
+    submitted_at_ms: u64,
+    /// How many calls come after it.
+    follow_ups: u32,
     pub(super) model: Model,
     pub(super) priority: Priority,
     /// What its answer takes once its model is loaded.
@@ -31,15 +38,35 @@ pub(super) enum Model {
 }
 
 impl Arrival {
-    /// The rank of a job that was submitted at this moment.
+    /// The rank of its job.
     pub(super) fn rank(&self) -> Millis {
-        self.priority.rank(Millis(self.at_ms as i64))
+        self.priority.rank(Millis(self.submitted_at_ms as i64))
+    }
+
+    /// The next call of its conversation, once it was answered.
+    pub(super) fn next(&self, answered_at_ms: u64) -> Option<Self> {
+        let follow_ups = self.follow_ups.checked_sub(1)?;
+        Some(Self { at_ms: answered_at_ms + PAUSE_MS, follow_ups, ..*self })
+    }
+
+    #[cfg(test)]
+    pub(super) fn single(at_ms: u64, model: Model, priority: Priority) -> Self {
+        Self { at_ms, submitted_at_ms: at_ms, follow_ups: 0, model, priority, answer_ms: 1000 }
     }
 }
 
 /// A day on which three models are wanted alike. `load` is how much of the day the answers alone take.
 pub(super) fn mixed(seed: u64, load: f64) -> Vec<Arrival> {
     draw(&mut Dice::new(seed), load, [(Model::A, 1.0), (Model::B, 1.0), (Model::C, 1.0)])
+}
+
+/// The same with conversations: most calls are made when the one before was answered.
+pub(super) fn conversations(seed: u64, load: f64) -> Vec<Arrival> {
+    let mut arrivals = mixed(seed, load / f64::from(1 + FOLLOW_UPS));
+    for arrival in &mut arrivals {
+        arrival.follow_ups = FOLLOW_UPS;
+    }
+    arrivals
 }
 
 /// A day on which one model is wanted more than there is time, and two others now and then.
@@ -65,7 +92,15 @@ fn draw<const N: usize>(dice: &mut Dice, load: f64, models: [(Model, f64); N]) -
         let answer_ms = dice.span(ANSWER_MS).clamp(least_ms, greatest_ms);
         if let (Some(model), Some(priority)) = (dice.pick(models), dice.pick(priorities)) {
             let (at_ms, answer_ms) = (at_ms as u64, answer_ms as u64);
-            arrivals.push(Arrival { at_ms, model, priority, answer_ms });
+            let call = Arrival {
+                at_ms,
+                submitted_at_ms: at_ms,
+                follow_ups: 0,
+                model,
+                priority,
+                answer_ms,
+            };
+            arrivals.push(call);
         }
         at_ms += dice.span(ANSWER_MS / load);
     }

@@ -13,6 +13,19 @@ fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// Used for so long, and just now not for too long to linger.
+fn loaded(quantum_age: Duration) -> Loaded {
+    Loaded { quantum_age, idle: Duration::MAX }
+}
+
+/// Who is next, if the lane does not linger.
+fn chosen(waiting: Vec<Waiting>, quantum_age: Duration) -> Option<Choice> {
+    match next(waiting, loaded(quantum_age), &SwapCost::default())? {
+        Next::Call(choice) => Some(choice),
+        Next::Linger(left) => panic!("lingers for {left:?}"),
+    }
+}
+
 #[test]
 fn the_loaded_runner_keeps_the_turn_for_its_quantum_and_a_quarter_when_one_is_urgent() {
     let cost = SwapCost::default();
@@ -37,9 +50,33 @@ fn the_loaded_runner_keeps_the_turn_for_its_quantum_and_a_quarter_when_one_is_ur
         (vec![late, normal, loaded(1)], part, Some((1, Reason::Loaded, true))),
     ];
     for (waiting, age, expected) in table {
-        let choice = next(waiting.clone(), secs(age), &cost);
-        let choice = choice.map(|choice| (choice.ticket, choice.reason, choice.passes_over));
+        let choice = chosen(waiting.clone(), secs(age))
+            .map(|choice| (choice.ticket, choice.reason, choice.passes_over));
         assert_eq!(choice, expected, "{waiting:?} at {age} s");
+    }
+}
+
+#[test]
+fn the_lane_lingers_for_a_tenth_of_the_swap_before_it_makes_way() {
+    let cost = SwapCost::default();
+    let next = |swap, priority, idle_ms, quantum_age| {
+        let idle = Duration::from_millis(idle_ms);
+        next([call(swap, 0, priority, 0)], Loaded { quantum_age, idle }, &cost).unwrap()
+    };
+    let linger = |left_ms| Next::Linger(Duration::from_millis(left_ms));
+    let goes = Next::Call(call(None, 0, Priority::HIGH, 0).chosen(Reason::Drained));
+    let (model, options) = (Some(Swap::Model), Some(Swap::Options));
+    for (swap, priority, idle_ms, quantum_age, expected) in [
+        (model, Priority::HIGH, 0, secs(0), linger(1000)),
+        (model, Priority::HIGH, 300, secs(0), linger(700)),
+        (model, Priority::HIGH, 1000, secs(0), goes),
+        (options, Priority::HIGH, 0, secs(0), linger(500)),
+        (Some(Swap::Cold), Priority::HIGH, 0, secs(0), goes),
+        (model, Priority::URGENT, 0, secs(0), goes),
+        (model, Priority::HIGH, 0, Duration::from_millis(119_900), linger(100)),
+        (model, Priority::HIGH, 0, secs(120), goes),
+    ] {
+        assert_eq!(next(swap, priority, idle_ms, quantum_age), expected, "{swap:?} {idle_ms}");
     }
 }
 
@@ -93,7 +130,7 @@ fn run(arrivals: &[Arrival]) -> Vec<Ran> {
     let cost = SwapCost::default();
     let swap_ms = cost.of(Swap::Model).as_millis() as u64;
     let mut left: Vec<usize> = (0..arrivals.len()).collect();
-    let (mut now, mut loaded, mut began) = (0, None, 0);
+    let (mut now, mut loaded, mut began, mut idle_since) = (0, None, 0, None);
     let mut ran = Vec::new();
     while !left.is_empty() {
         let waiting = left.iter().filter(|index| arrivals[**index].at_ms <= now).map(|index| {
@@ -101,9 +138,22 @@ fn run(arrivals: &[Arrival]) -> Vec<Ran> {
             let swap = (loaded != Some(arrival.key)).then_some(Swap::Model);
             call(swap, rank(&arrival).0, arrival.priority, *index as u64)
         });
-        let Some(choice) = next(waiting, Duration::from_millis(now - began), &cost) else {
-            now = left.iter().map(|index| arrivals[*index].at_ms).min().unwrap();
-            continue;
+        let usage = Loaded {
+            quantum_age: Duration::from_millis(now - began),
+            idle: idle_since.map_or(Duration::MAX, |since| Duration::from_millis(now - since)),
+        };
+        let comes = left.iter().map(|index| arrivals[*index].at_ms).filter(|at| *at > now).min();
+        let choice = match next(waiting, usage, &cost) {
+            Some(Next::Call(choice)) => choice,
+            Some(Next::Linger(left)) => {
+                let over = now + left.as_millis() as u64;
+                now = comes.map_or(over, |comes| comes.min(over));
+                continue;
+            }
+            None => {
+                now = comes.unwrap();
+                continue;
+            }
         };
         let index = choice.ticket as usize;
         left.retain(|other| *other != index);
@@ -114,6 +164,7 @@ fn run(arrivals: &[Arrival]) -> Vec<Ran> {
             (loaded, began) = (Some(arrivals[index].key), now);
         }
         now += arrivals[index].takes_ms;
+        idle_since = Some(now);
     }
     ran
 }
@@ -132,9 +183,9 @@ proptest! {
                 call(swap, *rank, Priority::new(*level).unwrap(), ticket)
             })
             .collect();
-        let cost = SwapCost::default();
-        let choice = next(waiting.clone(), secs(age), &cost);
-        prop_assert_eq!(next(waiting.iter().rev().copied(), secs(age), &cost), choice);
+        let choice = chosen(waiting.clone(), secs(age));
+        let reversed = waiting.iter().rev().copied().collect();
+        prop_assert_eq!(chosen(reversed, secs(age)), choice);
         prop_assert_eq!(choice.is_none(), waiting.is_empty());
         if let Some(choice) = choice {
             prop_assert!(waiting.iter().any(|one| one.ticket == choice.ticket));
@@ -155,7 +206,7 @@ proptest! {
             })
             .collect();
         let mut order = Vec::new();
-        while let Some(choice) = next(waiting.clone(), secs(age), &SwapCost::default()) {
+        while let Some(choice) = chosen(waiting.clone(), secs(age)) {
             order.push((arrivals[choice.ticket as usize], choice.ticket));
             waiting.retain(|one| one.ticket != choice.ticket);
         }

@@ -56,7 +56,7 @@ async fn a_free_lane_is_taken_at_once_and_handed_over_by_rank() {
     drop(queue.take(seat("a", 9)).await.unwrap());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_call_for_what_is_loaded_goes_before_one_of_better_rank() {
     let (queue, turn) = busy("a");
     let other = queue.line_up(seat("b", 1)).unwrap();
@@ -66,7 +66,23 @@ async fn a_call_for_what_is_loaded_goes_before_one_of_better_rank() {
     let turn = granted(loaded).unwrap();
     assert_eq!(turn.reason, Reason::Loaded);
     drop(turn);
-    assert_eq!(granted(other).unwrap().reason, Reason::Drained);
+    assert_eq!(other.turn().await.reason, Reason::Drained);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lane_lingers_for_whoever_asks_again_and_then_makes_way() {
+    let (queue, turn) = busy("a");
+    let began_at = Instant::now();
+    let other = queue.line_up(seat("b", 1)).unwrap();
+    drop(turn);
+    let lingers = Duration::from_secs(1);
+    tokio::time::advance(lingers / 2).await;
+    let again = granted(queue.line_up(seat("a", 2)).unwrap()).unwrap();
+    assert_eq!(again.reason, Reason::Loaded);
+    drop(again);
+    let _later = queue.line_up(seat("b", 3)).unwrap();
+    assert_eq!(other.turn().await.reason, Reason::Drained);
+    assert_eq!(began_at.elapsed().as_millis(), 1500, "from the end of the last call");
 }
 
 #[tokio::test]
