@@ -23,6 +23,18 @@ impl Broken {
     pub(crate) fn silent(patience: Duration) -> Self {
         Self::off(Outcome::Timeout, format!("not a byte came for {patience:?}"))
     }
+
+    /// Whether what was loaded may be gone. A request that makes no sense to Ollama does it no harm; one
+    /// for a model that is not there says that much has changed.
+    pub(crate) fn casts_doubt(&self) -> bool {
+        match &self.error {
+            LlmError::Refused { status, .. } => !(400..500).contains(status) || *status == 404,
+            LlmError::Full { .. } | LlmError::Invalid(_) => false,
+            LlmError::Unavailable { .. }
+            | LlmError::NotInstalled { .. }
+            | LlmError::BrokenOff(_) => true,
+        }
+    }
 }
 
 impl From<LlmError> for Broken {

@@ -161,7 +161,9 @@ impl Shared {
         let dispatched_at = Instant::now();
         let sent = self.client.post("/api/chat", body).await;
         let response = sent.map_err(|broken| {
-            turn.residency().doubt();
+            if broken.casts_doubt() {
+                turn.residency().doubt();
+            }
             self.missing(broken, &wanted)
         })?;
         let measured = Measured { queue, load, first_token: None };

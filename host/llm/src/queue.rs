@@ -119,7 +119,8 @@ impl Queue {
     pub(crate) fn line_up(&self, seat: Seat) -> Result<Ticket, Full> {
         let (grant, granted) = oneshot::channel();
         let mut line = self.lock();
-        if line.free.is_none() && line.waiting.len() >= self.0.waiting_max {
+        let is_alone = line.free.is_some() && line.waiting.is_empty();
+        if !is_alone && line.waiting.len() >= self.0.waiting_max {
             return Err(Full { waiting_max: self.0.waiting_max });
         }
         let number = line.next_ticket;

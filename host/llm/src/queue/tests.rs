@@ -80,7 +80,8 @@ async fn the_lane_lingers_for_whoever_asks_again_and_then_makes_way() {
     let again = granted(queue.line_up(seat("a", 2)).unwrap()).unwrap();
     assert_eq!(again.reason, Reason::Loaded);
     drop(again);
-    let _later = queue.line_up(seat("b", 3)).unwrap();
+    let _later: Vec<Ticket> = (3..10).map(|n| queue.line_up(seat("b", n)).unwrap()).collect();
+    assert_eq!(queue.line_up(seat("a", 0)).unwrap_err(), Full { waiting_max: 8 });
     assert_eq!(other.turn().await.reason, Reason::Drained);
     assert_eq!(began_at.elapsed().as_millis(), 1500, "from the end of the last call");
 }

@@ -278,6 +278,17 @@ async fn a_refusal_carries_the_words_of_ollama() {
     );
     assert!(error.is_retryable());
     stage.ollama.faults().refuse(false);
+
+    // Ollama is well, so nobody asks it what it has loaded.
+    stage.ask(call(QWEN)).await.unwrap();
+    let looks = stage.bodies("/api/ps").len();
+    let nonsense = r#"{"error":"\"m\" does not support tools"}"#.to_owned();
+    stage.ollama.script([Reply::Status(400, nonsense)]);
+    let error = failed(stage.ask(call(QWEN)).await);
+    assert!(matches!(&error, LlmError::Refused { status: 400, .. }), "{error:?}");
+    stage.ask(call(QWEN)).await.unwrap();
+    assert_eq!(stage.bodies("/api/ps").len(), looks);
+
     let missing = r#"{"error":"model 'qwen3:4b' not found"}"#.to_owned();
     stage.ollama.script([Reply::Status(404, missing)]);
     let error = failed(stage.ask(call(QWEN)).await);
