@@ -171,14 +171,23 @@ async fn accepted(response: Response) -> Result<Response, LlmError> {
     Err(LlmError::Refused { status: status.as_u16(), message: words(&body) })
 }
 
-/// Ollama's own words in the body of a refusal; anything else is shown as far as it is short.
+/// Ollama's own words in the body of a refusal, in whichever of its forms; anything else is shown as far as
+/// it is short.
 pub(crate) fn words(body: &[u8]) -> String {
     #[derive(Deserialize)]
-    struct Refusal {
-        error: String,
+    #[serde(untagged)]
+    enum Words {
+        Native(String),
+        Others { message: String },
     }
-    if let Ok(refusal) = serde_json::from_slice::<Refusal>(body) {
-        return refusal.error;
+    #[derive(Deserialize)]
+    struct Refusal {
+        error: Words,
+    }
+    if let Ok(Refusal { error: Words::Native(words) | Words::Others { message: words } }) =
+        serde_json::from_slice(body)
+    {
+        return words;
     }
     let text: String = String::from_utf8_lossy(body).trim().chars().take(200).collect();
     if text.is_empty() { "it gave no reason".to_owned() } else { text }
@@ -222,6 +231,7 @@ mod tests {
                 r#"{"error":"model requires more system memory"}"#,
                 "model requires more system memory",
             ),
+            (r#"{"error":{"message":"it is busy","type":"api_error"}}"#, "it is busy"),
             ("404 page not found", "404 page not found"),
             ("", "it gave no reason"),
         ] {

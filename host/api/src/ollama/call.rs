@@ -17,7 +17,7 @@ use roughneck_jobs::{
 use serde_json::value::RawValue;
 
 use super::{
-    KIND, later,
+    KIND, later, packed,
     reply::{refused, response},
 };
 use crate::{
@@ -59,7 +59,9 @@ async fn read(
     headers: &HeaderMap,
     body: axum::body::Body,
 ) -> Result<ClientCall, Problem> {
-    let body = body::read(headers, body, app.settings.call_bytes_max).await?;
+    let bytes_max = app.settings.call_bytes_max;
+    let body = body::read(headers, body, bytes_max).await?;
+    let body = packed::unpacked(headers, body, bytes_max)?;
     let text = |name: &str| {
         let value = headers.get(name)?.to_str().ok()?;
         let value = value.get(..CALLER_BYTES_MAX).unwrap_or(value);

@@ -4,6 +4,7 @@
 pub(crate) mod call;
 pub(crate) mod foreman;
 pub(crate) mod later;
+mod packed;
 pub(crate) mod pass;
 mod reply;
 #[cfg(test)]

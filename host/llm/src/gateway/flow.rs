@@ -133,7 +133,7 @@ impl Flow {
             let rest = self.frames.rest();
             let passed = self.pass(rest)?;
             if self.wire.is_some() {
-                let why = "the stream ended before done";
+                let why = "Ollama's stream ended before done";
                 return Err(Broken::off(metrics::Outcome::Truncated, why).into());
             }
             return Ok(passed);

@@ -1,5 +1,7 @@
 //! The shapes in which the three surfaces say that something is wrong, and that they are alive.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::Bytes;
 use roughneck_jobs::ports::gateway::{CallRoute, Form, Reply, ReplyBody};
 use serde_json::{Value, json};
@@ -15,13 +17,15 @@ pub(crate) fn refusal(form: Form, status: u16, message: &str) -> Reply {
     if matches!(status, 429 | 503) {
         headers.push(("retry-after", RETRY_AFTER_S.to_owned()));
     }
-    let body = ReplyBody::Whole(error(form, status, message).to_string().into());
+    let body = ReplyBody::Whole(error(form, status, message).into());
     Reply { status, headers, body }
 }
 
-fn error(form: Form, status: u16, message: &str) -> Value {
+/// The order of the keys is that of upstream.
+fn error(form: Form, status: u16, message: &str) -> String {
+    let message = Value::from(message);
     match form {
-        Form::Native => json!({"error": message}),
+        Form::Native => format!("{{\"error\":{message}}}"),
         Form::OpenAi => {
             let r#type = match status {
                 404 => "not_found_error",
@@ -29,7 +33,9 @@ fn error(form: Form, status: u16, message: &str) -> Value {
                 400..=499 => "invalid_request_error",
                 _ => "api_error",
             };
-            json!({"error": {"message": message, "type": r#type, "param": null, "code": null}})
+            format!(
+                "{{\"error\":{{\"message\":{message},\"type\":\"{type}\",\"param\":null,\"code\":null}}}}"
+            )
         }
         Form::Anthropic => {
             let r#type = match status {
@@ -41,10 +47,17 @@ fn error(form: Form, status: u16, message: &str) -> Value {
                 503 => "overloaded_error",
                 _ => "api_error",
             };
-            json!({"type": "error", "error": {"type": r#type, "message": message}})
+            let number = ERRORS.fetch_add(1, Ordering::Relaxed);
+            format!(
+                "{{\"type\":\"error\",\"error\":{{\"type\":\"{type}\",\"message\":{message}}},\
+                 \"request_id\":\"req_{number:024x}\"}}"
+            )
         }
     }
 }
+
+/// Anthropic's errors have an id, by which people find them again. Nothing is decided by it.
+static ERRORS: AtomicU64 = AtomicU64::new(1);
 
 /// The last piece of an answer that breaks off: its status was 200 long before. Upstream says nothing
 /// on the OpenAI routes, so that clients take half an answer for a whole one; with this their libraries
@@ -120,12 +133,11 @@ mod tests {
         assert!(full.headers.contains(&("retry-after", "10".to_owned())));
         assert_eq!(
             body(&refusal(Form::OpenAi, 404, "gone")),
-            r#"{"error":{"code":null,"message":"gone","param":null,"type":"not_found_error"}}"#
+            r#"{"error":{"message":"gone","type":"not_found_error","param":null,"code":null}}"#
         );
-        assert_eq!(
-            body(&refusal(Form::Anthropic, 400, "no")),
-            r#"{"error":{"message":"no","type":"invalid_request_error"},"type":"error"}"#
-        );
+        let anthropic = body(&refusal(Form::Anthropic, 400, "no"));
+        let start = r#"{"type":"error","error":{"type":"invalid_request_error","message":"no"},"request_id":"req_"#;
+        assert!(anthropic.starts_with(start), "{anthropic}");
     }
 
     #[test]

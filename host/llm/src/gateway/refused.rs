@@ -36,7 +36,8 @@ impl Refused {
             LlmError::NotInstalled { .. } => (404, not_found(route, model)),
             LlmError::Unavailable { .. } => (503, error.to_string()),
             LlmError::Refused { status, message } => (*status, message.clone()),
-            LlmError::BrokenOff(_) => (502, error.to_string()),
+            // Ollama's own words, or why there were none.
+            LlmError::BrokenOff(why) => (502, why.clone()),
             LlmError::Invalid(why) => (400, why.clone()),
             LlmError::Full { .. } => (503, QUEUE_FULL.to_owned()),
         };
