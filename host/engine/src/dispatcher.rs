@@ -108,6 +108,7 @@ async fn claim(shared: &Arc<Shared>, class: &Class) -> Result<Next, StoreError> 
         limit: slots.count,
         at: now,
         lease_until: now.plus_ms(LEASE_MS),
+        prefer: if class.needs_ollama() { shared.parts.llm.preference() } else { None },
     };
     let Claims { claimed, next_at } = shared.parts.store.claim(claim).await?;
     // Fewer than asked for: no slot is free or no job may begin, and a bell rings when that changes.

@@ -103,6 +103,7 @@ pub fn accept(
         enqueued_at: now,
         run_at,
         attempts_max: served.kind.retry.attempts_max,
+        model: served.kind.model.as_ref().map(|model| model.tag.clone()),
         input,
         callback: submission.callback,
         trace_parent: None,
@@ -185,7 +186,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ports::catalog::Plugin;
+    use crate::{manifest::ModelHint, ports::catalog::Plugin};
 
     struct Now;
     impl Clock for Now {
@@ -218,6 +219,15 @@ mod tests {
         let job = accept(read(r#"{"kind":"k1"}"#).unwrap(), &served(), &Now, &Now).unwrap();
         assert_eq!((job.priority, job.input.as_str(), job.attempts_max), (Priority::LOW, "{}", 4));
         assert_eq!((job.run_at, job.rank), (Now.now(), Priority::LOW.rank(Now.now())));
+    }
+
+    #[test]
+    fn the_model_is_the_one_that_the_kind_names_and_no_alias_is_resolved() {
+        let mut served = served();
+        let job = |served: &Served| accept(read(r#"{"kind":"k1"}"#).unwrap(), served, &Now, &Now);
+        assert_eq!(job(&served).unwrap().model, None);
+        served.kind.model = Some(ModelHint { tag: "default".to_owned(), num_ctx: None });
+        assert_eq!(job(&served).unwrap().model.as_deref(), Some("default"));
     }
 
     #[test]

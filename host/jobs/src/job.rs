@@ -35,6 +35,8 @@ pub struct NewJob {
     pub run_at: Millis,
     /// Attempts in all, the first included.
     pub attempts_max: u32,
+    /// The model it will ask for, by its name or an alias, if that is known.
+    pub model: Option<String>,
     /// JSON, as the submitter wrote it.
     pub input: String,
     /// Who is told about the end.

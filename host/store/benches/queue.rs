@@ -100,6 +100,7 @@ impl Bench {
             enqueued_at: NOW,
             run_at: NOW,
             attempts_max: 4,
+            model: None,
             input: format!("{{\"text\":\"{}\"}}", "x".repeat(136)),
             callback: None,
             trace_parent: None,
@@ -111,7 +112,13 @@ impl Bench {
     }
 
     async fn claim(&self, limit: u32) -> Vec<Claimed> {
-        let claim = Claim { class: class(), limit, at: NOW, lease_until: NOW.plus_ms(60_000) };
+        let claim = Claim {
+            class: class(),
+            limit,
+            at: NOW,
+            lease_until: NOW.plus_ms(60_000),
+            prefer: None,
+        };
         self.store.claim(claim).await.expect("a claim").claimed
     }
 

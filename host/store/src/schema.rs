@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "numeric priority", include_str!("../migrations/0005_numeric_priority.sql")),
     (6, "gates", include_str!("../migrations/0006_gates.sql")),
     (7, "token floor", include_str!("../migrations/0007_token_floor.sql")),
+    (8, "model", include_str!("../migrations/0008_model.sql")),
 ];
 
 /// The last migration.

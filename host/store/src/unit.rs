@@ -167,6 +167,7 @@ mod tests {
                 limit: 1,
                 at: Millis(0),
                 lease_until: Millis(1),
+                prefer: None,
             },
             reply: oneshot::channel().0,
         };

@@ -211,6 +211,7 @@ pub(crate) fn a_new_job(n: i64) -> NewJob {
         enqueued_at: Millis(0),
         run_at: Millis(0),
         attempts_max: 4,
+        model: None,
         input: r#"{"text":"hello"}"#.into(),
         callback: None,
         trace_parent: None,

@@ -5,11 +5,13 @@ use std::{sync::atomic::Ordering, time::Duration};
 use roughneck_jobs::{
     clock::Clock as _,
     failure::Failure,
+    job::NewJob,
     pause::{Pause, Scope},
     ports::{
         control::Control as _,
         store::{Cancelled, Retried, Store as _},
     },
+    preference::Preference,
     run::LEASE_MS,
     state::State,
 };
@@ -238,4 +240,26 @@ async fn a_class_that_is_resumed_goes_on_at_once() {
     assert_eq!(world.store.state(id), State::Queued);
     assert!(world.store.resume(scope).await.unwrap());
     world.until(id, State::Done).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_of_the_loaded_model_run_before_others_while_the_lane_prefers_it() {
+    let world = World::start(vec![Act::Work(Duration::from_secs(10)); 7]).await;
+    let preference = Preference {
+        models: ["loaded".to_owned()].into(),
+        until: world.time.now().plus_ms(25_000),
+        urgent_until: world.time.now(),
+    };
+    *world.actors.preference.lock().unwrap() = Some(preference);
+    let mut ids = Vec::new();
+    for model in ["loaded", "other", "loaded", "loaded", "loaded"] {
+        let job = NewJob { model: Some(model.to_owned()), ..world.job(THINK) };
+        ids.push(world.store.submit(job).await.unwrap().id());
+    }
+    let started_at = |n: usize| world.store.row(ids[n]).started_at.unwrap();
+    world.until(ids[4], State::Done).await;
+    let mut order = [0, 1, 2, 3, 4];
+    order.sort_by_key(|n| started_at(*n));
+    // The preference ends during the third.
+    assert_eq!(order, [0, 2, 3, 1, 4]);
 }

@@ -26,6 +26,7 @@ use roughneck_jobs::{
             Store, StoreError, Submitted, Verdict,
         },
     },
+    preference::Candidate,
     rate::Rate,
     run::{LOSSES_MAX, Run},
     schedule::{self, Kept, LastFire, Made, Overlap, Spec},
@@ -41,12 +42,20 @@ mod schedules;
 
 struct Row {
     job: Job,
+    model: Option<String>,
     needs: Vec<Need>,
     rank: Millis,
     token: i64,
     /// The token of the last run before the last replay.
     replay_token: i64,
     lease_until: Millis,
+}
+
+impl Row {
+    fn candidate(&self) -> Candidate {
+        let Job { id, priority, .. } = self.job;
+        Candidate { id, model: self.model.clone(), priority }
+    }
 }
 
 #[derive(Default)]
@@ -168,20 +177,34 @@ impl Memory {
             tables.jobs.values_mut().filter(of_class).filter(|row| row.job.state.is_running());
         let busy = u32::try_from(busy.count()).unwrap();
         let free = tables.slots[&claim.class].saturating_sub(busy).min(claim.limit);
-        let mut ready: Vec<&mut Row> = tables
+        let mut ready: Vec<&Row> = tables
             .jobs
-            .values_mut()
-            .filter(of_class)
+            .values()
+            .filter(|row| row.job.class == claim.class)
             .filter(|row| row.job.state == State::Queued)
             .filter(|row| !closed.contains(&Scope::Class(row.job.class.0.clone())))
             .filter(|row| !closed.contains(&Scope::Kind(row.job.kind.clone())))
             .collect();
         ready.sort_by_key(|row| (row.rank, row.job.id));
+        let ready: Vec<Candidate> = ready.into_iter().map(Row::candidate).collect();
+        let best = &ready[..ready.len().min(free as usize)];
+        let order = match &claim.prefer {
+            Some(preference) => {
+                let is_preferred = |one: &&Candidate| {
+                    one.model.as_ref().is_some_and(|m| preference.models.contains(m))
+                };
+                let preferred: Vec<_> = ready.iter().filter(is_preferred).cloned().collect();
+                preference.order(best, &preferred, claim.at)
+            }
+            None => best.iter().map(|one| one.id).collect(),
+        };
         let mut claimed = Vec::new();
-        for row in ready.into_iter().take(free as usize) {
+        for id in order {
+            let row = tables.jobs.get_mut(&id).unwrap();
             apply(row, Event::Claimed, claim.at)?;
             row.token += 1;
             row.lease_until = claim.lease_until;
+            row.job.started_at = Some(claim.at);
             let run = Run { job: row.job.id, token: row.token };
             let postponements = row.token - i64::from(row.job.attempt) - row.replay_token;
             let postponements = u32::try_from(postponements).unwrap();
@@ -193,6 +216,7 @@ impl Memory {
                 let job = Job { state: State::Queued, attempt: 0, ..job };
                 let row = Row {
                     job,
+                    model: None,
                     needs: Vec::new(),
                     rank: claim.at,
                     token: 0,
@@ -231,6 +255,7 @@ impl Memory {
 fn row(new: &NewJob) -> Row {
     Row {
         job: job(new),
+        model: new.model.clone(),
         needs: new.member.as_ref().map_or_else(Vec::new, |member| member.needs.clone()),
         rank: new.rank,
         token: 0,

@@ -34,6 +34,7 @@ use roughneck_jobs::{
         runner::{Assignment, Outcome, Runner, Supervisor},
         store::Store,
     },
+    preference::Preference,
     state::State,
 };
 use tokio::{sync::Notify, time::Instant};
@@ -92,6 +93,7 @@ pub(crate) struct Actors {
     pub(crate) dropped: AtomicU64,
     pub(crate) begun: Notify,
     pub(crate) ollama_is_down: AtomicBool,
+    pub(crate) preference: Mutex<Option<Preference>>,
     /// No plugin is installed any more.
     pub(crate) is_uninstalled: AtomicBool,
     /// Answers of the webhook's receiver; afterwards it takes everything.
@@ -202,6 +204,10 @@ impl Llm for Actors {
         Ok(Resolved { name: model.to_owned(), digest: None })
     }
 
+    fn preference(&self) -> Option<Preference> {
+        self.preference.lock().unwrap().clone()
+    }
+
     fn health(&self) -> Health {
         if self.ollama_is_down.load(Ordering::Relaxed) {
             Health::Down { reason: "it is down".into() }
@@ -274,6 +280,7 @@ impl World {
             dropped: AtomicU64::default(),
             begun: Notify::new(),
             ollama_is_down: AtomicBool::default(),
+            preference: Mutex::default(),
             is_uninstalled: AtomicBool::default(),
             receiver: Mutex::default(),
             received: Mutex::default(),

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::runner::Supervisor;
-use crate::model::{Call, Completion, Health, LlmError, Piece, Resolved};
+use crate::{
+    model::{Call, Completion, Health, LlmError, Piece, Resolved},
+    preference::Preference,
+};
 
 /// An answer on its way. Dropping it stops the generation and frees the lane.
 #[async_trait]
@@ -40,6 +43,11 @@ pub trait Llm: Send + Sync {
     /// # Errors
     /// [`LlmError::NotInstalled`], after a second look at the inventory.
     async fn resolve(&self, model: &str) -> Result<Resolved, LlmError>;
+
+    /// The model that the next jobs should ask for, so that it need not be changed.
+    fn preference(&self) -> Option<Preference> {
+        None
+    }
 
     /// How Ollama was when it was last asked.
     fn health(&self) -> Health;

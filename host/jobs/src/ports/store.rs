@@ -19,6 +19,7 @@ use crate::{
     lifecycle::Refused,
     mark::Passed,
     pause::{Pause, Scope},
+    preference::Preference,
     rate::Rate,
     run::Run,
     state::State,
@@ -99,6 +100,8 @@ pub struct Claim {
     pub at: Millis,
     /// Until when the claim holds without a renewal.
     pub lease_until: Millis,
+    /// The model to go on with, if one is loaded.
+    pub prefer: Option<Preference>,
 }
 
 /// A job that now belongs to the caller.
@@ -297,7 +300,8 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     async fn pauses(&self) -> Result<Vec<Pause>, StoreError>;
 
-    /// Hands out the best-ranked queued jobs of a class, each with a slot and a lease. Jobs of a paused
+    /// Hands out the best-ranked queued jobs of a class, each with a slot and a lease; those of the preferred
+    /// model before others, if one is and for as long as that lasts. Jobs of a paused
     /// kind or of one whose rate is used up are passed over; one whose concurrency key is taken is parked
     /// until a place of the key is free.
     ///

@@ -11,7 +11,7 @@ use roughneck_jobs::{
 };
 use serde::Serialize;
 
-use super::{gates::Gates, park, set_aside};
+use super::{candidates, gates::Gates, park};
 use crate::{
     fault::{Fault, rows},
     row::Held,
@@ -34,7 +34,7 @@ pub(crate) async fn best(tx: &mut Transaction<'_>, claim: &Claim) -> Result<Clai
     for _ in 0..ROUNDS_MAX {
         let wanted = usize::try_from(claim.limit).unwrap_or(usize::MAX) - claimed.len();
         let closed = to_json(&gates.closed(claim.at))?;
-        let (found, held) = candidates(tx, claim, wanted, &closed).await?;
+        let (found, held) = candidates::best(tx, claim, wanted, &closed).await?;
         let (run, places, wait) = park::sort(tx, gates.admit(held, claim.at)).await?;
         // Whatever was found and does not run left its slot to others.
         let no_more = found == run.len();
@@ -66,32 +66,8 @@ pub(crate) async fn one(
         .await?;
     let Some(row) = row else { return Ok(None) };
     let held = Held::read(&row)?;
-    let claim = Claim { class: held.job.class.clone(), limit: 1, at, lease_until };
+    let claim = Claim { class: held.job.class.clone(), limit: 1, at, lease_until, prefer: None };
     Ok(take(tx, vec![held], &claim).await?.pop().map(|claimed| claimed.run))
-}
-
-/// How many jobs come next, and those of them that can be read.
-async fn candidates(
-    tx: &mut Transaction<'_>,
-    claim: &Claim,
-    wanted: usize,
-    closed: &str,
-) -> Result<(usize, Vec<Held>), Fault> {
-    let rows = sqlx::query(sql!("job/best"))
-        .bind(&claim.class.0)
-        .bind(i64::try_from(wanted).unwrap_or(i64::MAX))
-        .bind(closed)
-        .fetch_all(&mut *tx.connection)
-        .await?;
-    let mut held = Vec::with_capacity(rows.len());
-    for row in &rows {
-        match Held::read(row) {
-            Ok(one) => held.push(one),
-            // Its slot is for the next one.
-            Err(error) => set_aside::job(tx, row, claim.at, &error).await?,
-        }
-    }
-    Ok((rows.len(), held))
 }
 
 /// A run that begins, as `job/claim`, `slot/take` and `attempt/open` read it.

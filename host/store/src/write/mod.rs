@@ -4,6 +4,7 @@
 pub(crate) mod bury;
 pub(crate) mod cancel;
 pub(crate) mod cancel_flow;
+mod candidates;
 pub(crate) mod claim;
 pub(crate) mod finish;
 mod gates;

@@ -194,6 +194,8 @@ struct Row<'a> {
     unique_until_ms: Option<Millis>,
     concurrency_key: Option<&'a str>,
     concurrency_limit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
     #[serde(flatten)]
     member: Option<Member<'a>>,
 }
@@ -235,6 +237,7 @@ impl<'a> Row<'a> {
             unique_until_ms: job.unique.as_ref().and_then(|unique| unique.until),
             concurrency_key: job.concurrency.as_ref().map(|concurrency| &*concurrency.key),
             concurrency_limit: job.concurrency.as_ref().map(|concurrency| concurrency.limit),
+            model: job.model.as_deref(),
             member: job.member.as_ref().map(Member::of),
         }
     }

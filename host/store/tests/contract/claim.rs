@@ -76,7 +76,7 @@ async fn a_claim_takes_only_its_class_and_never_more_than_its_limit() {
     }
     let other = world.submitted(NewJob { class: class.clone(), ..new_job() }).await;
     assert_eq!(world.claim_at(2, at(1)).await.len(), 2);
-    let claim = Claim { class, limit: 9, at: at(1), lease_until: at(60_000) };
+    let claim = Claim { class, limit: 9, at: at(1), lease_until: at(60_000), prefer: None };
     let claimed = world.claim(claim).await.unwrap().claimed;
     assert_eq!(claimed.iter().map(|c| c.job.id).collect::<Vec<_>>(), [other]);
 }

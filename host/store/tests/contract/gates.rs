@@ -37,7 +37,8 @@ fn pause(scope: Scope, until: Option<Millis>) -> Pause {
 }
 
 async fn claims(world: &World, limit: u32, now: Millis) -> Claims {
-    let claim = Claim { class: io(), limit, at: now, lease_until: now.plus_ms(LEASE_MS) };
+    let claim =
+        Claim { class: io(), limit, at: now, lease_until: now.plus_ms(LEASE_MS), prefer: None };
     world.claim(claim).await.unwrap()
 }
 

@@ -70,6 +70,7 @@ pub(crate) fn new_job() -> NewJob {
         enqueued_at: at(0),
         run_at: at(0),
         attempts_max: 4,
+        model: None,
         input: r#"{"text":"hello \u0000 wörld"}"#.to_owned(),
         callback: None,
         trace_parent: None,
@@ -189,7 +190,8 @@ impl World {
     }
 
     pub(crate) async fn claim_at(&self, limit: u32, now: Millis) -> Vec<Claimed> {
-        let claim = Claim { class: io(), limit, at: now, lease_until: now.plus_ms(LEASE_MS) };
+        let claim =
+            Claim { class: io(), limit, at: now, lease_until: now.plus_ms(LEASE_MS), prefer: None };
         self.claim(claim).await.unwrap().claimed
     }
 

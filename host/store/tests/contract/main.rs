@@ -28,6 +28,7 @@ mod kv;
 mod leave;
 mod made_schedules;
 mod pages;
+mod preference;
 mod retention;
 mod schedules;
 mod sqlite;

@@ -3,12 +3,13 @@
 WITH submission AS MATERIALIZED (SELECT value AS job FROM json_each($1))
 INSERT INTO job (id, kind, class, priority, state, rank_ms, enqueued_at_ms, run_at_ms, attempts_max,
                  callback, trace_parent, schedule, fire_ms, idempotency_key, unique_key, unique_until_ms,
-                 concurrency_key, concurrency_limit, flow, name, place, waits, token, replay_token)
+                 concurrency_key, concurrency_limit, flow, name, place, waits, model, token, replay_token)
 SELECT job ->> 'id', job ->> 'kind', job ->> 'class', job ->> 'priority', job ->> 'state',
        job ->> 'rank_ms', job ->> 'enqueued_at_ms', job ->> 'run_at_ms', job ->> 'attempts_max',
        job ->> 'callback', job ->> 'trace_parent', job ->> 'schedule', job ->> 'fire_ms', job ->> 'idempotency_key',
        job ->> 'unique_key', job ->> 'unique_until_ms', job ->> 'concurrency_key', job ->> 'concurrency_limit',
-       job ->> 'flow', job ->> 'name', job ->> 'place', coalesce(job ->> 'waits', 0), floor.token, floor.token
+       job ->> 'flow', job ->> 'name', job ->> 'place', coalesce(job ->> 'waits', 0),
+       job ->> 'model', floor.token, floor.token
 FROM submission CROSS JOIN token_floor AS floor
 WHERE true -- without it, SQLite reads ON as a join
 ON CONFLICT DO NOTHING

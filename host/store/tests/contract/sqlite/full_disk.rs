@@ -96,7 +96,7 @@ async fn assert_kept(store: &SqliteStore, accepted: &[JobId]) {
 }
 
 async fn run_one(store: &SqliteStore) {
-    let claim = Claim { class: io(), limit: 1, at: at(1), lease_until: at(9) };
+    let claim = Claim { class: io(), limit: 1, at: at(1), lease_until: at(9), prefer: None };
     for claimed in store.claim(claim).await.unwrap().claimed {
         let state = store.finish(claimed.run, ending(done(), at(2))).await.unwrap();
         assert_eq!(state, State::Done);

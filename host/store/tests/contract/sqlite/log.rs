@@ -62,7 +62,8 @@ async fn work(store: Arc<SqliteStore>) {
     for n in 0..JOBS {
         let input = format!("\"{}\"", "a".repeat(2_000));
         store.submit(NewJob { input, ..new_job() }).await.unwrap();
-        let claim = Claim { class: io(), limit: 2, at: at(1), lease_until: at(60_000) };
+        let claim =
+            Claim { class: io(), limit: 2, at: at(1), lease_until: at(60_000), prefer: None };
         for claimed in store.claim(claim).await.unwrap().claimed {
             store.finish(claimed.run, ending(done(), at(2))).await.unwrap();
         }

@@ -29,7 +29,7 @@ async fn store(database: &Sqlite) -> SqliteStore {
 }
 
 async fn claimed(store: &SqliteStore) -> (Run, u32) {
-    let claim = Claim { class: io(), limit: 1, at: at(1), lease_until: at(60_000) };
+    let claim = Claim { class: io(), limit: 1, at: at(1), lease_until: at(60_000), prefer: None };
     let claimed = store.claim(claim).await.unwrap().claimed.remove(0);
     (claimed.run, claimed.postponements)
 }

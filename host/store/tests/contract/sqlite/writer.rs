@@ -31,7 +31,7 @@ async fn store(database: &Sqlite) -> SqliteStore {
 }
 
 fn claim(limit: u32) -> Claim {
-    Claim { class: io(), limit, at: at(1), lease_until: at(60_000) }
+    Claim { class: io(), limit, at: at(1), lease_until: at(60_000), prefer: None }
 }
 
 /// A second pair of hands in the database, which no part of the product has.
