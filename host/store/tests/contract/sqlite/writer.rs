@@ -208,6 +208,29 @@ async fn a_job_that_cannot_be_read_is_set_aside_and_the_next_one_is_claimed() {
 }
 
 #[tokio::test]
+async fn rows_that_cannot_be_read_keep_no_other_of_their_class_from_being_withdrawn() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    let jobs = [new_job(), new_job(), new_job(), new_job()];
+    for job in &jobs {
+        store.submit(job.clone()).await.unwrap();
+    }
+    for running in &jobs[..2] {
+        store.begin(running.id, at(1), at(60_000)).await.unwrap().unwrap();
+    }
+    spoil(&database, jobs[0].id).await;
+    spoil(&database, jobs[2].id).await;
+    let withdrawn = store.withdraw_all(&io(), "nobody waits", at(2), 9).await.unwrap();
+    assert_eq!(withdrawn, 3, "the one that runs must be taken back first");
+    let cancelled = "SELECT count(*) FROM job WHERE state = 'cancelled'";
+    let set_aside = "SELECT count(*) FROM job WHERE state = 'failed'";
+    let working = "SELECT count(*) FROM job WHERE state = 'working'";
+    for (query, jobs) in [(cancelled, 2), (set_aside, 1), (working, 1)] {
+        assert_eq!(number(&database, query).await, jobs, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn dead_letters_that_cannot_be_read_keep_no_other_from_its_retry() {
     let database = Sqlite::new();
     let store = store(&database).await;
