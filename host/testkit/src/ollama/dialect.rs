@@ -7,12 +7,15 @@ use futures_util::{StreamExt as _, stream};
 
 use super::generation::{Done, Event, Events};
 use super::tools::ToolCall;
-use super::wire::{Answer, JSON, Refusal};
+use super::wire::{Answer, Refusal};
 
 /// How one API writes an answer.
 pub(super) trait Dialect: Send + 'static {
     /// Content type of a stream.
     const STREAM_TYPE: &'static str;
+
+    /// Content type of an answer that is not streamed.
+    const WHOLE_TYPE: &'static str;
 
     /// The bytes of one event.
     fn chunk(&mut self, event: Event) -> Bytes;
@@ -72,5 +75,5 @@ async fn respond_whole<D: Dialect>(mut events: Events, mut dialect: D) -> Result
             Ok(Event::Done(done)) => gathered.done = Some(done),
         }
     }
-    Ok(Answer::Whole { status: 200, content_type: JSON, body: dialect.whole(gathered) })
+    Ok(Answer::Whole { status: 200, content_type: D::WHOLE_TYPE, body: dialect.whole(gathered) })
 }

@@ -204,6 +204,7 @@ impl Native {
 
 impl Dialect for Native {
     const STREAM_TYPE: &'static str = NDJSON;
+    const WHOLE_TYPE: &'static str = JSON;
 
     fn chunk(&mut self, event: Event) -> Bytes {
         let nothing = Said::default();

@@ -12,6 +12,8 @@ use serde_json::error::Category;
 use serde_json::ser::Formatter;
 
 pub(super) const JSON: &str = "application/json; charset=utf-8";
+/// What the routes that translate say, which write their bodies themselves and end them with a line feed.
+pub(super) const TRANSLATED_JSON: &str = "application/json";
 pub(super) const NDJSON: &str = "application/x-ndjson";
 pub(super) const SSE: &str = "text/event-stream";
 
@@ -31,6 +33,12 @@ pub(super) enum Answer {
 impl Answer {
     pub(super) fn json(value: &impl Serialize) -> Self {
         Self::Whole { status: 200, content_type: JSON, body: Bytes::from(go_json(value)) }
+    }
+
+    /// A body of a route that translates.
+    pub(super) fn translated(status: u16, value: &impl Serialize) -> Self {
+        let body = Bytes::from(json_line(value));
+        Self::Whole { status, content_type: TRANSLATED_JSON, body }
     }
 
     /// A status, and nothing else.
@@ -82,6 +90,13 @@ pub(super) fn go_json(value: &impl Serialize) -> Vec<u8> {
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, GoStrings);
     // Only a map with keys that are no strings could fail, and there is none.
     let _infallible = value.serialize(&mut serializer);
+    bytes
+}
+
+/// The same, and a line feed, as Go's `Encoder` does.
+pub(super) fn json_line(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = go_json(value);
+    bytes.push(b'\n');
     bytes
 }
 

@@ -28,7 +28,8 @@ async fn a_message_comes_whole_in_these_very_bytes() {
     let expected = concat!(
         r#"{"id":"msg_000000000000000000000000","type":"message","role":"assistant","model":"qwen3:4b","#,
         r#""content":[{"type":"text","text":"Hi you"}],"stop_reason":"end_turn","#,
-        r#""usage":{"input_tokens":12,"output_tokens":3}}"#
+        r#""usage":{"input_tokens":12,"output_tokens":3}}"#,
+        "\n",
     );
     assert_eq!(body, expected);
 }

@@ -49,14 +49,15 @@ async fn streaming_is_off_unless_asked_for() {
     let ollama = exact().await;
     let response = post(&ollama, "/v1/chat/completions", &hi(&json!({"max_tokens": 2}))).await;
     let (status, content_type, body) = parts(response).await;
-    assert_eq!((status, content_type.as_str()), (200, "application/json; charset=utf-8"));
+    assert_eq!((status, content_type.as_str()), (200, "application/json"));
     assert_eq!(
         without_created(&body),
         concat!(
             r#"{"id":"chatcmpl-0","object":"chat.completion","created":0,"model":"qwen3:4b","#,
             r#""system_fingerprint":"fp_ollama","choices":[{"index":0,"message":{"role":"assistant","#,
             r#""content":"[simulated"},"finish_reason":"length"}],"#,
-            r#""usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}"#
+            r#""usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}"#,
+            "\n",
         )
     );
 }
@@ -71,7 +72,8 @@ async fn errors_have_openais_shape_and_mid_stream_ones_are_lost_as_upstream() {
         body,
         concat!(
             r#"{"error":{"message":"model 'm' not found","type":"not_found_error","#,
-            r#""param":null,"code":null}}"#
+            r#""param":null,"code":null}}"#,
+            "\n",
         )
     );
     ollama.script([Reply::MidStreamError { after_tokens: 1, message: "boom".to_owned() }]);

@@ -14,7 +14,7 @@ use super::generation::Event;
 use super::log::Recording;
 use super::server::Server;
 use super::translated::Entered;
-use super::wire::{Answer, JSON, Refusal, SSE, first_value, go_json};
+use super::wire::{Answer, Refusal, SSE, TRANSLATED_JSON, first_value, json_line};
 use request::Request;
 use response::Message;
 use stream::Stream;
@@ -44,13 +44,14 @@ struct Anthropic {
 
 impl Dialect for Anthropic {
     const STREAM_TYPE: &'static str = SSE;
+    const WHOLE_TYPE: &'static str = TRANSLATED_JSON;
 
     fn chunk(&mut self, event: Event) -> Bytes {
         Bytes::from(self.stream.events(event))
     }
 
     fn whole(&mut self, answer: Gathered) -> Bytes {
-        Bytes::from(go_json(&Message::whole(&self.stream.id, &self.stream.model, answer)))
+        Bytes::from(json_line(&Message::whole(&self.stream.id, &self.stream.model, answer)))
     }
 }
 
@@ -88,5 +89,5 @@ pub(super) fn refused(server: &Server, refusal: Refusal) -> Answer {
     };
     let error = ErrorDetail { kind, message: refusal.message };
     let body = ErrorBody { kind: "error", error, request_id: id(&server.next_id("req_")) };
-    Answer::Whole { status: refusal.status, content_type: JSON, body: Bytes::from(go_json(&body)) }
+    Answer::translated(refusal.status, &body)
 }

@@ -18,7 +18,7 @@ use crate::ollama::server::Server;
 use crate::ollama::think;
 use crate::ollama::tools::{Tool, ToolCall};
 use crate::ollama::translated::Entered;
-use crate::ollama::wire::{Answer, Refusal, SSE, first_value, go_json};
+use crate::ollama::wire::{Answer, Refusal, SSE, TRANSLATED_JSON, first_value, json_line};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -266,6 +266,7 @@ fn finish_reason(done: &Done, called: bool) -> &'static str {
 
 impl Dialect for OpenAi {
     const STREAM_TYPE: &'static str = SSE;
+    const WHOLE_TYPE: &'static str = TRANSLATED_JSON;
 
     fn chunk(&mut self, event: Event) -> Bytes {
         let content = |text| Said { content: Some(text), ..Said::default() };
@@ -279,11 +280,15 @@ impl Dialect for OpenAi {
                 self.delta(Said { tool_calls: vec![call.into()], ..content(String::new()) })
             }
             Event::Done(done) => self.end(&done),
-            Event::Failed(_lost_upstream_too) => self.delta(content(String::new())),
+            Event::Failed(_lost_upstream_too) => {
+                // Read as a chunk that says nothing, not even whose it is.
+                self.model.clear();
+                self.delta(content(String::new()))
+            }
         })
     }
 
     fn whole(&mut self, answer: Gathered) -> Bytes {
-        Bytes::from(go_json(&self.completion(answer)))
+        Bytes::from(json_line(&self.completion(answer)))
     }
 }

@@ -13,7 +13,7 @@ use crate::ollama::log::Recording;
 use crate::ollama::request::CallRequest;
 use crate::ollama::server::Server;
 use crate::ollama::translated::Entered;
-use crate::ollama::wire::{Answer, Refusal, SSE, first_value, go_json};
+use crate::ollama::wire::{Answer, Refusal, SSE, TRANSLATED_JSON, first_value, json_line};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -120,19 +120,25 @@ impl Completion {
 
 impl Dialect for Completion {
     const STREAM_TYPE: &'static str = SSE;
+    const WHOLE_TYPE: &'static str = TRANSLATED_JSON;
 
     fn chunk(&mut self, event: Event) -> Bytes {
         Bytes::from(match event {
             Event::Text(piece) => self.text(&piece, None),
             Event::Done(done) => self.end(&done),
-            // This API has no place for the first two, and loses the last, as upstream.
-            Event::Thinking(_) | Event::ToolCall(_) | Event::Failed(_) => self.text("", None),
+            // This API has no place for them.
+            Event::Thinking(_) | Event::ToolCall(_) => self.text("", None),
+            Event::Failed(_lost_upstream_too) => {
+                // Read as a chunk that says nothing, not even whose it is.
+                self.model.clear();
+                self.text("", None)
+            }
         })
     }
 
     fn whole(&mut self, answer: Gathered) -> Bytes {
         let finish_reason = answer.done.as_ref().map(|done| done.reason);
-        Bytes::from(go_json(&Whole {
+        Bytes::from(json_line(&Whole {
             id: &self.id,
             object: OBJECT,
             created: wall_now().as_second(),

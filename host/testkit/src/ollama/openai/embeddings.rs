@@ -76,12 +76,15 @@ pub(in crate::ollama) async fn embeddings(server: &Server, body: &[u8]) -> Resul
         },
         index,
     });
-    Ok(Answer::json(&List {
-        object: "list",
-        data: data.collect(),
-        model: native.model.as_deref().unwrap_or_default(),
-        usage: Usage { prompt_tokens: done.prompt_tokens, total_tokens: done.prompt_tokens },
-    }))
+    Ok(Answer::translated(
+        200,
+        &List {
+            object: "list",
+            data: data.collect(),
+            model: native.model.as_deref().unwrap_or_default(),
+            usage: Usage { prompt_tokens: done.prompt_tokens, total_tokens: done.prompt_tokens },
+        },
+    ))
 }
 
 fn is_base64(format: Option<&str>) -> Result<bool, Refusal> {

@@ -10,12 +10,11 @@ mod messages;
 mod models;
 mod responses;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::generation::Done;
-use super::wire::{Answer, JSON, Refusal, go_json};
+use super::wire::{Answer, Refusal, go_json};
 
 pub(super) use chat::chat_completions;
 pub(super) use completion::completions;
@@ -92,9 +91,5 @@ pub(super) fn refused(refusal: Refusal) -> Answer {
         _ => "api_error",
     };
     let error = ErrorDetail { message: refusal.message, kind, param: None, code: None };
-    Answer::Whole {
-        status: refusal.status,
-        content_type: JSON,
-        body: Bytes::from(go_json(&ErrorBody { error })),
-    }
+    Answer::translated(refusal.status, &ErrorBody { error })
 }

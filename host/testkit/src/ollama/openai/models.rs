@@ -30,13 +30,13 @@ impl<'a> Entry<'a> {
 pub(in crate::ollama) fn list(server: &Server) -> Answer {
     let models = server.shelf.models();
     let names = models.iter().map(|model| model.name.as_str());
-    Answer::json(&List { object: "list", data: names.map(Entry::of).collect() })
+    Answer::translated(200, &List { object: "list", data: names.map(Entry::of).collect() })
 }
 
 /// Answers `/v1/models/{model}`, with the name as it was asked for.
 pub(in crate::ollama) fn retrieve(server: &Server, name: &str) -> Result<Answer, Refusal> {
     match server.model(name) {
-        Some(_) => Ok(Answer::json(&Entry::of(name))),
+        Some(_) => Ok(Answer::translated(200, &Entry::of(name))),
         None => Err(Refusal::new(404, format!("model '{name}' not found"))),
     }
 }

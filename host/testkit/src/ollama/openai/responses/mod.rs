@@ -19,7 +19,7 @@ use crate::ollama::server::Server;
 use crate::ollama::think;
 use crate::ollama::tools::{Function, Tool};
 use crate::ollama::translated::Entered;
-use crate::ollama::wire::{Answer, Refusal, SSE, first_value, go_json};
+use crate::ollama::wire::{Answer, Refusal, SSE, TRANSLATED_JSON, first_value, json_line};
 use object::Echo;
 use stream::Stream;
 
@@ -109,12 +109,13 @@ struct Responses {
 
 impl Dialect for Responses {
     const STREAM_TYPE: &'static str = SSE;
+    const WHOLE_TYPE: &'static str = TRANSLATED_JSON;
 
     fn chunk(&mut self, event: Event) -> Bytes {
         Bytes::from(self.stream.events(event))
     }
 
     fn whole(&mut self, answer: Gathered) -> Bytes {
-        Bytes::from(go_json(&self.stream.echo.whole(self.stream.number(), answer)))
+        Bytes::from(json_line(&self.stream.echo.whole(self.stream.number(), answer)))
     }
 }
