@@ -1,6 +1,6 @@
 //! Keeps an eye on Ollama: whether it answers, and what it has installed.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use roughneck_jobs::{
     class::{Class, OLLAMA},
@@ -105,6 +105,13 @@ impl Inventory {
             State::Up { .. } => Some(Arc::clone(&seen.models)),
             State::Unknown | State::Down(_) => None,
         }
+    }
+
+    /// The installed names of these weights.
+    pub(crate) fn names(&self, digest: &str) -> BTreeSet<String> {
+        let seen = self.seen.borrow();
+        let same = seen.models.iter().filter(|model| model.digest == digest);
+        same.map(|model| model.name.clone()).collect()
     }
 
     /// The metrics label of a model: its name if it is installed.

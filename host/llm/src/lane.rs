@@ -1,6 +1,6 @@
 //! The lane: one call in flight, whoever asks.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use roughneck_jobs::{
@@ -11,6 +11,7 @@ use roughneck_jobs::{
         llm::{Answer, Llm},
         runner::{Standing, Supervisor},
     },
+    preference::Preference,
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -24,9 +25,11 @@ use crate::{
     inventory::Inventory,
     load::{self, Loading, Way},
     metrics::{Account, Metrics, Outcome},
+    planner::URGENT_PART,
     probe::Installed,
     queue::{Full, Queue, Seat},
     request,
+    residency::Resident,
     resolve::{self, Wanted},
     runner_key::RunnerKey,
     stats::Measured,
@@ -122,6 +125,10 @@ impl Llm for Lane {
         }
     }
 
+    fn preference(&self) -> Option<Preference> {
+        self.shared.preference(Instant::now())
+    }
+
     fn health(&self) -> Health {
         self.shared.inventory.health()
     }
@@ -169,6 +176,23 @@ impl Shared {
         let measured = Measured { queue, load, first_token: None };
         let tool_calls_before = call.messages.iter().map(|message| message.tool_calls.len()).sum();
         Ok(Begun { response, turn, model, measured, dispatched_at, tool_calls_before })
+    }
+
+    /// The names of the model that is loaded, for as long as its quantum lasts.
+    fn preference(&self, now: Instant) -> Option<Preference> {
+        let Resident { model, quantum_began_at, quantum } = self.queue.resident()?;
+        let mut models: BTreeSet<String> = self.inventory.names(&model);
+        let aliases = self.config.aliases.iter();
+        let meant =
+            aliases.filter(|(_, name)| models.iter().any(|own| resolve::is_same(own, name)));
+        let aliases: Vec<String> = meant.map(|(alias, _)| alias.clone()).collect();
+        models.extend(aliases);
+        let left = |whole: Duration| {
+            let left = whole.saturating_sub(now.saturating_duration_since(quantum_began_at));
+            self.clock.now().plus_ms(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
+        };
+        let urgent_until = left(quantum / URGENT_PART);
+        Some(Preference { models, until: left(quantum), urgent_until })
     }
 
     /// The installed model that is meant, after a second look if the first finds none.

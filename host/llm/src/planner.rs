@@ -28,7 +28,7 @@ use crate::swap::{Swap, SwapCost};
 /// A quantum, in swaps.
 const QUANTUM_SWAPS: u32 = 12;
 /// What an urgent call waits of it: one part in so many.
-const URGENT_PART: u32 = 4;
+pub(crate) const URGENT_PART: u32 = 4;
 /// How long the lane lingers: one part in so many of the swap.
 const LINGER_PART: u32 = 10;
 /// Where a load costs nothing, a burst of calls for one runner still stays together.

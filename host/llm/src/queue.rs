@@ -13,7 +13,7 @@ use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 use crate::{
     metrics::{Counted, Metrics},
     planner::{self, Choice, Next, Reason, Waiting},
-    residency::Residency,
+    residency::{Residency, Resident},
     runner_key::RunnerKey,
     swap::Swap,
 };
@@ -39,6 +39,8 @@ struct Line {
     waiting: BTreeMap<u64, Waiter>,
     /// The runner of the one who has the turn.
     serving: Option<RunnerKey>,
+    /// What is loaded, as far as the last one who had the turn knew.
+    resident: Option<Resident>,
     next_ticket: u64,
     /// When the lane, which lingers, decides again though nobody has come.
     decides_at: Option<Instant>,
@@ -98,6 +100,7 @@ impl Queue {
             free: Some(Residency::unknown(Instant::now())),
             waiting: BTreeMap::new(),
             serving: None,
+            resident: None,
             next_ticket: 0,
             decides_at: None,
         });
@@ -150,6 +153,7 @@ impl Queue {
     fn choose(&self, mut residency: Residency) -> Option<(Grant, oneshot::Sender<Grant>)> {
         let now = Instant::now();
         let mut line = self.lock();
+        line.resident = residency.shown();
         let waiting = line.waiting.iter().map(|(ticket, waiter)| Waiting {
             swap: residency.swap_for(&waiter.seat.key),
             rank: waiter.seat.rank,
@@ -219,6 +223,11 @@ impl Queue {
         self.lock().serving.as_ref() == Some(key)
     }
 
+    /// What is loaded.
+    pub(crate) fn resident(&self) -> Option<Resident> {
+        self.lock().resident.clone()
+    }
+
     /// The place by rank of the one with this ticket, from 1; none once it does not wait any more. What
     /// is loaded decides too, so a call may go sooner or later than its place says.
     pub(crate) fn position(&self, ticket: u64) -> Option<usize> {
@@ -272,6 +281,7 @@ impl Turn {
     pub(crate) fn loaded(&mut self, key: RunnerKey, swap: Swap, took: Duration) {
         self.residency.loaded(key, Instant::now());
         self.residency.learn(swap, took);
+        self.queue.lock().resident = self.residency.shown();
         let metrics = &self.queue.0.metrics;
         metrics.swap(swap, self.reason, took);
         metrics.quantum(planner::quantum(self.residency.swap_cost(), Swap::Model));

@@ -29,6 +29,15 @@ pub(crate) struct Residency {
     swap_cost: SwapCost,
 }
 
+/// What is loaded, and how long it is preferred.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resident {
+    /// The digest of the model, or its name while the inventory knows no digest.
+    pub(crate) model: String,
+    pub(crate) quantum_began_at: Instant,
+    pub(crate) quantum: Duration,
+}
+
 #[derive(Debug)]
 enum Known {
     /// Never asked, or something went wrong since.
@@ -100,6 +109,17 @@ impl Residency {
             quantum_age: since(self.quantum_began_at),
             idle: self.used_until.map_or(Duration::MAX, since),
         }
+    }
+
+    /// What is loaded, for those who do not have the turn.
+    pub(crate) fn shown(&self) -> Option<Resident> {
+        let model = match &self.known {
+            Known::Ours(key) => key.model().to_owned(),
+            Known::Listed(list) => list.first()?.digest.clone(),
+            Known::Nothing => return None,
+        };
+        let quantum = planner::quantum(&self.swap_cost, Swap::Model);
+        Some(Resident { model, quantum_began_at: self.quantum_began_at, quantum })
     }
 
     /// A load has taken so long.

@@ -29,6 +29,11 @@ impl RunnerKey {
         }
     }
 
+    /// The digest of the model, or its name in its one spelling.
+    pub(crate) fn model(&self) -> &str {
+        &self.model
+    }
+
     /// The options, for the request that loads the model.
     pub(crate) fn options(&self) -> &BTreeMap<String, Value> {
         &self.options

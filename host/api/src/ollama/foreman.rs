@@ -18,8 +18,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
     call::{new_job, priority},
-    later::Input,
-    reply::response,
+    later::{Input, meant},
 };
 use crate::{App, problem::Problem, submit_job::check_callback, trace_parent::trace_parent};
 
@@ -74,11 +73,9 @@ pub(crate) async fn submit(
     check_callback(app, callback.as_ref())?;
     let call = ClientCall { route, body, user_agent: None, caller: None, whole: true };
     let input = Input::of(&call)?.written();
-    if let Err(reply) = app.ports.gateway.admit(call).await {
-        return Ok(response(reply));
-    }
+    let model = meant(app, &call).await?;
     let job = new_job(app, priority(headers)?, &input)?;
-    let job = NewJob { callback, trace_parent: trace_parent(headers), ..job };
+    let job = NewJob { callback, model: Some(model), trace_parent: trace_parent(headers), ..job };
     let id = job.id;
     // The id is new, so there is no other job that it could be.
     app.ports.store.submit(job).await?;

@@ -6,15 +6,13 @@ use axum::{
 };
 use roughneck_jobs::{
     job::NewJob,
+    model::LlmError,
     ports::{gateway::ClientCall, store::Submitted},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{
-    call::{new_job, priority},
-    reply::response,
-};
+use super::call::{new_job, priority};
 use crate::{App, code::Code, problem::Problem, submit_job::created, trace_parent::trace_parent};
 
 /// The input of a job of the kind of calls.
@@ -45,6 +43,31 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     preferences.any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"))
 }
 
+/// The model that a call means. One that is not there is told at once; a missing Ollama is not, because
+/// the job can wait for it.
+pub(super) async fn meant(app: &App, call: &ClientCall) -> Result<String, Problem> {
+    #[derive(Deserialize)]
+    struct Asked {
+        model: Option<String>,
+    }
+    let Ok(Asked { model: Some(model) }) = serde_json::from_slice(&call.body) else {
+        return Err(Problem::new(Code::InvalidSubmission, "model is required"));
+    };
+    match app.ports.llm.resolve(&model).await {
+        Ok(resolved) => Ok(resolved.name),
+        Err(error @ LlmError::NotInstalled { .. }) => {
+            Err(Problem::new(Code::ModelNotInstalled, error.to_string()).with("model", model))
+        }
+        Err(
+            LlmError::Unavailable { .. }
+            | LlmError::Refused { .. }
+            | LlmError::BrokenOff(_)
+            | LlmError::Full { .. }
+            | LlmError::Invalid(_),
+        ) => Ok(model),
+    }
+}
+
 pub(super) async fn submit(
     app: &App,
     headers: &HeaderMap,
@@ -55,12 +78,9 @@ pub(super) async fn submit(
         return Err(Problem::stopping());
     }
     let input = Input::of(&call)?.written();
-    // A model that is not there is told at once.
-    if let Err(reply) = ports.gateway.admit(call).await {
-        return Ok(response(reply));
-    }
+    let model = meant(app, &call).await?;
     let job = new_job(app, priority(headers)?, &input)?;
-    let job = NewJob { trace_parent: trace_parent(headers), ..job };
+    let job = NewJob { model: Some(model), trace_parent: trace_parent(headers), ..job };
     match ports.store.submit(job.clone()).await? {
         Submitted::Created(_) | Submitted::Existing(_) => {}
     }

@@ -79,8 +79,11 @@ async fn a_client_that_comes_back_later_gets_a_durable_job() {
     assert_eq!((job.kind.as_str(), job.class.0.as_str()), ("ollama.call", OLLAMA));
     assert_eq!(job.input, format!(r#"{{"path":"/api/chat","body":{CHAT}}}"#));
     assert!(host.fakes.control.attended().is_empty());
-    let wrong = chat(&host, &[("prefer", "respond-async")], r#"{"model":"nope"}"#).await;
-    assert_eq!(wrong.status(), 404);
+    let wrong = chat(&host, &[("prefer", "respond-async")], "{}").await;
+    assert_eq!(
+        (wrong.status().as_u16(), text(wrong).await),
+        (422, "Native: model is required".into())
+    );
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use roughneck_jobs::{
         gateway::{
             CallRoute, ClientCall, Gateway as _, PassRoute, Passage, Place, Reply, ReplyBody,
         },
+        llm::Llm as _,
         runner::{Outcome, Supervisor},
     },
     priority::Priority,
@@ -323,4 +324,15 @@ async fn an_answer_that_breaks_off_says_so_on_every_surface() {
         assert!(last.starts_with(end), "{said}");
         assert_eq!(visitor.ended(), ["ollama-broke-off"]);
     }
+}
+
+#[tokio::test]
+async fn jobs_are_told_which_model_is_loaded_by_all_of_its_names() {
+    let stage = Stage::new().await;
+    assert_eq!(stage.lane.preference(), None, "nothing is loaded");
+    let (reply, _) = stage.send(CallRoute::Chat, &chat("fast", false)).await;
+    assert_eq!(reply.status, 200);
+    let preference = stage.lane.preference().unwrap();
+    assert_eq!(preference.models.into_iter().collect::<Vec<_>>(), ["fast", "llama3.2:3b"]);
+    assert!(preference.until > preference.urgent_until);
 }
