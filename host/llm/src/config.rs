@@ -1,8 +1,9 @@
 //! Where Ollama is, and how patient the host is with it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use reqwest::Url;
+use serde_json::{Map, Value};
 
 use crate::resolve;
 
@@ -93,6 +94,22 @@ impl Config {
     pub(crate) fn pinned(&self, model: &str) -> Option<u64> {
         let pin = self.pins.iter().find(|(name, _)| resolve::is_same(name, model))?;
         Some(*pin.1)
+    }
+
+    /// The options of a request to this model, with the context that is pinned if they name none.
+    pub(crate) fn with_pin<'a>(
+        &self,
+        model: &str,
+        options: &'a Map<String, Value>,
+    ) -> Cow<'a, Map<String, Value>> {
+        match self.pinned(model) {
+            Some(num_ctx) if !options.contains_key("num_ctx") => {
+                let mut options = options.clone();
+                options.insert("num_ctx".to_owned(), num_ctx.into());
+                Cow::Owned(options)
+            }
+            Some(_) | None => Cow::Borrowed(options),
+        }
     }
 
     /// # Errors

@@ -24,7 +24,7 @@ use crate::{
     drain::Begun,
     inventory::Inventory,
     load::{self, Loading, Way},
-    metrics::{Account, Metrics, Outcome},
+    metrics::{Account, Metrics, Outcome, Phase},
     planner::URGENT_PART,
     probe::Installed,
     queue::{Full, Queue, Seat},
@@ -150,8 +150,10 @@ impl Shared {
         };
         let model = self.installed(&wanted, &models).await?;
         account.model(self.inventory.label(&model.name));
-        let body = request::chat(call, &model.name, self.config.keep_alive.as_deref())?;
-        let key = RunnerKey::of(&model, &call.options);
+        let options = self.config.with_pin(&model.name, &call.options);
+        let keep_alive = self.config.keep_alive.as_deref();
+        let body = request::chat(call, &options, &model.name, keep_alive)?;
+        let key = RunnerKey::of(&model, &options);
 
         let queued_at = Instant::now();
         let seat = Seat { key: key.clone(), rank: call.rank, priority: call.priority };
@@ -159,12 +161,14 @@ impl Shared {
         let turn = self.queue.take(seat).await.map_err(full)?;
         let queue = queued_at.elapsed();
         self.metrics.queue_wait(call.priority, queue);
+        account.reach(Phase::Loading);
 
         may_go_on(supervisor)?;
         let wanted_load = load::Wanted { name: &model.name, key: &key, way: Way::Generate };
         let loaded = load::ensure_loaded(self, turn, wanted_load, &loading).await;
         let (mut turn, load) = loaded.map_err(|broken| self.missing(broken, &wanted))?;
         may_go_on(supervisor)?;
+        account.reach(Phase::Prefill);
         let dispatched_at = Instant::now();
         let sent = self.client.post("/api/chat", body).await;
         let response = sent.map_err(|broken| {

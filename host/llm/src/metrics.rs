@@ -28,6 +28,12 @@ const FIRST_TOKEN_S: [f64; 16] = [
 ];
 const TOKENS_PER_S: [f64; 13] =
     [1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 60.0, 80.0, 100.0, 150.0, 200.0, 400.0];
+const PREFILL_PER_S: [f64; 12] =
+    [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0, 2560.0, 5120.0, 10_240.0, 20_480.0];
+const TOKEN_S: [f64; 14] =
+    [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5];
+const TOKENS: [f64; 10] =
+    [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0];
 const SWAP_S: [f64; 11] = [0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0];
 
 /// Fewer tokens say nothing about speed.
@@ -71,9 +77,24 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum TokenType {
     Input,
+    /// Those of the input that Ollama had read before; newer ones tell.
+    InputCached,
     Output,
     /// Pieces of answers that did not reach their end, where Ollama sends no count.
     Estimated,
+}
+
+/// How far a call had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Phase {
+    /// It waited for its turn.
+    Queued,
+    /// Its model was loaded.
+    Loading,
+    /// Ollama had it, and nothing could be seen yet.
+    Prefill,
+    /// Its answer came.
+    Decode,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,7 +125,18 @@ label_values!(Outcome {
     Timeout => "timeout",
     Truncated => "truncated",
 });
-label_values!(TokenType { Input => "input", Output => "output", Estimated => "estimated" });
+label_values!(TokenType {
+    Input => "input",
+    InputCached => "input_cached",
+    Output => "output",
+    Estimated => "estimated",
+});
+label_values!(Phase {
+    Queued => "queued",
+    Loading => "loading",
+    Prefill => "prefill",
+    Decode => "decode",
+});
 label_values!(Stage {
     Load => "load",
     PromptEval => "prompt_eval",
@@ -137,6 +169,11 @@ struct RequestLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    phase: Phase,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StageLabels {
     stage: Stage,
 }
@@ -166,6 +203,12 @@ pub struct Metrics {
     queue_depth: Family<PriorityLabels, Gauge>,
     queue_wait: Family<PriorityLabels, Histogram, fn() -> Histogram>,
     first_token: Buckets,
+    client_first_token: Buckets,
+    token_time: Buckets,
+    prompt_tokens: Buckets,
+    completion_tokens: Buckets,
+    prefill_per_second: Buckets,
+    cancellations: Family<PhaseLabels, Counter>,
     request_duration: Histogram,
     tokens_per_second: Buckets,
     stages: Family<StageLabels, Seconds>,
@@ -185,6 +228,12 @@ impl Metrics {
             queue_depth: Family::default(),
             queue_wait: Family::new_with_constructor(|| Histogram::new(WAIT_S)),
             first_token: Family::new_with_constructor(|| Histogram::new(FIRST_TOKEN_S)),
+            client_first_token: Family::new_with_constructor(|| Histogram::new(FIRST_TOKEN_S)),
+            token_time: Family::new_with_constructor(|| Histogram::new(TOKEN_S)),
+            prompt_tokens: Family::new_with_constructor(|| Histogram::new(TOKENS)),
+            completion_tokens: Family::new_with_constructor(|| Histogram::new(TOKENS)),
+            prefill_per_second: Family::new_with_constructor(|| Histogram::new(PREFILL_PER_S)),
+            cancellations: Family::default(),
             request_duration: Histogram::new(WAIT_S),
             tokens_per_second: Family::new_with_constructor(|| Histogram::new(TOKENS_PER_S)),
             stages: Family::default(),
@@ -203,6 +252,9 @@ impl Metrics {
             for choice in [Reason::Loaded, Reason::Drained, Reason::Quantum, Reason::Urgent] {
                 drop(metrics.swaps.get_or_create(&SwapLabels { reason, choice }));
             }
+        }
+        for phase in [Phase::Queued, Phase::Loading, Phase::Prefill, Phase::Decode] {
+            drop(metrics.cancellations.get_or_create(&PhaseLabels { phase }));
         }
         for priority in Priority::names() {
             drop(metrics.queue_depth.get_or_create(&PriorityLabels { priority }));
@@ -224,6 +276,17 @@ impl Metrics {
         registry.register("queue_wait_seconds", waits, self.queue_wait.clone());
         let first = "From dispatch to the first visible token";
         registry.register("upstream_ttft_seconds", first, self.first_token.clone());
+        let first = "From asking for the lane to the first visible token";
+        registry.register("client_ttft_seconds", first, self.client_first_token.clone());
+        let each = "Time for each generated token after the first, a mean for each call";
+        registry.register("time_per_output_token_seconds", each, self.token_time.clone());
+        registry.register("prompt_tokens", "Tokens of one prompt", self.prompt_tokens.clone());
+        let answer = "Tokens of one answer";
+        registry.register("completion_tokens", answer, self.completion_tokens.clone());
+        let prefill = "Prompt tokens read per second, of those that were not cached";
+        registry.register("prefill_tokens_per_second", prefill, self.prefill_per_second.clone());
+        let left = "Calls that were cancelled, by how far they had come";
+        registry.register("cancellations", left, self.cancellations.clone());
         let whole = "From asking for the lane to the last byte";
         registry.register("request_duration_seconds", whole, self.request_duration.clone());
         let speed = "Generated tokens per second";
@@ -244,7 +307,9 @@ impl Metrics {
 
     /// The model is installed: from now on its counters exist.
     pub(crate) fn bear(&self, model: &Arc<str>) {
-        for r#type in [TokenType::Input, TokenType::Output, TokenType::Estimated] {
+        let types =
+            [TokenType::Input, TokenType::InputCached, TokenType::Output, TokenType::Estimated];
+        for r#type in types {
             drop(self.tokens.get_or_create(&TokenLabels { model: Arc::clone(model), r#type }));
         }
         for outcome in Outcome::ALL {
@@ -319,13 +384,21 @@ pub(crate) struct Account {
     model: Arc<str>,
     opened_at: Instant,
     pieces: u64,
+    phase: Phase,
     closed: bool,
 }
 
 impl Account {
     pub(crate) fn open(metrics: Arc<Metrics>) -> Self {
         let model = Arc::from(OTHER);
-        Self { metrics, model, opened_at: Instant::now(), pieces: 0, closed: false }
+        Self {
+            metrics,
+            model,
+            opened_at: Instant::now(),
+            pieces: 0,
+            phase: Phase::Queued,
+            closed: false,
+        }
     }
 
     /// The label of the model that is meant.
@@ -333,14 +406,22 @@ impl Account {
         self.model = model;
     }
 
+    /// It has come so far.
+    pub(crate) fn reach(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
     /// A piece came: about one token.
     pub(crate) fn piece(&mut self) {
+        self.phase = Phase::Decode;
         self.pieces = self.pieces.saturating_add(1);
     }
 
     pub(crate) fn first_token(&self, took: Duration) {
         let labels = ModelLabels { model: Arc::clone(&self.model) };
         self.metrics.first_token.get_or_create(&labels).observe(took.as_secs_f64());
+        let since = self.opened_at.elapsed().as_secs_f64();
+        self.metrics.client_first_token.get_or_create(&labels).observe(since);
     }
 
     /// The answer reached its end.
@@ -352,6 +433,8 @@ impl Account {
         self.metrics.stage(Stage::PromptEval, usage.prompt_ns);
         self.metrics.stage(Stage::Eval, usage.generate_ns);
         self.metrics.stage(Stage::Residual, cost.residual_ns);
+        self.metrics.tokens(&self.model, TokenType::InputCached, cost.cached_tokens);
+        self.observe(cost);
         let speed = usage.tokens_per_second();
         if let Some(speed) = speed.filter(|_| usage.output_tokens >= TOKENS_FOR_SPEED_MIN) {
             let labels = ModelLabels { model: Arc::clone(&self.model) };
@@ -360,10 +443,32 @@ impl Account {
         self.close(Outcome::Ok);
     }
 
+    /// The figures of one call, as far as it has them.
+    fn observe(&self, cost: &Cost) {
+        let (metrics, usage) = (&self.metrics, &cost.usage);
+        let labels = ModelLabels { model: Arc::clone(&self.model) };
+        let observe = |family: &Buckets, value: Option<f64>| {
+            if let Some(value) = value {
+                family.get_or_create(&labels).observe(value);
+            }
+        };
+        let count = |tokens: u64| (tokens > 0).then(|| float(tokens));
+        observe(&metrics.prompt_tokens, count(usage.input_tokens));
+        observe(&metrics.completion_tokens, count(usage.output_tokens));
+        observe(&metrics.prefill_per_second, cost.prefill_per_second());
+        let rest = usage.output_tokens.saturating_sub(1);
+        let each = count(rest).map(|rest| seconds(usage.generate_ns) / rest);
+        observe(&metrics.token_time, each.filter(|each| *each > 0.0));
+    }
+
     /// The call failed. What had been generated is counted as an estimate.
     pub(crate) fn fail(&mut self, outcome: Outcome) {
         if !self.closed {
             self.metrics.tokens(&self.model, TokenType::Estimated, self.pieces);
+            if outcome == Outcome::Cancelled {
+                let labels = PhaseLabels { phase: self.phase };
+                self.metrics.cancellations.get_or_create(&labels).inc();
+            }
             self.close(outcome);
         }
     }
@@ -382,7 +487,14 @@ impl Drop for Account {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "2^53 ns are a hundred days")]
 fn seconds(ns: u64) -> f64 {
-    ns as f64 / 1e9
+    float(ns) / 1e9
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "2^53 ns are a hundred days, and more than all tokens"
+)]
+fn float(count: u64) -> f64 {
+    count as f64
 }

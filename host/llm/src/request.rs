@@ -77,13 +77,14 @@ struct Load<'a> {
     keep_alive: Option<Value>,
 }
 
-/// The body of `/api/chat` for `call`, to the model of this name. Always streamed: only then does
+/// The body of `/api/chat` for `call` with these options, to the model of this name. Always streamed: only then does
 /// the host see the first token, and Ollama a client that has left.
 ///
 /// # Errors
 /// [`LlmError::Invalid`] if something that must be a JSON object is none.
 pub(crate) fn chat(
     call: &Call,
+    options: &Map<String, Value>,
     model: &str,
     keep_alive: Option<&str>,
 ) -> Result<Vec<u8>, LlmError> {
@@ -97,7 +98,7 @@ pub(crate) fn chat(
             .collect::<Result<_, _>>()?,
         tools: call.tools.iter().map(wire_tool).collect::<Result<_, _>>()?,
         format: schema.map(|schema| object(schema, "the response schema")).transpose()?,
-        options: &call.options,
+        options,
         stream: true,
         keep_alive: keep_alive.map(keep_alive_value),
     };
@@ -211,7 +212,8 @@ mod tests {
 
     #[test]
     fn a_plain_call_says_no_more_than_it_must() {
-        let body = text(chat(&call(vec![message(Role::User, "hi")]), "m:1b", None));
+        let call = call(vec![message(Role::User, "hi")]);
+        let body = text(chat(&call, &call.options, "m:1b", None));
         let plain = r#"{"model":"m:1b","messages":[{"role":"user","content":"hi"}],"stream":true}"#;
         assert_eq!(body, plain);
         assert_eq!(
@@ -255,7 +257,7 @@ mod tests {
             r#""format":{"zebra": 1, "apple": {"y": 2, "x": 3}},"options":{"num_ctx":8192},"#,
             r#""stream":true,"keep_alive":"10m"}"#,
         ];
-        assert_eq!(text(chat(&call, "m", Some("10m"))), expected.concat());
+        assert_eq!(text(chat(&call, &call.options, "m", Some("10m"))), expected.concat());
     }
 
     #[test]
@@ -265,7 +267,7 @@ mod tests {
             ("{", "the request cannot be sent: the response schema is not JSON: EOF"),
         ] {
             let call = Call { response_schema: Some(schema.to_owned()), ..call(Vec::new()) };
-            let error = chat(&call, "m", None).unwrap_err().to_string();
+            let error = chat(&call, &call.options, "m", None).unwrap_err().to_string();
             assert!(error.starts_with(said), "{error}");
         }
     }

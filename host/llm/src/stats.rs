@@ -13,6 +13,8 @@ pub(crate) struct Figures {
     pub(crate) total_duration: i64,
     pub(crate) load_duration: i64,
     pub(crate) prompt_eval_count: i64,
+    /// Told since 0.33.1 or so.
+    pub(crate) prompt_eval_cached_count: Option<i64>,
     pub(crate) prompt_eval_duration: i64,
     pub(crate) eval_count: i64,
     pub(crate) eval_duration: i64,
@@ -29,6 +31,8 @@ impl Figures {
         take(&mut self.total_duration, later.total_duration);
         take(&mut self.load_duration, later.load_duration);
         take(&mut self.prompt_eval_count, later.prompt_eval_count);
+        self.prompt_eval_cached_count =
+            later.prompt_eval_cached_count.or(self.prompt_eval_cached_count);
         take(&mut self.prompt_eval_duration, later.prompt_eval_duration);
         take(&mut self.eval_count, later.eval_count);
         take(&mut self.eval_duration, later.eval_duration);
@@ -64,6 +68,22 @@ pub(crate) struct Cost {
     /// Time inside Ollama that no stage accounts for, in nanoseconds. Near zero with one call in
     /// flight; more means that somebody else uses the same Ollama.
     pub(crate) residual_ns: u64,
+    /// Tokens of the prompt that Ollama had read before, as far as it tells.
+    pub(crate) cached_tokens: u64,
+    /// Whether it is known how many tokens of the prompt were read: Ollama says so, or the model had just
+    /// been loaded, so that it remembered nothing.
+    is_prefill_known: bool,
+}
+
+impl Cost {
+    /// Tokens of the prompt that were read per second. Where it is not known how many were cached, the
+    /// figure could be a thousand times too high, and there is none.
+    pub(crate) fn prefill_per_second(&self) -> Option<f64> {
+        let read = self.usage.input_tokens.saturating_sub(self.cached_tokens);
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people, not a sum")]
+        let rate = read as f64 / (self.usage.prompt_ns as f64 / 1e9);
+        (self.is_prefill_known && read > 0 && self.usage.prompt_ns > 0).then_some(rate)
+    }
 }
 
 /// Puts both together.
@@ -86,6 +106,8 @@ pub(crate) fn cost(figures: &Figures, measured: &Measured) -> Cost {
             first_token_ns: measured.first_token.map_or(0, nanoseconds),
         },
         residual_ns: positive(figures.total_duration).saturating_sub(accounted_ns),
+        cached_tokens: figures.prompt_eval_cached_count.map_or(0, positive),
+        is_prefill_known: figures.prompt_eval_cached_count.is_some() || measured.load.is_some(),
     }
 }
 
@@ -127,7 +149,20 @@ mod tests {
             generate_ns: 600,
             first_token_ns: 350,
         };
-        assert_eq!(cost(&last, &measured), Cost { usage, residual_ns: 100 });
+        let cost = cost(&last, &measured);
+        assert_eq!((cost.usage, cost.residual_ns, cost.cached_tokens), (usage, 100, 0));
+        assert_eq!(cost.prefill_per_second(), None, "some of it may have been cached");
+    }
+
+    #[test]
+    fn the_speed_of_reading_counts_what_was_read() {
+        let told = figures(
+            r#"{"prompt_eval_count":30,"prompt_eval_cached_count":10,"prompt_eval_duration":2000000000}"#,
+        );
+        assert_eq!(cost(&told, &Measured::default()).prefill_per_second(), Some(10.0));
+        let fresh = Measured { load: Some(Duration::from_secs(1)), ..Measured::default() };
+        let untold = figures(r#"{"prompt_eval_count":30,"prompt_eval_duration":2000000000}"#);
+        assert_eq!(cost(&untold, &fresh).prefill_per_second(), Some(15.0));
     }
 
     #[test]
@@ -143,7 +178,7 @@ mod tests {
         for last in ["{}", r#"{"eval_count":-1,"load_duration":-5,"total_duration":-9}"#] {
             let cost = cost(&figures(last), &Measured::default());
             let nothing = Usage { calls: 1, ..Usage::default() };
-            assert_eq!(cost, Cost { usage: nothing, residual_ns: 0 }, "{last}");
+            assert_eq!((cost.usage, cost.residual_ns), (nothing, 0), "{last}");
         }
     }
 }

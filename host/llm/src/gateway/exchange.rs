@@ -87,6 +87,7 @@ impl Admitted for Exchange {
             model,
             key,
             ticket,
+            priority: place.priority,
             job: Arc::clone(&job),
         };
         let mut opens: Opens = Box::pin(opening.run());
@@ -104,14 +105,10 @@ impl Admitted for Exchange {
 
 /// What Ollama would keep loaded for this call.
 fn key(shared: &Shared, asked: &Asked, model: &Resolved) -> RunnerKey {
-    let pinned = shared.config.pinned(&model.name).filter(|_| asked.can_pin());
-    match pinned {
-        Some(num_ctx) => {
-            let mut options = asked.options.clone();
-            options.insert("num_ctx".to_owned(), num_ctx.into());
-            RunnerKey::of(model, &options)
-        }
-        None => RunnerKey::of(model, &asked.options),
+    if asked.can_pin() {
+        RunnerKey::of(model, &shared.config.with_pin(&model.name, &asked.options))
+    } else {
+        RunnerKey::of(model, &asked.options)
     }
 }
 

@@ -7,6 +7,7 @@ use reqwest::Response;
 use roughneck_jobs::{
     model::{LlmError, Resolved},
     ports::{attended::Attended, gateway::CallRoute},
+    priority::Priority,
 };
 use tokio::{sync::mpsc, time::Instant};
 
@@ -19,7 +20,7 @@ use crate::{
     broken::Broken,
     lane::Shared,
     load::{self, Loading, Wanted, Way},
-    metrics::Account,
+    metrics::{Account, Phase},
     queue::{Ticket, Turn},
     runner_key::RunnerKey,
     stats::Measured,
@@ -36,6 +37,7 @@ pub(crate) struct Opening {
     pub(crate) model: Resolved,
     pub(crate) key: RunnerKey,
     pub(crate) ticket: Ticket,
+    pub(crate) priority: Priority,
     pub(crate) job: Arc<dyn Attended>,
 }
 
@@ -68,14 +70,17 @@ impl Opening {
     }
 
     async fn open(self, mut account: Account, loading: Loading) -> Result<Opened, Broken> {
-        let Self { shared, asked, model, key, ticket, job } = self;
+        let Self { shared, asked, model, key, ticket, priority, job } = self;
         let queued_at = Instant::now();
         let turn = ticket.turn().await;
         let queue = queued_at.elapsed();
+        shared.metrics.queue_wait(priority, queue);
+        account.reach(Phase::Loading);
         job.begin();
         let sent = async {
             let wanted = Wanted { name: &model.name, key: &key, way: way(asked.route) };
             let (mut turn, load) = load::ensure_loaded(&shared, turn, wanted, &loading).await?;
+            account.reach(Phase::Prefill);
             let (keep_alive, unloads) = keep_alive(&shared, &asked, &key);
             let num_ctx = shared.config.pinned(&model.name);
             let body = asked.body(&Changes { model: &model.name, keep_alive, num_ctx });

@@ -336,3 +336,19 @@ async fn jobs_are_told_which_model_is_loaded_by_all_of_its_names() {
     assert_eq!(preference.models.into_iter().collect::<Vec<_>>(), ["fast", "llama3.2:3b"]);
     assert!(preference.until > preference.urgent_until);
 }
+
+#[tokio::test]
+async fn a_pinned_context_keeps_clients_and_plugins_on_one_runner() {
+    let pin = |config: &mut Config| {
+        config.pins.insert("QWEN3:4b".to_owned(), 8192);
+    };
+    let stage = Stage::with(ollama::Config::instant(), pin).await;
+    let (reply, _) = stage.send(CallRoute::Chat, &chat(QWEN, false)).await;
+    assert_eq!(reply.status, 200);
+    stage.ask(crate::stage::call(QWEN)).await.unwrap();
+    assert!(stage.bodies("/api/chat").iter().all(|body| body.contains(r#""num_ctx":8192"#)));
+    assert_eq!(stage.ollama.loads().len(), 1, "{:?}", stage.ollama.loads());
+    assert_eq!(stage.metric(r#"roughneck_prompt_tokens_count{model="qwen3:4b"}"#), Some(2.0));
+    let waited = r#"roughneck_queue_wait_seconds_count{priority="high"}"#;
+    assert_eq!(stage.metric(waited), Some(1.0));
+}
