@@ -48,6 +48,7 @@ struct Accepted<'a> {
     priority: Priority,
     enqueued_at: At,
     run_at: At,
+    deadline: Option<At>,
     links: Links,
 }
 
@@ -107,7 +108,11 @@ pub(crate) async fn submit_job(
 pub(crate) fn not_accepted(error: &NotAccepted) -> Problem {
     let code = match error {
         NotAccepted::InputTooLarge { .. } => Code::InputTooLarge,
-        NotAccepted::TooLate | NotAccepted::TooEarly => Code::InvalidSubmission,
+        NotAccepted::TooLate
+        | NotAccepted::TooEarly
+        | NotAccepted::DeadlinePassed
+        | NotAccepted::DeadlineTooEarly
+        | NotAccepted::DeadlineTooLate => Code::InvalidSubmission,
     };
     Problem::new(code, error.to_string())
 }
@@ -200,6 +205,7 @@ pub(crate) fn created(job: &NewJob) -> Response {
         priority: job.priority,
         enqueued_at: At(job.enqueued_at),
         run_at: At(job.run_at),
+        deadline: job.deadline.map(At),
         links: Links::of(job.id),
     };
     answer(StatusCode::ACCEPTED, &accepted)
@@ -214,6 +220,7 @@ fn existing(job: &Job) -> Response {
         priority: job.priority,
         enqueued_at: At(job.enqueued_at),
         run_at: At(job.run_at),
+        deadline: job.deadline.map(At),
         links: Links::of(job.id),
     };
     answer(StatusCode::OK, &accepted)
@@ -257,6 +264,24 @@ mod tests {
         assert_eq!(body["links"]["events"], format!("{location}/events"));
         assert_eq!(body["enqueued_at"], NOW.to_string());
         assert_eq!(host.fakes.store.submitted()[0].input, r#"{"b":1, "a":2}"#);
+    }
+
+    #[tokio::test]
+    async fn a_deadline_is_answered_as_an_instant() {
+        let host = Host::new();
+        let response = host.send("POST", "/jobs", r#"{"kind":"echo","deadline":"5m"}"#).await;
+        assert_eq!(response.status(), 202);
+        let deadline = NOW.plus_ms(300_000);
+        assert_eq!(json(response).await["deadline"], deadline.to_string());
+        assert_eq!(host.fakes.store.submitted()[0].deadline, Some(deadline));
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_leaves_no_time_is_refused() {
+        let host = Host::new();
+        let (status, body) = refused(&host, r#"{"kind":"echo","deadline":1795333333}"#).await;
+        assert_eq!((status, &body["code"]), (422, &"invalid-submission".into()));
+        assert!(body["detail"].as_str().unwrap().contains("(not seconds)"), "{body}");
     }
 
     #[tokio::test]

@@ -37,6 +37,7 @@ pub(crate) struct JobView<'a> {
     losses: u32,
     enqueued_at: At,
     run_at: At,
+    deadline: Option<At>,
     started_at: Option<At>,
     finished_at: Option<At>,
     /// How long the present or last run had to wait for a slot.
@@ -167,6 +168,7 @@ impl<'a> JobView<'a> {
             losses: job.losses,
             enqueued_at: At(job.enqueued_at),
             run_at: At(job.run_at),
+            deadline: job.deadline.map(At),
             started_at: job.started_at.map(At),
             finished_at: job.finished_at.map(At),
             queue_wait_ms,

@@ -33,7 +33,7 @@ impl Session {
     pub fn cancelled(&self) -> bool {
         match self.supervisor.standing() {
             Standing::Held | Standing::Stopping => false,
-            Standing::Cancelled | Standing::Fenced => true,
+            Standing::Cancelled | Standing::Fenced | Standing::Overdue => true,
         }
     }
 
@@ -83,6 +83,7 @@ mod tests {
             (Standing::Stopping, false),
             (Standing::Cancelled, true),
             (Standing::Fenced, true),
+            (Standing::Overdue, true),
         ] {
             world.supervisor.stand(standing);
             assert_eq!(session.cancelled(), expected, "{standing:?}");

@@ -146,6 +146,7 @@ fn job(id: JobId, kind: &str) -> Job {
         reason: None,
         enqueued_at: Millis(0),
         run_at: Millis(0),
+        deadline: None,
         started_at: Some(Millis(0)),
         finished_at: None,
         attempt: 1,

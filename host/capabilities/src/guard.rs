@@ -62,6 +62,10 @@ impl Session {
                 code::FENCED,
                 "this run lost its job to another run and may cause nothing any more; return from `run`",
             )),
+            Standing::Overdue => Err(HostError::fatal(
+                code::DEADLINE_PASSED,
+                "the deadline of the job has passed and it may cause nothing any more; return from `run`",
+            )),
         }
     }
 
@@ -88,10 +92,11 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_was_cancelled_or_lost_its_job_causes_nothing() {
+    fn a_run_that_was_cancelled_or_lost_its_job_or_is_overdue_causes_nothing() {
         let table = [
             (Standing::Cancelled, "cancelled", "return from `run`"),
             (Standing::Fenced, "fenced", "lost its job"),
+            (Standing::Overdue, "deadline-passed", "deadline of the job"),
         ];
         for (standing, code, sentence) in table {
             let world = World::new();

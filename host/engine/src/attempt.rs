@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use roughneck_jobs::{
     clock::Millis,
+    deadline,
     failure::{Failure, code},
     ports::{
         runner::{Assignment, Outcome, Standing},
@@ -32,12 +33,13 @@ const KIND_MISSING: Backoff = Backoff::Exponential { base_ms: 60_000, cap_ms: 3_
 
 pub(crate) async fn make(shared: Arc<Shared>, claimed: Claimed, entered: Entered) {
     let record = entered.record();
-    let kind = claimed.job.kind.clone();
+    let (kind, deadline) = (claimed.job.kind.clone(), claimed.job.deadline);
     match execute(&shared, claimed, record).await {
         Ended::Judged(verdict, plugin) => {
+            let at = shared.parts.clock.now();
             hear(&shared, &kind, &verdict).await;
-            let now = shared.parts.clock.now();
-            finish(&shared, record, ending(record, verdict, plugin, now)).await;
+            let verdict = deadline::bound(verdict, deadline, at);
+            finish(&shared, record, ending(record, verdict, plugin, at)).await;
         }
         Ended::Aborted(standing) => abandon(&shared, record, standing).await,
     }
@@ -67,8 +69,10 @@ async fn execute(shared: &Shared, claimed: Claimed, record: &Arc<Record>) -> End
             return Ended::Judged(judge(outcome, &served.kind.retry, &chance), digest);
         }
     };
+    let timeout = shared.parts.clock.now().plus_ms(served.kind.timeout_ms);
+    let last = job.failure.clone();
     let assignment = Assignment {
-        deadline: shared.parts.clock.now().plus_ms(served.kind.timeout_ms),
+        deadline: job.deadline.map_or(timeout, |deadline| deadline.min(timeout)),
         served: Arc::clone(&served),
         job,
         needs,
@@ -81,6 +85,11 @@ async fn execute(shared: &Shared, claimed: Claimed, record: &Arc<Record>) -> End
         outcome = shared.parts.runner.run(assignment, supervisor) => {
             let verdict = judge(outcome, &served.kind.retry, &chance);
             Ended::Judged(verdict, digest)
+        }
+        // The sweeper would stop it as well. This does not wait for the store, nor for a host that stops.
+        at = record.overdue() => {
+            let failure = deadline::passed(State::Working, at, last.as_ref());
+            Ended::Judged(Verdict::Fail { failure }, digest)
         }
     }
 }
@@ -191,8 +200,8 @@ pub(crate) async fn abandon(shared: &Shared, record: &Record, standing: Standing
     shared.parts.metrics.aborted(standing);
     let (run, store) = (record.run(), &shared.parts.store);
     match standing {
-        // The store knows: it wrote the cancellation, or gave the job to another run.
-        Standing::Cancelled | Standing::Fenced => {}
+        // The store knows: it wrote the end, or gave the job to another run.
+        Standing::Cancelled | Standing::Fenced | Standing::Overdue => {}
         Standing::Stopping | Standing::Held => {
             if let Err(error) = store.release(run, shared.parts.clock.now()).await {
                 error!(job = %run.job, %error, "job {} could not be given back; it will be when the host starts", run.job);

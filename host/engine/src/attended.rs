@@ -84,6 +84,7 @@ fn of_client(job: NewJob) -> NewJob {
     NewJob {
         class: Class(CLIENT.to_owned()),
         run_at: job.enqueued_at,
+        deadline: None,
         attempts_max: 1,
         idempotency_key: None,
         unique: None,
@@ -107,7 +108,7 @@ pub(crate) struct Attendance {
 impl Attendance {
     fn new(job: JobId, parts: &Parts) -> Self {
         Self {
-            record: Record::waiting(job, parts),
+            record: Record::waiting(job, None, parts),
             has_begun: AtomicBool::new(false),
             refused: OnceLock::new(),
             written: watch::Sender::new(false),
@@ -226,7 +227,9 @@ impl Attended for Submitter {
         match (self.attendance.refused.get(), standing) {
             (Some(passed), _) => Halt::Refused(StoreError::Full(*passed)),
             (None, Standing::Stopping) => Halt::Stopping,
-            (None, Standing::Cancelled | Standing::Fenced | Standing::Held) => Halt::Cancelled,
+            (None, Standing::Cancelled | Standing::Fenced | Standing::Overdue | Standing::Held) => {
+                Halt::Cancelled
+            }
         }
     }
 

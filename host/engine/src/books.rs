@@ -191,7 +191,7 @@ impl Books {
         match record.standing() {
             Standing::Held | Standing::Stopping => self.finish(&record, verdict, at).await,
             // The store knows: it wrote the cancellation, or took the job back.
-            standing @ (Standing::Cancelled | Standing::Fenced) => {
+            standing @ (Standing::Cancelled | Standing::Fenced | Standing::Overdue) => {
                 attempt::abandon(&self.shared, &record, standing).await;
             }
         }
@@ -239,7 +239,7 @@ impl Books {
                 let now = self.shared.parts.clock.now();
                 self.give_up(code::HOST_STOPPED, "the host stopped", now).await;
             }
-            (Standing::Cancelled | Standing::Fenced | Standing::Held, _) => {
+            (Standing::Cancelled | Standing::Fenced | Standing::Overdue | Standing::Held, _) => {
                 if let Some(entered) = &self.entered {
                     attempt::abandon(&self.shared, entered.record(), standing).await;
                 }

@@ -165,6 +165,7 @@ impl Metrics {
         let outcome = match standing {
             Standing::Cancelled => AttemptOutcome::cancelled,
             Standing::Fenced => AttemptOutcome::fenced,
+            Standing::Overdue => AttemptOutcome::failed,
             Standing::Stopping | Standing::Held => AttemptOutcome::released,
         };
         self.attempts.get_or_create(&Attempt { outcome }).inc();

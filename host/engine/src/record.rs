@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use roughneck_jobs::{
-    clock::Clock,
+    clock::{Clock, Millis},
     delivery::Notice,
     event::Live,
     id::JobId,
@@ -52,6 +52,8 @@ pub(crate) struct Record {
     standing: watch::Sender<Standing>,
     /// Monotonic, so that a change of the wall clock neither prolongs nor ends a lease. None before the first.
     lease_ends: Mutex<Option<Instant>>,
+    /// The deadline of its job, by the wall clock.
+    deadline: Option<Millis>,
     state: Mutex<State>,
 }
 
@@ -66,13 +68,13 @@ struct State {
 impl Record {
     /// The record of a claim that was asked for at `claimed_at`, which is when its lease began.
     pub(crate) fn new(claimed: &Claimed, claimed_at: Instant, parts: &Parts) -> Arc<Self> {
-        let record = Self::waiting(claimed.run.job, parts);
+        let record = Self::waiting(claimed.run.job, claimed.job.deadline, parts);
         record.begin(claimed.run, claimed.job.attempt, claimed_at);
         record
     }
 
     /// The record of a run whose job the store has not yet handed out.
-    pub(crate) fn waiting(job: JobId, parts: &Parts) -> Arc<Self> {
+    pub(crate) fn waiting(job: JobId, deadline: Option<Millis>, parts: &Parts) -> Arc<Self> {
         Arc::new(Self {
             job,
             token: AtomicI64::new(0),
@@ -83,6 +85,7 @@ impl Record {
             began_at: Instant::now(),
             standing: watch::Sender::new(Standing::Held),
             lease_ends: Mutex::new(None),
+            deadline,
             state: Mutex::default(),
         })
     }
@@ -115,6 +118,21 @@ impl Record {
         if ends.is_some_and(|ends| Instant::now() >= ends) {
             self.abort(Standing::Fenced);
         }
+    }
+
+    /// Whether the deadline of its job has passed, whatever the store knows of it yet.
+    fn is_overdue(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= self.clock.now())
+    }
+
+    /// Returns at the deadline of its job, if it has one.
+    pub(crate) async fn overdue(&self) -> Millis {
+        let Some(deadline) = self.deadline else { return std::future::pending().await };
+        while !self.is_overdue() {
+            let left_ms = deadline.since_ms(self.clock.now());
+            tokio::time::sleep(Duration::from_millis(left_ms)).await;
+        }
+        deadline
     }
 
     /// Stops the run at once, for this reason. The first reason stands.
@@ -165,7 +183,15 @@ impl Record {
 impl Supervisor for Record {
     fn standing(&self) -> Standing {
         self.expire();
-        *self.standing.borrow()
+        let standing = *self.standing.borrow();
+        match standing {
+            Standing::Held | Standing::Stopping if self.is_overdue() => Standing::Overdue,
+            Standing::Held
+            | Standing::Stopping
+            | Standing::Cancelled
+            | Standing::Fenced
+            | Standing::Overdue => standing,
+        }
     }
 
     fn began(&self) {

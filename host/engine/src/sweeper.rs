@@ -1,9 +1,12 @@
-//! Queues what is due, and takes back what is lost.
+//! Queues what is due, takes back what is lost, and fails what is overdue.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use roughneck_jobs::{clock::Millis, ports::store::StoreError};
-use tracing::{error, warn};
+use roughneck_jobs::{
+    clock::Millis,
+    ports::{runner::Standing, store::StoreError},
+};
+use tracing::{error, info, warn};
 
 use crate::{
     heartbeat,
@@ -16,24 +19,45 @@ const BATCH: u32 = 500;
 
 pub(crate) async fn serve(shared: Arc<Shared>) {
     loop {
-        // One that fails must not keep the other from its work.
-        let (due, lost) = (promote(&shared).await, reap(&shared).await);
-        let pause = match (due, lost) {
-            (Ok(due), Ok(lost)) => {
-                let next_at = [due, lost].into_iter().flatten().min();
-                until(next_at, shared.parts.clock.now())
-            }
-            (due, lost) => {
-                for error in [due.err(), lost.err()].into_iter().flatten() {
-                    error!(%error, "the queue could not be swept; trying again");
-                }
-                AFTER_ERROR
-            }
-        };
+        // One that fails must not keep the others from their work. What is overdue need not be queued.
+        let sweeps = [fail_overdue(&shared).await, promote(&shared).await, reap(&shared).await];
+        let pause = pause(&shared, sweeps);
         tokio::select! {
             () = shared.stopping.cancelled() => return,
             () = shared.parts.bells.due.notified() => {}
             () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// How long nothing has to be swept.
+fn pause(shared: &Shared, sweeps: [Result<Option<Millis>, StoreError>; 3]) -> Duration {
+    let (mut next_at, mut failed) = (None, false);
+    for sweep in sweeps {
+        match sweep {
+            Ok(None) => {}
+            Ok(Some(at)) => next_at = Some(next_at.map_or(at, |next_at: Millis| next_at.min(at))),
+            Err(error) => {
+                error!(%error, "the queue could not be swept; trying again");
+                failed = true;
+            }
+        }
+    }
+    if failed { AFTER_ERROR } else { until(next_at, shared.parts.clock.now()) }
+}
+
+/// Fails everything whose deadline has passed, stops its runs, and returns the next deadline.
+async fn fail_overdue(shared: &Shared) -> Result<Option<Millis>, StoreError> {
+    loop {
+        let overdue = shared.parts.store.fail_overdue(shared.parts.clock.now(), BATCH).await?;
+        if overdue.jobs > 0 {
+            info!(jobs = overdue.jobs, "{} jobs were not over at their deadline", overdue.jobs);
+        }
+        for run in &overdue.runs {
+            shared.runs.abort(*run, Standing::Overdue);
+        }
+        if overdue.jobs < BATCH {
+            return Ok(overdue.next_at);
         }
     }
 }

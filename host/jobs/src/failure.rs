@@ -48,6 +48,8 @@ pub mod code {
     pub const CLIENT_LEFT: &str = "client-left";
     /// The host stopped, and the submitter waited on an open connection.
     pub const HOST_STOPPED: &str = "host-stopped";
+    /// The job was not over at its deadline, or could not have been.
+    pub const DEADLINE_PASSED: &str = "deadline-passed";
     /// The run no longer holds its lease.
     pub const FENCED: &str = "fenced";
 }

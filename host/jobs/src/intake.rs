@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     clock::{Clock, Entropy, Millis},
+    deadline::{self, Deadline},
     delivery::Target,
     id::JobId,
     job::NewJob,
@@ -34,6 +35,9 @@ pub struct Submission {
     /// Not before this instant: RFC 3339 or Unix milliseconds.
     #[serde(default, deserialize_with = "instant")]
     pub run_at: Option<Millis>,
+    /// If it is not over by then, it fails: a duration, RFC 3339 or Unix milliseconds.
+    #[serde(default, deserialize_with = "deadline::read")]
+    pub deadline: Option<Deadline>,
     /// Who is told about the end: a URL, the name of a target, or `{"url": …}`.
     #[serde(default, deserialize_with = "callback")]
     pub callback: Option<Target>,
@@ -64,6 +68,17 @@ pub enum NotAccepted {
     /// Long past: surely another unit was meant.
     #[error("`run_at` is more than a year ago; write RFC 3339, or Unix milliseconds (not seconds)")]
     TooEarly,
+    /// Over before it begins, or another unit was meant.
+    #[error(
+        "`deadline` has passed already; write a duration such as `5m`, RFC 3339, or Unix milliseconds (not seconds)"
+    )]
+    DeadlinePassed,
+    /// Over before it may begin.
+    #[error("`deadline` is not after `run_at`, so the job could never run")]
+    DeadlineTooEarly,
+    /// Nobody means that.
+    #[error("`deadline` is more than a year after the job may begin; leave it out")]
+    DeadlineTooLate,
 }
 
 /// Makes the job of a submission to a kind that is served.
@@ -89,6 +104,7 @@ pub fn accept(
     if run_at.since_ms(now) > RUN_AT_MS_MAX {
         return Err(NotAccepted::TooLate);
     }
+    let deadline = submission.deadline.map(|deadline| deadline.of(now, run_at)).transpose()?;
     let kind = &served.kind;
     let priority = submission.priority.unwrap_or(kind.priority);
     Ok(NewJob {
@@ -102,6 +118,7 @@ pub fn accept(
         rank: priority.rank(run_at),
         enqueued_at: now,
         run_at,
+        deadline,
         attempts_max: served.kind.retry.attempts_max,
         model: served.kind.model.as_ref().map(|model| model.tag.clone()),
         input,
@@ -129,6 +146,7 @@ pub fn fire(
         input: RawValue::from_string(schedule.input.clone()).ok(),
         priority: schedule.priority,
         run_at: None,
+        deadline: None,
         callback: None,
     };
     let job = accept(submission, served, clock, entropy)?;
@@ -252,6 +270,17 @@ mod tests {
         assert_eq!(accept(seconds, &served(), &Now, &Now), Err(NotAccepted::TooEarly));
         let late = run_at("9999999999999").unwrap();
         assert_eq!(accept(late, &served(), &Now, &Now), Err(NotAccepted::TooLate));
+    }
+
+    #[test]
+    fn a_deadline_counts_from_the_instant_at_which_the_job_is_accepted() {
+        let accepted = |json: &str| accept(read(json).unwrap(), &served(), &Now, &Now);
+        let job = accepted(r#"{"kind":"k1","deadline":"5m"}"#).unwrap();
+        assert_eq!(job.deadline, Some(Now.now().plus_ms(300_000)));
+        assert_eq!(accepted(r#"{"kind":"k1"}"#).unwrap().deadline, None);
+        let run_at = Now.now().plus_ms(300_000).0;
+        let never = format!(r#"{{"kind":"k1","run_at":{run_at},"deadline":"5m"}}"#);
+        assert_eq!(accepted(&never), Err(NotAccepted::DeadlineTooEarly));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct NewJob {
     pub enqueued_at: Millis,
     /// Not before this instant.
     pub run_at: Millis,
+    /// If it is not over at this instant, it fails.
+    pub deadline: Option<Millis>,
     /// Attempts in all, the first included.
     pub attempts_max: u32,
     /// The model it will ask for, by its name or an alias, if that is known.
@@ -74,6 +76,8 @@ pub struct Job {
     pub enqueued_at: Millis,
     /// Not before this instant; moved by retries.
     pub run_at: Millis,
+    /// If it is not over at this instant, it fails. A replay clears it.
+    pub deadline: Option<Millis>,
     /// When the present or last run began.
     pub started_at: Option<Millis>,
     /// When it reached a terminal state.
@@ -102,6 +106,14 @@ pub struct Job {
     pub fire: Option<Fire>,
     /// Its part in a flow, if it has one.
     pub member: Option<Member>,
+}
+
+impl Job {
+    /// Whether its deadline has passed at this instant.
+    #[must_use]
+    pub fn is_overdue(&self, at: Millis) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= at)
+    }
 }
 
 /// One run of a job, for people who ask what happened.

@@ -64,6 +64,8 @@ pub enum Event {
     },
     /// A job that it needs ended without a result.
     DependencyFailed,
+    /// It was not over at its deadline.
+    DeadlinePassed,
 }
 
 /// The consequences of a move.
@@ -150,6 +152,7 @@ pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
             Ok(Move { delay_ms, ..to(state) })
         }
         Event::DependencyFailed if job.state == State::Blocked => Ok(to(State::Failed)),
+        Event::DeadlinePassed if !job.state.is_terminal() => Ok(to(State::Failed)),
         Event::Claimed
         | Event::Parked
         | Event::Unparked
@@ -165,7 +168,8 @@ pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
         | Event::Replayed
         | Event::ReplayedBlocked
         | Event::Unblocked { .. }
-        | Event::DependencyFailed => Err(refused),
+        | Event::DependencyFailed
+        | Event::DeadlinePassed => Err(refused),
     }
 }
 
@@ -198,6 +202,7 @@ mod tests {
             Just(Event::ReplayedBlocked),
             any::<u64>().prop_map(|delay_ms| Event::Unblocked { delay_ms }),
             Just(Event::DependencyFailed),
+            Just(Event::DeadlinePassed),
         ]
     }
 
@@ -237,6 +242,11 @@ mod tests {
             (Blocked, Event::Unblocked { delay_ms: 0 }, Queued),
             (Blocked, Event::Unblocked { delay_ms: 5 }, Scheduled),
             (Blocked, Event::DependencyFailed, Failed),
+            (Blocked, Event::DeadlinePassed, Failed),
+            (Scheduled, Event::DeadlinePassed, Failed),
+            (Queued, Event::DeadlinePassed, Failed),
+            (Loading, Event::DeadlinePassed, Failed),
+            (Working, Event::DeadlinePassed, Failed),
         ];
         let events = [
             Event::Due,
@@ -257,6 +267,7 @@ mod tests {
             Event::Unblocked { delay_ms: 0 },
             Event::Unblocked { delay_ms: 5 },
             Event::DependencyFailed,
+            Event::DeadlinePassed,
         ];
         for state in State::ALL {
             for event in events {

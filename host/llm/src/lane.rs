@@ -242,6 +242,7 @@ fn may_go_on(supervisor: &dyn Supervisor) -> Result<(), Broken> {
         Standing::Held | Standing::Stopping => return Ok(()),
         Standing::Cancelled => "the job was cancelled while it waited for its model",
         Standing::Fenced => "this run lost its job to another run while it waited for its model",
+        Standing::Overdue => "the deadline of the job passed while it waited for its model",
     };
     Err(Broken { outcome: Outcome::Cancelled, error: LlmError::Invalid(why.to_owned()) })
 }

@@ -24,12 +24,13 @@ pub(crate) enum RunEnd {
     Broken,
     Cancelled,
     Fenced,
+    Overdue,
     /// Its future was dropped: the host stops, or nobody waits any more.
     Aborted,
 }
 
 impl RunEnd {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Done,
         Self::Failed,
         Self::Postponed,
@@ -42,6 +43,7 @@ impl RunEnd {
         Self::Broken,
         Self::Cancelled,
         Self::Fenced,
+        Self::Overdue,
         Self::Aborted,
     ];
 
@@ -60,6 +62,7 @@ impl RunEnd {
             Self::Broken => code::PLUGIN_BROKEN,
             Self::Cancelled => code::CANCELLED,
             Self::Fenced => code::FENCED,
+            Self::Overdue => code::DEADLINE_PASSED,
             Self::Aborted => "aborted",
         }
     }

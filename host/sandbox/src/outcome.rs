@@ -125,6 +125,10 @@ fn stopped(stop: Stop, limits: &Limits) -> (RunEnd, Outcome) {
             let failure = Failure::retry(code::FENCED, "the run lost its job to another run");
             (RunEnd::Fenced, failure)
         }
+        Stop::Overdue => {
+            let sentence = "the deadline of the job passed while it ran";
+            (RunEnd::Overdue, Failure::fatal(code::DEADLINE_PASSED, sentence))
+        }
     };
     (end, Outcome::Failed(failure))
 }
@@ -191,6 +195,7 @@ mod tests {
             (End::Stopped(calls), RunEnd::HostCallLimit, Fail, "host-call-limit", "limit of 7"),
             (End::Stopped(Stop::Cancelled), RunEnd::Cancelled, Cancel, "cancelled", "cancelled"),
             (End::Stopped(Stop::Fenced), RunEnd::Fenced, Retry, "fenced", "lost its job"),
+            (End::Stopped(Stop::Overdue), RunEnd::Overdue, Fail, "deadline-passed", "deadline"),
             (End::Trapped("boom".into()), RunEnd::Trapped, Retry, "trapped", "crashed: boom"),
             (
                 End::TooLittleMemory,

@@ -133,6 +133,7 @@ fn interrupt(
         Standing::Held | Standing::Stopping => {}
         Standing::Cancelled => return Err(Stop::Cancelled.into()),
         Standing::Fenced => return Err(Stop::Fenced.into()),
+        Standing::Overdue => return Err(Stop::Overdue.into()),
     }
     Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
 }

@@ -20,4 +20,7 @@ pub(crate) enum Stop {
     /// The run lost its job.
     #[error("the run lost its job")]
     Fenced,
+    /// The deadline of the job has passed.
+    #[error("the deadline of the job has passed")]
+    Overdue,
 }

@@ -99,6 +99,7 @@ impl Bench {
             rank: NOW,
             enqueued_at: NOW,
             run_at: NOW,
+            deadline: None,
             attempts_max: 4,
             model: None,
             input: format!("{{\"text\":\"{}\"}}", "x".repeat(136)),

@@ -15,7 +15,8 @@ use roughneck_jobs::{
         kv::{Key, Written},
         schedules::{Created, Settled, Settlement},
         store::{
-            Cancelled, Claim, Claims, Finish, Promoted, Reaped, Retried, StoreError, Submitted,
+            Cancelled, Claim, Claims, Finish, Overdue, Promoted, Reaped, Retried, StoreError,
+            Submitted,
         },
     },
     rate::Rate,
@@ -104,6 +105,7 @@ macro_rules! commands {
                         | Self::Leave
                         | Self::Promote
                         | Self::Reap
+                        | Self::FailOverdue
                         | Self::RecordDelivery
                 )
             }
@@ -178,6 +180,8 @@ commands! {
         "reap", "take back expired runs";
     Promote { at: Millis, limit: u32 } -> Promoted,
         "promote", "queue the jobs that are due";
+    FailOverdue { at: Millis, limit: u32 } -> Overdue,
+        "fail_overdue", "fail the jobs whose deadline has passed";
     RecordDelivery { id: DeliveryId, outcome: DeliveryOutcome, at: Millis } -> (),
         "record_delivery", "record a delivery";
     BuryDeliveries { unreadable: Vec<Unreadable>, at: Millis } -> (),

@@ -14,9 +14,9 @@ use crate::{
     fault::Fault,
     transaction::Transaction,
     write::{
-        bury, cancel, cancel_flow, claim, finish, kv, leave, loading, lost, mend_waits, pause,
-        promote, purge, record, release, renew, replay, retire, retry, schedule, settle, slots,
-        submit, submit_flow, withdraw,
+        bury, cancel, cancel_flow, claim, finish, kv, leave, loading, lost, mend_waits, overdue,
+        pause, promote, purge, record, release, renew, replay, retire, retry, schedule, settle,
+        slots, submit, submit_flow, withdraw,
     },
 };
 
@@ -165,6 +165,9 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         }
         Command::Promote { at, limit, reply } => {
             Answer::new(reply, kind, promote::due(tx, at, limit).await)
+        }
+        Command::FailOverdue { at, limit, reply } => {
+            Answer::new(reply, kind, overdue::fail(tx, at, limit).await)
         }
         Command::RecordDelivery { id, outcome, at, reply } => {
             Answer::new(reply, kind, record::delivery(tx, id, outcome, at).await)

@@ -71,6 +71,7 @@ pub(crate) fn job(row: &SqliteRow) -> Read<Job> {
         reason: row.try_get("reason")?,
         enqueued_at: millis(row, "enqueued_at_ms")?,
         run_at: millis(row, "run_at_ms")?,
+        deadline: millis_or_none(row, "deadline_ms")?,
         started_at: millis_or_none(row, "started_at_ms")?,
         finished_at: millis_or_none(row, "finished_at_ms")?,
         attempt: row.try_get("attempt")?,

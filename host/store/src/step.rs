@@ -2,6 +2,7 @@
 
 use roughneck_jobs::{
     clock::Millis,
+    deadline,
     failure::{Failure, code},
     input_key::ConcurrencyKey,
     job::{Job, LogLine},
@@ -96,12 +97,20 @@ impl Step {
             self.reason = Some(poison.message.clone());
             self.failure = Some(poison);
         }
+        if let (Event::DeadlinePassed, Some(at)) = (self.event, job.deadline) {
+            let passed = deadline::passed(job.state, at, job.failure.as_ref());
+            self.reason = Some(passed.message.clone());
+            self.failure = Some(passed);
+        }
         let is_ready = matches!(
             self.event,
             Event::Replayed | Event::ReplayedBlocked | Event::Unblocked { .. }
         );
         if next.state == State::Scheduled || is_ready {
             job.run_at = self.at.plus_ms(next.delay_ms);
+        }
+        if matches!(self.event, Event::Replayed | Event::ReplayedBlocked) {
+            job.deadline = None;
         }
         job.state = next.state;
         job.attempt = next.attempt;
@@ -136,7 +145,7 @@ fn poison(losses: u32) -> Failure {
 fn outcome(event: Event) -> Option<&'static str> {
     match event {
         Event::Succeeded => Some("done"),
-        Event::FailedForNow { .. } | Event::FailedForGood => Some("failed"),
+        Event::FailedForNow { .. } | Event::FailedForGood | Event::DeadlinePassed => Some("failed"),
         Event::Postponed { .. } => Some("postponed"),
         Event::Lost => Some("lost"),
         Event::Released => Some("released"),

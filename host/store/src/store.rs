@@ -10,8 +10,8 @@ use roughneck_jobs::{
     mark::Passed,
     pause::{Pause, Scope},
     ports::store::{
-        Cancelled, Claim, Claims, Cleared, Count, Finish, Promoted, Reaped, Retried, Store,
-        StoreError, Submitted,
+        Cancelled, Claim, Claims, Cleared, Count, Finish, Overdue, Promoted, Reaped, Retried,
+        Store, StoreError, Submitted,
     },
     rate::Rate,
     run::Run,
@@ -181,6 +181,15 @@ impl Store for SqliteStore {
             return Ok(Promoted { jobs: 0, next_at });
         }
         self.ask(|reply| Command::Promote { at, limit, reply }).await
+    }
+
+    async fn fail_overdue(&self, at: Millis, limit: u32) -> Result<Overdue, StoreError> {
+        let next_at = self.read_instant(sql!("job/next_deadline")).await;
+        let next_at = next_at.map_err(|fault| fault.told("look for jobs past their deadline"))?;
+        if is_later(next_at, at) {
+            return Ok(Overdue { next_at, ..Overdue::default() });
+        }
+        self.ask(|reply| Command::FailOverdue { at, limit, reply }).await
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {

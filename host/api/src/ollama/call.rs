@@ -113,6 +113,7 @@ pub(super) fn new_job(
         input: RawValue::from_string(input.to_owned()).ok(),
         priority,
         run_at: None,
+        deadline: None,
         callback: None,
     };
     intake::accept(submission, &served, ports.clock.as_ref(), ports.entropy.as_ref())

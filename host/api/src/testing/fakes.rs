@@ -27,8 +27,8 @@ use roughneck_jobs::{
         llm::{Answer, Llm},
         runner::Supervisor,
         store::{
-            Cancelled, Claim, Claims, Cleared, Count, Finish, Promoted, Reaped, Retried, Store,
-            StoreError, Submitted,
+            Cancelled, Claim, Claims, Cleared, Count, Finish, Overdue, Promoted, Reaped, Retried,
+            Store, StoreError, Submitted,
         },
     },
     rate::Rate,
@@ -281,6 +281,9 @@ impl Store for FakeStore {
         unreachable!("the engine's")
     }
     async fn retire(&self, _: State, _: Millis, _: u32) -> Result<u32, StoreError> {
+        unreachable!("the engine's")
+    }
+    async fn fail_overdue(&self, _: Millis, _: u32) -> Result<Overdue, StoreError> {
         unreachable!("the engine's")
     }
     async fn promote(&self, _: Millis, _: u32) -> Result<Promoted, StoreError> {

@@ -5,6 +5,8 @@ mod attended;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
+mod deadlines;
+#[cfg(test)]
 mod deliveries;
 #[cfg(test)]
 mod flows;

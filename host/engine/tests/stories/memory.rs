@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use roughneck_jobs::{
     class::{Class, Slots},
     clock::{Clock, Entropy, Millis},
+    deadline,
     delivery::{self, Delivery, DeliveryOutcome, DeliveryState},
     event::JobEvent,
     flow::{Flow, Member, Need},
@@ -22,8 +23,8 @@ use roughneck_jobs::{
         outbox::{DueDeliveries, Outbox},
         schedules::{Created, Schedules, Settled, Settlement},
         store::{
-            Cancelled, Claim, Claimed, Claims, Cleared, Count, Finish, Promoted, Reaped, Retried,
-            Store, StoreError, Submitted, Verdict,
+            Cancelled, Claim, Claimed, Claims, Cleared, Count, Finish, Overdue, Promoted, Reaped,
+            Retried, Store, StoreError, Submitted, Verdict,
         },
     },
     preference::Candidate,
@@ -171,6 +172,8 @@ impl Memory {
 
     fn hand_out(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
         let mut tables = self.lock();
+        // None of them is handed out.
+        tables.fail_overdue(claim.at, |job| job.state == State::Queued, &self.time)?;
         let closed = tables.closed(claim.at);
         let of_class = |row: &&mut Row| row.job.class == claim.class;
         let busy =
@@ -280,6 +283,7 @@ fn job(new: &NewJob) -> Job {
         reason: None,
         enqueued_at: new.enqueued_at,
         run_at: new.run_at,
+        deadline: new.deadline,
         started_at: None,
         finished_at: None,
         attempt: 0,
@@ -310,6 +314,13 @@ fn apply(row: &mut Row, event: Event, at: Millis) -> Result<(), StoreError> {
         losses_max: LOSSES_MAX,
     };
     let next = advance(&progress, event)?;
+    match (event, job.deadline) {
+        (Event::DeadlinePassed, Some(deadline)) => {
+            job.failure = Some(deadline::passed(job.state, deadline, job.failure.as_ref()));
+        }
+        (Event::Replayed, _) => job.deadline = None,
+        (_, _) => {}
+    }
     (job.state, job.attempt, job.losses) = (next.state, next.attempt, next.losses);
     if let Some(member) = job.member.as_mut().filter(|_| next.state != State::Blocked) {
         member.waits = 0;
@@ -338,6 +349,30 @@ impl Tables {
         let row = self.jobs.get_mut(&run.job).ok_or(StoreError::Fenced)?;
         let holds = row.token == run.token && row.job.state.is_running();
         if holds { Ok(row) } else { Err(StoreError::Fenced) }
+    }
+
+    /// Fails what is overdue and `is_meant`, and what needs it.
+    fn fail_overdue(
+        &mut self,
+        at: Millis,
+        is_meant: impl Fn(&Job) -> bool,
+        time: &Time,
+    ) -> Result<Overdue, StoreError> {
+        let mut overdue = Overdue::default();
+        let is_due = |row: &&mut Row| !row.job.state.is_terminal() && row.job.is_overdue(at);
+        let mut failed = Vec::new();
+        for row in self.jobs.values_mut().filter(is_due).filter(|row| is_meant(&row.job)) {
+            let run = Run { job: row.job.id, token: row.token };
+            overdue.runs.extend(row.job.state.is_running().then_some(run));
+            apply(row, Event::DeadlinePassed, at)?;
+            failed.push(row.job.id);
+        }
+        overdue.jobs = u32::try_from(failed.len()).unwrap();
+        failed.into_iter().for_each(|id| self.tell(id, at, time));
+        self.follow(at);
+        let open = self.jobs.values().filter(|row| !row.job.state.is_terminal());
+        overdue.next_at = open.filter_map(|row| row.job.deadline).min();
+        Ok(overdue)
     }
 
     fn tell(&mut self, id: JobId, at: Millis, time: &Time) {
@@ -649,6 +684,18 @@ impl Store for Memory {
         drop(tables);
         rung.into_iter().for_each(|class| self.bell.ring(Change::Class(class)));
         Ok(promoted)
+    }
+
+    async fn fail_overdue(&self, at: Millis, _limit: u32) -> Result<Overdue, StoreError> {
+        let mut tables = self.lock();
+        let overdue = tables.fail_overdue(at, |_| true, &self.time)?;
+        let classes: Vec<Class> = tables.slots.keys().cloned().collect();
+        drop(tables);
+        if overdue.jobs > 0 {
+            classes.into_iter().for_each(|class| self.bell.ring(Change::Class(class)));
+            self.bell.ring(Change::Delivery);
+        }
+        Ok(overdue)
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {

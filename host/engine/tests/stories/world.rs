@@ -78,6 +78,8 @@ pub(crate) enum Act {
     Succeed,
     /// Returns its input.
     Echo,
+    /// Returns the instant at which the host would stop it.
+    Deadline,
     Fail(Failure),
     Postpone(Failure),
     /// Works for so long, then succeeds.
@@ -181,6 +183,7 @@ impl Runner for Actors {
         let act = self.acts.lock().unwrap().pop_front().unwrap_or(Act::Succeed);
         let outcome = match act {
             Act::Succeed => Outcome::Done { output: "{}".into() },
+            Act::Deadline => Outcome::Done { output: assignment.deadline.0.to_string() },
             Act::Echo => Outcome::Done { output: assignment.job.input.clone() },
             Act::Fail(failure) => Outcome::Failed(failure),
             Act::Postpone(failure) => Outcome::Postponed(failure),
@@ -347,6 +350,11 @@ impl World {
     /// Lets so much of the paused time pass.
     pub(crate) async fn pass(&self, duration: Duration) {
         tokio::time::timeout(duration, std::future::pending::<()>()).await.unwrap_err();
+    }
+
+    /// What the clock will show then.
+    pub(crate) fn time_in(&self, duration: Duration) -> Millis {
+        self.time.now().plus_ms(duration.as_millis() as u64)
     }
 
     pub(crate) fn ring_for(&self, class: &str) {

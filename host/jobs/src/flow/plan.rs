@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Entropy, Millis},
+    deadline::{self, Deadline},
     delivery::Target,
     id::{FlowId, JobId},
     intake::{self, NotAccepted, Submission},
@@ -64,6 +65,8 @@ pub struct Listed {
     priority: Option<Priority>,
     #[serde(default, deserialize_with = "intake::instant")]
     run_at: Option<Millis>,
+    #[serde(default, deserialize_with = "deadline::read")]
+    deadline: Option<Deadline>,
     #[serde(default, deserialize_with = "intake::callback")]
     callback: Option<Target>,
 }
@@ -368,8 +371,8 @@ fn check_references(job: &Listed) -> Result<(), NotAFlow> {
 }
 
 fn planned(job: Listed, needs: Vec<(usize, OnFailure)>) -> Planned {
-    let Listed { name, needs: _, id, kind, input, priority, run_at, callback } = job;
-    let submission = Submission { id, kind, input, priority, run_at, callback };
+    let Listed { name, needs: _, id, kind, input, priority, run_at, deadline, callback } = job;
+    let submission = Submission { id, kind, input, priority, run_at, deadline, callback };
     Planned { name, submission, needs }
 }
 

@@ -21,7 +21,7 @@ pub struct Assignment {
     pub run: Run,
     /// Who runs it.
     pub served: Arc<Served>,
-    /// When the host stops the guest.
+    /// When the host stops the guest: the end of its time, or the deadline of the job if that is earlier.
     pub deadline: Millis,
 }
 
@@ -50,6 +50,8 @@ pub enum Standing {
     Stopping,
     /// It lost the job, and must cause nothing any more.
     Fenced,
+    /// The deadline of its job has passed, and it must cause nothing any more.
+    Overdue,
 }
 
 /// What a run may ask and tell its engine. Nothing here blocks, except a move to the store.

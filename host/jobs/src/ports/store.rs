@@ -245,6 +245,17 @@ pub struct Reaped {
     pub next_at: Option<Millis>,
 }
 
+/// What was done about jobs whose deadline has passed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overdue {
+    /// Jobs that have failed.
+    pub jobs: u32,
+    /// The runs that they had. Each must be stopped.
+    pub runs: Vec<Run>,
+    /// When to look again: the next deadline, if there is one.
+    pub next_at: Option<Millis>,
+}
+
 /// Jobs in one state of one class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Count {
@@ -303,7 +314,7 @@ pub trait Store: Send + Sync {
     /// Hands out the best-ranked queued jobs of a class, each with a slot and a lease; those of the preferred
     /// model before others, if one is and for as long as that lasts. Jobs of a paused
     /// kind or of one whose rate is used up are passed over; one whose concurrency key is taken is parked
-    /// until a place of the key is free.
+    /// until a place of the key is free; one whose deadline has passed fails.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -364,8 +375,9 @@ pub trait Store: Send + Sync {
     async fn cancel(&self, id: JobId, at: Millis) -> Result<Cancelled, StoreError>;
 
     /// Queues a job again that has failed or was cancelled. It keeps its rank and its token; its
-    /// attempts and losses start at 0. In a flow, what failed because of it comes back with it. Nobody
-    /// would hear the answer of one whose submitter waited on a connection: it stays what it is.
+    /// attempts and losses start at 0, and it has no deadline any more. In a flow, what failed because of
+    /// it comes back with it. Nobody would hear the answer of one whose submitter waited on a connection:
+    /// it stays what it is.
     ///
     /// # Errors
     /// [`StoreError::NoSuchJob`].
@@ -427,6 +439,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn promote(&self, at: Millis, limit: u32) -> Result<Promoted, StoreError>;
+
+    /// Fails up to `limit` jobs whose deadline has passed, in whatever state they are, the longest overdue
+    /// first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn fail_overdue(&self, at: Millis, limit: u32) -> Result<Overdue, StoreError>;
 
     /// One job.
     ///

@@ -121,6 +121,7 @@ async fn a_run_that_lost_its_job_while_it_waited_for_the_lane_causes_nothing() {
     for (standing, said) in [
         (Standing::Cancelled, "the job was cancelled while it waited for its model"),
         (Standing::Fenced, "this run lost its job to another run while it waited for its model"),
+        (Standing::Overdue, "the deadline of the job passed while it waited for its model"),
     ] {
         let stage = Stage::new().await;
         stage.ollama.script([Reply::Stall { after_tokens: 1 }]);

@@ -145,8 +145,12 @@ async fn a_trap_says_what_wasm_said_and_where() {
 }
 
 #[tokio::test]
-async fn a_cancelled_or_fenced_run_is_stopped_while_it_computes() {
-    for (standing, code) in [(Standing::Cancelled, "cancelled"), (Standing::Fenced, "fenced")] {
+async fn a_cancelled_a_fenced_and_an_overdue_run_is_stopped_while_it_computes() {
+    for (standing, code) in [
+        (Standing::Cancelled, "cancelled"),
+        (Standing::Fenced, "fenced"),
+        (Standing::Overdue, "deadline-passed"),
+    ] {
         let world =
             Folder::fixture(&[ENDLESS_CPU, ("timeout = \"2s\"", "timeout = \"1h\"")]).load();
         let run = world.plugins.run(world.assignment("spin", "{}"), world.supervisor.clone());

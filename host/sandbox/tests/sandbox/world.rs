@@ -206,6 +206,7 @@ fn job(id: JobId, kind: &str, input: &str) -> Job {
         reason: None,
         enqueued_at: Noon.now(),
         run_at: Noon.now(),
+        deadline: None,
         started_at: Some(Noon.now()),
         finished_at: None,
         attempt: 2,

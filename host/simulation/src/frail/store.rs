@@ -10,8 +10,8 @@ use roughneck_jobs::{
     mark::Passed,
     pause::{Pause, Scope},
     ports::store::{
-        Cancelled, Claim, Claimed, Claims, Cleared, Count, Finish, Promoted, Reaped, Retried,
-        Store, StoreError, Submitted, Verdict,
+        Cancelled, Claim, Claimed, Claims, Cleared, Count, Finish, Overdue, Promoted, Reaped,
+        Retried, Store, StoreError, Submitted, Verdict,
     },
     rate::Rate,
     run::Run,
@@ -151,6 +151,10 @@ impl Store for Frail {
 
     async fn promote(&self, at: Millis, limit: u32) -> Result<Promoted, StoreError> {
         self.cross(self.inner.promote(at, limit)).await
+    }
+
+    async fn fail_overdue(&self, at: Millis, limit: u32) -> Result<Overdue, StoreError> {
+        self.cross(self.inner.fail_overdue(at, limit)).await
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {

@@ -11,7 +11,7 @@ use roughneck_jobs::{
 };
 use serde::Serialize;
 
-use super::{candidates, gates::Gates, park};
+use super::{candidates, gates::Gates, overdue, park};
 use crate::{
     fault::{Fault, rows},
     row::Held,
@@ -35,6 +35,7 @@ pub(crate) async fn best(tx: &mut Transaction<'_>, claim: &Claim) -> Result<Clai
         let wanted = usize::try_from(claim.limit).unwrap_or(usize::MAX) - claimed.len();
         let closed = to_json(&gates.closed(claim.at))?;
         let (found, held) = candidates::best(tx, claim, wanted, &closed).await?;
+        let held = overdue::sort_out(tx, held, claim.at).await?;
         let (run, places, wait) = park::sort(tx, gates.admit(held, claim.at)).await?;
         // Whatever was found and does not run left its slot to others.
         let no_more = found == run.len();

@@ -23,9 +23,10 @@ pub(crate) async fn reap(
         .bind(limit)
         .fetch_all(&mut *tx.connection)
         .await?;
-    let runs = sweep::jobs(tx, expired, &loss(at, "its lease expired while it ran")).await?;
+    let lost = sweep::jobs(tx, expired, &loss(at, "its lease expired while it ran")).await?;
     let next: Option<i64> =
         sqlx::query_scalar(sql!("job/next_lease")).fetch_one(&mut *tx.connection).await?;
+    let runs = lost.into_iter().map(|one| one.run).collect();
     Ok(Reaped { runs, next_at: next.map(Millis) })
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod leave;
 pub(crate) mod loading;
 pub(crate) mod lost;
 pub(crate) mod mend_waits;
+pub(crate) mod overdue;
 pub(crate) mod park;
 pub(crate) mod pause;
 pub(crate) mod promote;

@@ -41,6 +41,10 @@ pub(crate) async fn all(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<bo
 
 fn ring(tx: &mut Transaction<'_>, job: &NewJob) {
     tx.bells.job(job.id);
+    if job.deadline.is_some() {
+        // It may be the next one that somebody has to look after.
+        tx.bells.due();
+    }
     match first_state(job) {
         State::Queued => tx.bells.class(&job.class),
         State::Scheduled => tx.bells.due(),
@@ -184,6 +188,7 @@ struct Row<'a> {
     rank_ms: Millis,
     enqueued_at_ms: Millis,
     run_at_ms: Millis,
+    deadline_ms: Option<Millis>,
     attempts_max: u32,
     callback: Option<&'a Target>,
     trace_parent: Option<&'a str>,
@@ -227,6 +232,7 @@ impl<'a> Row<'a> {
             rank_ms: job.rank,
             enqueued_at_ms: job.enqueued_at,
             run_at_ms: job.run_at,
+            deadline_ms: job.deadline,
             attempts_max: job.attempts_max,
             callback: job.callback.as_ref(),
             trace_parent: job.trace_parent.as_deref(),

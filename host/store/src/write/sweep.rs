@@ -1,7 +1,7 @@
 //! The same move for many jobs, each on its own.
 
 use roughneck_jobs::{
-    clock::Millis, id::JobId, lifecycle::Event, ports::store::StoreError, run::Run,
+    clock::Millis, id::JobId, lifecycle::Event, ports::store::StoreError, run::Run, state::State,
 };
 
 use crate::{fault::Fault, step::Step, transaction::Transaction, transition};
@@ -19,34 +19,44 @@ pub(super) struct Sweep {
     pub(super) push: &'static str,
 }
 
-/// Moves the jobs with these ids and returns the runs they had. One that cannot be moved, because its
+/// A job that was moved.
+pub(super) struct Swept {
+    /// Its present or last run.
+    pub(super) run: Run,
+    pub(super) from: State,
+}
+
+/// Moves the jobs with these ids, but for those that have ended by the move of another one. One that cannot be moved, because its
 /// row cannot be read, must not keep the others from it: it is logged and pushed out of the way.
 pub(super) async fn jobs(
     tx: &mut Transaction<'_>,
     ids: Vec<String>,
     sweep: &Sweep,
-) -> Result<Vec<Run>, Fault> {
+) -> Result<Vec<Swept>, Fault> {
     let mut moved = Vec::with_capacity(ids.len());
     for id in ids {
         let part = tx.save().await?;
         let result = one(tx, &id, sweep).await;
         tx.end(part, result.is_ok()).await?;
         match result {
-            Ok(run) => moved.push(run),
+            Ok(swept) => moved.extend(swept),
             Err(fault) => push(tx, &id, sweep, &fault).await?,
         }
     }
     Ok(moved)
 }
 
-async fn one(tx: &mut Transaction<'_>, id: &str, sweep: &Sweep) -> Result<Run, Fault> {
+async fn one(tx: &mut Transaction<'_>, id: &str, sweep: &Sweep) -> Result<Option<Swept>, Fault> {
     let id: JobId = id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
     let held = super::job(tx, id).await?.ok_or(StoreError::NoSuchJob(id))?;
-    let run = held.run();
+    let swept = Swept { run: held.run(), from: held.job.state };
+    if swept.from.is_terminal() {
+        return Ok(None);
+    }
     let reason = sweep.reason.map(str::to_owned);
     let step = Step { reason, ..Step::new(sweep.event, sweep.at) };
     transition::make(tx, held, step).await?;
-    Ok(run)
+    Ok(Some(swept))
 }
 
 async fn push(

@@ -69,6 +69,7 @@ pub(crate) fn new_job() -> NewJob {
         rank: at(0),
         enqueued_at: at(0),
         run_at: at(0),
+        deadline: None,
         attempts_max: 4,
         model: None,
         input: r#"{"text":"hello \u0000 wörld"}"#.to_owned(),
@@ -208,6 +209,13 @@ impl World {
         let claimed = self.claimed(at(0)).await;
         assert_eq!(claimed.job.id, id);
         claimed.run
+    }
+
+    /// Submits a job and claims it, whatever else waits.
+    pub(crate) async fn claimed_of(&self, job: NewJob) -> Run {
+        let id = self.submitted(job).await;
+        let claimed = self.claim_at(9, at(0)).await.into_iter().find(|one| one.job.id == id);
+        claimed.unwrap_or_else(|| panic!("{id} is not handed out")).run
     }
 
     pub(crate) async fn end(&self, run: Run, verdict: Verdict, now: Millis) -> State {

@@ -16,6 +16,7 @@ mod claim;
 mod crash;
 mod database;
 mod dead;
+mod deadlines;
 mod deliveries;
 mod fence;
 mod flows;

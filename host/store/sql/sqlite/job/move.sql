@@ -7,6 +7,7 @@ SET state = to_make ->> 'state', attempt = to_make ->> 'attempt', losses = to_ma
     lease_until_ms = CASE WHEN to_make ->> 'state' IN ('loading', 'working') THEN lease_until_ms END,
     -- Nothing but a replay leaves these states.
     replay_token = CASE WHEN state IN ('failed', 'cancelled') THEN token ELSE replay_token END,
+    deadline_ms = CASE WHEN state NOT IN ('failed', 'cancelled') THEN deadline_ms END,
     reason = to_make ->> 'reason', output = to_make ->> 'output', failure = to_make ->> 'failure',
     parked = coalesce(to_make ->> 'parked', 0), waits = coalesce(to_make ->> 'waits', 0),
     -- A key without an end in time is the job's until its own end.

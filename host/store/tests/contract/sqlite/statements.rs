@@ -30,20 +30,22 @@ const WHOLE: [&str; 10] = [
 
 /// Partial indexes that hold only what is alive, or only the dead letters. Reading one from end to end
 /// is what it is for.
-const PARTIAL: [&str; 7] = [
+const PARTIAL: [&str; 8] = [
     "job_of_model",
     "job_ready",
     "job_due",
     "job_blocked",
     "job_lease",
     "job_dead",
+    "job_deadline",
     "delivery_due",
 ];
 
 /// Statements that are asked all the time and stop at a LIMIT: sorting first would read everything.
-const IN_ORDER: [&str; 14] = [
+const IN_ORDER: [&str; 15] = [
     "job/expired",
     "job/due",
+    "job/overdue",
     "job/page",
     "job/page_of_state",
     "job/page_of_kind",
@@ -59,7 +61,7 @@ const IN_ORDER: [&str; 14] = [
 ];
 
 /// What each hot statement reads. The wrong index may be right by its order and wrong by its size.
-const INDEX: [(&str, &str); 53] = [
+const INDEX: [(&str, &str); 55] = [
     ("job/claim", "sqlite_autoindex_job_1"),
     ("job/to_begin", "sqlite_autoindex_job_1"),
     ("job/list_open_of_class", "job_ready"),
@@ -72,6 +74,8 @@ const INDEX: [(&str, &str); 53] = [
     ("job/best_of_models", "job_of_model"),
     ("job/due", "job_due"),
     ("job/next_due", "job_due"),
+    ("job/overdue", "job_deadline"),
+    ("job/next_deadline", "job_deadline"),
     ("job/running", "job_lease"),
     ("job/expired", "job_lease"),
     ("job/next_lease", "job_lease"),

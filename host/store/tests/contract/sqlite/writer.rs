@@ -180,6 +180,15 @@ async fn rows_that_cannot_be_read_do_not_keep_the_others_from_the_sweeps() {
     assert_eq!((jobs(1).await, jobs(1).await), (0, 1));
     assert_eq!(state(good_later.id).await, State::Queued);
     assert!(store.job(bad.id).await.unwrap_err().to_string().contains("read a job"));
+    let due = |deadline| NewJob { deadline: Some(at(deadline)), ..job_with_callback() };
+    let (bad_due, good_due) = (due(40), due(41));
+    for job in [&bad_due, &good_due] {
+        store.submit(job.clone()).await.unwrap();
+    }
+    spoil(&database, bad_due.id).await;
+    let jobs = async |limit| store.fail_overdue(at(50), limit).await.unwrap().jobs;
+    assert_eq!((jobs(1).await, jobs(1).await), (0, 1));
+    assert_eq!(state(good_due.id).await, State::Failed);
     assert_eq!(store.recover(at(70_000)).await.unwrap(), 0);
 }
 
