@@ -19,6 +19,7 @@ pub(crate) struct Job {
     pub(crate) losses: u32,
     pub(crate) enqueued_at: At,
     pub(crate) run_at: At,
+    pub(crate) deadline: Option<At>,
     pub(crate) started_at: Option<At>,
     pub(crate) finished_at: Option<At>,
     pub(crate) queue_wait_ms: Option<u64>,

@@ -15,6 +15,8 @@ mod crash;
 #[cfg(test)]
 mod dead_letters;
 #[cfg(test)]
+mod deadlines;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod doctor;

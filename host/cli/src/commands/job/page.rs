@@ -83,6 +83,7 @@ impl Page {
         if job.run_at.0 != job.enqueued_at.0 {
             self.at("due", Some(&job.run_at), now);
         }
+        self.at("deadline", job.deadline.as_ref(), now);
         self.at("started", job.started_at.as_ref(), now);
         self.at("finished", job.finished_at.as_ref(), now);
         for (label, ms) in [("waited", job.wait_ms(now)), ("ran", job.run_ms(now))] {
@@ -245,6 +246,7 @@ mod tests {
                 "state": "delivered", "attempts": 1, "next_at": null, "finished_at": null,
                 "last_error": null}],
             "input": {"a": 1},
+            "deadline": "2026-01-01T00:00:20.000Z",
             "schedule": {"id": "mill/daily", "fire_at": null, "by_hand": true},
         }));
         let page = page(&job, NOW, None);
@@ -253,6 +255,7 @@ mod tests {
             "schedule  mill/daily, run by hand\n",
             "attempt   2 of 3; runs lost with their host: 1\n",
             "enqueued  2026-01-01T00:00:00.000Z (10.0s ago)\n",
+            "deadline  2026-01-01T00:00:20.000Z (in 10.0s)\n",
             "waited    1.0s\nran       2.5s\n",
             "error     trap: it panicked\n",
             "usage     model calls: 1; tokens: 10 in, 20 out, 33.3 tokens/s\n",

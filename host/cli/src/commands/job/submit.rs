@@ -27,6 +27,9 @@ pub(super) struct Arguments {
     /// Not before this instant: RFC 3339, or Unix milliseconds
     #[arg(long, value_name = "TIME")]
     run_at: Option<String>,
+    /// If it is not over by then, it fails: a duration such as 5m, RFC 3339, or Unix milliseconds
+    #[arg(long, value_name = "DURATION|TIME")]
+    deadline: Option<String>,
     /// Who is told about the end: a URL, or the name of a configured target
     #[arg(long, value_name = "URL|NAME")]
     callback: Option<String>,
@@ -52,12 +55,14 @@ struct Submission {
     #[serde(skip_serializing_if = "Option::is_none")]
     run_at: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    deadline: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     callback: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<JobId>,
 }
 
-/// An instant in either form that the host reads.
+/// An instant in either form that the host reads; a deadline may be a duration as well.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 enum Instant {
@@ -76,6 +81,7 @@ pub(super) async fn run(host: &Host, arguments: Arguments) -> Result<Exit> {
         input: arguments.input.read()?,
         priority: arguments.priority,
         run_at: arguments.run_at.map(instant),
+        deadline: arguments.deadline.map(instant),
         callback: arguments.callback,
         id: arguments.id,
     };
@@ -115,6 +121,7 @@ mod tests {
             input: None,
             priority: None,
             run_at: None,
+            deadline: None,
             callback: None,
             id: None,
         };
