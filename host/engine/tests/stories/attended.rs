@@ -57,7 +57,7 @@ fn paid() -> Usage {
 }
 
 fn reason(world: &World, id: JobId) -> String {
-    world.store.row(id).reason.unwrap()
+    world.row(id).reason.unwrap()
 }
 
 fn passed() -> Passed {
@@ -71,7 +71,7 @@ async fn it_is_queued_until_its_turn_then_it_works_then_it_is_done_with_its_cost
     let id = attended.id();
     // Longer than any look of the dispatcher.
     world.pass(Duration::from_secs(60)).await;
-    assert_eq!(world.store.state(id), State::Queued);
+    assert_eq!(world.state(id), State::Queued);
     assert!(world.engine.live(id).is_none());
 
     attended.begin();
@@ -90,7 +90,7 @@ async fn it_is_queued_until_its_turn_then_it_works_then_it_is_done_with_its_cost
     world.until(id, State::Done).await;
     drop(attended);
     world.pass(LIMIT).await;
-    let job = world.store.row(id);
+    let job = world.row(id);
     assert_eq!((job.state, job.class.0.as_str(), job.attempt), (State::Done, CLIENT, 1));
     assert_eq!((job.started_at, job.usage), (Some(began_at), paid()));
     assert_eq!(job.output.unwrap(), r#"{"said":"hello"}"#);
@@ -121,7 +121,7 @@ async fn nothing_waits_for_the_store_and_all_is_kept_in_its_order() {
     world.store.hold_submissions(false);
     world.until_true("it is written", || world.store.ids() == [id]).await;
     world.until(id, State::Done).await;
-    let job = world.store.row(id);
+    let job = world.row(id);
     assert_eq!((job.started_at, job.finished_at), (Some(began_at), Some(ended_at)));
     assert_eq!(job.usage, paid());
 }
@@ -132,7 +132,7 @@ async fn a_run_that_ends_without_its_turn_is_begun_and_ended_all_the_same() {
     let attended = queued(&world).await;
     attended.end(Outcome::Failed(Failure::retry("ollama-unavailable", "nobody answers")));
     world.until(attended.id(), State::Failed).await;
-    assert_eq!(world.store.row(attended.id()).attempt, 1);
+    assert_eq!(world.row(attended.id()).attempt, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +147,7 @@ async fn a_failure_is_never_tried_again() {
         attended.end(outcome);
         world.until(attended.id(), State::Failed).await;
         world.pass(Duration::from_secs(3_600)).await;
-        let job = world.store.row(attended.id());
+        let job = world.row(attended.id());
         assert_eq!((job.state, job.attempt), (State::Failed, 1));
     }
 }
@@ -186,7 +186,7 @@ async fn its_lease_is_renewed_for_as_long_as_it_runs() {
     assert_eq!(attended.supervisor().standing(), Standing::Held);
     attended.end(done());
     world.until(attended.id(), State::Done).await;
-    assert_eq!(world.store.row(attended.id()).losses, 0);
+    assert_eq!(world.row(attended.id()).losses, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,7 +195,7 @@ async fn one_that_waits_is_cancelled_and_told_so() {
     let attended = queued(&world).await;
     assert_eq!(world.engine.cancel(attended.id()).await.unwrap(), Cancelled::Waiting);
     assert!(matches!(halt(&*attended).await, Halt::Cancelled));
-    assert_eq!(world.store.state(attended.id()), State::Cancelled);
+    assert_eq!(world.state(attended.id()), State::Cancelled);
     assert_eq!(attended.supervisor().standing(), Standing::Cancelled);
 }
 
@@ -209,8 +209,8 @@ async fn one_that_runs_is_cancelled_and_told_so_and_its_cost_is_kept() {
     assert!(matches!(halt(&*attended).await, Halt::Cancelled));
     attended.supervisor().spent(&paid());
     drop(attended);
-    world.until_true("its cost is kept", || world.store.row(id).usage == paid()).await;
-    assert_eq!(world.store.state(id), State::Cancelled);
+    world.until_true("its cost is kept", || world.row(id).usage == paid()).await;
+    assert_eq!(world.state(id), State::Cancelled);
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,14 +237,14 @@ async fn one_whose_turn_comes_after_it_was_cancelled_is_told_so() {
     assert!(matches!(halt(&*attended).await, Halt::Cancelled));
     attended.end(done());
     world.pass(LIMIT).await;
-    assert_eq!(world.store.state(attended.id()), State::Cancelled);
+    assert_eq!(world.state(attended.id()), State::Cancelled);
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_that_has_lost_its_job_is_told_so() {
     let world = World::start([]).await;
     let attended = working(&world).await;
-    world.store.steal(attended.id());
+    world.store.steal(attended.id(), world.time.now()).unwrap();
     world.pass(Duration::from_secs(60)).await;
     assert!(matches!(halt(&*attended).await, Halt::Cancelled));
     assert_eq!(attended.supervisor().standing(), Standing::Fenced);
@@ -261,7 +261,7 @@ async fn a_job_whose_client_leaves_is_cancelled_whether_it_waits_or_runs() {
         world.until(id, State::Cancelled).await;
         assert_eq!(reason(&world, id), "the client left");
     }
-    assert_eq!(world.store.row(ids[1]).usage, paid());
+    assert_eq!(world.row(ids[1]).usage, paid());
 }
 
 #[tokio::test(start_paused = true)]
@@ -278,7 +278,7 @@ async fn a_host_that_stops_cancels_those_that_wait_and_lets_those_that_run_finis
     assert_eq!(runs.supervisor().standing(), Standing::Held);
     runs.end(done());
     stop.await.unwrap();
-    assert_eq!(world.store.state(runs.id()), State::Done);
+    assert_eq!(world.state(runs.id()), State::Done);
 }
 
 #[tokio::test(start_paused = true)]
@@ -289,7 +289,7 @@ async fn a_host_that_can_wait_no_longer_cancels_those_that_run() {
     // The client holds on.
     world.engine.stop(LIMIT).await;
     assert!(matches!(halt(&*runs).await, Halt::Stopping));
-    let job = world.store.row(runs.id());
+    let job = world.row(runs.id());
     assert_eq!((job.state, job.usage), (State::Cancelled, paid()));
     assert_eq!(job.reason.unwrap(), "the host stopped");
 }
@@ -334,11 +334,11 @@ async fn what_a_dead_host_left_is_cancelled_and_never_runs() {
     let other = world.submit(r#"{"kind":"act","run_at":1800003600000}"#).await;
     let second = world.second_engine().await;
     for id in world.store.ids().into_iter().filter(|id| *id != other) {
-        let job = world.store.row(id);
+        let job = world.row(id);
         assert_eq!((job.state, job.losses), (State::Cancelled, 0));
         assert_eq!(job.reason.unwrap(), "its client was gone when the host started");
     }
-    assert_eq!(world.store.state(other), State::Scheduled);
+    assert_eq!(world.state(other), State::Scheduled);
     drop((waits, runs));
     second.stop(LIMIT).await;
 }

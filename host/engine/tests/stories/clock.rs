@@ -18,9 +18,9 @@ async fn assert_run_is_kept(set: impl FnOnce(&World)) {
     // It wakes the sweeper before any heartbeat, and must not wait for the clock itself.
     let other = world.submit(ACT).await;
     world.pass(Duration::from_secs(1)).await;
-    assert_eq!(world.store.state(other), State::Done);
+    assert_eq!(world.state(other), State::Done);
     world.pass(Duration::from_secs(120)).await;
-    let job = world.store.row(id);
+    let job = world.row(id);
     assert_eq!((job.state, job.losses, job.attempt), (State::Done, 0, 1));
 }
 
@@ -43,5 +43,5 @@ async fn a_retry_after_the_clock_was_set_back_waits_its_delay_and_no_more() {
     world.time.set_back(HOUR);
     world.until(id, State::Scheduled).await;
     world.pass(Duration::from_secs(11)).await;
-    assert_eq!(world.store.state(id), State::Done);
+    assert_eq!(world.state(id), State::Done);
 }

@@ -16,7 +16,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The code and the sentence of a job that has failed, and how long after its submission.
 fn failed(world: &World, id: roughneck_jobs::id::JobId) -> (String, String, u64) {
-    let job = world.store.row(id);
+    let job = world.row(id);
     let failure = job.failure.unwrap();
     (failure.code, failure.message, job.finished_at.unwrap().since_ms(job.enqueued_at))
 }
@@ -31,7 +31,7 @@ async fn a_run_is_stopped_at_the_deadline_of_its_job_and_not_run_again() {
     assert!(sentence.ends_with(": it ran"), "{sentence}");
     assert_eq!(world.actors.dropped.load(Ordering::Relaxed), 1);
     world.pass(HOUR).await;
-    assert_eq!((world.store.row(id).attempt, world.store.state(id)), (1, State::Failed));
+    assert_eq!((world.row(id).attempt, world.state(id)), (1, State::Failed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -40,7 +40,7 @@ async fn a_guest_is_told_the_earlier_of_its_timeout_and_the_deadline() {
     for (json, ms) in [(MINUTE, 60_000), (r#"{"kind":"act","deadline":"3h"}"#, 3_600_000)] {
         let id = world.submit(json).await;
         world.until(id, State::Done).await;
-        let job = world.store.row(id);
+        let job = world.row(id);
         let told: i64 = job.output.unwrap().parse().unwrap();
         assert_eq!(told, job.enqueued_at.plus_ms(ms).0);
     }
@@ -59,14 +59,14 @@ async fn a_job_that_waits_fails_at_its_deadline_to_the_millisecond() {
     world.store.pause(pause).await.unwrap();
     let scheduled = world.submit(&later).await;
     world.pass(Duration::from_millis(59_990)).await;
-    assert_eq!(world.store.state(queued), State::Queued);
+    assert_eq!(world.state(queued), State::Queued);
     world.pass(Duration::from_millis(20)).await;
     for id in [queued, scheduled] {
         let (code, sentence, after_ms) = failed(&world, id);
         assert_eq!((code.as_str(), after_ms), ("deadline-passed", 60_000));
         assert!(sentence.ends_with(": it waited for a slot"), "{sentence}");
     }
-    assert_eq!(world.store.state(busy), State::Working);
+    assert_eq!(world.state(busy), State::Working);
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,7 +92,7 @@ async fn a_clock_that_is_set_forward_past_the_deadline_stops_the_run() {
     world.time.jump(Duration::from_secs(120));
     // The sweeper looks again by itself.
     world.pass(Duration::from_secs(31)).await;
-    assert_eq!(world.store.state(id), State::Failed);
+    assert_eq!(world.state(id), State::Failed);
     assert_eq!(world.actors.dropped.load(Ordering::Relaxed), 1);
 }
 
@@ -107,7 +107,7 @@ async fn a_job_that_became_overdue_while_the_host_was_down_never_runs() {
     world.restart().await;
     world.until(busy, State::Done).await;
     assert_eq!(failed(&world, id).0, "deadline-passed");
-    assert_eq!(world.store.row(id).attempt, 0);
+    assert_eq!(world.row(id).attempt, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,5 +128,5 @@ async fn a_dead_letter_of_this_kind_runs_without_a_deadline_when_it_is_retried()
     let now = world.time_in(Duration::ZERO);
     world.store.retry(id, now).await.unwrap();
     world.until(id, State::Done).await;
-    assert_eq!(world.store.row(id).deadline, None);
+    assert_eq!(world.row(id).deadline, None);
 }

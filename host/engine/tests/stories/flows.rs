@@ -16,9 +16,9 @@ async fn a_job_runs_after_what_it_needs_and_finds_the_result_in_its_input() {
     let world = World::start([Act::Echo, Act::Echo]).await;
     let (_, ids) = world.submit_flow(TWO).await;
     world.until(ids[1], State::Done).await;
-    assert_eq!(world.store.row(ids[1]).output.as_deref(), Some(r#"{"got":1.0}"#));
+    assert_eq!(world.row(ids[1]).output.as_deref(), Some(r#"{"got":1.0}"#));
     assert_eq!(world.actors.at_once("io"), 1, "one after the other");
-    let kept = world.store.row(ids[1]).input;
+    let kept = world.row(ids[1]).input;
     assert!(kept.contains("$result"), "what was submitted is kept as it is");
 }
 
@@ -28,7 +28,7 @@ async fn every_attempt_finds_the_result() {
     let world = World::start([Act::Echo, flaky, Act::Echo]).await;
     let (_, ids) = world.submit_flow(TWO).await;
     world.until(ids[1], State::Done).await;
-    let last = world.store.row(ids[1]);
+    let last = world.row(ids[1]);
     assert_eq!((last.attempt, last.output.as_deref()), (2, Some(r#"{"got":1.0}"#)));
 }
 
@@ -37,7 +37,7 @@ async fn a_result_that_is_not_there_is_a_dead_letter_at_once_and_the_plugin_neve
     let world = World::start([Act::Succeed]).await;
     let (_, ids) = world.submit_flow(TWO).await;
     world.until(ids[1], State::Failed).await;
-    let last = world.store.row(ids[1]);
+    let last = world.row(ids[1]);
     assert_eq!(
         (last.attempt, last.failure.unwrap().code.as_str()),
         (1, "dependency-result-missing")
@@ -50,7 +50,7 @@ async fn a_failure_fails_what_needs_it_or_something_stands_in() {
     let world = World::start([broken.clone()]).await;
     let (_, ids) = world.submit_flow(TWO).await;
     world.until(ids[1], State::Failed).await;
-    assert_eq!(world.store.row(ids[1]).failure.unwrap().code, "dependency-failed");
+    assert_eq!(world.row(ids[1]).failure.unwrap().code, "dependency-failed");
 
     let world = World::start([broken, Act::Echo]).await;
     let (_, ids) = world
@@ -62,7 +62,7 @@ async fn a_failure_fails_what_needs_it_or_something_stands_in() {
         )
         .await;
     world.until(ids[1], State::Done).await;
-    assert_eq!(world.store.row(ids[1]).output.as_deref(), Some(r#"["none"]"#));
+    assert_eq!(world.row(ids[1]).output.as_deref(), Some(r#"["none"]"#));
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,7 +71,7 @@ async fn results_that_cannot_be_read_for_a_moment_burn_no_attempt() {
     world.store.break_reads(3);
     let (_, ids) = world.submit_flow(TWO).await;
     world.until(ids[1], State::Done).await;
-    assert_eq!(world.store.row(ids[1]).attempt, 1);
+    assert_eq!(world.row(ids[1]).attempt, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,7 +85,7 @@ async fn a_cancelled_flow_stops_its_runs_at_once() {
         .until_true("the run is dropped", || world.actors.dropped.load(Ordering::Relaxed) == 1)
         .await;
     for id in ids {
-        assert_eq!(world.store.state(id), State::Cancelled);
+        assert_eq!(world.state(id), State::Cancelled);
     }
 }
 
@@ -98,6 +98,6 @@ async fn a_job_that_is_blocked_for_no_reason_is_mended_within_a_day() {
     world.store.miscount(ids[1]);
     world.until(ids[0], State::Done).await;
     world.pass(Duration::from_secs(3_600)).await;
-    assert_eq!(world.store.state(ids[1]), State::Blocked);
+    assert_eq!(world.state(ids[1]), State::Blocked);
     world.until(ids[1], State::Done).await;
 }

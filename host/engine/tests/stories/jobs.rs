@@ -30,7 +30,7 @@ async fn a_submitted_job_runs_and_is_done() {
     let world = World::start([]).await;
     let id = world.submit(ACT).await;
     world.until(id, State::Done).await;
-    assert_eq!(world.store.row(id).attempt, 1);
+    assert_eq!(world.row(id).attempt, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -50,9 +50,9 @@ async fn a_class_with_one_slot_never_runs_two_jobs_at_once() {
 async fn a_failed_attempt_is_repeated_after_its_delay() {
     let world = World::start([flaky(), flaky()]).await;
     let id = world.submit(ACT).await;
-    let before = world.store.row(id).enqueued_at;
+    let before = world.row(id).enqueued_at;
     world.until(id, State::Done).await;
-    let job = world.store.row(id);
+    let job = world.row(id);
     assert_eq!(job.attempt, 3);
     // 10 s, then 20 s.
     let took_ms = job.finished_at.unwrap().since_ms(before);
@@ -64,7 +64,7 @@ async fn a_job_whose_attempts_are_used_up_becomes_a_dead_letter() {
     let world = World::start([flaky(), flaky(), flaky()]).await;
     let id = world.submit(ACT).await;
     world.until(id, State::Failed).await;
-    assert_eq!(world.store.row(id).failure.unwrap().code, "unavailable");
+    assert_eq!(world.row(id).failure.unwrap().code, "unavailable");
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,7 +74,7 @@ async fn a_dead_letter_that_is_retried_has_all_its_attempts_again() {
     world.until(id, State::Failed).await;
     assert_eq!(world.store.retry(id, world.time.now()).await.unwrap(), Retried::Queued);
     world.until(id, State::Done).await;
-    assert_eq!(world.store.row(id).attempt, 3);
+    assert_eq!(world.row(id).attempt, 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,7 +83,7 @@ async fn a_postponement_burns_no_attempt_however_often_it_happens() {
     let world = World::start(vec![down; 10]).await;
     let id = world.submit(ACT).await;
     world.until(id, State::Done).await;
-    assert_eq!(world.store.row(id).attempt, 1);
+    assert_eq!(world.row(id).attempt, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,7 +96,7 @@ async fn a_cancelled_run_is_dropped_at_once_and_finishes_nothing() {
     world
         .until_true("the run is dropped", || world.actors.dropped.load(Ordering::Relaxed) == 1)
         .await;
-    assert_eq!(world.store.state(id), State::Cancelled);
+    assert_eq!(world.state(id), State::Cancelled);
     assert!(world.engine.live(id).is_none());
 }
 
@@ -111,7 +111,7 @@ async fn a_run_that_is_cancelled_right_after_its_claim_never_begins() {
     world.store.hold_claims(false);
     world.pass(Duration::from_secs(60)).await;
     assert_eq!(world.actors.at_once("io"), 0);
-    assert_eq!(world.store.state(id), State::Cancelled);
+    assert_eq!(world.state(id), State::Cancelled);
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,7 +124,7 @@ async fn a_machine_that_slept_loses_no_run() {
     let other = world.submit(ACT).await;
     world.until(other, State::Done).await;
     world.until(id, State::Done).await;
-    assert_eq!((world.store.row(id).losses, world.store.row(id).attempt), (0, 1));
+    assert_eq!((world.row(id).losses, world.row(id).attempt), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,7 +135,7 @@ async fn a_busy_class_does_not_starve_another() {
     let thinking = world.submit(THINK).await;
     // Time stands still while there is always something to do, so turns are counted instead.
     let mut turns = 0;
-    while world.store.state(thinking) != State::Done {
+    while world.state(thinking) != State::Done {
         turns += 1;
         assert!(turns < 50, "the other class has had no turn");
         tokio::task::yield_now().await;
@@ -147,7 +147,7 @@ async fn a_run_that_lost_its_job_is_stopped_by_the_next_heartbeat() {
     let world = World::start([Act::Work(Duration::from_secs(3_000))]).await;
     let id = world.submit(ACT).await;
     world.actors.begun.notified().await;
-    world.store.steal(id);
+    world.store.steal(id, world.time.now()).unwrap();
     world.pass(Duration::from_millis(LEASE_MS / 3 + 1_000)).await;
     assert_eq!(world.actors.dropped.load(Ordering::Relaxed), 1);
 }
@@ -157,7 +157,7 @@ async fn a_run_of_hours_keeps_its_lease() {
     let world = World::start([Act::Work(Duration::from_secs(3 * 3_600))]).await;
     let id = world.submit(ACT).await;
     world.until(id, State::Done).await;
-    assert_eq!((world.store.row(id).losses, world.store.row(id).attempt), (0, 1));
+    assert_eq!((world.row(id).losses, world.row(id).attempt), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,7 +166,7 @@ async fn a_result_is_kept_although_the_store_failed_for_a_moment() {
     world.store.break_finishes(3);
     let id = world.submit(ACT).await;
     world.until(id, State::Done).await;
-    assert_eq!(world.store.row(id).attempt, 1);
+    assert_eq!(world.row(id).attempt, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,7 +176,7 @@ async fn a_job_whose_notification_was_lost_is_found() {
     let job = world.job(ACT);
     world.store.submit_silently(&job);
     world.pass(Duration::from_secs(6)).await;
-    assert_eq!(world.store.state(job.id), State::Done);
+    assert_eq!(world.state(job.id), State::Done);
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,7 +186,7 @@ async fn a_job_of_a_kind_that_is_gone_waits_without_burning_attempts() {
     job.kind = "gone".into();
     world.store.submit_silently(&job);
     world.pass(Duration::from_secs(600)).await;
-    let job = world.store.row(job.id);
+    let job = world.row(job.id);
     assert_eq!(
         (job.state.is_terminal(), job.failure.unwrap().code.as_str()),
         (false, "kind-missing")
@@ -200,11 +200,11 @@ async fn jobs_for_ollama_wait_while_it_is_down_and_run_when_the_lane_rings() {
     let (thinking, acting) = (world.submit(THINK).await, world.submit(ACT).await);
     world.until(acting, State::Done).await;
     world.pass(Duration::from_secs(3_600)).await;
-    assert_eq!(world.store.state(thinking), State::Queued);
+    assert_eq!(world.state(thinking), State::Queued);
     world.actors.ollama_is_down.store(false, Ordering::Relaxed);
     world.ring_for("ollama");
     world.until(thinking, State::Done).await;
-    assert_eq!(world.store.row(thinking).attempt, 1);
+    assert_eq!(world.row(thinking).attempt, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,9 +222,9 @@ async fn a_kind_that_does_nothing_but_fail_is_paused_and_tried_again_afterwards(
     // A job of this kind waits until the pause is over; one of another kind does not.
     let (waits, goes) = (world.submit(ACT).await, world.submit(THINK).await);
     world.until(goes, State::Done).await;
-    assert_eq!(world.store.state(waits), State::Queued);
+    assert_eq!(world.state(waits), State::Queued);
     world.until(waits, State::Done).await;
-    let started_at = world.store.row(waits).finished_at.unwrap();
+    let started_at = world.row(waits).finished_at.unwrap();
     assert!(started_at.since_ms(pause.since) >= 600_000);
 }
 
@@ -237,7 +237,7 @@ async fn a_class_that_is_resumed_goes_on_at_once() {
     world.store.pause(pause).await.unwrap();
     let id = world.submit(ACT).await;
     world.until(world.submit(THINK).await, State::Done).await;
-    assert_eq!(world.store.state(id), State::Queued);
+    assert_eq!(world.state(id), State::Queued);
     assert!(world.store.resume(scope).await.unwrap());
     world.until(id, State::Done).await;
 }

@@ -13,8 +13,6 @@ mod flows;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
-mod memory;
-#[cfg(test)]
 mod retention;
 #[cfg(test)]
 mod schedules;

@@ -17,8 +17,8 @@ async fn a_job_that_finishes_within_the_limit_is_waited_for_and_nothing_new_begi
     assert!(world.engine.is_stopping());
     let waiting = world.submit(ACT).await;
     world.engine.stop(Duration::from_secs(30)).await;
-    assert_eq!(world.store.state(running), State::Done);
-    assert_eq!(world.store.state(waiting), State::Queued);
+    assert_eq!(world.state(running), State::Done);
+    assert_eq!(world.state(waiting), State::Queued);
 }
 
 #[tokio::test(start_paused = true)]
@@ -27,7 +27,7 @@ async fn a_job_that_does_not_finish_in_time_goes_back_with_its_attempt() {
     let id = world.submit(ACT).await;
     world.actors.begun.notified().await;
     world.engine.stop(Duration::from_secs(30)).await;
-    let job = world.store.row(id);
+    let job = world.row(id);
     assert_eq!((job.state, job.attempt, job.losses), (State::Queued, 0, 0));
     assert_eq!(world.actors.dropped.load(Ordering::Relaxed), 1);
 }

@@ -15,14 +15,14 @@ use prometheus_client::registry::Registry;
 use roughneck_engine::{Bells, Config, Engine, Metrics, Parts, Retention};
 use roughneck_jobs::{
     class::{Class, default_slots},
-    clock::{Clock, Millis},
+    clock::{Clock, Entropy, Millis},
     delivery::Delivery,
     failure::Failure,
     flow::plan::{self, FlowSubmission},
     guard::Breaker,
     id::{FlowId, JobId},
     intake::{self, Submission},
-    job::NewJob,
+    job::{Job, NewJob},
     manifest,
     model::{Call, Health, LlmError, Resolved},
     ports::{
@@ -37,9 +37,8 @@ use roughneck_jobs::{
     preference::Preference,
     state::State,
 };
+use roughneck_memory::{Disk, Memory};
 use tokio::{sync::Notify, time::Instant};
-
-use crate::memory::Memory;
 
 /// The wall clock of a test: it moves with tokio's, which stands still unless everybody waits.
 pub(crate) struct Time {
@@ -49,10 +48,6 @@ pub(crate) struct Time {
 }
 
 impl Time {
-    pub(crate) fn count(&self) -> u128 {
-        u128::from(self.rolls.fetch_add(1, Ordering::Relaxed))
-    }
-
     /// Sets the wall clock forward. Monotonic time stands still, as in a machine that sleeps.
     pub(crate) fn jump(&self, ahead: Duration) {
         self.jumped_ms.fetch_add(ahead.as_millis() as i64, Ordering::Relaxed);
@@ -69,6 +64,13 @@ impl Clock for Time {
         let passed_ms = self.start.elapsed().as_millis() as u64;
         let start = Millis(1_800_000_000_000 + self.jumped_ms.load(Ordering::Relaxed));
         start.plus_ms(passed_ms)
+    }
+}
+
+/// The dice of tests: they count.
+impl Entropy for Time {
+    fn roll(&self) -> u128 {
+        u128::from(self.rolls.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -274,7 +276,7 @@ impl World {
             jumped_ms: AtomicI64::default(),
         });
         let bells = Arc::new(Bells::default());
-        let store = Arc::new(Memory::new(Arc::clone(&bells) as _, Arc::clone(&time)));
+        let store = Arc::new(Memory::open(&Disk::default(), Arc::clone(&bells) as _));
         let manifest = manifest::parse(&format!("{MANIFEST}{cron}")).unwrap();
         let actors = Arc::new(Actors {
             plugin: Arc::new(Plugin { digest: "sha256:0".into(), manifest }),
@@ -334,9 +336,17 @@ impl World {
         self.store.submit(self.job(json)).await.unwrap().id()
     }
 
+    pub(crate) fn row(&self, id: JobId) -> Job {
+        self.store.look(id).unwrap()
+    }
+
+    pub(crate) fn state(&self, id: JobId) -> State {
+        self.row(id).state
+    }
+
     /// Lets time pass until the job is in the state; fails after a day.
     pub(crate) async fn until(&self, id: JobId, state: State) {
-        self.until_true(&format!("{state:?}"), || self.store.state(id) == state).await;
+        self.until_true(&format!("{state:?}"), || self.state(id) == state).await;
     }
 
     pub(crate) async fn until_true(&self, what: &str, condition: impl Fn() -> bool) {

@@ -1,0 +1,125 @@
+//! A job as it is kept, with what only the store knows.
+
+use roughneck_jobs::{
+    clock::Millis,
+    event::JobEvent,
+    flow::{Member, Need},
+    input_key::{ConcurrencyKey, UniqueKey},
+    job::{Attempt, Job, NewJob},
+    lifecycle::Progress,
+    run::{LOSSES_MAX, Run},
+    state::State,
+    usage::Usage,
+};
+
+/// A job.
+pub(crate) struct Row {
+    pub(crate) job: Job,
+    /// Of its present or last run.
+    pub(crate) token: i64,
+    /// Of the last run before the last replay.
+    pub(crate) replay_token: i64,
+    pub(crate) lease_until: Millis,
+    /// Whether it is blocked because its concurrency key is taken.
+    pub(crate) is_parked: bool,
+    pub(crate) concurrency: Option<ConcurrencyKey>,
+    pub(crate) unique: Option<UniqueKey>,
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) needs: Vec<Need>,
+    /// Its place in its flow.
+    pub(crate) place: u32,
+    pub(crate) events: Vec<JobEvent>,
+    pub(crate) attempts: Vec<Attempt>,
+}
+
+impl Row {
+    /// A job that was accepted, and whose runs have higher tokens than `floor`.
+    pub(crate) fn new(new: &NewJob, floor: i64) -> Self {
+        let needs = new.member.as_ref().map_or_else(Vec::new, |member| member.needs.clone());
+        let mut row = Self {
+            job: job(new, &needs),
+            token: floor,
+            replay_token: floor,
+            lease_until: Millis::default(),
+            is_parked: false,
+            concurrency: new.concurrency.clone(),
+            unique: new.unique.clone(),
+            idempotency_key: new.idempotency_key.clone(),
+            needs,
+            place: new.member.as_ref().map_or(0, |member| member.place),
+            events: Vec::new(),
+            attempts: Vec::new(),
+        };
+        row.tell(new.enqueued_at, 0);
+        row
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            state: self.job.state,
+            attempt: self.job.attempt,
+            losses: self.job.losses,
+            losses_max: LOSSES_MAX,
+        }
+    }
+
+    pub(crate) fn run(&self) -> Run {
+        Run { job: self.job.id, token: self.token }
+    }
+
+    pub(crate) fn is_held_by(&self, run: Run) -> bool {
+        self.token == run.token && self.job.state.is_running()
+    }
+
+    /// How many needed jobs are not over, of one that is blocked by them.
+    pub(crate) fn waits(&self) -> u32 {
+        self.job.member.as_ref().map_or(0, |member| member.waits)
+    }
+
+    /// Writes down the state that it is in now.
+    pub(crate) fn tell(&mut self, at: Millis, attempt: u32) {
+        let seq = self.events.last().map_or(0, |event| event.seq) + 1;
+        let Job { state, reason, .. } = &self.job;
+        self.events.push(JobEvent { seq, at, state: *state, attempt, reason: reason.clone() });
+    }
+}
+
+fn job(new: &NewJob, needs: &[Need]) -> Job {
+    let state = if !needs.is_empty() {
+        State::Blocked
+    } else if new.run_at > new.enqueued_at {
+        State::Scheduled
+    } else {
+        State::Queued
+    };
+    Job {
+        id: new.id,
+        kind: new.kind.clone(),
+        class: new.class.clone(),
+        priority: new.priority,
+        rank: new.rank,
+        state,
+        reason: None,
+        enqueued_at: new.enqueued_at,
+        run_at: new.run_at,
+        deadline: new.deadline,
+        started_at: None,
+        finished_at: None,
+        attempt: 0,
+        attempts_max: new.attempts_max,
+        losses: 0,
+        input: new.input.clone(),
+        output: None,
+        failure: None,
+        usage: Usage::default(),
+        callback: new.callback.clone(),
+        trace_parent: new.trace_parent.clone(),
+        plugin: None,
+        fire: new.fire.clone(),
+        member: new.member.as_ref().map(|member| Member {
+            flow: member.flow,
+            name: member.name.clone(),
+            waits: u32::try_from(needs.len()).unwrap_or(u32::MAX),
+        }),
+    }
+}
