@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use roughneck_jobs::{
+    clock::Millis,
     guard::{Minute, Runaway},
     job::NewJob,
     pause::{Pause, Scope},
@@ -11,8 +12,9 @@ use roughneck_jobs::{
 /// What the writer remembers.
 #[derive(Default)]
 pub(crate) struct Memory {
-    /// Whether it is known that nothing is paused and no rate is limited: a claim need not look then.
-    pub(crate) no_gates: bool,
+    /// From when on it is known that nothing is paused and no rate is limited: a claim need not look then. A
+    /// clock that is set back may bring a pause back that was over.
+    pub(crate) no_gates_from: Option<Millis>,
     /// When a kind is submitted too fast; never if there is no limit.
     runaway: Option<Runaway>,
     minutes: HashMap<String, Minute>,

@@ -149,7 +149,7 @@ impl Writer {
             Err(error) => Arc::new(error),
         };
         // It may have been learnt from what is undone now.
-        self.memory.no_gates = false;
+        self.memory.no_gates_from = None;
         // Fails where the database has rolled back by itself, which is as good.
         drop(execute(&mut self.connection, "ROLLBACK").await);
         units.into_iter().for_each(|unit| unit.reject(&error));

@@ -26,7 +26,7 @@ pub(super) struct Gates {
 impl Gates {
     /// Reads them, unless it is known that there are none.
     pub(super) async fn read(tx: &mut Transaction<'_>, at: Millis) -> Result<Self, Fault> {
-        if tx.memory.no_gates {
+        if tx.memory.no_gates_from.is_some_and(|from| from <= at) {
             return Ok(Self::default());
         }
         let rows =
@@ -35,7 +35,7 @@ impl Gates {
         for row in &rows {
             gates.add(row)?;
         }
-        tx.memory.no_gates = rows.is_empty();
+        tx.memory.no_gates_from = rows.is_empty().then_some(at);
         Ok(gates)
     }
 

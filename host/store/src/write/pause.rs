@@ -13,7 +13,7 @@ use crate::{
 
 /// Pauses a class or a kind.
 pub(crate) async fn begin(tx: &mut Transaction<'_>, pause: &Pause) -> Result<(), Fault> {
-    tx.memory.no_gates = false;
+    tx.memory.no_gates_from = None;
     let paused = sqlx::query(sql!("pause/set"))
         .bind(pause.scope.noun())
         .bind(pause.scope.name())
@@ -43,7 +43,7 @@ pub(crate) async fn end(tx: &mut Transaction<'_>, scope: &Scope) -> Result<bool,
 
 /// Makes the kinds have these limits, and the others none.
 pub(crate) async fn rates(tx: &mut Transaction<'_>, rates: &[(String, Rate)]) -> Result<(), Fault> {
-    tx.memory.no_gates = false;
+    tx.memory.no_gates_from = None;
     let kinds: Value = rates.iter().map(|(kind, _)| json!(kind)).collect();
     let rows: Value = rates
         .iter()

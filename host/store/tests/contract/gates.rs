@@ -47,6 +47,18 @@ async fn ids(world: &World, limit: u32, now: Millis) -> Vec<JobId> {
 }
 
 #[tokio::test]
+async fn a_pause_that_was_over_holds_again_when_the_clock_is_set_back() {
+    let world = World::new().await;
+    let scope = Scope::Kind("test.a".to_owned());
+    world.pause(pause(scope, Some(at(50)))).await.unwrap();
+    assert_eq!(ids(&world, 1, at(60)).await, [], "it is over, and nothing waits");
+    let waits = world.submitted(of_kind("test.a")).await;
+    let got = claims(&world, 1, at(10)).await;
+    assert_eq!((got.claimed.len(), got.next_at), (0, Some(at(50))));
+    assert_eq!(ids(&world, 1, at(50)).await, [waits]);
+}
+
+#[tokio::test]
 async fn a_paused_kind_is_passed_over_until_its_time_is_over_or_somebody_resumes_it() {
     let world = World::new().await;
     let (waits, goes) = (of_kind("test.a"), of_kind("test.b"));
