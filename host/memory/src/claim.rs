@@ -18,18 +18,19 @@ use roughneck_jobs::{
     usage::Usage,
 };
 
-use crate::tables::Tables;
+use crate::{step::Step, tables::Tables};
 
 impl Tables {
     /// Hands out the best-ranked jobs of a class that nothing keeps back.
     pub(crate) fn claim(&mut self, claim: &Claim) -> Result<Claims, StoreError> {
-        self.fail_overdue(claim.at, u32::MAX, |job| {
-            job.state == State::Queued && job.class == claim.class
-        })?;
         let mut claimed: Vec<Claimed> = Vec::new();
         let wanted = self.free(&claim.class).min(claim.limit);
         while claimed.len() < wanted as usize {
             let Some(id) = self.best(claim) else { break };
+            if self.row(id)?.job.is_overdue(claim.at) {
+                self.make(id, Step::new(Event::DeadlinePassed, claim.at))?;
+                continue;
+            }
             let key = self.row(id)?.concurrency.clone();
             match key {
                 Some(key) if !self.has_room(&key) => self.park(id, claim.at)?,

@@ -3,7 +3,6 @@
 use roughneck_jobs::{
     clock::Millis,
     id::JobId,
-    job::Job,
     lifecycle::Event,
     ports::store::{Overdue, StoreError},
 };
@@ -11,16 +10,11 @@ use roughneck_jobs::{
 use crate::{step::Step, tables::Tables};
 
 impl Tables {
-    /// Fails up to `limit` jobs that are overdue and `is_meant`, the longest overdue first.
-    pub(crate) fn fail_overdue(
-        &mut self,
-        at: Millis,
-        limit: u32,
-        is_meant: impl Fn(&Job) -> bool,
-    ) -> Result<Overdue, StoreError> {
+    /// Fails up to `limit` jobs that are overdue, the longest overdue first.
+    pub(crate) fn fail_overdue(&mut self, at: Millis, limit: u32) -> Result<Overdue, StoreError> {
         let mut overdue = Overdue::default();
         let open = self.jobs.values().map(|row| &row.job).filter(|job| !job.state.is_terminal());
-        let due = open.filter(|job| job.is_overdue(at) && is_meant(job));
+        let due = open.filter(|job| job.is_overdue(at));
         let mut due: Vec<(Option<Millis>, JobId)> = due.map(|job| (job.deadline, job.id)).collect();
         due.sort_unstable();
         for (_, id) in due.into_iter().take(limit as usize) {

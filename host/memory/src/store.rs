@@ -253,7 +253,7 @@ impl Store for Memory {
     }
 
     async fn fail_overdue(&self, at: Millis, limit: u32) -> Result<Overdue, StoreError> {
-        self.write(|tables| tables.fail_overdue(at, limit, |_| true))
+        self.write(|tables| tables.fail_overdue(at, limit))
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {

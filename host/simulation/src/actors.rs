@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roughneck_jobs::{
-    clock::Millis,
+    clock::{Clock as _, Millis},
     delivery::Delivery,
     manifest,
     model::{Call, Health, LlmError, Resolved},
@@ -89,31 +89,39 @@ impl Catalog for Actors {
 #[async_trait]
 impl Runner for Actors {
     async fn run(&self, assignment: Assignment, supervisor: Arc<dyn Supervisor>) -> Outcome {
-        let run = assignment.run;
+        let part = Part { run: assignment.run, deadline: assignment.job.deadline };
+        let run = part.run;
         self.log.note(Moment::Began(run));
         supervisor.began();
         match self.act(&assignment) {
             Act::Succeed => {}
-            Act::Work(ms) => self.work(run, &*supervisor, ms).await,
+            Act::Work(ms) => self.work(part, &*supervisor, ms).await,
             Act::Think(ms) => {
                 supervisor.loading(true).await;
                 self.time.pass(ms).await;
                 supervisor.loading(false).await;
-                self.work(run, &*supervisor, ms).await;
+                self.work(part, &*supervisor, ms).await;
             }
             Act::Write(ms) => {
                 self.write(run).await;
-                self.work(run, &*supervisor, ms).await;
+                self.work(part, &*supervisor, ms).await;
                 self.write(run).await;
             }
             Act::Fail(ms, failure) => {
-                self.work(run, &*supervisor, ms).await;
+                self.work(part, &*supervisor, ms).await;
                 return Outcome::Failed(failure);
             }
             Act::Postpone(failure) => return Outcome::Postponed(failure),
         }
         Outcome::Done { output: "{}".into() }
     }
+}
+
+/// The part of a run in its job.
+#[derive(Clone, Copy)]
+struct Part {
+    run: Run,
+    deadline: Option<Millis>,
 }
 
 impl Actors {
@@ -128,11 +136,13 @@ impl Actors {
     }
 
     /// Does something to the world in the beginning, in the middle and in the end, if it may.
-    async fn work(&self, run: Run, supervisor: &dyn Supervisor, ms: u64) {
-        for part in [0, ms / 2, ms - ms / 2] {
-            self.time.pass(part).await;
+    async fn work(&self, part: Part, supervisor: &dyn Supervisor, ms: u64) {
+        for pause_ms in [0, ms / 2, ms - ms / 2] {
+            self.time.pass(pause_ms).await;
             if supervisor.standing() == Standing::Held {
-                self.log.note(Moment::Acted(run));
+                let is_late = part.deadline.is_some_and(|deadline| deadline <= self.time.now());
+                let acted = if is_late { Moment::ActedLate } else { Moment::Acted };
+                self.log.note(acted(part.run));
             }
         }
     }

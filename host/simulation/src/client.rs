@@ -1,23 +1,28 @@
 //! The client: plays the script to one host after the other, and repeats what was not answered.
 
+mod flows;
+mod schedules;
+
 use std::sync::Arc;
 
 use roughneck_engine::Engine;
 use roughneck_jobs::{
     clock::Clock as _,
-    id::JobId,
+    flow::NewFlow,
+    id::{FlowId, JobId},
     intake::{self, Submission},
     job::{DeadLetters, Filter, Job, NewJob},
-    pause::{Pause, Scope},
+    pause::Scope,
     ports::{
         catalog::Catalog as _,
         control::Control as _,
+        flows::Flows as _,
         store::{Finish, Store as _, Verdict},
     },
     run::LEASE_MS,
     usage::Usage,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Time,
@@ -39,6 +44,7 @@ pub(crate) struct Client {
     taken: usize,
     /// What was made of the wishes so far.
     jobs: Vec<Option<NewJob>>,
+    flows: Vec<Option<NewFlow>>,
 }
 
 /// A host, as the client sees it.
@@ -53,7 +59,8 @@ pub(crate) struct Host {
 impl Client {
     pub(crate) fn new(script: Script) -> Self {
         let jobs = vec![None; script.wishes.len()];
-        Self { script, taken: 0, jobs }
+        let flows = vec![None; script.flows.len()];
+        Self { script, taken: 0, jobs, flows }
     }
 
     /// Takes the steps that are left.
@@ -92,16 +99,36 @@ impl Client {
             Step::PurgeDead => {
                 let _ = store.purge(DeadLetters::default(), 1).await;
             }
-            Step::Pause(kind, ms) => {
-                let (scope, reason) = (Scope::Kind((*kind).to_owned()), "for a while".to_owned());
-                let until = Some(now.plus_ms(*ms));
-                let _ = store.pause(Pause { scope, since: now, until, reason }).await;
+            Step::SubmitFlow(n) => {
+                let flow = self.flow(host, *n)?;
+                host.submit_flow(flow).await;
             }
+            Step::CancelFlow(n) => {
+                if let Some(id) = self.flow_id(*n) {
+                    let _ = host.engine.cancel_flow(id).await;
+                }
+            }
+            Step::RetryFlow(n) => {
+                if let Some(id) = self.flow_id(*n) {
+                    let _ = store.retry_flow(id, now).await;
+                }
+            }
+            Step::Schedule(n, turn) => {
+                if let Some(wish) = self.script.schedules.get(*n) {
+                    host.schedule(*n, wish, *turn).await;
+                }
+            }
+            Step::Pause(kind, ms) => host.pause(Scope::Kind((*kind).to_owned()), *ms).await,
+            Step::PauseClass(class, ms) => host.pause(Scope::Class((*class).to_owned()), *ms).await,
             Step::Resume(kind) => {
                 let _ = store.resume(Scope::Kind((*kind).to_owned())).await;
             }
+            Step::ResumeClass(class) => {
+                let _ = store.resume(Scope::Class((*class).to_owned())).await;
+            }
             Step::Pass(ms) => host.time.pass(*ms).await,
             Step::Sleep(ms) => host.time.jump(*ms),
+            Step::SetBack(ms) => host.time.set_back(*ms),
             Step::Zombies => host.zombies().await,
         }
         Ok(())
@@ -109,6 +136,21 @@ impl Client {
 
     fn id(&self, n: usize) -> Option<JobId> {
         self.jobs.get(n)?.as_ref().map(|job| job.id)
+    }
+
+    fn flow_id(&self, n: usize) -> Option<FlowId> {
+        self.flows.get(n)?.as_ref().map(|flow| flow.id)
+    }
+
+    /// The flow of a wish: the same one, ids included, however often it is submitted.
+    fn flow(&mut self, host: &Host, n: usize) -> Result<NewFlow, Failed> {
+        let (Some(wish), Some(place)) = (self.script.flows.get(n), self.flows.get_mut(n)) else {
+            return Err(Failed::Script(format!("there is no flow {n}")));
+        };
+        match place {
+            Some(flow) => Ok(flow.clone()),
+            None => Ok(place.insert(host.accept_flow(n, wish)?).clone()),
+        }
     }
 
     /// The job of a wish: the same one, id included, however often it is submitted.
@@ -124,15 +166,20 @@ impl Client {
 }
 
 impl Host {
-    fn accept(&self, n: usize, wish: &Wish) -> Result<NewJob, Failed> {
-        let body = json!({
+    fn body(&self, n: usize, wish: &Wish) -> Value {
+        let run_at = self.time.now().plus_ms(wish.wait_ms);
+        json!({
             "kind": wish.kind,
             "input": { "n": n, "key": wish.key },
             "priority": wish.priority,
-            "run_at": self.time.now().plus_ms(wish.wait_ms),
+            "run_at": run_at,
+            "deadline": wish.deadline_ms.map(|ms| run_at.plus_ms(ms)),
             "callback": wish.has_callback.then_some("receiver"),
-        });
-        let job = self.make(&body.to_string())?;
+        })
+    }
+
+    fn accept(&self, n: usize, wish: &Wish) -> Result<NewJob, Failed> {
+        let job = self.make(&self.body(n, wish).to_string())?;
         Ok(NewJob { idempotency_key: wish.key_of.map(|of| format!("key {of}")), ..job })
     }
 
@@ -193,6 +240,10 @@ fn seen(job: &Job) -> Seen {
         id: job.id,
         class: job.class.clone(),
         state: job.state,
+        waits: job.member.as_ref().map_or(0, |member| member.waits),
+        fire: job.fire.clone(),
+        deadline: job.deadline,
+        finished_at: job.finished_at,
         attempt: job.attempt,
         attempts_max: job.attempts_max,
         losses: job.losses,

@@ -17,7 +17,7 @@ use crate::{
     Database, Dice, History, Time,
     actors::{self, Actors},
     check,
-    client::{Client, Host},
+    client::{Client, Host, LOOK_MAX},
     frail::Frail,
     fuse::Fuse,
     history::{Moment, Seen},
@@ -139,6 +139,9 @@ impl Story<'_> {
         let (log, time) = (Arc::clone(&self.log), Arc::clone(&self.time));
         let host = Host { engine, store, actors, time, log };
         client.go_on(&host).await?;
+        if life.crash_at.is_none() {
+            host.end_schedules().await.map_err(|error| Failed::Script(error.to_string()))?;
+        }
         host.settle().await?;
         if life.crash_at.is_none() {
             host.conclude().await?;
@@ -177,6 +180,9 @@ impl Host {
         for kind in &self.actors.plugin.manifest.kinds {
             let _ = self.store.resume(Scope::Kind(kind.name.clone())).await;
         }
+        for (class, _) in SLOTS {
+            let _ = self.store.resume(Scope::Class(class.to_owned())).await;
+        }
         self.until(|seen| seen.iter().all(|job| job.state.is_terminal())).await.map(drop)
     }
 
@@ -184,6 +190,9 @@ impl Host {
         let mut seen = None;
         for _ in 0..SETTLED_MS_MAX / LOOK_MS {
             seen = self.look().await;
+            if seen.as_ref().is_some_and(|seen| seen.len() >= LOOK_MAX as usize) {
+                return Err(Failed::Script("a look does not see all jobs".to_owned()));
+            }
             if let Some(seen) = seen.as_ref().filter(|seen| fits(seen)) {
                 return Ok(seen.clone());
             }
@@ -205,8 +214,9 @@ impl Host {
         }
         let seen = self.until(|seen| seen.iter().all(|job| job.state.is_terminal())).await?;
         self.log.note(Moment::Settled(seen.clone()));
-        // The last receivers take everything, and the longest wait of a delivery is an hour.
-        self.time.pass(SETTLED_MS_MAX / 12).await;
+        // The last receivers take everything, and the longest wait of a delivery is an hour, or longer by as
+        // much as the clock was set back.
+        self.time.pass(SETTLED_MS_MAX / 8).await;
         for job in seen {
             self.tell(job.id).await;
         }

@@ -49,6 +49,12 @@ impl Time {
         state.base = state.base.plus_ms(ms);
     }
 
+    /// Sets the wall clock back.
+    pub(crate) fn set_back(&self, ms: u64) {
+        let mut state = self.state();
+        state.base = state.base.minus_ms(ms);
+    }
+
     /// Lets so much time pass.
     pub(crate) async fn pass(&self, ms: u64) {
         tokio::time::sleep(Duration::from_millis(ms)).await;

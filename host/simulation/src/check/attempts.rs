@@ -6,7 +6,7 @@ use crate::{History, history::Taken};
 
 pub(super) fn check(history: &History) -> Vec<String> {
     let claims = history.taken().map(|(_, taken)| {
-        let Taken { run, attempt, attempts_max, losses } = taken;
+        let Taken { run, attempt, attempts_max, losses, .. } = taken;
         // One that has lost as often as it may is a dead letter, not handed out.
         (run.job, *attempt, *attempts_max, losses + 1)
     });
@@ -33,7 +33,7 @@ mod tests {
     fn an_attempt_or_a_loss_too_many_is_found() {
         let claim = |attempt, losses| {
             let mut history = History::default();
-            let taken = Taken { run: run(1, 1), attempt, attempts_max: 3, losses };
+            let taken = Taken { attempt, losses, ..taken(run(1, 1)) };
             history.call(Request::Claim(Class("io".to_owned())), Answer::Claimed(vec![taken]));
             check(&history).len()
         };

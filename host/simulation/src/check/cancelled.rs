@@ -10,6 +10,9 @@ use crate::{
 pub(super) fn check(history: &History) -> Vec<String> {
     let mut broken = Vec::new();
     for call in &history.calls {
+        if let (Request::CancelFlow(_), Answer::Lost(runs)) = (&call.request, &call.answer) {
+            broken.extend(runs.iter().filter_map(|run| acts(history, *run, call.answered)));
+        }
         let (Request::Cancel(job), Answer::Cancelled(cancelled)) = (&call.request, &call.answer)
         else {
             continue;

@@ -7,10 +7,8 @@ use roughneck_jobs::id::{DeliveryId, JobId};
 use crate::{History, history::Moment};
 
 pub(super) fn check(history: &History) -> Vec<String> {
-    let callbacks: BTreeSet<JobId> = history
-        .wanted()
-        .filter_map(|(_, wanted)| wanted.has_callback.then_some(wanted.id))
-        .collect();
+    let callbacks: BTreeSet<JobId> =
+        history.wanted().filter_map(|wanted| wanted.has_callback.then_some(wanted.id)).collect();
     let received: BTreeSet<DeliveryId> = history
         .moments
         .iter()

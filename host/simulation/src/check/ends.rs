@@ -34,23 +34,31 @@ fn end(call: &Call) -> Option<JobId> {
         }
         (
             Request::Submit(_)
+            | Request::SubmitFlow(_)
+            | Request::Settle(_)
+            | Request::Pause(_)
+            | Request::Resume(_)
             | Request::Claim(_)
             | Request::Write(..)
             | Request::Cancel(_)
+            | Request::CancelFlow(_)
             | Request::Retry(_)
+            | Request::RetryFlow(_)
             | Request::RetryDead
             | Request::PurgeDead
             | Request::Recover
-            | Request::Reap,
+            | Request::Reap
+            | Request::FailOverdue,
             Answer::Unknown
             | Answer::Submitted(_)
+            | Answer::Accepted(_)
             | Answer::Claimed(_)
             | Answer::Kept
             | Answer::Fenced
             | Answer::Cancelled(_)
             | Answer::Retried(_)
             | Answer::Jobs(_)
-            | Answer::Reaped(_),
+            | Answer::Lost(_),
         ) => None,
     }
 }

@@ -37,7 +37,7 @@ struct Places<'a> {
 }
 
 fn places<'a>(history: &History, slots: &'a [(&'a str, u32)]) -> Places<'a> {
-    let keys = history.wanted().filter_map(|(_, wanted)| {
+    let keys = history.wanted().filter_map(|wanted| {
         let concurrency = wanted.concurrency.as_ref()?;
         Some((wanted.id, (format!("key {}", concurrency.key), concurrency.limit)))
     });
@@ -97,10 +97,11 @@ fn may_end(call: &Call, run: Run) -> bool {
     match &call.request {
         Request::Write(writer, Write::End | Write::GiveBack) => *writer == run,
         Request::Cancel(job) => *job == run.job,
-        Request::Reap => match &call.answer {
-            Answer::Reaped(runs) => runs.contains(&run),
+        Request::Reap | Request::FailOverdue | Request::CancelFlow(_) => match &call.answer {
+            Answer::Lost(runs) => runs.contains(&run),
             Answer::Unknown => true,
             Answer::Submitted(_)
+            | Answer::Accepted(_)
             | Answer::Claimed(_)
             | Answer::Kept
             | Answer::Fenced
@@ -110,9 +111,14 @@ fn may_end(call: &Call, run: Run) -> bool {
         },
         Request::Recover => true,
         Request::Submit(_)
+        | Request::SubmitFlow(_)
+        | Request::Settle(_)
+        | Request::Pause(_)
+        | Request::Resume(_)
         | Request::Claim(_)
         | Request::Write(_, Write::Loading | Write::KeyValue)
         | Request::Retry(_)
+        | Request::RetryFlow(_)
         | Request::RetryDead
         | Request::PurgeDead => false,
     }

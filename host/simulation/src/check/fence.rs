@@ -42,7 +42,7 @@ fn has_lost(history: &History, call: &Call, run: Run) -> bool {
         (_, Answer::Claimed(taken)) => {
             taken.iter().any(|one| one.run.job == run.job && one.run.token > run.token)
         }
-        (_, Answer::Reaped(runs)) => runs.contains(&run),
+        (_, Answer::Lost(runs)) => runs.contains(&run),
         (Request::Write(writer, Write::End | Write::GiveBack), Answer::Kept) => *writer == run,
         (Request::Cancel(job), Answer::Cancelled(Cancelled::Running(_))) => {
             *job == run.job && was_claimed_before(history, run, call.asked)
@@ -50,16 +50,24 @@ fn has_lost(history: &History, call: &Call, run: Run) -> bool {
         (Request::Recover, Answer::Jobs(_)) => was_claimed_before(history, run, call.asked),
         (
             Request::Submit(_)
+            | Request::SubmitFlow(_)
+            | Request::Settle(_)
+            | Request::Pause(_)
+            | Request::Resume(_)
             | Request::Claim(_)
             | Request::Write(..)
             | Request::Cancel(_)
+            | Request::CancelFlow(_)
             | Request::Retry(_)
+            | Request::RetryFlow(_)
             | Request::RetryDead
             | Request::PurgeDead
             | Request::Recover
-            | Request::Reap,
+            | Request::Reap
+            | Request::FailOverdue,
             Answer::Unknown
             | Answer::Submitted(_)
+            | Answer::Accepted(_)
             | Answer::Kept
             | Answer::Fenced
             | Answer::Cancelled(_)
@@ -81,8 +89,9 @@ mod tests {
 
     #[test]
     fn a_stale_run_whose_write_is_kept_is_found() {
-        let losses: [(Request, Answer); 4] = [
-            (Request::Reap, Answer::Reaped(vec![run(1, 1)])),
+        let losses: [(Request, Answer); 5] = [
+            (Request::Reap, Answer::Lost(vec![run(1, 1)])),
+            (Request::FailOverdue, Answer::Lost(vec![run(1, 1)])),
             (Request::Recover, Answer::Jobs(1)),
             (Request::Cancel(job(1)), Answer::Cancelled(Cancelled::Running(run(1, 1)))),
             (Request::Write(run(1, 1), Write::GiveBack), Answer::Kept),
@@ -118,7 +127,7 @@ mod tests {
         let mut history = History::default();
         history.claimed(run(1, 1));
         let write = history.ask(Request::Write(run(1, 1), Write::End));
-        history.call(Request::Reap, Answer::Reaped(vec![]));
+        history.call(Request::Reap, Answer::Lost(vec![]));
         history.call(Request::Claim(Class("io".to_owned())), Answer::Claimed(vec![]));
         history.answer(write, Answer::Kept);
         assert_eq!(check(&history), Vec::<String>::new());

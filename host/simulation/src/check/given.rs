@@ -3,7 +3,7 @@
 use roughneck_jobs::{
     class::Class,
     clock::{Entropy, Millis},
-    id::JobId,
+    id::{FlowId, JobId},
     input_key::ConcurrencyKey,
     ports::store::Submitted,
     run::Run,
@@ -27,6 +27,11 @@ pub(super) fn job(n: i64) -> JobId {
     JobId::at(Millis(n), &Zero)
 }
 
+/// Flow number `n`.
+pub(super) fn flow(n: i64) -> FlowId {
+    FlowId::at(Millis(n), &Zero)
+}
+
 pub(super) fn run(n: i64, token: i64) -> Run {
     Run { job: job(n), token }
 }
@@ -38,6 +43,8 @@ pub(super) fn wanted(n: i64) -> Wanted {
         unique: None,
         concurrency: None,
         has_callback: false,
+        flow: None,
+        needs: Vec::new(),
     }
 }
 
@@ -49,7 +56,30 @@ pub(super) fn keyed(n: i64) -> Wanted {
 
 pub(super) fn seen(n: i64, state: State) -> Seen {
     let class = Class("io".to_owned());
-    Seen { id: job(n), class, state, attempt: 1, attempts_max: 3, losses: 0 }
+    Seen {
+        id: job(n),
+        class,
+        state,
+        waits: 0,
+        fire: None,
+        deadline: None,
+        finished_at: None,
+        attempt: 1,
+        attempts_max: 3,
+        losses: 0,
+    }
+}
+
+pub(super) fn taken(run: Run) -> Taken {
+    Taken {
+        run,
+        kind: "act".to_owned(),
+        at: Millis(0),
+        deadline: None,
+        attempt: 1,
+        attempts_max: 3,
+        losses: 0,
+    }
 }
 
 impl History {
@@ -64,7 +94,10 @@ impl History {
     }
 
     pub(super) fn claimed(&mut self, run: Run) {
-        let taken = Taken { run, attempt: 1, attempts_max: 3, losses: 0 };
+        self.handed_out(taken(run));
+    }
+
+    pub(super) fn handed_out(&mut self, taken: Taken) {
         self.call(Request::Claim(Class("io".to_owned())), Answer::Claimed(vec![taken]));
     }
 

@@ -41,9 +41,17 @@ fn open(job: &Seen) -> String {
 
 /// Every job that somebody was told of.
 fn accepted(history: &History) -> BTreeSet<JobId> {
-    let told = history.calls.iter().filter_map(|call| {
-        let Answer::Submitted(submitted) = &call.answer else { return None };
-        Some(submitted.id())
+    let told = history.calls.iter().flat_map(|call| match &call.answer {
+        Answer::Submitted(submitted) => vec![submitted.id()],
+        Answer::Accepted(jobs) => jobs.clone(),
+        Answer::Unknown
+        | Answer::Claimed(_)
+        | Answer::Kept
+        | Answer::Fenced
+        | Answer::Cancelled(_)
+        | Answer::Retried(_)
+        | Answer::Jobs(_)
+        | Answer::Lost(_) => Vec::new(),
     });
     told.collect()
 }
@@ -55,7 +63,7 @@ fn last_seen(history: &History) -> BTreeMap<JobId, State> {
 
 /// How many jobs may have been purged. A purge that was not answered purged one at most: the client
 /// asks for no more.
-fn purged(history: &History) -> usize {
+pub(super) fn purged(history: &History) -> usize {
     let purges = history.calls.iter().filter(|call| call.request == Request::PurgeDead);
     purges.map(|call| if let Answer::Jobs(jobs) = call.answer { jobs as usize } else { 1 }).sum()
 }

@@ -2,14 +2,18 @@
 
 mod attempts;
 mod cancelled;
+mod deadlines;
 mod deliveries;
 mod ends;
 mod exclusion;
 mod fence;
+mod fires;
+mod flows;
 #[cfg(test)]
 mod given;
 mod kept;
 mod once;
+mod pauses;
 mod slots_left;
 
 use crate::History;
@@ -26,5 +30,9 @@ pub(crate) fn check(history: &History, slots: &[(&str, u32)]) -> Vec<String> {
     broken.extend(kept::check(history));
     broken.extend(once::check(history));
     broken.extend(deliveries::check(history));
+    broken.extend(flows::check(history));
+    broken.extend(fires::check(history));
+    broken.extend(pauses::check(history));
+    broken.extend(deadlines::check(history));
     broken
 }

@@ -9,7 +9,7 @@ use crate::History;
 pub(super) fn check(history: &History) -> Vec<String> {
     let mut broken = Vec::new();
     let (mut keys, mut uniques) = (BTreeMap::new(), BTreeMap::new());
-    for (_, wanted) in history.wanted() {
+    for wanted in history.wanted() {
         keys.extend(wanted.idempotency_key.clone().map(|key| (wanted.id, key)));
         uniques.extend(wanted.unique.clone().map(|key| (wanted.id, key)));
     }

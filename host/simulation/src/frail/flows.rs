@@ -1,4 +1,4 @@
-//! Flows. No story has one yet: the engine reads what jobs need, and mends what they wait for.
+//! Flows.
 
 use std::collections::BTreeSet;
 
@@ -13,12 +13,15 @@ use roughneck_jobs::{
     },
 };
 
-use super::Frail;
+use super::{Frail, store::wanted};
+use crate::history::{Answer, Request};
 
 #[async_trait]
 impl Flows for Frail {
     async fn submit_flow(&self, flow: NewFlow) -> Result<SubmittedFlow, StoreError> {
-        self.cross(self.inner.submit_flow(flow)).await
+        let request = Request::SubmitFlow(flow.jobs.iter().map(wanted).collect());
+        let jobs = flow.jobs.iter().map(|job| job.id).collect();
+        self.noted(request, self.inner.submit_flow(flow), |_| Answer::Accepted(jobs)).await
     }
 
     async fn flow(&self, id: FlowId) -> Result<Option<Flow>, StoreError> {
@@ -46,11 +49,13 @@ impl Flows for Frail {
     }
 
     async fn cancel_flow(&self, id: FlowId, at: Millis) -> Result<CancelledFlow, StoreError> {
-        self.cross(self.inner.cancel_flow(id, at)).await
+        let call = self.inner.cancel_flow(id, at);
+        self.noted(Request::CancelFlow(id), call, |it| Answer::Lost(it.runs.clone())).await
     }
 
     async fn retry_flow(&self, id: FlowId, at: Millis) -> Result<RetriedFlow, StoreError> {
-        self.cross(self.inner.retry_flow(id, at)).await
+        let call = self.inner.retry_flow(id, at);
+        self.noted(Request::RetryFlow(id), call, |it| Answer::Jobs(it.jobs)).await
     }
 
     async fn mend_waits(&self, at: Millis, limit: u32) -> Result<Vec<JobId>, StoreError> {

@@ -10,7 +10,8 @@ use roughneck_jobs::{
     schedule::{Kept, Pause, Spec},
 };
 
-use super::Frail;
+use super::{Frail, store::wanted};
+use crate::history::{Answer, Moment, Request};
 
 #[async_trait]
 impl Schedules for Frail {
@@ -38,27 +39,41 @@ impl Schedules for Frail {
         at: Millis,
         max: u32,
     ) -> Result<Created, StoreError> {
-        self.cross(self.inner.create_schedule(spec, pause, at, max)).await
+        let made = Moment::Made(spec.clone(), at);
+        let created = self.cross(self.inner.create_schedule(spec, pause, at, max)).await?;
+        if created == Created::New {
+            self.log.note(made);
+        }
+        Ok(created)
     }
 
     async fn change_schedule(&self, spec: Spec, at: Millis) -> Result<bool, StoreError> {
+        self.log.note(Moment::Touched(spec.id.clone()));
         self.cross(self.inner.change_schedule(spec, at)).await
     }
 
     async fn delete_schedule(&self, id: &str) -> Result<bool, StoreError> {
+        self.log.note(Moment::Touched(id.to_owned()));
         self.cross(self.inner.delete_schedule(id)).await
     }
 
     async fn pause_schedule(&self, id: &str, pause: Pause) -> Result<bool, StoreError> {
+        self.log.note(Moment::Touched(id.to_owned()));
         self.cross(self.inner.pause_schedule(id, pause)).await
     }
 
     async fn resume_schedule(&self, id: &str, at: Millis) -> Result<bool, StoreError> {
+        self.log.note(Moment::Touched(id.to_owned()));
         self.cross(self.inner.resume_schedule(id, at)).await
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
-        self.cross(self.inner.settle(settlement)).await
+        let request = Request::Settle(settlement.jobs.iter().map(wanted).collect());
+        self.noted(request, self.inner.settle(settlement), |it| match it {
+            Settled::Submitted(jobs) => Answer::Accepted(jobs.clone()),
+            Settled::Stale => Answer::Accepted(Vec::new()),
+        })
+        .await
     }
 
     async fn forget_fires(&self, until: Millis, limit: u32) -> Result<u32, StoreError> {

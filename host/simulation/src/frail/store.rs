@@ -42,11 +42,13 @@ impl Store for Frail {
     }
 
     async fn pause(&self, pause: Pause) -> Result<(), StoreError> {
-        self.cross(self.inner.pause(pause)).await
+        let request = Request::Pause(pause.clone());
+        self.noted(request, self.inner.pause(pause), |()| Answer::Kept).await
     }
 
     async fn resume(&self, scope: Scope) -> Result<bool, StoreError> {
-        self.cross(self.inner.resume(scope)).await
+        let request = Request::Resume(scope.clone());
+        self.noted(request, self.inner.resume(scope), |_| Answer::Kept).await
     }
 
     async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
@@ -54,9 +56,9 @@ impl Store for Frail {
     }
 
     async fn claim(&self, claim: Claim) -> Result<Claims, StoreError> {
-        let request = Request::Claim(claim.class.clone());
+        let (request, at) = (Request::Claim(claim.class.clone()), claim.at);
         self.noted(request, self.inner.claim(claim), |it| {
-            Answer::Claimed(it.claimed.iter().map(taken).collect())
+            Answer::Claimed(it.claimed.iter().map(|one| taken(one, at)).collect())
         })
         .await
     }
@@ -146,7 +148,7 @@ impl Store for Frail {
 
     async fn reap(&self, at: Millis, limit: u32) -> Result<Reaped, StoreError> {
         let request = Request::Reap;
-        self.noted(request, self.inner.reap(at, limit), |it| Answer::Reaped(it.runs.clone())).await
+        self.noted(request, self.inner.reap(at, limit), |it| Answer::Lost(it.runs.clone())).await
     }
 
     async fn promote(&self, at: Millis, limit: u32) -> Result<Promoted, StoreError> {
@@ -154,7 +156,8 @@ impl Store for Frail {
     }
 
     async fn fail_overdue(&self, at: Millis, limit: u32) -> Result<Overdue, StoreError> {
-        self.cross(self.inner.fail_overdue(at, limit)).await
+        let call = self.inner.fail_overdue(at, limit);
+        self.noted(Request::FailOverdue, call, |it| Answer::Lost(it.runs.clone())).await
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
@@ -182,7 +185,7 @@ impl Store for Frail {
     }
 }
 
-fn wanted(job: &NewJob) -> Wanted {
+pub(super) fn wanted(job: &NewJob) -> Wanted {
     let active = job.unique.as_ref().filter(|unique| unique.until.is_none());
     Wanted {
         id: job.id,
@@ -190,12 +193,15 @@ fn wanted(job: &NewJob) -> Wanted {
         unique: active.map(|unique| unique.key.clone()),
         concurrency: job.concurrency.clone(),
         has_callback: job.callback.is_some(),
+        flow: job.member.as_ref().map(|member| member.flow),
+        needs: job.member.as_ref().map_or_else(Vec::new, |member| member.needs.clone()),
     }
 }
 
-fn taken(claimed: &Claimed) -> Taken {
-    let Job { attempt, attempts_max, losses, .. } = claimed.job;
-    Taken { run: claimed.run, attempt, attempts_max, losses }
+fn taken(claimed: &Claimed, at: Millis) -> Taken {
+    let Job { deadline, attempt, attempts_max, losses, .. } = claimed.job;
+    let (run, kind) = (claimed.run, claimed.job.kind.clone());
+    Taken { run, kind, at, deadline, attempt, attempts_max, losses }
 }
 
 fn end(verdict: &Verdict) -> Write {

@@ -1,9 +1,10 @@
-//! Simulated lives on the real store.
+//! Simulated lives on both stores: the real one, and the one in memory that the engine's tests trust.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use roughneck_jobs::{mark::Marks, ports::bell::Bell};
+use roughneck_memory::{Disk, Memory};
 use roughneck_simulation::{Database, Ports, Time, again, seeds, tell};
 use roughneck_store::{Config, SqliteStore};
 use tempfile::TempDir;
@@ -32,15 +33,48 @@ impl Database for Sqlite {
     }
 }
 
+/// The store in memory.
+struct InMemory(Disk);
+
+#[async_trait]
+impl Database for InMemory {
+    async fn open(
+        &self,
+        bell: Arc<dyn Bell>,
+        _: Arc<Time>,
+    ) -> Result<Arc<dyn Ports>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Arc::new(Memory::open(&self.0, bell)))
+    }
+
+    fn has_threads(&self) -> bool {
+        false
+    }
+}
+
+/// Tells the stories of all seeds, each on a database of its own.
+fn tell_all<D: Database>(test: &str, database: impl Fn() -> D) {
+    let (mut lives, mut runs) = (0, 0);
+    let (mut flows, mut fires, mut overdue) = (0, 0, 0);
+    for seed in seeds(0..12) {
+        let again = again(seed, &format!("{THIS} {test}"));
+        let history = tell(seed, &database())
+            .unwrap_or_else(|failed| panic!("seed {seed}: {failed}\n{again}"));
+        (lives, runs) = (lives + history.lives(), runs + history.runs());
+        flows += history.flows();
+        (fires, overdue) = (fires + history.fires(), overdue + history.overdue());
+    }
+    println!(
+        "{test}: {lives} hosts made {runs} runs of {flows} flows, {fires} fires and others; {overdue} jobs were overdue"
+    );
+    assert!(lives > 0 && runs > 0);
+}
+
 #[test]
 fn hosts_that_die_at_any_call_of_the_real_store_break_no_promise() {
-    let (mut lives, mut runs) = (0, 0);
-    for seed in seeds(0..12) {
-        let database = Sqlite(TempDir::new().unwrap());
-        let history = tell(seed, &database)
-            .unwrap_or_else(|failed| panic!("seed {seed}: {failed}\n{}", again(seed, THIS)));
-        (lives, runs) = (lives + history.lives(), runs + history.runs());
-    }
-    println!("{lives} hosts made {runs} runs");
-    assert!(lives > 0 && runs > 0);
+    tell_all("real_store", || Sqlite(TempDir::new().unwrap()));
+}
+
+#[test]
+fn hosts_that_die_at_any_call_of_the_store_in_memory_break_no_promise() {
+    tell_all("in_memory", || InMemory(Disk::default()));
 }
