@@ -13,12 +13,13 @@ use roughneck_jobs::{
         bell::Change,
         store::{Claim, Claimed, Claims, StoreError},
     },
+    preference::Candidate,
     run::Run,
     state::State,
     usage::Usage,
 };
 
-use crate::{step::Step, tables::Tables};
+use crate::{row::Row, step::Step, tables::Tables};
 
 impl Tables {
     /// Hands out the best-ranked jobs of a class that nothing keeps back.
@@ -73,7 +74,16 @@ impl Tables {
         let rows = self.jobs.values().filter(|row| row.job.class == claim.class);
         let queued = rows.filter(|row| row.job.state == State::Queued);
         let open = queued.filter(|row| !is_closed(Scope::Kind(row.job.kind.clone())));
-        open.min_by_key(|row| (row.job.rank, row.job.id)).map(|row| row.job.id)
+        let mut open: Vec<&Row> = open.collect();
+        open.sort_by_key(|row| (row.job.rank, row.job.id));
+        let best = open.first()?.candidate();
+        let Some(preference) = &claim.prefer else { return Some(best.id) };
+        let candidates = open.iter().map(|row| row.candidate());
+        let is_preferred = |one: &Candidate| {
+            one.model.as_ref().is_some_and(|model| preference.models.contains(model))
+        };
+        let preferred: Vec<_> = candidates.filter(is_preferred).collect();
+        preference.order(&[best], &preferred, claim.at).first().copied()
     }
 
     fn begin(&mut self, id: JobId, at: Millis, lease_until: Millis) -> Result<Claimed, StoreError> {

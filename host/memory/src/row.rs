@@ -7,6 +7,7 @@ use roughneck_jobs::{
     input_key::{ConcurrencyKey, UniqueKey},
     job::{Attempt, Job, NewJob},
     lifecycle::Progress,
+    preference::Candidate,
     run::{LOSSES_MAX, Run},
     state::State,
     usage::Usage,
@@ -15,6 +16,8 @@ use roughneck_jobs::{
 /// A job.
 pub(crate) struct Row {
     pub(crate) job: Job,
+    /// The model it asks for, if that is known.
+    pub(crate) model: Option<String>,
     /// Of its present or last run.
     pub(crate) token: i64,
     /// Of the last run before the last replay.
@@ -38,6 +41,7 @@ impl Row {
         let needs = new.member.as_ref().map_or_else(Vec::new, |member| member.needs.clone());
         let mut row = Self {
             job: job(new, &needs),
+            model: new.model.clone(),
             token: floor,
             replay_token: floor,
             lease_until: Millis::default(),
@@ -52,6 +56,10 @@ impl Row {
         };
         row.tell(new.enqueued_at, 0);
         row
+    }
+
+    pub(crate) fn candidate(&self) -> Candidate {
+        Candidate { id: self.job.id, model: self.model.clone(), priority: self.job.priority }
     }
 
     pub(crate) fn progress(&self) -> Progress {

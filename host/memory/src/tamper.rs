@@ -181,6 +181,7 @@ impl Tables {
         for one in claimed {
             let id = JobId::at(claim.at, &self.dice());
             let copied = self.jobs.get(&one.job.id).map(|row| Row {
+                model: row.model.clone(),
                 job: Job {
                     id,
                     rank: claim.at,

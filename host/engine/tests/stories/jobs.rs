@@ -256,7 +256,7 @@ async fn jobs_of_the_loaded_model_run_before_others_while_the_lane_prefers_it() 
         let job = NewJob { model: Some(model.to_owned()), ..world.job(THINK) };
         ids.push(world.store.submit(job).await.unwrap().id());
     }
-    let started_at = |n: usize| world.store.row(ids[n]).started_at.unwrap();
+    let started_at = |n: usize| world.store.look(ids[n]).unwrap().started_at.unwrap();
     world.until(ids[4], State::Done).await;
     let mut order = [0, 1, 2, 3, 4];
     order.sort_by_key(|n| started_at(*n));
