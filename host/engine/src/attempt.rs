@@ -175,6 +175,10 @@ fn report(shared: &Shared, run: Run, state: State, verdict: &Verdict) {
     shared.parts.metrics.ended(verdict);
     match verdict {
         Verdict::Done { .. } => info!(job = %run.job, "job {} is done", run.job),
+        Verdict::Await { children } => {
+            let of = children.len();
+            info!(job = %run.job, "job {} is {}, for {of} children", run.job, state.as_str());
+        }
         Verdict::Retry { failure, .. }
         | Verdict::Fail { failure }
         | Verdict::Postpone { failure, .. }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+mod children;
 mod flows;
 
 use async_trait::async_trait;
@@ -44,6 +45,11 @@ struct Row {
     job: Job,
     model: Option<String>,
     needs: Vec<Need>,
+    /// The parent and the name, if it is a child.
+    born: Option<(JobId, String)>,
+    depth: u32,
+    /// The children that it waits for, if it is blocked.
+    awaited: BTreeSet<JobId>,
     rank: Millis,
     token: i64,
     /// The token of the last run before the last replay.
@@ -218,6 +224,9 @@ impl Memory {
                     job,
                     model: None,
                     needs: Vec::new(),
+                    born: None,
+                    depth: 0,
+                    awaited: BTreeSet::new(),
                     rank: claim.at,
                     token: 0,
                     replay_token: 0,
@@ -257,6 +266,9 @@ fn row(new: &NewJob) -> Row {
         job: job(new),
         model: new.model.clone(),
         needs: new.member.as_ref().map_or_else(Vec::new, |member| member.needs.clone()),
+        born: None,
+        depth: 0,
+        awaited: BTreeSet::new(),
         rank: new.rank,
         token: 0,
         replay_token: 0,
@@ -500,10 +512,10 @@ impl Store for Memory {
             tables.broken_finishes -= 1;
             return Err(StoreError::Broken { doing: "finish", source: "the disk is full".into() });
         }
-        let row = tables.held(run)?;
+        tables.held(run)?;
         let (event, failure) = match finish.verdict {
             Verdict::Done { output } => {
-                row.job.output = Some(output);
+                tables.held(run)?.job.output = Some(output);
                 (Event::Succeeded, None)
             }
             Verdict::Retry { delay_ms, failure } => {
@@ -514,13 +526,16 @@ impl Store for Memory {
                 (Event::Postponed { delay_ms }, Some(failure))
             }
             Verdict::Cancel { failure } => (Event::Cancelled, Some(failure)),
+            Verdict::Await { children } => (tables.wait_for(run.job, children), None),
         };
+        let row = tables.held(run)?;
         apply(row, event, finish.at)?;
         row.job.reason = failure.as_ref().map(|failure| failure.message.clone());
         row.job.failure = failure;
         row.job.usage.add(&finish.usage);
         let state = row.job.state;
         tables.tell(run.job, finish.at, &self.time);
+        tables.cancel_below(finish.at);
         let released = tables.follow(finish.at);
         drop(tables);
         released.into_iter().for_each(|class| self.bell.ring(Change::Class(class)));
@@ -540,7 +555,11 @@ impl Store for Memory {
         }
         apply(row, Event::Cancelled, at)?;
         let run = Run { job: id, token: row.token };
-        tables.follow(at);
+        tables.cancel_below(at);
+        let released = tables.follow(at);
+        drop(tables);
+        released.into_iter().for_each(|class| self.bell.ring(Change::Class(class)));
+        self.bell.ring(Change::Runs);
         Ok(if before.is_running() { Cancelled::Running(run) } else { Cancelled::Waiting })
     }
 
@@ -572,6 +591,7 @@ impl Store for Memory {
 
     async fn retire(&self, state: State, until: Millis, limit: u32) -> Result<u32, StoreError> {
         let mut tables = self.lock();
+        let grown = tables.grown_up();
         let Tables { jobs, deliveries, .. } = &mut *tables;
         let is_open =
             |id| deliveries.values().any(|d| d.job == id && d.state == DeliveryState::Pending);
@@ -586,6 +606,7 @@ impl Store for Memory {
         let old = jobs.values().map(|row| &row.job).filter(|job| {
             job.state == state
                 && is_over(job)
+                && grown.contains(&job.id)
                 && job.finished_at.is_some_and(|finished_at| finished_at <= until)
                 && !is_open(job.id)
         });

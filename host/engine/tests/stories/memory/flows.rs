@@ -50,8 +50,13 @@ impl Tables {
                     needs.filter(|need| standing(needed(need), need.on_failure) == of).count()
                 };
                 let miscounted = usize::from(self.miscounted.contains(&row.job.id));
-                let waits = stands(Standing::Open) + miscounted;
-                let is_broken = stands(Standing::Broken) > 0;
+                let is_open =
+                    |id: &&JobId| states.get(id).is_some_and(|state| !state.is_terminal());
+                let waits = match row.awaited.iter().filter(is_open).count() {
+                    0 if row.awaited.is_empty() => stands(Standing::Open) + miscounted,
+                    children => children,
+                };
+                let is_broken = row.awaited.is_empty() && stands(Standing::Broken) > 0;
                 if is_broken {
                     apply(row, Event::DependencyFailed, at).unwrap();
                     row.job.failure = Some(broken("it", Some(State::Failed), None));
@@ -59,8 +64,11 @@ impl Tables {
                 } else if waits == 0 {
                     let delay_ms = row.job.run_at.since_ms(at);
                     apply(row, Event::Unblocked { delay_ms }, at).unwrap();
+                    row.awaited.clear();
                     ready.insert(row.job.class.clone());
-                } else if let Some(member) = &mut row.job.member {
+                } else if let Some(member) =
+                    row.job.member.as_mut().filter(|_| row.awaited.is_empty())
+                {
                     member.waits = u32::try_from(waits).unwrap();
                 }
             }
