@@ -19,6 +19,7 @@ use crate::{
     needs,
     pause::AFTER_ERROR,
     record::{Left, Record},
+    relatives::Kin,
     runs::Entered,
     shared::Shared,
 };
@@ -50,7 +51,7 @@ enum Ended {
     Aborted(Standing),
 }
 
-async fn execute(shared: &Shared, claimed: Claimed, record: &Arc<Record>) -> Ended {
+async fn execute(shared: &Arc<Shared>, claimed: Claimed, record: &Arc<Record>) -> Ended {
     let Claimed { mut job, run, postponements } = claimed;
     let Some(served) = shared.parts.catalog.served(&job.kind) else {
         let message = format!("no installed plugin serves the kind `{}`", job.kind);
@@ -70,6 +71,7 @@ async fn execute(shared: &Shared, claimed: Claimed, record: &Arc<Record>) -> End
     let assignment = Assignment {
         deadline: shared.parts.clock.now().plus_ms(served.kind.timeout_ms),
         served: Arc::clone(&served),
+        relatives: Kin::new(shared, run, &job),
         job,
         needs,
         run,
@@ -111,6 +113,7 @@ struct Chance {
 fn judge(outcome: Outcome, policy: &RetryPolicy, chance: &Chance) -> Verdict {
     match outcome {
         Outcome::Done { output } => Verdict::Done { output },
+        Outcome::Awaits(children) => Verdict::Await { children },
         Outcome::Postponed(failure) => {
             let delay_ms = delay_ms(&POSTPONED, chance.postponements.saturating_add(1));
             Verdict::Postpone { delay_ms, failure }

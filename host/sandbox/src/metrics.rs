@@ -15,6 +15,8 @@ pub(crate) enum RunEnd {
     Done,
     Failed,
     Postponed,
+    /// It waits for children.
+    Waiting,
     InvalidOutput,
     Timeout,
     CpuLimit,
@@ -29,10 +31,11 @@ pub(crate) enum RunEnd {
 }
 
 impl RunEnd {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Done,
         Self::Failed,
         Self::Postponed,
+        Self::Waiting,
         Self::InvalidOutput,
         Self::Timeout,
         Self::CpuLimit,
@@ -51,6 +54,7 @@ impl RunEnd {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Postponed => "postponed",
+            Self::Waiting => "waiting",
             Self::InvalidOutput => code::INVALID_OUTPUT,
             Self::Timeout => code::TIMEOUT,
             Self::CpuLimit => code::CPU_LIMIT,
