@@ -170,6 +170,7 @@ impl Host {
         let ports = roughneck_api::Ports {
             store: Arc::clone(&store) as _,
             flows: Arc::clone(&store) as _,
+            children: Arc::clone(&store) as _,
             outbox: Arc::clone(&store) as _,
             schedules: Arc::clone(&store) as _,
             catalog: kinds,
