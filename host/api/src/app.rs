@@ -7,8 +7,8 @@ use roughneck_jobs::{
     class::{Slots, default_slots},
     clock::{Clock, Entropy},
     ports::{
-        catalog::Catalog, control::Control, flows::Flows, gateway::Gateway, llm::Llm,
-        outbox::Outbox, schedules::Schedules, store::Store,
+        catalog::Catalog, children::Children, control::Control, flows::Flows, gateway::Gateway,
+        llm::Llm, outbox::Outbox, schedules::Schedules, store::Store,
     },
 };
 use tokio::sync::watch;
@@ -21,6 +21,8 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     /// The flows of the queue.
     pub flows: Arc<dyn Flows>,
+    /// The children of jobs.
+    pub children: Arc<dyn Children>,
     /// The webhook deliveries.
     pub outbox: Arc<dyn Outbox>,
     /// The schedules that were made here, and the memory of all.

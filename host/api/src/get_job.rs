@@ -8,7 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{App, job_path::JobPath, problem::Problem, view::JobView};
+use crate::{
+    App, family_view::CHILDREN_SHOWN_MAX, job_path::JobPath, problem::Problem, view::JobView,
+};
 
 pub(crate) async fn get_job(
     State(app): State<Arc<App>>,
@@ -18,7 +20,9 @@ pub(crate) async fn get_job(
     let attempts = app.ports.store.attempts(id).await?;
     let deliveries = app.ports.outbox.deliveries(id).await?;
     let live = app.ports.control.live(id).filter(|_| job.state.is_running());
+    let family = app.ports.children.family(id, CHILDREN_SHOWN_MAX).await?.unwrap_or_default();
     let view = JobView::with_data(&job)
+        .with_family(&family)
         .with_health(&app.ports.llm.health())
         .with_pauses(&app.ports.store.pauses().await?, app.ports.clock.now())
         .with_history(&attempts, &deliveries)
@@ -29,6 +33,7 @@ pub(crate) async fn get_job(
 #[cfg(test)]
 mod tests {
     use roughneck_jobs::{
+        child::{Family, Relative},
         clock::Millis,
         delivery::{Delivery, DeliveryState, Target},
         event::Live,
@@ -40,7 +45,7 @@ mod tests {
     };
     use serde_json::json;
 
-    use crate::testing::{Fixed, Host, a_job, json};
+    use crate::testing::{Fixed, Host, a_job, job_id, json};
 
     #[tokio::test]
     async fn a_job_shows_its_data_history_deliveries_and_progress() {
@@ -96,6 +101,41 @@ mod tests {
         let delivery = &view["deliveries"][0];
         assert_eq!(delivery["target"], "cms");
         assert_eq!((&delivery["next_at"], &delivery["attempts"]), (&json!(null), &json!(2)));
+    }
+
+    #[tokio::test]
+    async fn a_job_shows_its_parent_and_its_children_and_how_many_it_waits_for() {
+        let host = Host::new();
+        let reason = Some("waits for 300 children".to_owned());
+        let job = Job { state: State::Blocked, reason, ..a_job() };
+        host.fakes.store.put(job.clone());
+        let alone = json(host.get(&format!("/jobs/{}", job.id)).await).await;
+        assert_eq!(alone.get("family"), None);
+        let relative = |n, name: &str, state| Relative {
+            id: job_id(n),
+            name: Some(name.to_owned()),
+            kind: "page".to_owned(),
+            state,
+        };
+        let family = Family {
+            name: Some("site".to_owned()),
+            depth: 2,
+            awaits: 7,
+            parent: Some(Relative { name: None, ..relative(9, "", State::Blocked) }),
+            children: (0..300).map(|n| relative(n, &format!("page {n}"), State::Done)).collect(),
+            children_count: 300,
+        };
+        host.fakes.children.put(job.id, family);
+        let view = json(host.get(&format!("/jobs/{}", job.id)).await).await;
+        assert_eq!(view["reason"], "waits for 7 of its 300 children");
+        let family = &view["family"];
+        assert_eq!((&family["name"], &family["depth"]), (&json!("site"), &json!(2)));
+        assert_eq!((&family["waits"], &family["children_count"]), (&json!(7), &json!(300)));
+        let (parent, first) = (&family["parent"], &family["children"][0]);
+        assert_eq!((&parent["name"], &parent["state"]), (&json!(null), &json!("blocked")));
+        assert_eq!((&first["name"], &first["kind"]), (&json!("page 0"), &json!("page")));
+        assert_eq!(first["links"]["self"], format!("/jobs/{}", job_id(0)));
+        assert_eq!(family["children"].as_array().unwrap().len(), 200, "the answer is bounded");
     }
 
     #[tokio::test]

@@ -24,6 +24,7 @@ mod create_schedule;
 mod cursor;
 mod delete_schedule;
 mod event_stream;
+mod family_view;
 mod find_schedule;
 mod flow_path;
 mod flow_view;

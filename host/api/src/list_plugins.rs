@@ -155,12 +155,13 @@ impl<'a> From<&'a RefusedPlugin> for RefusedView<'a> {
 
 /// The capabilities a plugin asked for, and got: a plugin with one that is not granted is refused.
 fn wishes(capabilities: &Capabilities) -> BTreeMap<&'static str, Value> {
-    let Capabilities { llm, http, callback, kv } = capabilities;
+    let Capabilities { llm, http, callback, kv, submit } = capabilities;
     let wishes = [
         llm.as_ref().map(|wish| ("llm", json!({ "models": wish.models }))),
         http.as_ref().map(|wish| ("http", json!({ "hosts": wish.hosts }))),
         callback.as_ref().map(|wish| ("callback", json!({ "targets": wish.targets }))),
         kv.as_ref().map(|wish| ("kv", json!({ "bytes_max": wish.bytes_max }))),
+        submit.as_ref().map(|wish| ("submit", json!({ "kinds": wish.kinds }))),
     ];
     wishes.into_iter().flatten().collect()
 }

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use roughneck_jobs::{
+    child::Family,
     class::OLLAMA,
     clock::Millis,
     delivery::{Delivery, DeliveryState},
@@ -21,7 +22,7 @@ use roughneck_jobs::{
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::usage_view::UsageView;
+use crate::{family_view::FamilyView, usage_view::UsageView};
 
 /// One job. Lists leave out the input, the output and everything that has rows of its own.
 #[derive(Debug, Serialize)]
@@ -53,6 +54,8 @@ pub(crate) struct JobView<'a> {
     /// The flow it is a job of.
     flow: Option<MemberView<'a>>,
     links: Links,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<FamilyView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<ProgressView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,6 +183,7 @@ impl<'a> JobView<'a> {
             schedule: job.fire.as_ref().map(FireView::from),
             flow: job.member.as_ref().map(MemberView::from),
             links: Links::of(job.id),
+            family: None,
             progress: None,
             input: None,
             output: None,
@@ -204,6 +208,13 @@ impl<'a> JobView<'a> {
             deliveries: Some(deliveries.iter().map(DeliveryView::from).collect()),
             ..self
         }
+    }
+
+    /// Adds its parent and its children, and says for how many of them it waits.
+    pub(crate) fn with_family(self, family: &'a Family) -> Self {
+        let family = FamilyView::of(family);
+        let reason = family.as_ref().and_then(FamilyView::reason);
+        Self { reason: reason.or(self.reason), family, ..self }
     }
 
     /// Says why a job waits whose class or kind is paused.

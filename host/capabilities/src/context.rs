@@ -2,10 +2,14 @@
 
 use std::fmt::Write;
 
-use roughneck_jobs::ports::runner::Standing;
+use roughneck_jobs::{failure::Failure, flow::Dependency, ports::runner::Standing};
 use sha2::{Digest, Sha256};
 
-use crate::Session;
+use crate::{Refusal, Session, clip, enqueue::too_large, store_error::store_error};
+
+/// Needed jobs that a refusal names, and bytes of the one that is not.
+const SHOWN_MAX: usize = 20;
+const SHOWN_BYTES_MAX: usize = 100;
 
 impl Session {
     /// The job's id.
@@ -54,6 +58,43 @@ impl Session {
         key
     }
 
+    /// The jobs that this one needs and that are kept, without their results.
+    #[must_use]
+    pub fn needs(&self) -> &[Dependency] {
+        &self.needs
+    }
+
+    /// What the needed job of this name returned, or none if it has no result. It is read from the store, hence
+    /// charged.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the job needs none of this name, or the result is too large.
+    pub async fn need_output(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refusal> {
+        self.admit()?;
+        let is_needed = self.needs.iter().any(|need| need.name == name);
+        if !is_needed {
+            let shown = clip(name, SHOWN_BYTES_MAX);
+            let names: Vec<&str> =
+                self.needs.iter().take(SHOWN_MAX).map(|need| &*need.name).collect();
+            let sentence =
+                format!("this job needs no `{shown}`; it needs these: [{}]", names.join(", "));
+            return Err(Refusal::fatal("not-needed", sentence));
+        }
+        let needed = self.relatives.needed(name).await.map_err(|error| store_error(&error))?;
+        let Some(needed) = needed else { return Ok(None) };
+        match needed.output {
+            Some(output) => Ok(Some(output.into_bytes())),
+            None if needed.output_bytes > 0 => Err(too_large("jobs").into()),
+            None => Ok(None),
+        }
+    }
+
+    /// Why the needed job of this name has no result.
+    #[must_use]
+    pub fn need_failure(&self, name: &str) -> Option<&Failure> {
+        self.needs.iter().find(|need| need.name == name)?.failure.as_ref()
+    }
+
     /// A value the operator set for this plugin.
     pub fn config(&self, key: &str) -> Option<String> {
         self.grant.config.get(key).cloned()
@@ -63,7 +104,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::World;
+    use crate::fake::{World, told};
 
     #[test]
     fn an_idempotency_key_is_stable_across_attempts_and_differs_between_scopes() {
@@ -98,6 +139,24 @@ mod tests {
         let session = world.session();
         assert_eq!(session.config("tone").as_deref(), Some("formal"));
         assert_eq!(session.config("PATH"), None);
+    }
+
+    #[tokio::test]
+    async fn a_guest_sees_what_its_job_needs_and_reads_the_results() {
+        let world = World::new();
+        let broken = Failure::fatal("broken", "it broke");
+        world.relatives.need("fetch", Ok("[1]"));
+        world.relatives.need("login", Err(broken.clone()));
+        let mut session = world.session();
+        let names: Vec<&str> = session.needs().iter().map(|need| &*need.name).collect();
+        assert_eq!(names, ["fetch", "login"]);
+        assert_eq!(session.need_output("fetch").await, Ok(Some(b"[1]".to_vec())));
+        assert_eq!(session.need_output("login").await, Ok(None));
+        assert_eq!(session.need_failure("login"), Some(&broken));
+        assert_eq!((session.need_failure("fetch"), session.need_failure("x")), (None, None));
+        let error = told(session.need_output("x").await);
+        assert_eq!(error.code, "not-needed");
+        assert!(error.message.ends_with("it needs these: [fetch, login]"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Tiny ports for the tests of this crate.
 
+mod kin;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -37,6 +39,8 @@ use tokio::{
 
 use crate::{HostError, Ports, Refusal, Session, egress::Egress};
 
+pub(crate) use kin::Kin;
+
 /// What is left of every run of the tests, in milliseconds.
 pub(crate) const TIMEOUT_MS: i64 = 10_000;
 
@@ -64,7 +68,9 @@ pub(crate) fn install_tls() {
 pub(crate) fn told<T: std::fmt::Debug>(result: Result<T, Refusal>) -> HostError {
     match result.map(|_| ()).unwrap_err() {
         Refusal::Told(error) => error,
-        Refusal::Stopped(stopped) => panic!("the guest was stopped: {stopped}"),
+        stopped @ (Refusal::Stopped(_) | Refusal::Awaits(_)) => {
+            panic!("the guest was stopped: {stopped}")
+        }
     }
 }
 
@@ -73,6 +79,7 @@ pub(crate) struct World {
     pub(crate) supervisor: Arc<Overseer>,
     pub(crate) llm: Arc<Model>,
     pub(crate) kv: Arc<Memory>,
+    pub(crate) relatives: Arc<Kin>,
     pub(crate) clock: Arc<Hand>,
     manifest: Manifest,
     grant: Grant,
@@ -85,6 +92,7 @@ impl World {
             supervisor: Arc::default(),
             llm: Arc::default(),
             kv: Arc::default(),
+            relatives: Arc::default(),
             clock: Arc::default(),
             manifest: manifest::parse(MANIFEST).unwrap(),
             grant: Grant::default(),
@@ -119,7 +127,8 @@ impl World {
             Arc::new(Plugin { digest: "sha256:0".into(), manifest: self.manifest.clone() });
         let assignment = Assignment {
             job: job(id, &kind.name),
-            needs: Vec::new(),
+            needs: self.relatives.needs(),
+            relatives: self.relatives.clone(),
             run: Run { job: id, token: 1 },
             served: Arc::new(Served { plugin, kind }),
             deadline: Millis(TIMEOUT_MS),

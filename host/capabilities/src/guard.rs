@@ -87,7 +87,7 @@ mod tests {
     fn told(result: Result<(), Refusal>) -> HostError {
         match result.unwrap_err() {
             Refusal::Told(error) => error,
-            Refusal::Stopped(stopped) => panic!("stopped: {stopped}"),
+            stopped @ (Refusal::Stopped(_) | Refusal::Awaits(_)) => panic!("stopped: {stopped}"),
         }
     }
 

@@ -1,14 +1,8 @@
 //! Key-value state of the plugin's own.
 
-use roughneck_jobs::{
-    failure::code,
-    ports::{
-        kv::{KEY_BYTES_MAX, Key, Written},
-        store::StoreError,
-    },
-};
+use roughneck_jobs::ports::kv::{KEY_BYTES_MAX, Key, Written};
 
-use crate::{HostError, Refusal, Session};
+use crate::{HostError, Refusal, Session, store_error::store_error};
 
 /// Longest namespace.
 const NAMESPACE_BYTES_MAX: usize = 64;
@@ -133,30 +127,6 @@ impl Session {
             "invalid-key",
             format!("a key has 1 to {KEY_BYTES_MAX} bytes; hash a longer one"),
         ))
-    }
-}
-
-/// What a guest learns about the store's troubles: not its paths and not its SQL.
-fn store_error(error: &StoreError) -> HostError {
-    match error {
-        StoreError::Fenced
-        | StoreError::Refused(_)
-        | StoreError::NoSuchJob(_)
-        | StoreError::NoSuchFlow(_)
-        | StoreError::JobExists(_) => HostError::fatal(
-            code::FENCED,
-            "this run lost its job to another run and may cause nothing any more; return from `run`",
-        ),
-        // Nobody submits a job here.
-        StoreError::Broken { .. } | StoreError::DiskFull { .. } | StoreError::Full(_) => {
-            HostError::retryable(
-                "store-failed",
-                "the host's store failed; try again later, and see the host's log",
-            )
-        }
-        StoreError::Closed => {
-            HostError::retryable("stopping", "the host stops; fail with `retry` to run again later")
-        }
     }
 }
 

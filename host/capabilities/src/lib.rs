@@ -19,6 +19,7 @@ mod callback;
 mod clip;
 mod context;
 pub mod egress;
+pub mod enqueue;
 #[cfg(test)]
 mod fake;
 mod guard;
@@ -30,6 +31,7 @@ mod log;
 mod progress;
 mod refusal;
 mod session;
+mod store_error;
 pub mod webhook;
 
 pub use clip::clip;

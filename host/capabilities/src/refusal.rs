@@ -1,6 +1,6 @@
 //! How a capability says no.
 
-use roughneck_jobs::failure::code;
+use roughneck_jobs::{failure::code, id::JobId};
 
 /// What a guest gets instead of a result. It mirrors `host-error` of the contract.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +63,9 @@ pub enum Refusal {
     /// The guest is stopped.
     #[error(transparent)]
     Stopped(#[from] Exhausted),
+    /// The guest is stopped, and its job runs again when these children of it are over.
+    #[error("the job waits for its children")]
+    Awaits(Vec<JobId>),
 }
 
 impl Refusal {

@@ -1,22 +1,26 @@
 //! One run, as its guest meets the host.
 
-use std::sync::{Arc, Weak};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
 
 use roughneck_jobs::{
     clock::{Clock, Millis},
     failure::Failure,
+    flow::Dependency,
     grant::Grant,
     manifest::{Capabilities, Limits},
     ports::{
         kv::KeyValue,
         llm::Llm,
-        runner::{Assignment, Supervisor},
+        runner::{Assignment, Relatives, Supervisor},
     },
     priority::Priority,
     run::Run,
 };
 
-use crate::{egress::Egress, held::Pool};
+use crate::{egress::Egress, enqueue::Submitted, held::Pool};
 
 /// What the host lends to every run.
 pub struct Ports {
@@ -46,12 +50,16 @@ pub struct Session {
     pub(crate) limits: Limits,
     pub(crate) grant: Arc<Grant>,
     pub(crate) supervisor: Arc<dyn Supervisor>,
+    pub(crate) relatives: Arc<dyn Relatives>,
+    pub(crate) needs: Vec<Dependency>,
     pub(crate) ports: Arc<Ports>,
     pub(crate) calls: u32,
     pub(crate) remarks: u32,
     pub(crate) log_bytes_left: u64,
     pub(crate) log_is_full: bool,
     pub(crate) notices: u32,
+    /// What this run has submitted, by name.
+    pub(crate) submitted: BTreeMap<String, Submitted>,
     pub(crate) held: Pool,
     /// Alive while an answer is on its way: a second call would wait for the lane that the first
     /// holds, until the run's time is over.
@@ -68,7 +76,7 @@ impl Session {
         supervisor: Arc<dyn Supervisor>,
         ports: Arc<Ports>,
     ) -> Self {
-        let Assignment { job, needs: _, run, served, deadline } = assignment;
+        let Assignment { job, needs, relatives, run, served, deadline } = assignment;
         let manifest = &served.plugin.manifest;
         Self {
             run: *run,
@@ -84,12 +92,15 @@ impl Session {
             limits: manifest.limits,
             grant,
             supervisor,
+            relatives: Arc::clone(relatives),
+            needs: needs.clone(),
             ports,
             calls: 0,
             remarks: 0,
             log_bytes_left: manifest.limits.log_bytes_max,
             log_is_full: false,
             notices: 0,
+            submitted: BTreeMap::new(),
             held: Pool::default(),
             open_stream: Weak::new(),
             upstream_down: None,

@@ -20,6 +20,7 @@ use crate::{
     needs,
     pause::AFTER_ERROR,
     record::{Left, Record},
+    relatives::Kin,
     runs::Entered,
     shared::Shared,
 };
@@ -52,7 +53,7 @@ enum Ended {
     Aborted(Standing),
 }
 
-async fn execute(shared: &Shared, claimed: Claimed, record: &Arc<Record>) -> Ended {
+async fn execute(shared: &Arc<Shared>, claimed: Claimed, record: &Arc<Record>) -> Ended {
     let Claimed { mut job, run, postponements } = claimed;
     let Some(served) = shared.parts.catalog.served(&job.kind) else {
         let message = format!("no installed plugin serves the kind `{}`", job.kind);
@@ -74,6 +75,7 @@ async fn execute(shared: &Shared, claimed: Claimed, record: &Arc<Record>) -> End
     let assignment = Assignment {
         deadline: job.deadline.map_or(timeout, |deadline| deadline.min(timeout)),
         served: Arc::clone(&served),
+        relatives: Kin::new(shared, run, &job),
         job,
         needs,
         run,
@@ -120,6 +122,7 @@ struct Chance {
 fn judge(outcome: Outcome, policy: &RetryPolicy, chance: &Chance) -> Verdict {
     match outcome {
         Outcome::Done { output } => Verdict::Done { output },
+        Outcome::Awaits(children) => Verdict::Await { children },
         Outcome::Postponed(failure) => {
             let delay_ms = delay_ms(&POSTPONED, chance.postponements.saturating_add(1));
             Verdict::Postpone { delay_ms, failure }
@@ -184,6 +187,10 @@ fn report(shared: &Shared, run: Run, state: State, verdict: &Verdict) {
     shared.parts.metrics.ended(verdict);
     match verdict {
         Verdict::Done { .. } => info!(job = %run.job, "job {} is done", run.job),
+        Verdict::Await { children } => {
+            let of = children.len();
+            info!(job = %run.job, "job {} is {}, for {of} children", run.job, state.as_str());
+        }
         Verdict::Retry { failure, .. }
         | Verdict::Fail { failure }
         | Verdict::Postpone { failure, .. }

@@ -24,6 +24,7 @@ pub struct Bells {
     pub(crate) due: Notify,
     pub(crate) deliveries: Notify,
     pub(crate) schedules: Notify,
+    pub(crate) runs: Notify,
     /// Only jobs that somebody watches have an entry.
     watched: Mutex<HashMap<JobId, watch::Sender<()>>>,
 }
@@ -57,6 +58,7 @@ impl Bell for Bells {
             Change::Due => self.due.notify_one(),
             Change::Delivery => self.deliveries.notify_one(),
             Change::Schedule => self.schedules.notify_one(),
+            Change::Runs => self.runs.notify_one(),
         }
     }
 }

@@ -276,6 +276,10 @@ fn verdict(outcome: Outcome) -> Verdict {
     match outcome {
         Outcome::Done { output } => Verdict::Done { output },
         Outcome::Postponed(failure) => Verdict::Fail { failure },
+        // No such job has children: it is the host's own.
+        Outcome::Awaits(_) => Verdict::Fail {
+            failure: Failure::fatal(code::TRAPPED, "a job whose client waits cannot wait itself"),
+        },
         Outcome::Failed(failure) => match failure.disposition {
             Disposition::Cancel => Verdict::Cancel { failure },
             Disposition::Retry | Disposition::Fail => Verdict::Fail { failure },

@@ -54,8 +54,8 @@ impl Breakers {
                     ),
                 })
             }
-            // Neither is a failure of the work.
-            Verdict::Postpone { .. } | Verdict::Cancel { .. } => None,
+            // None of them is a failure of the work.
+            Verdict::Postpone { .. } | Verdict::Cancel { .. } | Verdict::Await { .. } => None,
         }
     }
 }

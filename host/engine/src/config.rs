@@ -13,6 +13,8 @@ pub struct Config {
     pub retention: Retention,
     /// When a kind that does nothing but fail is paused; never if there is none.
     pub breaker: Option<Breaker>,
+    /// How deep jobs may submit each other.
+    pub depth_max: u32,
 }
 
 /// How long a job is kept after its end, by how it ended: milliseconds, or none for ever. A job whose

@@ -10,13 +10,19 @@ use crate::shared::Shared;
 
 pub(crate) async fn serve(shared: Arc<Shared>) {
     let period = Duration::from_millis(HEARTBEAT_MS);
+    let mut next = Instant::now() + period;
     loop {
         // It beats while attempts run, also when the host stops.
         tokio::select! {
-            () = tokio::time::sleep(period) => beat(&shared).await,
+            () = tokio::time::sleep_until(next) => {
+                beat(&shared).await;
+                shared.runs.forget_early();
+                next = Instant::now() + period;
+            }
+            // The store says which runs have lost their jobs when it is asked to renew them.
+            () = shared.parts.bells.runs.notified() => beat(&shared).await,
             () = shared.attempts.wait() => return,
         }
-        shared.runs.forget_early();
     }
 }
 

@@ -30,6 +30,7 @@ mod needs;
 mod parts;
 mod pause;
 mod record;
+mod relatives;
 mod retention;
 mod runs;
 mod shared;

@@ -54,6 +54,7 @@ enum AttemptOutcome {
     cancelled,
     fenced,
     released,
+    waiting,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -104,6 +105,7 @@ impl Metrics {
             AttemptOutcome::cancelled,
             AttemptOutcome::fenced,
             AttemptOutcome::released,
+            AttemptOutcome::waiting,
         ] {
             drop(metrics.attempts.get_or_create(&Attempt { outcome }));
         }
@@ -157,6 +159,7 @@ impl Metrics {
             Verdict::Fail { .. } => AttemptOutcome::failed,
             Verdict::Postpone { .. } => AttemptOutcome::postponed,
             Verdict::Cancel { .. } => AttemptOutcome::cancelled,
+            Verdict::Await { .. } => AttemptOutcome::waiting,
         };
         self.attempts.get_or_create(&Attempt { outcome }).inc();
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use roughneck_jobs::{
     clock::{Clock, Entropy},
     ports::{
-        catalog::Catalog, courier::Courier, flows::Flows, llm::Llm, outbox::Outbox, runner::Runner,
-        schedules::Schedules, store::Store,
+        catalog::Catalog, children::Children, courier::Courier, flows::Flows, llm::Llm,
+        outbox::Outbox, runner::Runner, schedules::Schedules, store::Store,
     },
 };
 
@@ -18,6 +18,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// The flows of the queue.
     pub flows: Arc<dyn Flows>,
+    /// The children of jobs.
+    pub children: Arc<dyn Children>,
     /// The deliveries.
     pub outbox: Arc<dyn Outbox>,
     /// The memory of schedules.

@@ -109,6 +109,7 @@ pub fn bound(verdict: Verdict, deadline: Option<Millis>, at: Millis) -> Verdict 
         | Verdict::Retry { .. }
         | Verdict::Fail { .. }
         | Verdict::Postpone { .. }
+        | Verdict::Await { .. }
         | Verdict::Cancel { .. } => verdict,
     }
 }

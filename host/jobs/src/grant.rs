@@ -8,7 +8,7 @@ use crate::{delivery::Target, manifest::Capabilities};
 pub const TARGET_BYTES_MAX: usize = 63;
 
 /// What one plugin may do. A plugin without an entry gets [`Grant::default`]: models and its own
-/// key-value store, which reach nobody outside, but no network.
+/// key-value store, which reach nobody outside, but no network and no jobs of its own making.
 #[derive(Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Grant {
@@ -22,6 +22,8 @@ pub struct Grant {
     pub http_private: bool,
     /// Targets it may notify.
     pub callbacks: Vec<String>,
+    /// Patterns of the kinds that it may submit, `*` matching any run of characters.
+    pub submit: Vec<String>,
     /// Values for the plugin's `context.config`. They may be secrets and are never shown.
     pub config: BTreeMap<String, String>,
 }
@@ -34,6 +36,7 @@ impl Default for Grant {
             http: Vec::new(),
             http_private: false,
             callbacks: Vec::new(),
+            submit: Vec::new(),
             config: BTreeMap::new(),
         }
     }
@@ -41,13 +44,14 @@ impl Default for Grant {
 
 impl fmt::Debug for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { models, kv, http, http_private, callbacks, config } = self;
+        let Self { models, kv, http, http_private, callbacks, submit, config } = self;
         f.debug_struct("Grant")
             .field("models", models)
             .field("kv", kv)
             .field("http", http)
             .field("http_private", http_private)
             .field("callbacks", callbacks)
+            .field("submit", submit)
             .field("config", &config.keys())
             .finish()
     }
@@ -86,6 +90,10 @@ pub fn check(plugin: &str, wanted: &Capabilities, grant: &Grant) -> Result<(), N
     let targets = wanted.callback.as_ref().map_or(&[][..], |callback| &callback.targets);
     if !covered(targets, &grant.callbacks) {
         missing.push((format!("callbacks to {targets:?}"), format!("`callbacks = {targets:?}`")));
+    }
+    let kinds = wanted.submit.as_ref().map_or(&[][..], |submit| &submit.kinds);
+    if !covered(kinds, &grant.submit) {
+        missing.push((format!("to submit the kinds {kinds:?}"), format!("`submit = {kinds:?}`")));
     }
     if wanted.kv.is_some() && !grant.kv {
         missing.push(("a key-value store".to_owned(), "`kv = true`".to_owned()));
@@ -134,7 +142,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{CallbackWish, HttpWish, LlmWish};
+    use crate::manifest::{CallbackWish, HttpWish, LlmWish, SubmitWish};
 
     #[test]
     fn patterns_match_whole_texts() {
@@ -168,6 +176,19 @@ mod tests {
         assert!(error.ends_with(remedy), "{error}");
         let grant = Grant { http: vec!["*.example.com".into()], ..Grant::default() };
         assert_eq!(check("site-health", &wanted, &grant), Ok(()));
+    }
+
+    #[test]
+    fn a_plugin_submits_no_job_unless_the_operator_says_which_kinds() {
+        let wanted = Capabilities {
+            submit: Some(SubmitWish { kinds: vec!["page".into()] }),
+            ..Capabilities::default()
+        };
+        let error = check("site", &wanted, &Grant::default()).unwrap_err().to_string();
+        let remedy = "under [grants.site] in roughneck.toml: `submit = [\"page\"]`";
+        assert!(error.ends_with(remedy), "{error}");
+        let grant = Grant { submit: vec!["pa*".into()], ..Grant::default() };
+        assert_eq!(check("site", &wanted, &grant), Ok(()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
     delivery::Target,
     id::JobId,
     job::NewJob,
-    ports::catalog::Served,
+    ports::{catalog::Served, runner::Wish},
     priority::Priority,
     schedule::{Fire, Spec},
 };
@@ -151,6 +151,28 @@ pub fn fire(
     };
     let job = accept(submission, served, clock, entropy)?;
     Ok(NewJob { fire: Some(Fire { schedule: schedule.id.clone(), at }), ..job })
+}
+
+/// Makes the job of a child that a plugin wants. Its input is JSON.
+///
+/// # Errors
+/// [`NotAccepted`] if a limit is passed.
+pub fn child(
+    wish: Wish,
+    served: &Served,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+) -> Result<NewJob, NotAccepted> {
+    let submission = Submission {
+        id: None,
+        kind: wish.kind,
+        input: RawValue::from_string(wish.input).ok(),
+        priority: wish.priority,
+        run_at: wish.run_at,
+        deadline: None,
+        callback: None,
+    };
+    accept(submission, served, clock, entropy)
 }
 
 pub(crate) fn instant<'de, D: Deserializer<'de>>(

@@ -127,7 +127,8 @@ pub struct Attempt {
     pub started_at: Millis,
     /// When it ended, or none while it runs.
     pub finished_at: Option<Millis>,
-    /// How it ended: `done`, `failed`, `postponed`, `lost`, `released` or `cancelled`.
+    /// How it ended: `done`, `failed`, `postponed`, `lost`, `released` or `cancelled`. A run that waits for
+    /// its children was released.
     pub outcome: Option<String>,
     /// Why, if it did not succeed.
     pub failure: Option<Failure>,

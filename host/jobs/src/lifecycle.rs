@@ -51,6 +51,11 @@ pub enum Event {
     Lost,
     /// The host that runs it stops and gives it back.
     Released,
+    /// The run ends, and another one begins when children of the job are over.
+    AwaitsChildren {
+        /// How many of them are not.
+        open: u32,
+    },
     /// Somebody cancelled it, or the plugin said that it should be.
     Cancelled,
     /// Somebody wants it to run again although it failed or was cancelled.
@@ -93,8 +98,8 @@ pub struct Refused {
 
 /// Decides the move that `event` causes.
 ///
-/// An attempt is counted when it begins, and given back by a loss, a release or a postponement: none
-/// is the plugin's fault. A loss has a budget of its own; a job that kills its host again and again
+/// An attempt is counted when it begins, and given back by a loss, a release, a postponement or a wait for
+/// children: none is the plugin's fault. A loss has a budget of its own; a job that kills its host again and again
 /// ends among the dead letters.
 ///
 /// A replay gives all attempts and all losses back: whoever asks for it has mended what was broken.
@@ -107,16 +112,7 @@ pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
     let to = |state| Move { state, attempt: job.attempt, losses: job.losses, delay_ms: 0 };
     let given_back = job.attempt.saturating_sub(1);
     match event {
-        Event::Due => match job.state {
-            State::Scheduled => Ok(to(State::Queued)),
-            State::Blocked
-            | State::Queued
-            | State::Loading
-            | State::Working
-            | State::Done
-            | State::Failed
-            | State::Cancelled => Err(refused),
-        },
+        Event::Due if job.state == State::Scheduled => Ok(to(State::Queued)),
         Event::Claimed if job.state == State::Queued => {
             Ok(Move { attempt: job.attempt.saturating_add(1), ..to(State::Working) })
         }
@@ -140,6 +136,10 @@ pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
         Event::Released if job.state.is_running() => {
             Ok(Move { attempt: given_back, ..to(State::Queued) })
         }
+        Event::AwaitsChildren { open } if job.state.is_running() => {
+            let state = if open == 0 { State::Queued } else { State::Blocked };
+            Ok(Move { attempt: given_back, ..to(state) })
+        }
         Event::Cancelled if !job.state.is_terminal() => Ok(to(State::Cancelled)),
         Event::Replayed if matches!(job.state, State::Failed | State::Cancelled) => {
             Ok(Move { attempt: 0, losses: 0, ..to(State::Queued) })
@@ -153,7 +153,8 @@ pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
         }
         Event::DependencyFailed if job.state == State::Blocked => Ok(to(State::Failed)),
         Event::DeadlinePassed if !job.state.is_terminal() => Ok(to(State::Failed)),
-        Event::Claimed
+        Event::Due
+        | Event::Claimed
         | Event::Parked
         | Event::Unparked
         | Event::ModelLoading
@@ -164,6 +165,7 @@ pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
         | Event::Postponed { .. }
         | Event::Lost
         | Event::Released
+        | Event::AwaitsChildren { .. }
         | Event::Cancelled
         | Event::Replayed
         | Event::ReplayedBlocked
@@ -197,6 +199,7 @@ mod tests {
             any::<u64>().prop_map(|delay_ms| Event::Postponed { delay_ms }),
             Just(Event::Lost),
             Just(Event::Released),
+            any::<u32>().prop_map(|open| Event::AwaitsChildren { open }),
             Just(Event::Cancelled),
             Just(Event::Replayed),
             Just(Event::ReplayedBlocked),
@@ -230,6 +233,10 @@ mod tests {
             (Loading, Event::Lost, Queued),
             (Working, Event::Released, Queued),
             (Loading, Event::Released, Queued),
+            (Working, Event::AwaitsChildren { open: 0 }, Queued),
+            (Loading, Event::AwaitsChildren { open: 0 }, Queued),
+            (Working, Event::AwaitsChildren { open: 2 }, Blocked),
+            (Loading, Event::AwaitsChildren { open: 2 }, Blocked),
             (Blocked, Event::Cancelled, Cancelled),
             (Scheduled, Event::Cancelled, Cancelled),
             (Queued, Event::Cancelled, Cancelled),
@@ -261,6 +268,8 @@ mod tests {
             Event::Postponed { delay_ms: 5 },
             Event::Lost,
             Event::Released,
+            Event::AwaitsChildren { open: 0 },
+            Event::AwaitsChildren { open: 2 },
             Event::Cancelled,
             Event::Replayed,
             Event::ReplayedBlocked,
@@ -279,12 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_a_release_and_a_postponement_give_the_attempt_back_and_a_failure_does_not() {
+    fn a_loss_a_release_a_wait_and_a_postponement_give_the_attempt_back_and_a_failure_does_not() {
         let working = job(State::Working);
         assert_eq!(advance(&working, Event::Lost).unwrap().attempt, 1);
         let released = advance(&working, Event::Released).unwrap();
         assert_eq!((released.attempt, released.losses), (1, working.losses));
         assert_eq!(advance(&working, Event::Postponed { delay_ms: 1 }).unwrap().attempt, 1);
+        assert_eq!(advance(&working, Event::AwaitsChildren { open: 3 }).unwrap().attempt, 1);
         assert_eq!(advance(&working, Event::FailedForNow { delay_ms: 1 }).unwrap().attempt, 2);
     }
 

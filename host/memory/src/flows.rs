@@ -78,6 +78,7 @@ impl Flows for Memory {
             for (job, _) in &open {
                 let step = Step::because(Event::Cancelled, at, "cancelled with its flow");
                 tables.make_alone(*job, step)?;
+                tables.follow_family(*job, at)?;
             }
             let jobs = u32::try_from(open.len()).unwrap_or(u32::MAX);
             Ok(CancelledFlow { jobs, runs: open.into_iter().filter_map(|(_, run)| run).collect() })
@@ -104,8 +105,10 @@ impl Flows for Memory {
     async fn mend_waits(&self, at: Millis, limit: u32) -> Result<Vec<JobId>, StoreError> {
         self.write(|tables| {
             let blocked = tables.jobs.values().filter(|row| row.job.state == State::Blocked);
-            let blocked: Vec<(JobId, u32)> =
-                blocked.filter(|row| !row.is_parked).map(|row| (row.job.id, row.waits())).collect();
+            let blocked: Vec<(JobId, u32)> = blocked
+                .filter(|row| !row.is_parked && row.awaited.is_empty())
+                .map(|row| (row.job.id, row.waits()))
+                .collect();
             let is_wrong =
                 |(id, waits): &&(JobId, u32)| *waits == 0 || *waits != tables.needs(*id).0;
             let wrong = blocked.iter().filter(is_wrong).map(|(id, _)| *id);

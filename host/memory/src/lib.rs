@@ -12,6 +12,7 @@
 //! writes, because nothing is undone; and a line in `store.rs`, `flows.rs` or `schedules.rs`. To let a test do
 //! harm: `tamper.rs`.
 
+mod children;
 mod claim;
 mod deliveries;
 mod disk;

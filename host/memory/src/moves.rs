@@ -17,6 +17,7 @@ impl Tables {
         let state = self.make_alone(id, step)?;
         if state.is_terminal() {
             self.follow(id, at)?;
+            self.follow_family(id, at)?;
         }
         Ok(state)
     }

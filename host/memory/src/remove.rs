@@ -38,13 +38,15 @@ impl Tables {
         self.delete(&old)
     }
 
-    /// Whether nothing keeps a job that has ended: no webhook, and no flow that is not over.
+    /// Whether nothing keeps a job that has ended: no webhook, no flow and no parent that is not over.
     fn may_go(&self, id: JobId) -> bool {
         let is_open = |state: DeliveryState| state == DeliveryState::Pending;
         let is_told = !self.deliveries.iter().any(|one| one.job == id && is_open(one.state));
         let flow = self.jobs.get(&id).and_then(|row| flow_of(&row.job));
         let of_flow = self.jobs.values().filter(|row| flow.is_some() && flow_of(&row.job) == flow);
-        is_told && of_flow.into_iter().all(|row| row.job.state.is_terminal())
+        is_told
+            && self.is_grown_up(id)
+            && of_flow.into_iter().all(|row| row.job.state.is_terminal())
     }
 
     fn delete(&mut self, ids: &[JobId]) -> u32 {

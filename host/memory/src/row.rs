@@ -1,9 +1,12 @@
 //! A job as it is kept, with what only the store knows.
 
+use std::collections::BTreeSet;
+
 use roughneck_jobs::{
     clock::Millis,
     event::JobEvent,
     flow::{Member, Need},
+    id::JobId,
     input_key::{ConcurrencyKey, UniqueKey},
     job::{Attempt, Job, NewJob},
     lifecycle::Progress,
@@ -12,6 +15,14 @@ use roughneck_jobs::{
     state::State,
     usage::Usage,
 };
+
+/// Where a child comes from.
+pub(crate) struct Birth {
+    pub(crate) parent: JobId,
+    pub(crate) name: String,
+    /// The run of the parent that submitted it last.
+    pub(crate) submitted_by: i64,
+}
 
 /// A job.
 pub(crate) struct Row {
@@ -29,6 +40,11 @@ pub(crate) struct Row {
     pub(crate) unique: Option<UniqueKey>,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) needs: Vec<Need>,
+    /// Where it comes from, if it is a child.
+    pub(crate) birth: Option<Birth>,
+    pub(crate) depth: u32,
+    /// The children that it waits for, if it is blocked.
+    pub(crate) awaited: BTreeSet<JobId>,
     /// Its place in its flow.
     pub(crate) place: u32,
     pub(crate) events: Vec<JobEvent>,
@@ -50,12 +66,24 @@ impl Row {
             unique: new.unique.clone(),
             idempotency_key: new.idempotency_key.clone(),
             needs,
+            birth: None,
+            depth: 0,
+            awaited: BTreeSet::new(),
             place: new.member.as_ref().map_or(0, |member| member.place),
             events: Vec::new(),
             attempts: Vec::new(),
         };
         row.tell(new.enqueued_at, 0);
         row
+    }
+
+    /// Its name among the children of its parent.
+    pub(crate) fn name(&self) -> Option<&String> {
+        self.birth.as_ref().map(|birth| &birth.name)
+    }
+
+    pub(crate) fn is_child_of(&self, parent: JobId) -> bool {
+        self.birth.as_ref().is_some_and(|birth| birth.parent == parent)
     }
 
     pub(crate) fn candidate(&self) -> Candidate {

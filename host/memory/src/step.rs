@@ -67,6 +67,8 @@ impl Step {
                 Self::failed(Event::Postponed { delay_ms }, at, failure)
             }
             Verdict::Cancel { failure } => Self::failed(Event::Cancelled, at, failure),
+            // How many are open, the tables know.
+            Verdict::Await { .. } => Self::new(Event::AwaitsChildren { open: 0 }, at),
         };
         Self { plugin, usage, log, ..step }
     }
@@ -124,7 +126,7 @@ impl Step {
             }
             Event::Postponed { .. } => Some("postponed"),
             Event::Lost => Some("lost"),
-            Event::Released => Some("released"),
+            Event::Released | Event::AwaitsChildren { .. } => Some("released"),
             Event::Cancelled => Some("cancelled"),
             Event::Due
             | Event::Claimed

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use roughneck_jobs::{
+    child,
     class::{Class, Slots},
     clock::Millis,
     event::JobEvent,
@@ -157,7 +158,20 @@ impl Store for Memory {
                     tables.notify(run.job, finish.at, notice);
                 }
             }
-            tables.make(run.job, Step::of(finish))
+            let waits = match &finish.verdict {
+                Verdict::Await { children } => Some(tables.wait_for(run.job, children)?),
+                Verdict::Done { .. }
+                | Verdict::Retry { .. }
+                | Verdict::Fail { .. }
+                | Verdict::Postpone { .. }
+                | Verdict::Cancel { .. } => None,
+            };
+            let mut step = Step::of(finish);
+            if let Some(open) = waits {
+                step.event = Event::AwaitsChildren { open };
+                step.reason = Some(child::waits_for(open));
+            }
+            tables.make(run.job, step)
         })
     }
 

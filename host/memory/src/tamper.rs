@@ -1,5 +1,7 @@
 //! What a test may do to a store that no caller can, and see of it that no port shows.
 
+use std::collections::BTreeSet;
+
 use roughneck_jobs::{
     class::Class,
     clock::Millis,
@@ -197,6 +199,9 @@ impl Tables {
                 unique: None,
                 idempotency_key: None,
                 needs: Vec::new(),
+                birth: None,
+                depth: 0,
+                awaited: BTreeSet::new(),
                 place: 0,
                 events: Vec::new(),
                 attempts: Vec::new(),

@@ -2,7 +2,7 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "job-full",
+    world: "job-all",
     imports: {
         "roughneck:plugin/llm.complete": async | trappable,
         "roughneck:plugin/llm.open-stream": async | trappable,
@@ -12,6 +12,9 @@ wasmtime::component::bindgen!({
         "roughneck:plugin/kv.[method]store.get": async | trappable,
         "roughneck:plugin/kv.[method]store.set": async | trappable,
         "roughneck:plugin/kv.[method]store.delete": async | trappable,
+        "roughneck:plugin/enqueue.submit": async | trappable,
+        "roughneck:plugin/enqueue.await-all": async | trappable,
+        "roughneck:plugin/context.need-output": async | trappable,
         default: trappable,
     },
     exports: { default: async },
@@ -20,6 +23,7 @@ wasmtime::component::bindgen!({
         "roughneck:plugin/llm.token-stream": roughneck_capabilities::llm::Stream,
         "roughneck:plugin/http.request": roughneck_capabilities::http::Request,
         "roughneck:plugin/kv.store": roughneck_capabilities::kv::Namespace,
+        "roughneck:plugin/enqueue.spec": roughneck_capabilities::enqueue::Spec,
     },
     trappable_error_type: {
         "roughneck:plugin/types.host-error" => crate::glue::NotDone,

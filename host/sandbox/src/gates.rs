@@ -78,6 +78,7 @@ fn check_wish(import: &str, name: &str, wanted: &Capabilities) -> Result<(), Ref
         "http" => (wanted.http.is_some(), r#"http = { hosts = ["api.example.com"] }"#),
         "callback" => (wanted.callback.is_some(), r#"callback = { targets = ["cms"] }"#),
         "kv" => (wanted.kv.is_some(), r#"kv = { max-bytes = "1MiB" }"#),
+        "enqueue" => (wanted.submit.is_some(), r#"submit = { kinds = ["page"] }"#),
         free if FREE.contains(&free) => return Ok(()),
         _ => return Err(unknown(import)),
     };
@@ -146,6 +147,7 @@ mod tests {
         let table = [
             ("roughneck:plugin/http@1.0.0", "capability-undeclared", "http = { hosts ="),
             ("roughneck:plugin/callback@1.0.0", "capability-undeclared", "callback = { targets ="),
+            ("roughneck:plugin/enqueue@1.0.0", "capability-undeclared", "submit = { kinds ="),
             ("roughneck:plugin/secrets@1.0.0", "import-unknown", "does not provide"),
             (
                 "roughneck:plugin/context@2.0.0",

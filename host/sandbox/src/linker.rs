@@ -20,5 +20,6 @@ pub(crate) fn new(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     plugin::http::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     plugin::callback::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     plugin::kv::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    plugin::enqueue::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     Ok(linker)
 }

@@ -17,7 +17,7 @@ use roughneck_jobs::{
 use wasmtime::{Engine, component::Linker};
 
 use crate::{
-    bindings::JobFullPre,
+    bindings::JobAllPre,
     cache::Cache,
     compile::{Compiled, compile},
     engine, gates,
@@ -153,12 +153,12 @@ impl Loader {
         &self,
         compiled: &Compiled,
         manifest: &manifest::Manifest,
-    ) -> Result<JobFullPre<Guest>, Refused> {
+    ) -> Result<JobAllPre<Guest>, Refused> {
         let component = compiled.component.component_type();
         gates::check_exports(component.exports(&self.engine).map(|(name, _)| name))?;
         let imports = component.imports(&self.engine);
         gates::check_imports(imports.map(|(name, _)| name), &manifest.capabilities)?;
-        let linked = self.linker.instantiate_pre(&compiled.component).and_then(JobFullPre::new);
+        let linked = self.linker.instantiate_pre(&compiled.component).and_then(JobAllPre::new);
         linked.map_err(|error| {
             let why = roughneck_capabilities::clip(&format!("{error:#}"), 500);
             Refused::new(

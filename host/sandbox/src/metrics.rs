@@ -15,6 +15,8 @@ pub(crate) enum RunEnd {
     Done,
     Failed,
     Postponed,
+    /// It waits for children.
+    Waiting,
     InvalidOutput,
     Timeout,
     CpuLimit,
@@ -30,10 +32,11 @@ pub(crate) enum RunEnd {
 }
 
 impl RunEnd {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Done,
         Self::Failed,
         Self::Postponed,
+        Self::Waiting,
         Self::InvalidOutput,
         Self::Timeout,
         Self::CpuLimit,
@@ -53,6 +56,7 @@ impl RunEnd {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Postponed => "postponed",
+            Self::Waiting => "waiting",
             Self::InvalidOutput => code::INVALID_OUTPUT,
             Self::Timeout => code::TIMEOUT,
             Self::CpuLimit => code::CPU_LIMIT,

@@ -7,6 +7,7 @@
 use roughneck_capabilities::clip;
 use roughneck_jobs::{
     failure::{Disposition, Failure, code},
+    id::JobId,
     manifest::Limits,
     ports::runner::Outcome,
 };
@@ -28,6 +29,8 @@ pub(crate) enum End {
     Returned(Vec<u8>),
     /// It returned a failure.
     Failed(Failure),
+    /// It waits for these children of its job.
+    Awaits(Vec<JobId>),
     /// The host stopped it.
     Stopped(Stop),
     /// Its time was over.
@@ -64,6 +67,7 @@ pub(crate) fn outcome(
                 failed(RunEnd::Failed, bounded(failure))
             }
         },
+        End::Awaits(children) => (RunEnd::Waiting, Outcome::Awaits(children)),
         End::Stopped(stop) => stopped(stop, limits),
         End::TimedOut => {
             let sentence = format!(

@@ -12,13 +12,13 @@ use roughneck_jobs::{
 };
 
 use crate::{
-    bindings::JobFullPre, guest::Guest, metrics::Metrics, refused::Refused, ticker::Ticker,
+    bindings::JobAllPre, guest::Guest, metrics::Metrics, refused::Refused, ticker::Ticker,
 };
 
 /// A plugin that passed its gates.
 pub(crate) struct Ready {
     pub(crate) plugin: Arc<Plugin>,
-    pub(crate) pre: JobFullPre<Guest>,
+    pub(crate) pre: JobAllPre<Guest>,
     pub(crate) grant: Arc<Grant>,
 }
 

@@ -21,7 +21,7 @@ use crate::{
     metrics::{Metrics, RunEnd},
     outcome::{End, outcome},
     plugins::{Plugins, Ready},
-    stop::Stop,
+    stop::{Awaits, Stop},
 };
 
 /// Frames of a crash that are worth reading.
@@ -149,6 +149,9 @@ fn not_started(error: &wasmtime::Error) -> End {
 
 /// What an error of wasmtime means: the host's own stop, a trap of the guest, or `otherwise`.
 fn crashed(error: &wasmtime::Error, otherwise: impl FnOnce(String) -> End) -> End {
+    if let Some(Awaits(children)) = error.downcast_ref::<Awaits>() {
+        return End::Awaits(children.clone());
+    }
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return End::Stopped(*stop);
     }

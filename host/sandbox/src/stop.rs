@@ -1,6 +1,7 @@
 //! Why the host stopped a guest. It travels through wasmtime as the cause of a trap.
 
 use roughneck_capabilities::Exhausted;
+use roughneck_jobs::id::JobId;
 
 /// Why the host stopped a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,3 +25,8 @@ pub(crate) enum Stop {
     #[error("the deadline of the job has passed")]
     Overdue,
 }
+
+/// The guest waits for these children of its job: the run ends without a failure.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the job waits for its children")]
+pub(crate) struct Awaits(pub(crate) Vec<JobId>);

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roughneck_jobs::ports::{
-    bell::Bell, flows::Flows, kv::KeyValue, outbox::Outbox, schedules::Schedules, store::Store,
+    bell::Bell, children::Children, flows::Flows, kv::KeyValue, outbox::Outbox,
+    schedules::Schedules, store::Store,
 };
 
 use crate::Time;
 
 /// All ports of one store.
-pub trait Ports: Store + Flows + Outbox + Schedules + KeyValue {}
-impl<T: Store + Flows + Outbox + Schedules + KeyValue> Ports for T {}
+pub trait Ports: Store + Flows + Children + Outbox + Schedules + KeyValue {}
+impl<T: Store + Flows + Children + Outbox + Schedules + KeyValue> Ports for T {}
 
 /// A database that outlives the stores that are opened on it.
 #[async_trait]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use prometheus_client::registry::Registry;
 use roughneck_engine::{Bells, Config, Engine, Metrics, Parts, Retention};
 use roughneck_jobs::{
+    child::DEPTH_MAX,
     class::{Class, Slots},
     guard::Breaker,
     id::JobId,
@@ -153,6 +154,7 @@ impl Story<'_> {
         Parts {
             store: Arc::clone(store) as _,
             flows: Arc::clone(store) as _,
+            children: Arc::clone(store) as _,
             outbox: Arc::clone(store) as _,
             schedules: Arc::clone(store) as _,
             catalog: Arc::clone(actors) as _,
@@ -171,7 +173,7 @@ fn config() -> Config {
     let slots = SLOTS.map(|(class, count)| Slots { class: Class(class.to_owned()), count });
     let retention = Retention { done_ms: None, failed_ms: None, cancelled_ms: None };
     let breaker = Some(Breaker { failures: 6, pause_ms: 60_000 });
-    Config { slots: slots.to_vec(), retention, breaker }
+    Config { slots: slots.to_vec(), retention, breaker, depth_max: DEPTH_MAX }
 }
 
 impl Host {

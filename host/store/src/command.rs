@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use roughneck_jobs::{
+    child::{NewChild, SubmittedChild},
     class::{Class, Slots},
     clock::Millis,
     delivery::DeliveryOutcome,
@@ -102,6 +103,7 @@ macro_rules! commands {
                         | Self::SetLoading
                         | Self::Renew
                         | Self::Finish
+                        | Self::SubmitChild
                         | Self::Leave
                         | Self::Promote
                         | Self::Reap
@@ -162,6 +164,8 @@ commands! {
         "purge", "delete dead letters";
     Retire { state: State, until: Millis, limit: u32 } -> u32,
         "retire", "delete jobs that ended long ago";
+    SubmitChild { run: Run, child: Box<NewChild> } -> SubmittedChild,
+        "submit_child", "accept a child of a job";
     SubmitFlow { flow: Box<NewFlow> } -> SubmittedFlow,
         "submit_flow", "accept a flow";
     CancelFlow { id: FlowId, at: Millis } -> CancelledFlow,

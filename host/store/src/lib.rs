@@ -37,6 +37,7 @@ macro_rules! script {
     };
 }
 
+mod children;
 mod command;
 mod config;
 mod data_dir;
@@ -48,6 +49,7 @@ pub mod inspect;
 mod intake;
 mod kept;
 mod kv;
+mod lineage;
 mod lock;
 mod memory;
 mod metrics;

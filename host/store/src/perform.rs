@@ -16,7 +16,7 @@ use crate::{
     write::{
         bury, cancel, cancel_flow, claim, finish, kv, leave, loading, lost, mend_waits, overdue,
         pause, promote, purge, record, release, renew, replay, retire, retry, schedule, settle,
-        slots, submit, submit_flow, withdraw,
+        slots, submit, submit_child, submit_flow, withdraw,
     },
 };
 
@@ -140,6 +140,9 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         }
         Command::Retire { state, until, limit, reply } => {
             Answer::new(reply, kind, retire::jobs(tx, state, until, limit).await)
+        }
+        Command::SubmitChild { run, child, reply } => {
+            Answer::new(reply, kind, submit_child::one(tx, run, &child).await)
         }
         Command::SubmitFlow { flow, reply } => {
             Answer::new(reply, kind, submit_flow::all(tx, &flow).await)

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use roughneck_jobs::{
+    child::Relative,
     class::Class,
     clock::Millis,
     delivery::{Delivery, DeliveryState},
@@ -31,6 +32,10 @@ pub(crate) struct Held {
     pub(crate) replay_token: i64,
     /// What only some jobs share while they run.
     pub(crate) concurrency: Option<ConcurrencyKey>,
+    /// How many jobs are above it; a child has at least one, or had it.
+    pub(crate) depth: u32,
+    /// Children that it waits for.
+    pub(crate) awaits: u32,
 }
 
 impl Held {
@@ -40,7 +45,14 @@ impl Held {
         let key: Option<String> = row.try_get("concurrency_key")?;
         let limit: Option<u32> = row.try_get("concurrency_limit")?;
         let concurrency = key.zip(limit).map(|(key, limit)| ConcurrencyKey { key, limit });
-        Ok(Self { job: job(row)?, token: row.try_get("token")?, replay_token, concurrency })
+        Ok(Self {
+            job: job(row)?,
+            token: row.try_get("token")?,
+            replay_token,
+            concurrency,
+            depth: row.try_get("depth")?,
+            awaits: row.try_get("awaits")?,
+        })
     }
 
     /// The part that [`roughneck_jobs::lifecycle::advance`] looks at.
@@ -132,6 +144,16 @@ pub(crate) fn dependency(row: &SqliteRow) -> Read<Dependency> {
         output: row.try_get("output")?,
         output_bytes: usize::try_from(output_bytes).unwrap_or(0),
         failure: json_or_none(row, "failure")?,
+    })
+}
+
+/// Reads a job as its relatives see it.
+pub(crate) fn relative(row: &SqliteRow) -> Read<Relative> {
+    Ok(Relative {
+        id: text(row, "id")?,
+        name: row.try_get("name")?,
+        kind: row.try_get("kind")?,
+        state: text(row, "state")?,
     })
 }
 

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "gates", include_str!("../migrations/0006_gates.sql")),
     (7, "token floor", include_str!("../migrations/0007_token_floor.sql")),
     (8, "model", include_str!("../migrations/0008_model.sql")),
+    (9, "children", include_str!("../migrations/0009_children.sql")),
     (10, "deadlines", include_str!("../migrations/0010_deadlines.sql")),
 ];
 

@@ -28,7 +28,7 @@ pub(crate) struct Step {
     /// What the run cost.
     pub(crate) usage: Usage,
     pub(crate) log: Vec<LogLine>,
-    /// With [`Event::ReplayedBlocked`], how many jobs it waits for.
+    /// With [`Event::ReplayedBlocked`], how many jobs of its flow it waits for.
     pub(crate) waits: u32,
 }
 
@@ -43,6 +43,8 @@ pub(crate) struct Moved {
     pub(crate) attempt: u32,
     /// What only some jobs share while they run.
     pub(crate) concurrency: Option<ConcurrencyKey>,
+    /// How many jobs are above it.
+    pub(crate) depth: u32,
     /// How the attempt ended, if one did.
     pub(crate) outcome: Option<&'static str>,
     /// What is left of the step: for the attempt.
@@ -79,7 +81,7 @@ impl Step {
     /// Decides the move of a job that was read in this transaction.
     pub(crate) fn decide(mut self, held: Held) -> Result<Moved, Fault> {
         let next = lifecycle::advance(&held.progress(), self.event)?;
-        let Held { token, concurrency, .. } = held;
+        let Held { token, concurrency, depth, .. } = held;
         let from = held.job.state;
         // A loss gives the number of its attempt back. A replay belongs to none.
         let replayed = matches!(self.event, Event::Replayed | Event::ReplayedBlocked);
@@ -87,7 +89,7 @@ impl Step {
         let job = self.applied_to(held.job, next);
         let ended = from.is_running() && !job.state.is_running();
         let outcome = if ended { outcome(self.event) } else { None };
-        Ok(Moved { job, token, from, attempt, concurrency, outcome, step: self })
+        Ok(Moved { job, token, from, attempt, concurrency, depth, outcome, step: self })
     }
 
     /// The job after the move. The rank is not among what changes.
@@ -148,7 +150,7 @@ fn outcome(event: Event) -> Option<&'static str> {
         Event::FailedForNow { .. } | Event::FailedForGood | Event::DeadlinePassed => Some("failed"),
         Event::Postponed { .. } => Some("postponed"),
         Event::Lost => Some("lost"),
-        Event::Released => Some("released"),
+        Event::Released | Event::AwaitsChildren { .. } => Some("released"),
         Event::Cancelled => Some("cancelled"),
         Event::Due
         | Event::Claimed

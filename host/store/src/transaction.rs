@@ -79,6 +79,7 @@ pub(crate) struct Bells {
     due: bool,
     delivery: bool,
     schedule: bool,
+    runs: bool,
 }
 
 impl Bells {
@@ -104,11 +105,16 @@ impl Bells {
         self.delivery = true;
     }
 
+    /// Runs have lost their jobs because others were cancelled.
+    pub(crate) fn runs(&mut self) {
+        self.runs = true;
+    }
+
     /// The bells of the engine, which wait for nothing, and those of the outside, which wait for the disk.
     pub(crate) fn split(self) -> (Self, Self) {
-        let Self { jobs, classes, due, delivery, schedule } = self;
+        let Self { jobs, classes, due, delivery, schedule, runs } = self;
         let outside = Self { jobs, delivery, ..Self::default() };
-        (Self { classes, due, schedule, ..Self::default() }, outside)
+        (Self { classes, due, schedule, runs, ..Self::default() }, outside)
     }
 
     /// A schedule was made, changed, paused, resumed or deleted.
@@ -122,6 +128,7 @@ impl Bells {
         self.due |= other.due;
         self.delivery |= other.delivery;
         self.schedule |= other.schedule;
+        self.runs |= other.runs;
     }
 
     /// Rings them all.
@@ -131,7 +138,8 @@ impl Bells {
         let due = self.due.then_some(Change::Due);
         let delivery = self.delivery.then_some(Change::Delivery);
         let schedule = self.schedule.then_some(Change::Schedule);
-        let rest = due.into_iter().chain(delivery).chain(schedule);
+        let runs = self.runs.then_some(Change::Runs);
+        let rest = due.into_iter().chain(delivery).chain(schedule).chain(runs);
         jobs.chain(classes).chain(rest).for_each(|change| bell.ring(change));
     }
 }

@@ -19,6 +19,7 @@ use serde::Serialize;
 use crate::{
     dependents::{self, Over},
     fault::{Fault, rows},
+    lineage,
     row::Held,
     script,
     step::{Moved, Step},
@@ -34,10 +35,11 @@ pub(crate) async fn make(tx: &mut Transaction<'_>, held: Held, step: Step) -> Re
     Ok(moved.job)
 }
 
-/// Writes moves, all or none, and what they mean for the jobs that need those that ended. No job is
-/// twice among them.
+/// Writes moves, all or none, and what they mean for the children of those that were cancelled and for the jobs
+/// that wait for those that ended. No job is twice among them.
 pub(crate) async fn write(tx: &mut Transaction<'_>, moved: &[Moved]) -> Result<(), Fault> {
     write_alone(tx, moved).await?;
+    lineage::cancel_below(tx, moved).await?;
     dependents::follow(tx, moved.iter().filter_map(Over::of).collect()).await
 }
 
@@ -103,6 +105,8 @@ struct Row<'a> {
     parked: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     waits: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    awaits: Option<u32>,
 }
 
 impl<'a> Row<'a> {
@@ -123,7 +127,33 @@ impl<'a> Row<'a> {
             plugin: job.plugin.as_deref(),
             parked: u8::from(step.event == lifecycle::Event::Parked),
             waits: job.member.as_ref().map(|member| member.waits),
+            awaits: awaits(step.event),
         }
+    }
+}
+
+/// How many children the job waits for from now on.
+fn awaits(event: lifecycle::Event) -> Option<u32> {
+    match event {
+        lifecycle::Event::AwaitsChildren { open } => Some(open),
+        lifecycle::Event::DeadlinePassed => None,
+        lifecycle::Event::Due
+        | lifecycle::Event::Claimed
+        | lifecycle::Event::Parked
+        | lifecycle::Event::Unparked
+        | lifecycle::Event::ModelLoading
+        | lifecycle::Event::ModelReady
+        | lifecycle::Event::Succeeded
+        | lifecycle::Event::FailedForNow { .. }
+        | lifecycle::Event::FailedForGood
+        | lifecycle::Event::Postponed { .. }
+        | lifecycle::Event::Lost
+        | lifecycle::Event::Released
+        | lifecycle::Event::Cancelled
+        | lifecycle::Event::Replayed
+        | lifecycle::Event::ReplayedBlocked
+        | lifecycle::Event::Unblocked { .. }
+        | lifecycle::Event::DependencyFailed => None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 wit_bindgen::generate!({
     path: "../../wit",
-    world: "job-full",
+    world: "job-all",
     additional_derives: [PartialEq],
     pub_export_macro: true,
     default_bindings_module: "roughneck_sdk::bindings",

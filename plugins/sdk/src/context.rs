@@ -1,7 +1,8 @@
 //! Facts about this run.
 
 pub use crate::bindings::roughneck::plugin::context::{
-    attempt, cancelled, config, deadline, idempotency_key, job_id, max_attempts, trace_parent,
+    Need, attempt, cancelled, config, deadline, idempotency_key, job_id, max_attempts,
+    need_failure, need_output, needs, trace_parent,
 };
 
 use crate::Failure;

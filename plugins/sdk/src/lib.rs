@@ -32,8 +32,8 @@
 //! roughneck_sdk::export!(Headline);
 //! ```
 //!
-//! Every capability is a module: [`llm`], [`http`], [`kv`], [`callback`], and, without a grant,
-//! [`context`], [`progress`] and [`log`]. A component imports only what its code really calls, so
+//! Every capability is a module: [`llm`], [`http`], [`kv`], [`callback`], [`children`], and, without a
+//! grant, [`context`], [`progress`] and [`log`]. A component imports only what its code really calls, so
 //! one SDK serves every world of the contract; the manifest must name what is imported, and the
 //! host compares the two.
 //!
@@ -46,6 +46,7 @@
 //! types into pleasant ones.
 
 pub mod callback;
+pub mod children;
 pub mod context;
 pub mod failure;
 pub mod http;

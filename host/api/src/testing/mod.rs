@@ -1,6 +1,7 @@
 //! A host of fakes for the tests of this crate.
 
 mod fake_attended;
+mod fake_children;
 mod fake_flows;
 mod fake_gateway;
 mod fake_outbox;
@@ -33,6 +34,7 @@ use roughneck_jobs::{
 };
 use tower::ServiceExt;
 
+pub(crate) use fake_children::FakeChildren;
 pub(crate) use fake_flows::FakeFlows;
 pub(crate) use fake_gateway::FakeGateway;
 pub(crate) use fake_outbox::FakeOutbox;
@@ -73,6 +75,7 @@ impl Entropy for Fixed {
 pub(crate) struct Fakes {
     pub(crate) store: Arc<FakeStore>,
     pub(crate) flows: Arc<FakeFlows>,
+    pub(crate) children: Arc<FakeChildren>,
     pub(crate) outbox: Arc<FakeOutbox>,
     pub(crate) schedules: Arc<FakeSchedules>,
     pub(crate) catalog: Arc<FakeCatalog>,
@@ -93,6 +96,7 @@ impl Host {
         let store = Arc::new(FakeStore::default());
         let flows: Arc<FakeFlows> = Arc::default();
         let fakes = Fakes {
+            children: Arc::default(),
             outbox: Arc::default(),
             schedules: Arc::default(),
             catalog: Arc::new(FakeCatalog::with_two_plugins()),
@@ -105,6 +109,7 @@ impl Host {
         let ports = Ports {
             store: fakes.store.clone(),
             flows: fakes.flows.clone(),
+            children: fakes.children.clone(),
             outbox: fakes.outbox.clone(),
             schedules: fakes.schedules.clone(),
             catalog: fakes.catalog.clone(),

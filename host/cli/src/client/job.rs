@@ -30,6 +30,7 @@ pub(crate) struct Job {
     pub(crate) plugin: Option<String>,
     pub(crate) schedule: Option<Fire>,
     pub(crate) flow: Option<Member>,
+    pub(crate) family: Option<Family>,
     pub(crate) progress: Option<Progress>,
     #[serde(default, deserialize_with = "present")]
     pub(crate) input: Option<Box<RawValue>>,
@@ -46,6 +47,25 @@ pub(crate) struct Job {
 pub(crate) struct Member {
     pub(crate) id: String,
     pub(crate) name: String,
+}
+
+/// A job among its relatives.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Family {
+    pub(crate) name: Option<String>,
+    pub(crate) parent: Option<Relative>,
+    /// The first ones.
+    pub(crate) children: Vec<Relative>,
+    pub(crate) children_count: u64,
+}
+
+/// A parent or a child.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Relative {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) state: String,
 }
 
 /// What made a schedule submit a job.

@@ -17,7 +17,7 @@ pub(crate) use flow::tests::told as told_flow;
 pub(crate) use flow::{Flow, Part};
 #[cfg(test)]
 pub(crate) use job::tests::{NOW, told};
-pub(crate) use job::{At, Attempt, Job};
+pub(crate) use job::{At, Attempt, Family, Job, Relative};
 pub(crate) use patience::Patience;
 #[cfg(test)]
 pub(crate) use schedule::tests::told as told_schedule;

@@ -17,3 +17,4 @@ pub(crate) mod plugin;
 pub(crate) mod restore;
 pub(crate) mod schedule;
 pub(crate) mod serve;
+mod state;

@@ -154,6 +154,7 @@ impl Host {
         let parts = roughneck_engine::Parts {
             store: Arc::clone(&store) as _,
             flows: Arc::clone(&store) as _,
+            children: Arc::clone(&store) as _,
             outbox: Arc::clone(&store) as _,
             schedules: Arc::clone(&store) as _,
             catalog: Arc::clone(&kinds) as _,
@@ -169,6 +170,7 @@ impl Host {
         let ports = roughneck_api::Ports {
             store: Arc::clone(&store) as _,
             flows: Arc::clone(&store) as _,
+            children: Arc::clone(&store) as _,
             outbox: Arc::clone(&store) as _,
             schedules: Arc::clone(&store) as _,
             catalog: kinds,
@@ -226,6 +228,7 @@ fn engine_config(config: &Config) -> Result<roughneck_engine::Config> {
         slots: config.classes.slots()?,
         retention: config.retention.limits()?,
         breaker: config.guard.breaker()?,
+        depth_max: config.guard.depth_max(),
     })
 }
 

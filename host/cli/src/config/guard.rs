@@ -1,13 +1,14 @@
-//! `[guard]`: what pauses a kind by itself.
+//! `[guard]`: what pauses a kind by itself, and keeps jobs from submitting each other for ever.
 
 use anyhow::{Context, Result};
 use roughneck_jobs::{
+    child::DEPTH_MAX,
     guard::{Breaker, Runaway},
     manifest::text,
 };
 use serde::Deserialize;
 
-/// When a kind is paused by itself; the defaults of `jobs` where nothing is written, and never where 0
+/// When a kind is paused by itself, and how deep jobs may submit each other; the defaults of `jobs` where nothing is written, and never where 0
 /// is written.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -16,6 +17,7 @@ pub(crate) struct Guard {
     submissions_pause: Option<String>,
     failures_in_a_row: Option<u32>,
     failures_pause: Option<String>,
+    depth_max: Option<u32>,
 }
 
 impl Guard {
@@ -40,6 +42,14 @@ impl Guard {
         let failures = self.failures_in_a_row.unwrap_or(default.failures);
         let pause_ms = pause("failures-pause", self.failures_pause.as_deref(), default.pause_ms)?;
         Ok((failures > 0).then_some(Breaker { failures, pause_ms }))
+    }
+
+    /// How deep jobs may submit each other.
+    pub(crate) fn depth_max(&self) -> u32 {
+        match self.depth_max.unwrap_or(DEPTH_MAX) {
+            0 => u32::MAX,
+            depth_max => depth_max,
+        }
     }
 }
 

@@ -50,6 +50,8 @@ impl Setup {
             http = ["*"]
             http-private = true
             callbacks = ["*"]
+            [grants.family]
+            submit = ["family-*"]
             [grants.fixture]
             http = ["*"]
             http-private = true

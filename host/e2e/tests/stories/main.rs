@@ -5,6 +5,8 @@ mod backup;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod children;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod clients;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod attended;
 #[cfg(test)]
+mod children;
+#[cfg(test)]
 mod clock;
 #[cfg(test)]
 mod deadlines;

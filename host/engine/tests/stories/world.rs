@@ -14,11 +14,15 @@ use async_trait::async_trait;
 use prometheus_client::registry::Registry;
 use roughneck_engine::{Bells, Config, Engine, Metrics, Parts, Retention};
 use roughneck_jobs::{
+    child::DEPTH_MAX,
     class::{Class, default_slots},
     clock::{Clock, Entropy, Millis},
     delivery::Delivery,
     failure::Failure,
-    flow::plan::{self, FlowSubmission},
+    flow::{
+        Dependency,
+        plan::{self, FlowSubmission},
+    },
     guard::Breaker,
     id::{FlowId, JobId},
     intake::{self, Submission},
@@ -31,7 +35,7 @@ use roughneck_jobs::{
         courier::{Courier, NotDelivered},
         flows::Flows as _,
         llm::{Answer, Llm},
-        runner::{Assignment, Outcome, Runner, Supervisor},
+        runner::{Assignment, Outcome, Runner, Supervisor, Wish},
         store::Store,
     },
     preference::Preference,
@@ -86,6 +90,8 @@ pub(crate) enum Act {
     Postpone(Failure),
     /// Works for so long, then succeeds.
     Work(Duration),
+    /// Submits so many children of a kind, waits for them, and returns their results.
+    Gather(&'static str, usize),
 }
 
 /// Plugins, lane and courier of a test.
@@ -193,10 +199,33 @@ impl Runner for Actors {
                 tokio::time::timeout(duration, std::future::pending::<()>()).await.unwrap_err();
                 Outcome::Done { output: "{}".into() }
             }
+            Act::Gather(kind, count) => gather(&assignment, kind, count).await,
         };
         under.ended = true;
         outcome
     }
+}
+
+/// What a plugin does with the help of the sandbox.
+async fn gather(assignment: &Assignment, kind: &str, count: usize) -> Outcome {
+    let mut ids = Vec::new();
+    for n in 0..count {
+        let (kind, name, input) = (kind.to_owned(), n.to_string(), n.to_string());
+        let wish = Wish { kind, name, input, priority: None, run_at: None };
+        match assignment.relatives.submit(wish).await {
+            Ok(id) => ids.push(id),
+            Err(refused) => {
+                return Outcome::Failed(Failure::fatal("refused", refused.to_string()));
+            }
+        }
+    }
+    let children = assignment.relatives.children(&ids).await.unwrap();
+    assert_eq!(children.len(), count);
+    if children.iter().any(|child| !child.state.is_terminal()) {
+        return Outcome::Awaits(ids);
+    }
+    let told = |child: Dependency| child.output.unwrap_or_else(|| child.state.as_str().to_owned());
+    Outcome::Done { output: children.into_iter().map(told).collect::<Vec<_>>().join(",") }
 }
 
 #[async_trait]
@@ -292,7 +321,7 @@ impl World {
         });
         prepare(&store);
         let parts = parts(&store, &actors, &time, &bells);
-        let config = Config { slots: default_slots(), retention, breaker: Some(BREAKER) };
+        let config = config(retention);
         let engine = Engine::start(parts, config).await.unwrap();
         Self { engine, store, actors, time, bells }
     }
@@ -300,18 +329,14 @@ impl World {
     /// Another engine on the same store, which hears none of its bells.
     pub(crate) async fn second_engine(&self) -> Arc<Engine> {
         let parts = parts(&self.store, &self.actors, &self.time, &Arc::default());
-        let (slots, retention) = (default_slots(), Retention::default());
-        Engine::start(parts, Config { slots, retention, breaker: Some(BREAKER) }).await.unwrap()
+        Engine::start(parts, config(Retention::default())).await.unwrap()
     }
 
     /// Stops the engine at once and starts another one.
     pub(crate) async fn restart(&mut self) {
         self.engine.stop(Duration::ZERO).await;
         let parts = parts(&self.store, &self.actors, &self.time, &self.bells);
-        let (slots, retention) = (default_slots(), Retention::default());
-        self.engine = Engine::start(parts, Config { slots, retention, breaker: Some(BREAKER) })
-            .await
-            .unwrap();
+        self.engine = Engine::start(parts, config(Retention::default())).await.unwrap();
     }
 
     pub(crate) fn job(&self, json: &str) -> NewJob {
@@ -372,10 +397,15 @@ impl World {
     }
 }
 
+fn config(retention: Retention) -> Config {
+    Config { slots: default_slots(), retention, breaker: Some(BREAKER), depth_max: DEPTH_MAX }
+}
+
 fn parts(store: &Arc<Memory>, actors: &Arc<Actors>, time: &Arc<Time>, bells: &Arc<Bells>) -> Parts {
     Parts {
         store: Arc::clone(store) as _,
         flows: Arc::clone(store) as _,
+        children: Arc::clone(store) as _,
         outbox: Arc::clone(store) as _,
         schedules: Arc::clone(store) as _,
         catalog: Arc::clone(actors) as _,

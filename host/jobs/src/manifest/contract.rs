@@ -5,7 +5,7 @@
 pub const CONTRACT: (&str, &str) = ("roughneck:plugin", "1.0.0");
 
 /// Its worlds: the sets of capabilities that a plugin can be built against.
-pub const WORLDS: [&str; 4] = ["job-pure", "job-llm", "job-io", "job-full"];
+pub const WORLDS: [&str; 6] = ["job-pure", "job-llm", "job-io", "job-full", "job-flow", "job-all"];
 
 /// A version of the contract that this host does not serve.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]

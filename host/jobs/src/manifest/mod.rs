@@ -99,6 +99,8 @@ pub struct Capabilities {
     pub callback: Option<CallbackWish>,
     /// Key-value state.
     pub kv: Option<KvWish>,
+    /// Children.
+    pub submit: Option<SubmitWish>,
 }
 
 /// Which models.
@@ -123,6 +125,14 @@ pub struct HttpWish {
 pub struct CallbackWish {
     /// Names of the operator's targets.
     pub targets: Vec<String>,
+}
+
+/// Which kinds of children.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SubmitWish {
+    /// Patterns of kinds.
+    pub kinds: Vec<String>,
 }
 
 /// How much state.

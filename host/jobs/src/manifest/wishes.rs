@@ -12,6 +12,9 @@ const PATTERNS_MAX: usize = 100;
 /// Longest pattern of a model, as long as the name of one.
 const MODEL_BYTES_MAX: usize = 256;
 
+/// Longest pattern of a kind, as long as the name of one.
+const KIND_BYTES_MAX: usize = 63;
+
 /// Longest pattern of a host: 253 bytes of name, a colon and a port.
 const HOST_BYTES_MAX: usize = 259;
 
@@ -41,6 +44,10 @@ pub(super) fn wishes(wanted: Capabilities) -> Result<Capabilities, ManifestError
         );
         let is_pattern = |target: &str| is_target(&target.replace('*', "-"));
         patterns("callback.targets", &callback.targets, &why, is_pattern)?;
+    }
+    if let Some(submit) = &wanted.submit {
+        let why = format!("a kind has 1 to {KIND_BYTES_MAX} bytes; `*` stands for any of them");
+        patterns("submit.kinds", &submit.kinds, &why, bounded(KIND_BYTES_MAX))?;
     }
     if wanted.kv.as_ref().is_some_and(|kv| kv.bytes_max > KV_BYTES_MAX) {
         return Err(value("kv.max-bytes", "a plugin may keep at most 256MiB"));

@@ -13,6 +13,8 @@ pub enum Change {
     Due,
     /// A delivery waits.
     Delivery,
+    /// Runs may have lost their jobs.
+    Runs,
     /// A schedule was made, changed, paused, resumed or deleted.
     Schedule,
 }

@@ -4,6 +4,7 @@
 pub mod attended;
 pub mod bell;
 pub mod catalog;
+pub mod children;
 pub mod control;
 pub mod courier;
 pub mod flows;

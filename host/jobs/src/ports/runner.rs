@@ -1,13 +1,21 @@
 //! Running one attempt of a job in the sandbox.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::catalog::Served;
+use super::{catalog::Served, store::StoreError};
 use crate::{
-    clock::Millis, delivery::Notice, failure::Failure, flow::Dependency, job::Job, job::LogLine,
-    run::Run, usage::Usage,
+    clock::Millis,
+    delivery::Notice,
+    failure::Failure,
+    flow::Dependency,
+    id::JobId,
+    intake::NotAccepted,
+    job::{Job, LogLine},
+    priority::Priority,
+    run::Run,
+    usage::Usage,
 };
 
 /// One attempt to make.
@@ -17,6 +25,8 @@ pub struct Assignment {
     pub job: Job,
     /// The jobs that it needs, with the results that its input refers to.
     pub needs: Vec<Dependency>,
+    /// Its way to the jobs that it has to do with.
+    pub relatives: Arc<dyn Relatives>,
     /// The right to run it.
     pub run: Run,
     /// Who runs it.
@@ -37,6 +47,84 @@ pub enum Outcome {
     Failed(Failure),
     /// What the plugin needed was not there; no fault of the job.
     Postponed(Failure),
+    /// The plugin wants to run again when these children of its job are over.
+    Awaits(Vec<JobId>),
+}
+
+/// A child as a plugin asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// The kind, or an alias of it.
+    pub kind: String,
+    /// Its name among the children of the job.
+    pub name: String,
+    /// JSON.
+    pub input: String,
+    /// The kind's own priority if there is none.
+    pub priority: Option<Priority>,
+    /// Not before this instant.
+    pub run_at: Option<Millis>,
+}
+
+/// Why a child was not submitted.
+#[derive(Debug, thiserror::Error)]
+pub enum NotSubmitted {
+    /// Nobody serves the kind.
+    #[error("no installed plugin serves the kind `{kind}`{}", did_you_mean(suggestion.as_deref()))]
+    UnknownKind {
+        /// As asked for.
+        kind: String,
+        /// A kind of a similar name.
+        suggestion: Option<String>,
+    },
+    /// Too large, or at an impossible time.
+    #[error(transparent)]
+    NotAccepted(#[from] NotAccepted),
+    /// Too many jobs above it.
+    #[error(
+        "the job would be at depth {depth} below the one that began it, and the limit is {depth_max}; let a job higher up submit it, or raise `depth-max` under [guard] in roughneck.toml"
+    )]
+    TooDeep {
+        /// Where it would be.
+        depth: u32,
+        /// The limit.
+        depth_max: u32,
+    },
+    /// There is only one of its kind with this unique key.
+    #[error(
+        "job {0}, which is not a child of this one, has the unique key that this job would need; try again when it is over"
+    )]
+    Taken(JobId),
+    /// The store refused or failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn did_you_mean(suggestion: Option<&str>) -> String {
+    suggestion.map_or_else(String::new, |kind| format!("; did you mean `{kind}`?"))
+}
+
+/// The jobs that a run has to do with: the children of its job, and what its job needs.
+#[async_trait]
+pub trait Relatives: Send + Sync + fmt::Debug {
+    /// Submits a child, or finds the one of this name, and returns its id.
+    ///
+    /// # Errors
+    /// [`NotSubmitted`].
+    async fn submit(&self, wish: Wish) -> Result<JobId, NotSubmitted>;
+
+    /// Those of the jobs `ids` that are children of the job, in no order; see
+    /// [`super::children::Children::children`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn children(&self, ids: &[JobId]) -> Result<Vec<Dependency>, StoreError>;
+
+    /// The needed job of this name, with its result, unless that is too large.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn needed(&self, name: &str) -> Result<Option<Dependency>, StoreError>;
 }
 
 /// How a run stands with its engine.

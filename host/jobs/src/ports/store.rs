@@ -156,6 +156,11 @@ pub enum Verdict {
         /// Why.
         failure: Failure,
     },
+    /// The job runs again when these children of it are over. The attempt is given back, and so is the slot.
+    Await {
+        /// The children.
+        children: Vec<JobId>,
+    },
 }
 
 /// The end of a run, written in one transaction with its slot, attempt, event and deliveries.
@@ -187,6 +192,7 @@ impl Finish {
             | Verdict::Cancel { failure } => {
                 failure.message.len() + failure.detail.as_deref().map_or(0, str::len)
             }
+            Verdict::Await { .. } => 0,
         };
         self.log.iter().map(|line| line.message.len()).sum::<usize>() + verdict
     }
@@ -368,7 +374,7 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Fenced`] if the run no longer holds the job.
     async fn finish(&self, run: Run, finish: Finish) -> Result<State, StoreError>;
 
-    /// Cancels a job in any state.
+    /// Cancels a job in any state, with its children that are not over, and theirs.
     ///
     /// # Errors
     /// [`StoreError::NoSuchJob`].
@@ -395,7 +401,7 @@ pub trait Store: Send + Sync {
     ) -> Result<Cleared, StoreError>;
 
     /// Deletes up to `limit` dead letters, at most 500, the oldest first, with all that belongs to
-    /// them. One with a delivery that is not over is kept, and one of a flow that is not over.
+    /// them. One with a delivery that is not over is kept, and one of a flow or of a parent that is not over.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -403,7 +409,7 @@ pub trait Store: Send + Sync {
 
     /// Deletes up to `limit` jobs that ended in `state` at `until` or earlier, the longest ended first,
     /// with all that belongs to them. One with a delivery that is not over is kept, and one of a flow
-    /// that is not over. Returns how many.
+    /// or of a parent that is not over. Returns how many.
     ///
     /// # Errors
     /// [`StoreError`].

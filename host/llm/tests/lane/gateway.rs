@@ -65,6 +65,7 @@ impl Visitor {
         let word = |outcome: &Outcome| match outcome {
             Outcome::Done { output } => output.clone(),
             Outcome::Failed(failure) | Outcome::Postponed(failure) => failure.code.clone(),
+            Outcome::Awaits(_) => "waits".to_owned(),
         };
         ended.iter().map(word).collect()
     }

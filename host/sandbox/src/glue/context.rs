@@ -1,6 +1,13 @@
 //! Glue of `roughneck:plugin/context`.
 
-use crate::{bindings::roughneck::plugin::context::Host, guest::Guest};
+use super::{NotDone, failure};
+use crate::{
+    bindings::roughneck::plugin::{
+        context::{Host, Need},
+        types::Failure,
+    },
+    guest::Guest,
+};
 
 impl Host for Guest {
     fn job_id(&mut self) -> wasmtime::Result<String> {
@@ -33,5 +40,22 @@ impl Host for Guest {
 
     fn config(&mut self, key: String) -> wasmtime::Result<Option<String>> {
         Ok(self.session.config(&key))
+    }
+
+    fn needs(&mut self) -> wasmtime::Result<Vec<Need>> {
+        let needs = self.session.needs().iter().map(|need| Need {
+            name: need.name.clone(),
+            job_id: need.job.to_string(),
+            state: need.state.as_str().to_owned(),
+        });
+        Ok(needs.collect())
+    }
+
+    async fn need_output(&mut self, name: String) -> Result<Option<Vec<u8>>, NotDone> {
+        Ok(self.session.need_output(&name).await?)
+    }
+
+    fn need_failure(&mut self, name: String) -> wasmtime::Result<Option<Failure>> {
+        Ok(self.session.need_failure(&name).cloned().map(failure))
     }
 }

@@ -2,6 +2,7 @@
 
 mod callback;
 mod context;
+mod enqueue;
 mod http;
 mod kv;
 mod llm;
@@ -9,9 +10,14 @@ mod log;
 mod progress;
 
 use roughneck_capabilities::{Exhausted, HostError, Refusal};
+use roughneck_jobs::failure::{Disposition, Failure};
 use wasmtime::component::ResourceTableError;
 
-use crate::{bindings::roughneck::plugin::types, guest::Guest, stop::Stop};
+use crate::{
+    bindings::roughneck::plugin::types,
+    guest::Guest,
+    stop::{Awaits, Stop},
+};
 
 /// Why a call of a guest was not done: it is told, or it is stopped.
 #[derive(Debug)]
@@ -27,6 +33,7 @@ impl From<Refusal> for NotDone {
         match refusal {
             Refusal::Told(error) => Self::Told(error),
             Refusal::Stopped(exhausted) => exhausted.into(),
+            Refusal::Awaits(children) => Self::Trap(Awaits(children).into()),
         }
     }
 }
@@ -47,6 +54,21 @@ impl From<Exhausted> for NotDone {
 impl From<ResourceTableError> for NotDone {
     fn from(error: ResourceTableError) -> Self {
         Self::Trap(error.into())
+    }
+}
+
+/// A failure of another job, in the contract's words.
+fn failure(failure: Failure) -> types::Failure {
+    types::Failure {
+        disposition: match failure.disposition {
+            Disposition::Retry => types::Disposition::Retry,
+            Disposition::Fail => types::Disposition::Fail,
+            Disposition::Cancel => types::Disposition::Cancel,
+        },
+        code: failure.code,
+        message: failure.message,
+        retry_after_ms: failure.retry_after_ms,
+        detail: failure.detail,
     }
 }
 

@@ -9,6 +9,8 @@
 )]
 
 mod capabilities;
+mod children;
 mod gates;
+mod kin;
 mod limits;
 mod world;

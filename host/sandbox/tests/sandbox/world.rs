@@ -35,6 +35,8 @@ use roughneck_sandbox::{Config, Plugins};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
+use crate::kin::Kin;
+
 /// Longest wait for anything that should happen at once.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
@@ -136,7 +138,7 @@ impl Folder {
         dirs.extend(self.published.clone());
         let config = Config { dirs, cache_dir, grants: self.grants.clone() };
         let plugins = Arc::new(Plugins::load(config, ports).unwrap());
-        World { plugins, supervisor, llm, folder: self }
+        World { plugins, supervisor, llm, relatives: Arc::default(), folder: self }
     }
 }
 
@@ -145,6 +147,7 @@ pub(crate) struct World {
     pub(crate) plugins: Arc<Plugins>,
     pub(crate) supervisor: Arc<Overseer>,
     pub(crate) llm: Arc<Model>,
+    pub(crate) relatives: Arc<Kin>,
     pub(crate) folder: Folder,
 }
 
@@ -162,7 +165,8 @@ impl World {
         let id: JobId = JOB.parse().unwrap();
         let deadline = Noon.now().plus_ms(served.kind.timeout_ms);
         let (job, run) = (job(id, kind, input), Run { job: id, token: 1 });
-        Assignment { job, needs: Vec::new(), run, served, deadline }
+        let needs = self.relatives.needs.lock().unwrap().clone();
+        Assignment { job, needs, relatives: self.relatives.clone(), run, served, deadline }
     }
 
     pub(crate) async fn run(&self, kind: &str, input: &str) -> Outcome {
@@ -173,7 +177,9 @@ impl World {
     pub(crate) async fn done(&self, kind: &str, input: &str) -> serde_json::Value {
         match self.run(kind, input).await {
             Outcome::Done { output } => serde_json::from_str(&output).unwrap(),
-            outcome @ (Outcome::Failed(_) | Outcome::Postponed(_)) => panic!("{outcome:?}"),
+            outcome @ (Outcome::Failed(_) | Outcome::Postponed(_) | Outcome::Awaits(_)) => {
+                panic!("{outcome:?}")
+            }
         }
     }
 
@@ -181,7 +187,9 @@ impl World {
     pub(crate) async fn failed(&self, kind: &str, input: &str) -> Failure {
         match self.run(kind, input).await {
             Outcome::Failed(failure) => failure,
-            outcome @ (Outcome::Done { .. } | Outcome::Postponed(_)) => panic!("{outcome:?}"),
+            outcome @ (Outcome::Done { .. } | Outcome::Postponed(_) | Outcome::Awaits(_)) => {
+                panic!("{outcome:?}")
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! A store that stalls, fails, and dies with its host at any call. What is asked and answered is written down.
 
+mod children;
 mod flows;
 mod kv;
 mod outbox;

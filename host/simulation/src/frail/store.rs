@@ -207,6 +207,6 @@ fn taken(claimed: &Claimed, at: Millis) -> Taken {
 fn end(verdict: &Verdict) -> Write {
     match verdict {
         Verdict::Done { .. } | Verdict::Fail { .. } | Verdict::Cancel { .. } => Write::End,
-        Verdict::Retry { .. } | Verdict::Postpone { .. } => Write::GiveBack,
+        Verdict::Retry { .. } | Verdict::Postpone { .. } | Verdict::Await { .. } => Write::GiveBack,
     }
 }

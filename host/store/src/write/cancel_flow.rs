@@ -7,9 +7,10 @@ use roughneck_jobs::{
     ports::{flows::CancelledFlow, store::StoreError},
 };
 
-use crate::{fault::Fault, row::Held, step::Step, transaction::Transaction, transition};
+use crate::{fault::Fault, lineage, row::Held, step::Step, transaction::Transaction, transition};
 
-/// Cancels all jobs of a flow that are not over, at once: none fails because of another one.
+/// Cancels all jobs of a flow that are not over, at once: none fails because of another one. Their children are
+/// cancelled with them.
 pub(crate) async fn all(
     tx: &mut Transaction<'_>,
     id: FlowId,
@@ -33,5 +34,6 @@ pub(crate) async fn all(
         moved.push(Step::because(Event::Cancelled, at, "cancelled with its flow").decide(held)?);
     }
     transition::write_alone(tx, &moved).await?;
+    lineage::cancel_below(tx, &moved).await?;
     Ok(cancelled)
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use roughneck_jobs::{
+    child,
     clock::Millis,
     delivery::{self, Notice},
     failure::Failure,
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 use crate::{
     fault::Fault,
+    lineage,
     row::Held,
     step::Step,
     transaction::Transaction,
@@ -49,7 +51,14 @@ pub(crate) async fn all(
             answers.push(Err(StoreError::Fenced));
             continue;
         };
-        let step = step(finish);
+        let step = match &finish.verdict {
+            Verdict::Await { children } => wait(tx, *run, children, finish).await?,
+            Verdict::Done { .. }
+            | Verdict::Retry { .. }
+            | Verdict::Fail { .. }
+            | Verdict::Postpone { .. }
+            | Verdict::Cancel { .. } => step(finish),
+        };
         if step.event == Event::Succeeded {
             // Before the callback: they happened before the end.
             for notice in &finish.notices {
@@ -81,6 +90,18 @@ fn step(finish: &Finish) -> Step {
     }
 }
 
+/// The end of a run that waits for children, of which some may have ended since the plugin asked.
+async fn wait(
+    tx: &mut Transaction<'_>,
+    run: Run,
+    children: &[JobId],
+    finish: &Finish,
+) -> Result<Step, Fault> {
+    let open = lineage::wait_for(tx, run.job, children).await?;
+    let event = Event::AwaitsChildren { open };
+    Ok(Step { event, reason: Some(child::waits_for(open)), ..step(finish) })
+}
+
 fn read(verdict: &Verdict) -> (Event, Option<&String>, Option<&Failure>) {
     match verdict {
         Verdict::Done { output } => (Event::Succeeded, Some(output), None),
@@ -92,6 +113,8 @@ fn read(verdict: &Verdict) -> (Event, Option<&String>, Option<&Failure>) {
             (Event::Postponed { delay_ms: *delay_ms }, None, Some(failure))
         }
         Verdict::Cancel { failure } => (Event::Cancelled, None, Some(failure)),
+        // How many are open is the store's to say; see `wait`.
+        Verdict::Await { .. } => (Event::AwaitsChildren { open: 0 }, None, None),
     }
 }
 

@@ -12,12 +12,22 @@ use roughneck_jobs::{
 use sqlx::Row as _;
 
 use super::replay::set_waits;
-use crate::{dependents, fault::Fault, row, step::Step, transaction::Transaction, transition};
+use crate::{
+    dependents,
+    fault::{Fault, one_row},
+    lineage,
+    row::{self, Held},
+    step::Step,
+    transaction::Transaction,
+    transition,
+};
 
 /// What is wrong with one of them.
 enum Ailment {
     /// It waits for this many.
     Miscounted(u32),
+    /// It waits for this many children.
+    MiscountedChildren(u32),
     /// It waits for nothing.
     Free,
     /// It needs a job that has no result.
@@ -71,8 +81,16 @@ async fn one(
     if held.job.state != State::Blocked {
         return Ok(None);
     }
-    match (ailment(tx, id).await?, stage) {
+    match (ailment(tx, &held).await?, stage) {
         (Ailment::Miscounted(waits), Stage::Count) => set_waits(tx, &[(id, waits)]).await?,
+        (Ailment::MiscountedChildren(children), Stage::Count) => {
+            let set = sqlx::query(sql!("job/set_awaits"))
+                .bind(id.to_string())
+                .bind(children)
+                .execute(&mut *tx.connection)
+                .await?;
+            one_row("job", set.rows_affected())?;
+        }
         (Ailment::Free, Stage::Move) => {
             let step = dependents::unblocked(&held, at);
             transition::make(tx, held, step).await?;
@@ -80,13 +98,22 @@ async fn one(
         (Ailment::Broken(failure), Stage::Move) => {
             transition::make(tx, held, Step::failed(Event::DependencyFailed, at, failure)).await?;
         }
-        (Ailment::Miscounted(_), Stage::Move)
+        (Ailment::Miscounted(_) | Ailment::MiscountedChildren(_), Stage::Move)
         | (Ailment::Free | Ailment::Broken(_), Stage::Count) => return Ok(None),
     }
     Ok(Some(id))
 }
 
-async fn ailment(tx: &mut Transaction<'_>, id: JobId) -> Result<Ailment, Fault> {
+async fn ailment(tx: &mut Transaction<'_>, held: &Held) -> Result<Ailment, Fault> {
+    let id = held.job.id;
+    if held.awaits > 0 {
+        let children = lineage::awaited(tx, id).await?;
+        return Ok(if children == 0 {
+            Ailment::Free
+        } else {
+            Ailment::MiscountedChildren(children)
+        });
+    }
     let rows = sqlx::query(sql!("need/list_of_job"))
         .bind(id.to_string())
         .fetch_all(&mut *tx.connection)

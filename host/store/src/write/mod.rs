@@ -29,6 +29,7 @@ pub(crate) mod set_aside;
 pub(crate) mod settle;
 pub(crate) mod slots;
 pub(crate) mod submit;
+pub(crate) mod submit_child;
 pub(crate) mod submit_flow;
 mod sweep;
 pub(crate) mod withdraw;

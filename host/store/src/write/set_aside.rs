@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
-    dependents,
+    dependents::{self, Over},
     fault::{Fault, one_row},
     row::text,
     transaction::Transaction,
@@ -15,8 +15,8 @@ use crate::{
 /// The failure's code.
 const UNREADABLE: &str = "store-unreadable";
 
-/// Puts the job of `row` among the dead letters, so that the others of its class can run, and fails or
-/// releases those that need it.
+/// Puts the job of `row` among the dead letters, so that the others of its class can run, and fails,
+/// releases or wakes those that wait for it.
 pub(super) async fn job(
     tx: &mut Transaction<'_>,
     row: &SqliteRow,
@@ -24,8 +24,8 @@ pub(super) async fn job(
     error: &sqlx::Error,
 ) -> Result<(), Fault> {
     self::row(tx, row, at, error).await?;
-    match row.try_get::<Option<String>, _>("flow")? {
-        Some(_) => dependents::follow(tx, vec![dependents::aside(row, at)?]).await,
+    match Over::aside(row, at)? {
+        Some(over) => dependents::follow(tx, vec![over]).await,
         None => Ok(()),
     }
 }

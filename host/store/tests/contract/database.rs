@@ -13,15 +13,16 @@ use roughneck_jobs::{
     clock::Entropy,
     mark::Marks,
     ports::{
-        bell::Bell, flows::Flows, kv::KeyValue, outbox::Outbox, schedules::Schedules, store::Store,
+        bell::Bell, children::Children, flows::Flows, kv::KeyValue, outbox::Outbox,
+        schedules::Schedules, store::Store,
     },
 };
 use roughneck_store::{Config, SqliteStore};
 use tempfile::TempDir;
 
 /// All ports of one store.
-pub(crate) trait Ports: Store + Flows + Outbox + Schedules + KeyValue {}
-impl<T: Store + Flows + Outbox + Schedules + KeyValue> Ports for T {}
+pub(crate) trait Ports: Store + Flows + Children + Outbox + Schedules + KeyValue {}
+impl<T: Store + Flows + Children + Outbox + Schedules + KeyValue> Ports for T {}
 
 /// An empty database that can be opened again after its store is gone.
 #[async_trait]

@@ -12,6 +12,7 @@
 mod attended;
 mod budgets;
 mod cancel;
+mod children;
 mod claim;
 mod crash;
 mod database;

@@ -7,6 +7,7 @@ use roughneck_jobs::clock::Millis;
 
 use crate::{
     client::{Flow, Part},
+    commands::state::{dullness, mark},
     span::span,
     table::Table,
 };
@@ -132,30 +133,6 @@ fn policy(on_failure: &str) -> &'static str {
         "continue" => " (may fail)",
         "ignore" => " (ignored)",
         _ => "",
-    }
-}
-
-fn mark(state: &str) -> char {
-    match state {
-        "done" => '✓',
-        "failed" => '✗',
-        "cancelled" => '⊘',
-        "loading" | "working" => '▶',
-        "queued" | "scheduled" => '○',
-        // Blocked, or what a newer host may say.
-        _ => '·',
-    }
-}
-
-/// What a reader misses least is the largest.
-fn dullness(state: &str) -> u8 {
-    match state {
-        "failed" => 0,
-        "cancelled" => 1,
-        "loading" | "working" => 2,
-        "queued" | "scheduled" | "blocked" => 3,
-        "done" => 4,
-        _ => 1,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod events;
+mod family;
 mod list;
 mod page;
 mod retry;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use roughneck_jobs::clock::Millis;
 
+use super::family::tree;
 use crate::{
     client::{At, Attempt, Job},
     pretty::pretty,
@@ -32,6 +33,7 @@ pub(super) fn page(job: &Job, now: Millis, columns: Option<usize>) -> String {
     page.usage(job);
     let detail = job.error.as_ref().and_then(|error| error.detail.as_ref());
     page.json("ERROR DETAIL", detail.map(|detail| detail.get()));
+    page.family(job);
     page.attempts(&job.attempts);
     page.deliveries(job);
     page.log(&job.attempts);
@@ -122,6 +124,12 @@ impl Page {
             span(usage.generate_ms)
         );
         self.field("", &times);
+    }
+
+    fn family(&mut self, job: &Job) {
+        if let Some(tree) = tree(job) {
+            self.section("FAMILY", &tree.render(self.columns));
+        }
     }
 
     fn attempts(&mut self, attempts: &[Attempt]) {

@@ -4,4 +4,6 @@ SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_ended
                  AND (flow IS NULL OR NOT EXISTS (
                    SELECT 1 FROM job AS other
                    WHERE other.flow = job.flow
-                     AND other.state IN ('blocked', 'scheduled', 'queued', 'loading', 'working'))))
+                     AND other.state IN ('blocked', 'scheduled', 'queued', 'loading', 'working')))
+                 AND (parent IS NULL OR NOT EXISTS (
+                   SELECT 1 FROM job AS elder WHERE elder.id = job.parent AND elder.finished_at_ms IS NULL)))

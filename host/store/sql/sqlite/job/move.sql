@@ -10,6 +10,7 @@ SET state = to_make ->> 'state', attempt = to_make ->> 'attempt', losses = to_ma
     deadline_ms = CASE WHEN state NOT IN ('failed', 'cancelled') THEN deadline_ms END,
     reason = to_make ->> 'reason', output = to_make ->> 'output', failure = to_make ->> 'failure',
     parked = coalesce(to_make ->> 'parked', 0), waits = coalesce(to_make ->> 'waits', 0),
+    awaits = coalesce(to_make ->> 'awaits', 0),
     -- A key without an end in time is the job's until its own end.
     unique_key = CASE WHEN to_make ->> 'finished_at_ms' IS NULL OR unique_until_ms IS NOT NULL THEN unique_key END,
     usage = coalesce(to_make ->> 'usage', '{}'), plugin = to_make ->> 'plugin'

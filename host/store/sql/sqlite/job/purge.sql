@@ -8,6 +8,8 @@ WHERE id IN (SELECT id FROM job INDEXED BY job_dead
                  SELECT 1 FROM job AS other
                  WHERE other.flow = job.flow
                    AND other.state IN ('blocked', 'scheduled', 'queued', 'loading', 'working')))
+               AND (parent IS NULL OR NOT EXISTS (
+                 SELECT 1 FROM job AS elder WHERE elder.id = job.parent AND elder.finished_at_ms IS NULL))
              ORDER BY id
              LIMIT ?3)
 RETURNING flow

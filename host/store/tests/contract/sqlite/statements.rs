@@ -61,7 +61,7 @@ const IN_ORDER: [&str; 15] = [
 ];
 
 /// What each hot statement reads. The wrong index may be right by its order and wrong by its size.
-const INDEX: [(&str, &str); 55] = [
+const INDEX: [(&str, &str); 68] = [
     ("job/claim", "sqlite_autoindex_job_1"),
     ("job/to_begin", "sqlite_autoindex_job_1"),
     ("job/list_open_of_class", "job_ready"),
@@ -102,6 +102,19 @@ const INDEX: [(&str, &str); 55] = [
     ("job/release", "sqlite_autoindex_job_1"),
     ("job/set_waits", "sqlite_autoindex_job_1"),
     ("job/list_stuck", "job_blocked"),
+    ("job/adopt", "sqlite_autoindex_job_1"),
+    ("job/count_awaited", "job_of_parent"),
+    ("job/count_children", "job_of_parent"),
+    ("job/end_wait", "sqlite_autoindex_job_1"),
+    ("job/is_child", "job_of_parent"),
+    ("job/list_children", "job_of_parent"),
+    ("job/list_open_descendants", "job_of_parent"),
+    ("job/list_results_of_children", "sqlite_autoindex_job_1"),
+    ("job/list_stuck", "job_of_parent"),
+    ("job/read_child_to_move", "job_of_parent"),
+    ("job/read_relatives", "sqlite_autoindex_job_1"),
+    ("job/wait_for", "job_of_parent"),
+    ("job/wake_parents", "sqlite_autoindex_job_1"),
     ("flow/id_of_key", "flow_of_key"),
     ("flow/read_of_key", "flow_of_key"),
     ("flow/forget", "job_by_name"),
@@ -120,7 +133,9 @@ const INDEX: [(&str, &str); 55] = [
 ];
 
 /// What a statement has worked out itself from a few rows: the free slots, the array it was given.
-const WORKED_OUT: [&str; 11] = [
+const WORKED_OUT: [&str; 13] = [
+    "SCAN lineage",
+    "SCAN size",
     "SCAN ready",
     "SCAN best",
     "SCAN free",
