@@ -1,5 +1,7 @@
 //! Simulated lives on both stores: the real one, and the one in memory that the engine's tests trust.
 
+#![expect(clippy::panic, reason = "clippy excuses tests, and not the functions they share")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
