@@ -24,16 +24,25 @@ impl Broken {
         Self::off(Outcome::Timeout, format!("not a byte came for {patience:?}"))
     }
 
-    /// Whether what was loaded may be gone. A request that makes no sense to Ollama does it no harm; one
-    /// for a model that is not there says that much has changed.
+    /// Whether what was loaded may be gone.
     pub(crate) fn casts_doubt(&self) -> bool {
         match &self.error {
-            LlmError::Refused { status, .. } => !(400..500).contains(status) || *status == 404,
+            LlmError::Refused { status, .. } => casts_doubt(*status),
             LlmError::Full { .. } | LlmError::Invalid(_) => false,
             LlmError::Unavailable { .. }
             | LlmError::NotInstalled { .. }
             | LlmError::BrokenOff(_) => true,
         }
+    }
+}
+
+/// Whether, after an answer of this status, what was loaded may be gone. A request that makes no sense to
+/// Ollama does its runner no harm; one for a model that is not there says that much has changed.
+pub(crate) fn casts_doubt(status: u16) -> bool {
+    match status {
+        404 => true,
+        200..=299 | 400..=499 => false,
+        _ => true,
     }
 }
 

@@ -1,8 +1,9 @@
 //! Whose call is next. Pure: no clock, no IO.
 //!
 //! Calls for what is loaded go first for a while, the residency quantum: twelve times what the swap
-//! would cost, so that swaps take at most a thirteenth of a busy day. After it, the best rank goes
-//! first, whatever it needs. If that is an urgent call, it waits for a quarter of the quantum only.
+//! would cost, so that leaving a runner that is still wanted takes at most a thirteenth of the time.
+//! After it, the best rank goes first, whatever it needs. If that is an urgent call, it waits for a
+//! quarter of the quantum only.
 //! Among calls for the same runner the rank decides, and among equal ranks the order of arrival.
 //!
 //! When nothing waits for what is loaded, the lane lingers before it swaps, for a tenth of what the swap

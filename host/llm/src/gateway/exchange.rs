@@ -36,7 +36,7 @@ use super::{
     refused::{QUEUE_FULL, Refused},
 };
 use crate::{
-    broken::Broken,
+    broken::{Broken, casts_doubt},
     client::root_cause,
     lane::Shared,
     metrics,
@@ -277,10 +277,10 @@ impl Call {
         let r#type = content_type(&response);
         drop(response);
         let body = read.inspect_err(|refused| self.job.end(refused.outcome()))?;
-        if (200..300).contains(&status) && !unloads && self.asked.wish != Wish::Unload {
-            turn.residency().confirm(Instant::now());
-        } else {
+        if casts_doubt(status) || unloads || self.asked.wish == Wish::Unload {
             turn.residency().doubt();
+        } else if (200..300).contains(&status) {
+            turn.residency().confirm(Instant::now());
         }
         drop(turn);
         if (200..300).contains(&status) {
