@@ -25,6 +25,8 @@ mod doctor;
 #[cfg(test)]
 mod flows;
 #[cfg(test)]
+mod gateway;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 mod intake;
