@@ -35,6 +35,17 @@ pub(crate) fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// Writes to standard error what the next key is typed behind.
+pub(crate) fn prompt(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = write!(err, "{text}").and_then(|()| err.flush());
+}
+
+/// Writes a line to the terminal that is standard error, in the place of the last one.
+pub(crate) fn status(line: &str) {
+    prompt(&format!("\r\x1b[K{line}"));
+}
+
 /// The size of the terminal that is standard output, or none if it is a file or a pipe.
 pub(crate) fn stdout_size() -> Option<Size> {
     let out = io::stdout();

@@ -38,6 +38,8 @@ pub(crate) enum Silent {
 
 #[derive(Deserialize)]
 struct Problem {
+    /// Ollama's surface refuses as Ollama does, and calls it otherwise.
+    #[serde(alias = "error")]
     detail: String,
 }
 
@@ -84,7 +86,7 @@ pub(super) async fn send(url: &str, request: RequestBuilder) -> Result<Response>
 }
 
 /// Why a request came to nothing. Only the innermost cause says something to a person.
-fn silent(url: &str, error: &reqwest::Error) -> Silent {
+pub(super) fn silent(url: &str, error: &reqwest::Error) -> Silent {
     let mut innermost: &dyn Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;

@@ -4,6 +4,7 @@
 //! as they came, for `--json`.
 
 mod answer;
+mod call;
 mod events;
 mod flow;
 mod job;
@@ -11,6 +12,7 @@ mod patience;
 mod schedule;
 
 pub(crate) use answer::{Answer, Refused};
+pub(crate) use call::{Call, Caller, Piece};
 pub(crate) use events::Events;
 #[cfg(test)]
 pub(crate) use flow::tests::told as told_flow;

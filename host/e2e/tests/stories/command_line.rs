@@ -17,7 +17,7 @@ const NEXT_YEAR: &str = "2027-10-01T00:00:00Z";
 
 const UNKNOWN: &str = "01K9Z4T8N6Q0V5W3X2Y1R7S9AB";
 
-fn roughneck(url: &str, arguments: &[&str]) -> Command {
+pub(crate) fn roughneck(url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
     // What the tester's own shell is configured with is not the test's; a proxy must not matter.
     command.env_remove("ROUGHNECK_URL").env("HTTP_PROXY", "http://127.0.0.1:1");
@@ -50,7 +50,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    async fn of(child: Child) -> Self {
+    pub(crate) async fn of(child: Child) -> Self {
         let Output { status, stdout, stderr } =
             timeout(LIMIT, child.wait_with_output()).await.unwrap().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();

@@ -6,6 +6,7 @@ mod backup;
 mod bad_input;
 #[cfg(test)]
 mod children;
+mod chat;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
