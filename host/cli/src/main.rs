@@ -59,6 +59,8 @@ enum Command {
     Kind(commands::kind::Arguments),
     /// Look at the plugins of a running host
     Plugin(commands::plugin::Arguments),
+    /// Look at the models of a running host, load and unload them
+    Model(commands::model::Arguments),
     /// Talk to a model through the queue of a running host
     Chat(commands::chat::Arguments),
     /// Copy what a host knows into a folder, also while it runs
@@ -89,6 +91,7 @@ async fn main() -> ExitCode {
         Command::Class(arguments) => commands::class::run(&arguments).await.map(done),
         Command::Kind(arguments) => commands::kind::run(&arguments).await.map(done),
         Command::Plugin(arguments) => commands::plugin::run(&arguments).await.map(done),
+        Command::Model(arguments) => commands::model::run(&arguments).await.map(done),
         Command::Chat(arguments) => commands::chat::run(arguments).await.map(done),
         Command::Backup(arguments) => commands::backup::run(&arguments).await.map(done),
         Command::Restore(arguments) => commands::restore::run(&arguments).await.map(done),

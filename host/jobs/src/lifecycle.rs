@@ -209,6 +209,31 @@ mod tests {
         ]
     }
 
+    /// Each once, and twice where what it carries decides.
+    const EVENTS: [Event; 21] = [
+        Event::Due,
+        Event::Claimed,
+        Event::Parked,
+        Event::Unparked,
+        Event::ModelLoading,
+        Event::ModelReady,
+        Event::Succeeded,
+        Event::FailedForNow { delay_ms: 5 },
+        Event::FailedForGood,
+        Event::Postponed { delay_ms: 5 },
+        Event::Lost,
+        Event::Released,
+        Event::AwaitsChildren { open: 0 },
+        Event::AwaitsChildren { open: 2 },
+        Event::Cancelled,
+        Event::Replayed,
+        Event::ReplayedBlocked,
+        Event::Unblocked { delay_ms: 0 },
+        Event::Unblocked { delay_ms: 5 },
+        Event::DependencyFailed,
+        Event::DeadlinePassed,
+    ];
+
     #[test]
     fn every_allowed_move_is_in_this_table_and_no_other() {
         use State::{Blocked, Cancelled, Done, Failed, Loading, Queued, Scheduled, Working};
@@ -255,31 +280,8 @@ mod tests {
             (Loading, Event::DeadlinePassed, Failed),
             (Working, Event::DeadlinePassed, Failed),
         ];
-        let events = [
-            Event::Due,
-            Event::Claimed,
-            Event::Parked,
-            Event::Unparked,
-            Event::ModelLoading,
-            Event::ModelReady,
-            Event::Succeeded,
-            Event::FailedForNow { delay_ms: 5 },
-            Event::FailedForGood,
-            Event::Postponed { delay_ms: 5 },
-            Event::Lost,
-            Event::Released,
-            Event::AwaitsChildren { open: 0 },
-            Event::AwaitsChildren { open: 2 },
-            Event::Cancelled,
-            Event::Replayed,
-            Event::ReplayedBlocked,
-            Event::Unblocked { delay_ms: 0 },
-            Event::Unblocked { delay_ms: 5 },
-            Event::DependencyFailed,
-            Event::DeadlinePassed,
-        ];
         for state in State::ALL {
-            for event in events {
+            for event in EVENTS {
                 let expected = allowed.iter().find(|row| row.0 == state && row.1 == event);
                 let got = advance(&job(state), event).map(|next| next.state).ok();
                 assert_eq!(got, expected.map(|row| row.2), "{state:?} {event:?}");

@@ -110,6 +110,18 @@ impl Call {
             }
         }
     }
+
+    /// Reads to the last line.
+    ///
+    /// # Errors
+    /// As [`Call::next`].
+    pub(crate) async fn last(mut self) -> Result<Piece> {
+        let mut last = None;
+        while let Some(piece) = self.next().await? {
+            last = Some(piece);
+        }
+        last.context("the answer is empty; is it a Roughneck host?")
+    }
 }
 
 fn piece(line: &[u8]) -> Result<Piece> {

@@ -12,6 +12,7 @@ mod host;
 mod input;
 pub(crate) mod job;
 pub(crate) mod kind;
+pub(crate) mod model;
 pub(crate) mod ollama_sim;
 mod pause;
 pub(crate) mod plugin;

@@ -4,9 +4,9 @@
 mod backup;
 #[cfg(test)]
 mod bad_input;
+mod chat;
 #[cfg(test)]
 mod children;
-mod chat;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
@@ -37,6 +37,8 @@ mod lane;
 mod limits;
 #[cfg(test)]
 mod main_job;
+#[cfg(test)]
+mod models;
 #[cfg(test)]
 mod rounds;
 #[cfg(test)]
