@@ -8,7 +8,7 @@
 //! What it deliberately does not: last, scale, limit the rates of kinds or pause those that run away. It knows no
 //! high-water mark of its own.
 //!
-//! To add an intention: a method of [`Tables`](tables::Tables) beside those it resembles, which checks before it
+//! To add an intention: a method of `Tables` beside those it resembles, which checks before it
 //! writes, because nothing is undone; and a line in `store.rs`, `flows.rs` or `schedules.rs`. To let a test do
 //! harm: `tamper.rs`.
 

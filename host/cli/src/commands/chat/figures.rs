@@ -29,8 +29,8 @@ mod tests {
 
     #[test]
     fn the_tokens_are_those_of_the_answer_and_the_times_those_of_its_job() {
-        let told = json!({"done": true, "prompt_eval_count": 9, "eval_count": 61});
-        let last: Piece = serde_json::from_value(told).unwrap();
+        let last = json!({"done": true, "prompt_eval_count": 9, "eval_count": 61});
+        let last: Piece = serde_json::from_value(last).unwrap();
         assert_eq!(line(&last, None), "tokens: 9 in, 61 out");
         let usage = json!({"calls": 1, "input_tokens": 9, "output_tokens": 61,
             "tokens_per_second": 34.96, "queue_ms": 1200, "load_ms": 0, "prompt_ms": 10,
