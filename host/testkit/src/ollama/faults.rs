@@ -14,13 +14,14 @@ pub struct Faults {
 struct Switches {
     hang: bool,
     refuse: bool,
+    gather: bool,
     errors_left: u32,
     slowdown: f64,
 }
 
 impl Default for Switches {
     fn default() -> Self {
-        Self { hang: false, refuse: false, errors_left: 0, slowdown: 1.0 }
+        Self { hang: false, refuse: false, gather: false, errors_left: 0, slowdown: 1.0 }
     }
 }
 
@@ -44,6 +45,11 @@ impl Faults {
         locked(&self.switches).refuse = on;
     }
 
+    /// While on, all pieces of a stream leave in one, as they may arrive from a network that is busy.
+    pub fn gather(&self, on: bool) {
+        locked(&self.switches).gather = on;
+    }
+
     /// The next `count` requests for work get a 500.
     pub fn fail_next(&self, count: u32) {
         locked(&self.switches).errors_left = count;
@@ -58,6 +64,10 @@ impl Faults {
 
     pub(super) fn hangs(&self) -> bool {
         locked(&self.switches).hang
+    }
+
+    pub(super) fn gathers(&self) -> bool {
+        locked(&self.switches).gather
     }
 
     pub(super) fn slowdown(&self) -> f64 {

@@ -1,12 +1,12 @@
 //! What the routes of one simulated server share, and the way of a request through it.
 
-use std::future::pending;
+use std::future::{pending, ready};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryFutureExt as _, TryStreamExt as _, stream};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -21,7 +21,7 @@ use super::log::{Log, Recording};
 use super::reply::Script;
 use super::runner::Runner;
 use super::shelf::Shelf;
-use super::wire::Answer;
+use super::wire::{Answer, ByteStream};
 use super::{admin, router};
 use crate::listener::{Body, Handler};
 
@@ -69,6 +69,30 @@ impl Server {
         let number = self.completions.fetch_add(1, Ordering::Relaxed) % 999;
         format!("{prefix}{number}")
     }
+
+    fn response(&self, answer: Answer, recording: &Recording) -> io::Result<Response<Body>> {
+        let (status, content_type, body) = match answer {
+            Answer::Whole { status, content_type, body } => {
+                recording.finish();
+                let body = Full::<Bytes>::from(body).map_err(|never| match never {});
+                (status, content_type, body.boxed_unsync())
+            }
+            Answer::Stream { content_type, body } => {
+                let body = if self.faults.gathers() { in_one_piece(body) } else { body };
+                let frames = body.map(|bytes| bytes.map(Frame::data));
+                (200, content_type, StreamBody::new(frames).boxed_unsync())
+            }
+            Answer::HangUp => return Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
+        };
+        recording.status(status);
+        let mut response = Response::new(body);
+        *response.status_mut() =
+            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if !content_type.is_empty() {
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        Ok(response)
+    }
 }
 
 impl Handler for Server {
@@ -78,7 +102,7 @@ impl Handler for Server {
         if admin::is_upload(&head) && router::is_welcome(&head.headers) {
             let recording = self.log.begin(head.method, path.clone(), Bytes::new());
             let answer = admin::upload(&self, &path, body).await?;
-            return into_response(answer, &recording);
+            return self.response(answer, &recording);
         }
         // Read to its end first: only then can hyper notice that the client leaves.
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
@@ -87,29 +111,14 @@ impl Handler for Server {
             return pending().await;
         }
         let answer = router::answer(&self, &head, &body, &recording).await;
-        into_response(answer, &recording)
+        self.response(answer, &recording)
     }
 }
 
-fn into_response(answer: Answer, recording: &Recording) -> io::Result<Response<Body>> {
-    let (status, content_type, body) = match answer {
-        Answer::Whole { status, content_type, body } => {
-            recording.finish();
-            let body = Full::<Bytes>::from(body).map_err(|never| match never {});
-            (status, content_type, body.boxed_unsync())
-        }
-        Answer::Stream { content_type, body } => {
-            let frames = body.map(|bytes| bytes.map(Frame::data));
-            (200, content_type, StreamBody::new(frames).boxed_unsync())
-        }
-        Answer::HangUp => return Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
-    };
-    recording.status(status);
-    let mut response = Response::new(body);
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if !content_type.is_empty() {
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    }
-    Ok(response)
+fn in_one_piece(pieces: ByteStream) -> ByteStream {
+    let all = pieces.try_fold(Vec::new(), |mut all, piece| {
+        all.extend_from_slice(&piece);
+        ready(Ok(all))
+    });
+    Box::pin(stream::once(all.map_ok(Bytes::from)))
 }
