@@ -44,6 +44,8 @@ pub(crate) struct Flow {
     unloads: bool,
     script: Script,
     frames: Frames,
+    /// Why the answer broke off, while what came before that is on its way to the client.
+    broken: Option<Broken>,
     figures: Figures,
     reason: String,
     /// What was said, if it is to be kept.
@@ -77,6 +79,7 @@ impl Flow {
             unloads,
             script,
             frames: Frames::new(script.framing()),
+            broken: None,
             figures: Figures::default(),
             reason: String::new(),
             text,
@@ -101,7 +104,11 @@ impl Flow {
     /// Why the answer broke off. It is over then.
     pub(crate) async fn advance(&mut self) -> Result<Option<Bytes>, Refused> {
         while self.wire.is_some() {
-            match self.read().await {
+            let read = match self.broken.take() {
+                Some(broken) => Err(broken.into()),
+                None => self.read().await,
+            };
+            match read {
                 Ok(bytes) if bytes.is_empty() => {}
                 Ok(bytes) => return Ok(Some(bytes)),
                 Err(Stop::Halted(halt)) => return Err(self.stop(Refused::halted(&halt))),
@@ -145,14 +152,20 @@ impl Flow {
         Ok(self.pass(whole)?)
     }
 
-    /// Learns from frames that are whole, and returns those that are the client's.
+    /// Learns from frames that are whole, and returns those that are the client's. An error behind some of
+    /// them waits for its turn: it may have come in one piece with them.
     fn pass(&mut self, whole: Bytes) -> Result<Bytes, Broken> {
         let mut kept: Option<BytesMut> = None;
         let mut passed = 0;
         for frame in self.script.framing().split(&whole) {
             let said = self.script.read(&frame);
             if let Some(error) = said.error {
-                return Err(Broken::off(metrics::Outcome::Error, error));
+                let broken = Broken::off(metrics::Outcome::Error, error);
+                if passed == 0 {
+                    return Err(broken);
+                }
+                self.broken = Some(broken);
+                return Ok(kept.map_or_else(|| whole.slice(..passed), BytesMut::freeze));
             }
             let is_ours = said.is_usage_only && self.asked.adds_usage();
             self.learn(said);

@@ -341,6 +341,19 @@ async fn an_answer_that_breaks_off_says_so_on_every_surface() {
 }
 
 #[tokio::test]
+async fn what_came_in_one_piece_with_the_break_reaches_the_client_before_it() {
+    let stage = Stage::new().await;
+    stage.ollama.faults().gather(true);
+    let message = "boom".to_owned();
+    stage.ollama.script([ollama::Reply::MidStreamError { after_tokens: 2, message }]);
+    let (reply, visitor) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    let said = text(reply).await;
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!((lines.len(), lines.last()), (3, Some(&r#"{"error":"boom"}"#)), "{said}");
+    assert_eq!(visitor.ended(), ["ollama-broke-off"]);
+}
+
+#[tokio::test]
 async fn jobs_are_told_which_model_is_loaded_by_all_of_its_names() {
     let stage = Stage::new().await;
     assert_eq!(stage.lane.preference(), None, "nothing is loaded");
