@@ -4,18 +4,15 @@
 mod record;
 mod runtime;
 mod script;
+mod server;
 
 use std::fmt::Write as _;
 
-use roughneck_testkit::eventually;
-use roughneck_testkit::ollama::{Config, FakeOllama, Reply};
-use tempfile::TempDir;
-
-use crate::host::{LIMIT, Setup};
 use runtime::Runtime;
 use script::{Answer, Script};
+use server::{Busy, Server};
 
-/// In this order: the last three leave a mark on the server.
+/// In this order: the last one leaves the server with something to clear away.
 const CHECKS: [&str; 15] = [
     "list",
     "show",
@@ -29,9 +26,9 @@ const CHECKS: [&str; 15] = [
     "images",
     "embed",
     "unknown-model",
-    "cancel",
     "midstream-error",
     "queue-full",
+    "cancel",
 ];
 
 /// What a client sees otherwise through the host, on purpose: upstream lets half an answer pass for a whole one.
@@ -89,62 +86,34 @@ async fn compare(runtime: Runtime, script: &str) {
         eprintln!("{sentence}");
         return;
     }
-    let ollama = simulator().await;
-    let direct = answers(runtime, script, &ollama, &ollama.url()).await;
+    let direct = answers(runtime, script, &Server::direct().await).await;
     let mut wrong = String::new();
     for answer in direct.iter().filter(|answer| answer.ok == Some(false)) {
         let _infallible = writeln!(wrong, "{} directly: {}", answer.check, answer.saw);
     }
-    let ollama = simulator().await;
-    let no_plugins = TempDir::new().unwrap();
-    let host = Setup::new(&ollama.url()).plugins(no_plugins.path()).start();
-    let through = answers(runtime, script, &ollama, &host.url).await;
+    let through = answers(runtime, script, &Server::behind_host().await).await;
     wrong.push_str(&differences(&direct, &through));
     assert!(wrong.is_empty(), "{}:\n{wrong}", direct[0].client);
     record::check(&direct, &DIFFERENCES);
 }
 
-/// Nothing takes time, and answers are as short as they get.
-async fn simulator() -> FakeOllama {
-    FakeOllama::start(Config { answer_words: 1, ..Config::instant() }).await.unwrap()
-}
-
-/// What a client sees at `url`, behind which `ollama` is.
-async fn answers(runtime: Runtime, script: &str, ollama: &FakeOllama, url: &str) -> Vec<Answer> {
-    let mut client = Script::start(runtime, script, url);
+/// What a client sees of `server`.
+async fn answers(runtime: Runtime, script: &str, server: &Server) -> Vec<Answer> {
+    let mut client = Script::start(runtime, script, server.url());
     let mut answers = Vec::new();
     for check in CHECKS {
-        before(check, ollama);
+        let busy = match check {
+            "cancel" => server.stall(),
+            "midstream-error" => server.break_off(),
+            "queue-full" => server.fill().await,
+            _ => Busy::Not,
+        };
         let answer = client.ask(check).await;
-        after(check, ollama).await;
+        server.rest(busy).await;
         answers.extend(answer);
     }
     client.end().await;
     answers
-}
-
-fn before(check: &str, ollama: &FakeOllama) {
-    let after_tokens = 3;
-    match check {
-        "cancel" => ollama.script([Reply::Stall { after_tokens }]),
-        "midstream-error" => {
-            let message = "simulated fault".to_owned();
-            ollama.script([Reply::MidStreamError { after_tokens, message }]);
-        }
-        "queue-full" => ollama.faults().refuse(true),
-        _ => {}
-    }
-}
-
-async fn after(check: &str, ollama: &FakeOllama) {
-    match check {
-        "cancel" => {
-            let left = async || ollama.log().iter().any(|request| request.client_left);
-            eventually("Ollama sees the client leave", LIMIT, left).await.unwrap();
-        }
-        "queue-full" => ollama.faults().refuse(false),
-        _ => {}
-    }
 }
 
 /// What is other than it should be, a line each.
