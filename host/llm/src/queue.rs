@@ -213,14 +213,14 @@ impl Queue {
         self.lock().waiting.len()
     }
 
-    /// Whether a call waits for this runner.
+    /// Whether a call waits for the model of this runner, whatever its options.
     pub(crate) fn wants(&self, key: &RunnerKey) -> bool {
-        self.lock().waiting.values().any(|waiter| waiter.seat.key == *key)
+        self.lock().waiting.values().any(|waiter| waiter.seat.key.model() == key.model())
     }
 
-    /// Whether the one who has the turn uses this runner.
+    /// Whether the one who has the turn uses the model of this runner, whatever its options.
     pub(crate) fn serves(&self, key: &RunnerKey) -> bool {
-        self.lock().serving.as_ref() == Some(key)
+        self.lock().serving.as_ref().is_some_and(|served| served.model() == key.model())
     }
 
     /// What is loaded.

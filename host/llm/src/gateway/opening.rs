@@ -12,7 +12,7 @@ use roughneck_jobs::{
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    asked::{Asked, Changes},
+    asked::{Asked, Changes, Wish},
     keep_alive::KeepAlive,
     refused::Refused,
 };
@@ -79,7 +79,13 @@ impl Opening {
         job.begin();
         let sent = async {
             let wanted = Wanted { name: &model.name, key: &key, way: way(asked.route) };
-            let (mut turn, load) = load::ensure_loaded(&shared, turn, wanted, &loading).await?;
+            let (mut turn, load) = match asked.wish {
+                Wish::Answer | Wish::Load => {
+                    load::ensure_loaded(&shared, turn, wanted, &loading).await?
+                }
+                // It names no options, so a model that was loaded with some would be loaded anew first.
+                Wish::Unload => (turn, None),
+            };
             account.reach(Phase::Prefill);
             let (keep_alive, unloads) = keep_alive(&shared, &asked, &key);
             let num_ctx = shared.config.pinned(&model.name);

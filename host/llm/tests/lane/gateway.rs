@@ -326,6 +326,31 @@ async fn one_client_s_zero_does_not_unload_what_others_wait_for() {
 }
 
 #[tokio::test]
+async fn a_model_is_unloaded_whatever_it_was_loaded_with_and_is_never_loaded_for_it() {
+    let stage = Stage::new().await;
+    let unload = json!({"model": QWEN, "keep_alive": 0});
+    let mut roomy = chat(QWEN, true);
+    roomy["options"] = json!({"num_ctx": 2048});
+    stage.ollama.script([ollama::Reply::Stall { after_tokens: 1 }]);
+    let (running, _) = stage.send(CallRoute::Chat, &roomy).await;
+    let (reply, _) = stage.send(CallRoute::Generate, &unload).await;
+    assert!(text(reply).await.contains(r#""done_reason":"unload""#));
+    let unloads = || {
+        let sent = stage.bodies("/api/generate");
+        sent.iter().filter(|body| body.contains("\"keep_alive\":0")).count()
+    };
+    assert_eq!(unloads(), 0, "the model is in use");
+    drop(running);
+    // The second one finds nothing to unload.
+    for told in 1..=2 {
+        let (reply, _) = stage.send(CallRoute::Generate, &unload).await;
+        assert!(text(reply).await.contains(r#""done_reason":"unload""#));
+        assert_eq!(unloads(), told);
+    }
+    assert_eq!(stage.ollama.loads().len(), 1);
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_says_so_on_every_surface() {
     let stage = Stage::new().await;
     for (route, end) in
