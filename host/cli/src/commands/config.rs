@@ -1,9 +1,14 @@
 //! `roughneck config check`: is the configuration good, before the host is stopped for it?
 
+use std::fmt::Display;
+
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::config::{Config, Overrides};
+use crate::{
+    config::{Config, Overrides},
+    terminal,
+};
 
 /// Arguments of `roughneck config`.
 #[derive(Debug, clap::Args)]
@@ -24,25 +29,30 @@ enum Action {
 /// What is wrong with the configuration, in one sentence.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.action {
-        Action::Check(overrides) => {
-            let config = Config::load(overrides)?;
-            println!("the configuration is good");
-            println!("  data      {}", config.data_dir().display());
-            println!("  listen    {}", config.server.address()?);
-            println!("  ollama    {}", config.ollama.url()?);
-            for folder in config.plugins() {
-                println!("  plugins   {}", folder.display());
-            }
-            for slots in config.classes.slots()? {
-                println!("  class     {} with {} slots", slots.class, slots.count);
-            }
-            for (name, target) in config.callbacks.targets()? {
-                println!("  target    {name} at {}", target.url);
-            }
-            for plugin in config.grants.keys() {
-                println!("  grant     for {plugin}");
-            }
-            Ok(())
-        }
+        Action::Check(overrides) => terminal::print(&told(&Config::load(overrides)?)?),
     }
+}
+
+/// What `serve` would make of it.
+fn told(config: &Config) -> Result<String> {
+    let mut told = "the configuration is good\n".to_owned();
+    let mut line = |label: &str, text: &dyn Display| {
+        told.push_str(&format!("  {label:<9} {text}\n"));
+    };
+    line("data", &config.data_dir().display());
+    line("listen", &config.server.address()?);
+    line("ollama", &config.ollama.url()?);
+    for folder in config.plugins() {
+        line("plugins", &folder.display());
+    }
+    for slots in config.classes.slots()? {
+        line("class", &format_args!("{} with {} slots", slots.class, slots.count));
+    }
+    for (name, target) in config.callbacks.targets()? {
+        line("target", &format_args!("{name} at {}", target.url));
+    }
+    for plugin in config.grants.keys() {
+        line("grant", &format_args!("for {plugin}"));
+    }
+    Ok(told)
 }
