@@ -49,6 +49,8 @@ pub enum Code {
     NeedsFailed,
     /// Its client waited on a connection that is closed.
     NobodyWaits,
+    /// Its jobs are begun by those who wait for them.
+    ClassNotPausable,
     /// A job of the flow has the id or the unique key of another job.
     JobExists,
     /// The body passes the host's limit.
@@ -126,6 +128,9 @@ impl Code {
             Self::WrongMethod => ("wrong-method", S::METHOD_NOT_ALLOWED, "The path does not take this method"),
             Self::AlreadyEnded => ("already-ended", S::CONFLICT, "It has ended already"),
             Self::NotEnded => ("not-ended", S::CONFLICT, "It has not failed"),
+            Self::ClassNotPausable => {
+                ("class-not-pausable", S::CONFLICT, "The class cannot be paused")
+            }
             Self::NobodyWaits => {
                 ("nobody-waits", S::CONFLICT, "The client that waited for the job has left")
             }

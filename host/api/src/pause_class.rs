@@ -8,19 +8,33 @@ use axum::{
     response::IntoResponse,
 };
 
-use crate::{App, class_path::ClassPath, pause_view, problem::Problem};
+use roughneck_jobs::{class::CLIENT, pause::Scope};
+
+use crate::{App, class_path::ClassPath, code::Code, pause_view, problem::Problem};
 
 pub(crate) async fn pause_class(
     State(app): State<Arc<App>>,
     ClassPath(scope): ClassPath,
     request: Request,
 ) -> Result<impl IntoResponse, Problem> {
+    if scope == Scope::Class(CLIENT.to_owned()) {
+        let sentence = "the class `client` cannot be paused: its clients wait on open connections, \
+            and their calls begin when the lane is free; stop the clients, or the host";
+        return Err(Problem::new(Code::ClassNotPausable, sentence));
+    }
     pause_view::pause(&app, scope, request).await
 }
 
 #[cfg(test)]
 mod tests {
     use crate::testing::{Host, json};
+
+    #[tokio::test]
+    async fn the_class_of_waiting_clients_cannot_be_paused() {
+        let response = Host::new().send("POST", "/classes/client/pause", "").await;
+        assert_eq!(response.status(), 409);
+        assert_eq!(json(response).await["code"], "class-not-pausable");
+    }
 
     #[tokio::test]
     async fn a_class_is_paused_for_a_while_or_until_it_is_resumed() {

@@ -44,6 +44,9 @@ pub struct Config {
     /// The context, in tokens, that a model is loaded with where a request names none, by model. Without
     /// it two clients that differ in nothing else make Ollama load the same model again and again.
     pub pins: BTreeMap<String, u64>,
+    /// A model whose embeddings do not wait for the lane: they have a turn of their own, one at a time. Ollama
+    /// must have room for it beside the model that is loaded (`OLLAMA_MAX_LOADED_MODELS=2`).
+    pub embedder: Option<String>,
 }
 
 /// What is kept of a client's call, in its job.
@@ -87,6 +90,7 @@ impl Config {
             record: Record::default(),
             admin: false,
             pins: BTreeMap::new(),
+            embedder: None,
         }
     }
 

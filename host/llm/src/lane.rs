@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) inventory: Inventory,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) queue: Queue,
+    /// The queue of the embedder that does not wait for the lane.
+    pub(crate) embeddings: Queue,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -69,7 +71,9 @@ impl Lane {
         let metrics = Arc::new(Metrics::new());
         let inventory = Inventory::new(Arc::clone(&client), bell, Arc::clone(&metrics));
         let queue = Queue::new(config.waiting_max, Arc::clone(&metrics));
-        let shared = Arc::new(Shared { config, client, inventory, metrics, queue, clock });
+        let embeddings = Queue::new(config.waiting_max, Arc::clone(&metrics));
+        let shared =
+            Arc::new(Shared { config, client, inventory, metrics, queue, embeddings, clock });
         let stop = shutdown.child_token();
         let watched = Arc::clone(&shared);
         let token = stop.clone();

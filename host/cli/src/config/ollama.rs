@@ -32,6 +32,8 @@ pub(crate) struct Ollama {
     admin: bool,
     /// The context that models are loaded with where a request names none, by model.
     num_ctx: BTreeMap<String, u64>,
+    /// A model whose embeddings do not wait for the lane.
+    embedder: Option<String>,
 }
 
 /// What the job of a client's call keeps of it.
@@ -72,6 +74,7 @@ impl Ollama {
             },
             admin: self.admin,
             pins: self.num_ctx.clone(),
+            embedder: self.embedder.clone(),
             ..default
         })
     }

@@ -62,6 +62,20 @@ impl CallRoute {
         }
     }
 
+    /// Whether it asks for embeddings.
+    #[must_use]
+    pub fn embeds(self) -> bool {
+        match self {
+            Self::Embed | Self::Embeddings | Self::OpenAiEmbeddings => true,
+            Self::Generate
+            | Self::Chat
+            | Self::ChatCompletions
+            | Self::Completions
+            | Self::Responses
+            | Self::Messages => false,
+        }
+    }
+
     /// The route at a path.
     #[must_use]
     pub fn at(path: &str) -> Option<Self> {

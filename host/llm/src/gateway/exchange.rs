@@ -74,13 +74,14 @@ impl Admitted for Exchange {
             return kept(&shared, &asked, &*job);
         }
         let seat = Seat { key: key.clone(), rank: place.rank, priority: place.priority };
-        let Ok(ticket) = shared.queue.line_up(seat) else {
+        let queue = shared.queue_of(asked.route, &model.name);
+        let Ok(ticket) = queue.line_up(seat) else {
             let message = QUEUE_FULL.to_owned();
             let full = Refused { status: 503, message, code: "queue-full" };
             job.end(full.outcome());
             return full.reply(asked.route);
         };
-        let waiter = Waiter { queue: shared.queue.clone(), ticket: ticket.number() };
+        let waiter = Waiter { queue: queue.clone(), ticket: ticket.number() };
         let opening = Opening {
             shared: Arc::clone(&shared),
             asked: Arc::clone(&asked),

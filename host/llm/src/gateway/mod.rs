@@ -23,11 +23,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use roughneck_jobs::{
     model::{LlmError, Resolved},
-    ports::gateway::{Admitted, ClientCall, Form, Gateway, Passage, Reply},
+    ports::gateway::{Admitted, CallRoute, ClientCall, Form, Gateway, Passage, Reply},
 };
 
 use crate::{
     lane::{Lane, Shared},
+    queue::Queue,
     resolve,
     runner_key::RunnerKey,
 };
@@ -74,9 +75,20 @@ impl Shared {
         self.installed(&wanted, &models).await
     }
 
+    /// Where a call waits: in the lane, or, for an embedding by the embedder that Ollama has room for beside
+    /// what is loaded, where other embeddings do. A question of milliseconds need not stand behind minutes.
+    fn queue_of(&self, route: CallRoute, model: &str) -> &Queue {
+        let embedder = self.config.embedder.as_deref().filter(|_| route.embeds());
+        if embedder.is_some_and(|embedder| resolve::is_same(embedder, model)) {
+            &self.embeddings
+        } else {
+            &self.queue
+        }
+    }
+
     /// Whether nobody needs this runner.
     fn may_unload(&self, key: &RunnerKey) -> bool {
-        !self.queue.wants(key) && !self.queue.serves(key)
+        [&self.queue, &self.embeddings].iter().all(|queue| !queue.wants(key) && !queue.serves(key))
     }
 
     /// Now, as Ollama writes it.

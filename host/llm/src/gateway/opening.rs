@@ -87,7 +87,7 @@ impl Opening {
                 Wish::Unload => (turn, None),
             };
             account.reach(Phase::Prefill);
-            let (keep_alive, unloads) = keep_alive(&shared, &asked, &key);
+            let (keep_alive, unloads) = keep_alive(&shared, &asked, &model.name, &key);
             let num_ctx = shared.config.pinned(&model.name);
             let body = asked.body(&Changes { model: &model.name, keep_alive, num_ctx });
             let dispatched_at = Instant::now();
@@ -122,25 +122,22 @@ fn gone(broken: Broken, model: &str) -> Broken {
 
 /// How the model of a route is loaded: one that embeds refuses to generate.
 fn way(route: CallRoute) -> Way {
-    match route {
-        CallRoute::Embed | CallRoute::Embeddings | CallRoute::OpenAiEmbeddings => Way::Embed,
-        CallRoute::Generate
-        | CallRoute::Chat
-        | CallRoute::ChatCompletions
-        | CallRoute::Completions
-        | CallRoute::Responses
-        | CallRoute::Messages => Way::Generate,
-    }
+    if route.embeds() { Way::Embed } else { Way::Generate }
 }
 
 /// How long the model is to stay loaded, if not as the client says, and whether it is unloaded. A client
 /// that wants it to be unloaded is heard only if nobody waits for it.
-fn keep_alive(shared: &Shared, asked: &Asked, key: &RunnerKey) -> (Option<String>, bool) {
+fn keep_alive(
+    shared: &Shared,
+    asked: &Asked,
+    model: &str,
+    key: &RunnerKey,
+) -> (Option<String>, bool) {
     let operator = shared.config.keep_alive.as_deref();
     let operator = operator.map(|text| crate::request::keep_alive_value(text).to_string());
     match asked.keep_alive {
         Some(KeepAlive::Some) => (None, false),
-        Some(KeepAlive::None) if shared.queue.wants(key) => {
+        Some(KeepAlive::None) if shared.queue_of(asked.route, model).wants(key) => {
             (Some(operator.unwrap_or_else(|| KEEP_FOR_OTHERS.to_owned())), false)
         }
         Some(KeepAlive::None) => (None, true),

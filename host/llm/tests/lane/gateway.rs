@@ -404,3 +404,29 @@ async fn a_pinned_context_keeps_clients_and_plugins_on_one_runner() {
     let waited = r#"roughneck_queue_wait_seconds_count{priority="high"}"#;
     assert_eq!(stage.metric(waited), Some(1.0));
 }
+
+#[tokio::test]
+async fn the_embedder_that_has_room_answers_beside_a_call_that_holds_the_lane() {
+    const EMBEDDER: &str = "nomic-embed-text";
+    let beside = |config: &mut Config| {
+        config.embedder = Some(EMBEDDER.to_owned());
+        config.waiting_max = 0;
+    };
+    let stage = Stage::with(ollama::Config::instant(), beside).await;
+    stage.ollama.script([ollama::Reply::Stall { after_tokens: 1 }]);
+    let (running, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    let embed = json!({"model": EMBEDDER, "input": "x"});
+    let body = Bytes::from(embed.to_string());
+    let call =
+        ClientCall { route: CallRoute::Embed, body, user_agent: None, caller: None, whole: false };
+    let admitted = stage.lane.admit(call).await.ok().unwrap();
+    let place = Place { rank: Millis(0), priority: Priority::NORMAL };
+    let embedding = tokio::spawn(admitted.run(place, Visitor::of(&stage)));
+    // The simulated Ollama has room for one model only, so that much is to be seen: it was asked.
+    let asked = async || stage.bodies("/api/embed").len() == 1;
+    eventually("Ollama is asked for an embedding", SOON, asked).await.unwrap();
+    let (other, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    assert_eq!(other.status, 503, "the lane is still held");
+    drop(running);
+    assert_eq!(embedding.await.unwrap().status, 200);
+}
