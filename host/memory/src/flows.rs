@@ -60,7 +60,10 @@ impl Flows for Memory {
         tables.break_read()?;
         let needed = tables.row(job)?.needs.clone();
         let needed = needed.iter().filter_map(|need| tables.jobs.get(&need.job));
-        let mut all: Vec<Dependency> = needed.map(|row| dependency(row, results)).collect();
+        let mut needed: Vec<&Row> = needed.collect();
+        needed.sort_by_key(|row| row.place);
+        let mut all: Vec<Dependency> =
+            needed.into_iter().map(|row| dependency(row, results)).collect();
         let bytes: usize = all.iter().filter_map(|one| one.output.as_ref()).map(String::len).sum();
         if bytes > RESULTS_BYTES_MAX {
             all.iter_mut().for_each(|one| one.output = None);

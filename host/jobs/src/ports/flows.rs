@@ -76,8 +76,8 @@ pub trait Flows: Send + Sync {
     /// [`StoreError`].
     async fn parts(&self, id: FlowId) -> Result<Vec<Part>, StoreError>;
 
-    /// The jobs that a job needs and that are kept, with the results of those named in `results`, unless
-    /// these are larger than [`crate::flow::RESULTS_BYTES_MAX`] together.
+    /// The jobs that a job needs and that are kept, in the order in which their flow was submitted, with the
+    /// results of those named in `results`, unless these are larger than [`crate::flow::RESULTS_BYTES_MAX`] together.
     ///
     /// # Errors
     /// [`StoreError`].

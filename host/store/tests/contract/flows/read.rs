@@ -88,6 +88,15 @@ async fn the_parts_of_a_flow_come_in_the_order_of_the_submission_with_what_they_
 }
 
 #[tokio::test]
+async fn a_job_sees_those_it_needs_in_the_order_of_the_submission() {
+    let world = World::wide().await;
+    let flow = world.plant(&["e", "a", "d", "b", "f", "c", "z: a b c d e f"]).await;
+    let seen = world.dependencies(flow.job("z"), &BTreeSet::new()).await.unwrap();
+    let names: Vec<_> = seen.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["e", "a", "d", "b", "f", "c"]);
+}
+
+#[tokio::test]
 async fn a_job_sees_what_became_of_those_it_needs_and_the_results_it_asks_for() {
     let world = World::wide().await;
     let flow = world.plant(&["a", "b", "c", "z: a b? c"]).await;
@@ -95,8 +104,7 @@ async fn a_job_sees_what_became_of_those_it_needs_and_the_results_it_asks_for() 
     world.run(&flow, "b", fatal(), at(2)).await;
     world.run(&flow, "c", output("3"), at(3)).await;
     let z = flow.job("z");
-    let mut seen = world.dependencies(z, &names(&["a", "b", "none"])).await.unwrap();
-    seen.sort_by(|one, other| one.name.cmp(&other.name));
+    let seen = world.dependencies(z, &names(&["a", "b", "none"])).await.unwrap();
     let told: Vec<_> = seen
         .iter()
         .map(|one| (one.name.as_str(), one.state, one.output.as_deref(), one.output_bytes))
