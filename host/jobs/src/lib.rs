@@ -1,6 +1,6 @@
 //! The pure domain of Roughneck and the ports through which it meets the world.
 //!
-//! What it does: says what a job is, which moves its state allows ([`lifecycle`]), when a failed
+//! What it does: says what a job is, which moves its state allows ([`lifecycle`]) and what they leave behind ([`step`]), when a failed
 //! one runs again ([`retry`]), when a job must be over ([`deadline`]), what goes first ([`priority`],
 //! [`preference`]), which jobs wait for which ([`flow`], [`child`]),
 //! what must wait although there is room ([`pause`], [`rate`], [`input_key`], [`guard`]), when the host
@@ -42,5 +42,6 @@ pub mod run;
 pub mod schedule;
 pub mod signature;
 pub mod state;
+pub mod step;
 pub mod strict;
 pub mod usage;

@@ -12,12 +12,12 @@ use roughneck_jobs::{
     ports::{bell::Change, children::Children, store::StoreError},
     run::Run,
     state::State,
+    step::Step,
 };
 
 use crate::{
     Memory,
     row::{Birth, Row},
-    step::Step,
     tables::Tables,
 };
 

@@ -16,10 +16,11 @@ use roughneck_jobs::{
     preference::Candidate,
     run::Run,
     state::State,
+    step::Step,
     usage::Usage,
 };
 
-use crate::{row::Row, step::Step, tables::Tables};
+use crate::{row::Row, tables::Tables};
 
 impl Tables {
     /// Hands out the best-ranked jobs of a class that nothing keeps back.

@@ -10,9 +10,10 @@ use roughneck_jobs::{
     lifecycle::Event,
     ports::store::StoreError,
     state::State,
+    step::Step,
 };
 
-use crate::{step::Step, tables::Tables};
+use crate::tables::Tables;
 
 impl Tables {
     /// Releases or fails the jobs that need the one with this id, which is over.

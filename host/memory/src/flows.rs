@@ -13,9 +13,10 @@ use roughneck_jobs::{
         store::StoreError,
     },
     state::State,
+    step::Step,
 };
 
-use crate::{Memory, row::Row, step::Step, store::light, tables::Tables};
+use crate::{Memory, row::Row, store::light, tables::Tables};
 
 /// Flows on one page.
 const PAGE_MAX: u32 = 500;

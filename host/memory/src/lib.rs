@@ -27,7 +27,6 @@ mod remove;
 mod replay;
 mod row;
 mod schedules;
-mod step;
 mod store;
 mod submit;
 mod tables;

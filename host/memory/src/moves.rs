@@ -6,9 +6,10 @@ use roughneck_jobs::{
     lifecycle::{Event, advance},
     ports::{bell::Change, store::StoreError},
     state::State,
+    step::Step,
 };
 
-use crate::{row::Row, step::Step, tables::Tables};
+use crate::{row::Row, tables::Tables};
 
 impl Tables {
     /// Moves a job, if its state allows it, and what depends on it. Returns the state it led to.

@@ -5,9 +5,10 @@ use roughneck_jobs::{
     id::JobId,
     lifecycle::Event,
     ports::store::{Overdue, StoreError},
+    step::Step,
 };
 
-use crate::{step::Step, tables::Tables};
+use crate::tables::Tables;
 
 impl Tables {
     /// Fails up to `limit` jobs that are overdue, the longest overdue first.

@@ -1,10 +1,11 @@
 //! Jobs whose concurrency key is taken.
 
 use roughneck_jobs::{
-    clock::Millis, id::JobId, input_key::ConcurrencyKey, lifecycle::Event, ports::store::StoreError,
+    clock::Millis, id::JobId, input_key::ConcurrencyKey, lifecycle::Event,
+    ports::store::StoreError, step::Step,
 };
 
-use crate::{step::Step, tables::Tables};
+use crate::tables::Tables;
 
 impl Tables {
     /// Whether a place of the key is free.

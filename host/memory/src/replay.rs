@@ -14,9 +14,10 @@ use roughneck_jobs::{
     lifecycle::Event,
     ports::store::{Cleared, Retried, StoreError},
     state::State,
+    step::Step,
 };
 
-use crate::{row::Row, step::Step, tables::Tables};
+use crate::{row::Row, tables::Tables};
 
 impl Tables {
     /// Queues a job again.

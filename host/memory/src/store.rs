@@ -23,10 +23,11 @@ use roughneck_jobs::{
     rate::Rate,
     run::Run,
     state::State,
+    step::Step,
     usage::Usage,
 };
 
-use crate::{Memory, row::Row, step::Step, tables::Tables};
+use crate::{Memory, row::Row, tables::Tables};
 
 /// Jobs on one page.
 const PAGE_MAX: u32 = 500;
@@ -166,7 +167,7 @@ impl Store for Memory {
                 | Verdict::Postpone { .. }
                 | Verdict::Cancel { .. } => None,
             };
-            let mut step = Step::of(finish);
+            let mut step = Step::end(&finish);
             if let Some(open) = waits {
                 step.event = Event::AwaitsChildren { open };
                 step.reason = Some(child::waits_for(open));

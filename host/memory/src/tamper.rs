@@ -11,9 +11,10 @@ use roughneck_jobs::{
     mark::Passed,
     ports::store::{Claim, Claimed, StoreError},
     state::State,
+    step::Step,
 };
 
-use crate::{Memory, row::Row, step::Step, tables::Tables};
+use crate::{Memory, row::Row, tables::Tables};
 
 /// The harm that was done.
 #[derive(Default)]

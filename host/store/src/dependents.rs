@@ -1,16 +1,11 @@
 //! What the end of a job means for the jobs that wait for it.
 
-use roughneck_jobs::{clock::Millis, flow::need, lifecycle::Event, state::State};
+use roughneck_jobs::{clock::Millis, flow::need, lifecycle::Event, state::State, step::Step};
 use serde_json::Value;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
-    fault::Fault,
-    lineage,
-    row::Held,
-    step::{Moved, Step},
-    transaction::Transaction,
-    transition,
+    fault::Fault, lineage, moved::Moved, row::Held, transaction::Transaction, transition,
     write::set_aside,
 };
 
@@ -81,7 +76,10 @@ async fn fail(tx: &mut Transaction<'_>, over: &Over, name: &str) -> Result<Vec<S
                 let is_indirect: bool = row.try_get("is_indirect")?;
                 let root = is_indirect.then_some(name);
                 let failure = need::broken(&needed, Some(over.state), root);
-                moved.push(Step::failed(Event::DependencyFailed, over.at, failure).decide(held)?);
+                moved.push(Moved::by(
+                    Step::failed(Event::DependencyFailed, over.at, failure),
+                    held,
+                )?);
             }
             // Those that need it are among the rows.
             Err(error) => set_aside::row(tx, row, over.at, &error).await?,
@@ -108,7 +106,7 @@ async fn release(
             continue;
         }
         match Held::read(row) {
-            Ok(held) => moved.push(unblocked(&held, at).decide(held)?),
+            Ok(held) => moved.push(Moved::by(unblocked(&held, at), held)?),
             Err(error) => {
                 set_aside::row(tx, row, at, &error).await?;
                 over.extend(Over::aside(row, at)?);

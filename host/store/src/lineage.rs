@@ -1,14 +1,14 @@
 //! What a move means for the children of a job, and for its parent.
 
-use roughneck_jobs::{clock::Millis, id::JobId, lifecycle::Event, state::State};
+use roughneck_jobs::{clock::Millis, id::JobId, lifecycle::Event, state::State, step::Step};
 use serde_json::Value;
 use sqlx::Row as _;
 
 use crate::{
     dependents::{Over, unblocked},
     fault::Fault,
+    moved::Moved,
     row::Held,
-    step::{Moved, Step},
     transaction::Transaction,
     transition,
     write::set_aside,
@@ -43,7 +43,7 @@ pub(crate) async fn wake_above(
             continue;
         }
         match Held::read(row) {
-            Ok(held) => moved.push(unblocked(&held, at).decide(held)?),
+            Ok(held) => moved.push(Moved::by(unblocked(&held, at), held)?),
             Err(error) => {
                 set_aside::row(tx, row, at, &error).await?;
                 aside.extend(Over::aside(row, at)?);
@@ -72,7 +72,7 @@ pub(crate) async fn cancel_below(tx: &mut Transaction<'_>, moved: &[Moved]) -> R
                     tx.bells.runs();
                 }
                 let reason = "cancelled with the job that submitted it";
-                below.push(Step::because(Event::Cancelled, at, reason).decide(held)?);
+                below.push(Moved::by(Step::because(Event::Cancelled, at, reason), held)?);
             }
             Err(error) => {
                 let id: String = row.try_get("id")?;

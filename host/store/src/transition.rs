@@ -12,6 +12,7 @@ use roughneck_jobs::{
     lifecycle,
     ports::store::StoreError,
     state::State,
+    step::Step,
     usage::Usage,
 };
 use serde::Serialize;
@@ -20,9 +21,9 @@ use crate::{
     dependents::{self, Over},
     fault::{Fault, rows},
     lineage,
+    moved::Moved,
     row::Held,
     script,
-    step::{Moved, Step},
     transaction::Transaction,
     write::park,
 };
@@ -30,7 +31,7 @@ use crate::{
 /// Moves a job that was read in this transaction, if its state allows it. Returns it as it is then.
 /// A claim is not made here: it grows the token.
 pub(crate) async fn make(tx: &mut Transaction<'_>, held: Held, step: Step) -> Result<Job, Fault> {
-    let moved = step.decide(held)?;
+    let moved = Moved::by(step, held)?;
     write(tx, std::slice::from_ref(&moved)).await?;
     Ok(moved.job)
 }

@@ -5,9 +5,10 @@ use roughneck_jobs::{
     id::JobId,
     lifecycle::Event,
     ports::store::{Cancelled, StoreError},
+    step::Step,
 };
 
-use crate::{fault::Fault, step::Step, transaction::Transaction, transition};
+use crate::{fault::Fault, transaction::Transaction, transition};
 
 /// Cancels a job in any state. A running one loses its slot and its fence at once.
 pub(crate) async fn job(

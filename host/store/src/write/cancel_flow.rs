@@ -5,9 +5,10 @@ use roughneck_jobs::{
     id::FlowId,
     lifecycle::Event,
     ports::{flows::CancelledFlow, store::StoreError},
+    step::Step,
 };
 
-use crate::{fault::Fault, lineage, row::Held, step::Step, transaction::Transaction, transition};
+use crate::{fault::Fault, lineage, moved::Moved, row::Held, transaction::Transaction, transition};
 
 /// Cancels all jobs of a flow that are not over, at once: none fails because of another one. Their children are
 /// cancelled with them.
@@ -31,7 +32,8 @@ pub(crate) async fn all(
             cancelled.runs.push(held.run());
         }
         cancelled.jobs += 1;
-        moved.push(Step::because(Event::Cancelled, at, "cancelled with its flow").decide(held)?);
+        moved
+            .push(Moved::by(Step::because(Event::Cancelled, at, "cancelled with its flow"), held)?);
     }
     transition::write_alone(tx, &moved).await?;
     lineage::cancel_below(tx, &moved).await?;

@@ -6,20 +6,20 @@ use roughneck_jobs::{
     child,
     clock::Millis,
     delivery::{self, Notice},
-    failure::Failure,
     id::JobId,
     lifecycle::Event,
     ports::store::{Finish, StoreError, Verdict},
     run::Run,
     state::State,
+    step::Step,
 };
 use serde_json::Value;
 
 use crate::{
     fault::Fault,
     lineage,
+    moved::Moved,
     row::Held,
-    step::Step,
     transaction::Transaction,
     transition::{self, Message},
 };
@@ -57,7 +57,7 @@ pub(crate) async fn all(
             | Verdict::Retry { .. }
             | Verdict::Fail { .. }
             | Verdict::Postpone { .. }
-            | Verdict::Cancel { .. } => step(finish),
+            | Verdict::Cancel { .. } => Step::end(finish),
         };
         if step.event == Event::Succeeded {
             // Before the callback: they happened before the end.
@@ -65,7 +65,7 @@ pub(crate) async fn all(
                 notify(tx, run.job, finish.at, notice).await?;
             }
         }
-        let one = step.decide(held)?;
+        let one = Moved::by(step, held)?;
         answers.push(Ok(one.job.state));
         moved.push(one);
     }
@@ -73,21 +73,6 @@ pub(crate) async fn all(
         transition::write(tx, &moved).await?;
     }
     Ok(answers)
-}
-
-fn step(finish: &Finish) -> Step {
-    let (event, output, failure) = read(&finish.verdict);
-    Step {
-        event,
-        at: finish.at,
-        reason: failure.map(|failure| failure.message.clone()),
-        output: output.cloned(),
-        failure: failure.cloned(),
-        plugin: finish.plugin.clone(),
-        usage: finish.usage,
-        log: finish.log.clone(),
-        waits: 0,
-    }
 }
 
 /// The end of a run that waits for children, of which some may have ended since the plugin asked.
@@ -99,23 +84,7 @@ async fn wait(
 ) -> Result<Step, Fault> {
     let open = lineage::wait_for(tx, run.job, children).await?;
     let event = Event::AwaitsChildren { open };
-    Ok(Step { event, reason: Some(child::waits_for(open)), ..step(finish) })
-}
-
-fn read(verdict: &Verdict) -> (Event, Option<&String>, Option<&Failure>) {
-    match verdict {
-        Verdict::Done { output } => (Event::Succeeded, Some(output), None),
-        Verdict::Retry { delay_ms, failure } => {
-            (Event::FailedForNow { delay_ms: *delay_ms }, None, Some(failure))
-        }
-        Verdict::Fail { failure } => (Event::FailedForGood, None, Some(failure)),
-        Verdict::Postpone { delay_ms, failure } => {
-            (Event::Postponed { delay_ms: *delay_ms }, None, Some(failure))
-        }
-        Verdict::Cancel { failure } => (Event::Cancelled, None, Some(failure)),
-        // How many are open is the store's to say; see `wait`.
-        Verdict::Await { .. } => (Event::AwaitsChildren { open: 0 }, None, None),
-    }
+    Ok(Step { event, reason: Some(child::waits_for(open)), ..Step::end(finish) })
 }
 
 async fn notify(

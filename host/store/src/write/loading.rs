@@ -5,9 +5,10 @@ use roughneck_jobs::{
     lifecycle::{self, Event},
     ports::store::StoreError,
     run::Run,
+    step::Step,
 };
 
-use crate::{fault::Fault, step::Step, transaction::Transaction, transition};
+use crate::{fault::Fault, transaction::Transaction, transition};
 
 /// Notes whether the run waits for its model. What is already so is not written again.
 pub(crate) async fn set(

@@ -8,6 +8,7 @@ use roughneck_jobs::{
     lifecycle::Event,
     ports::store::StoreError,
     state::State,
+    step::Step,
 };
 use sqlx::Row as _;
 
@@ -17,7 +18,6 @@ use crate::{
     fault::{Fault, one_row},
     lineage,
     row::{self, Held},
-    step::Step,
     transaction::Transaction,
     transition,
 };

@@ -1,15 +1,9 @@
 //! Jobs whose deadline has passed.
 
-use roughneck_jobs::{clock::Millis, lifecycle::Event, ports::store::Overdue};
+use roughneck_jobs::{clock::Millis, lifecycle::Event, ports::store::Overdue, step::Step};
 
 use super::sweep::{self, Sweep};
-use crate::{
-    fault::Fault,
-    row::Held,
-    step::{Moved, Step},
-    transaction::Transaction,
-    transition,
-};
+use crate::{fault::Fault, moved::Moved, row::Held, transaction::Transaction, transition};
 
 /// Fails them, the longest overdue first. A running one loses its slot and its fence at once.
 pub(crate) async fn fail(
@@ -41,7 +35,7 @@ pub(super) async fn sort_out(
     let (overdue, others): (Vec<Held>, Vec<Held>) =
         held.into_iter().partition(|one| one.job.is_overdue(at));
     if !overdue.is_empty() {
-        let fail = |one: Held| Step::new(Event::DeadlinePassed, at).decide(one);
+        let fail = |one: Held| Moved::by(Step::new(Event::DeadlinePassed, at), one);
         let failed: Vec<Moved> = overdue.into_iter().map(fail).collect::<Result<_, _>>()?;
         transition::write(tx, &failed).await?;
     }

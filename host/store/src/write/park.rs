@@ -6,14 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roughneck_jobs::{clock::Millis, id::JobId, lifecycle::Event, state::State};
+use roughneck_jobs::{clock::Millis, id::JobId, lifecycle::Event, state::State, step::Step};
 use serde::Serialize;
 use sqlx::Row as _;
 
 use crate::{
     fault::{Fault, rows},
+    moved::Moved,
     row::Held,
-    step::{Moved, Step},
     transaction::Transaction,
     transition::{self, to_json},
 };
@@ -97,7 +97,7 @@ pub(super) async fn park(
             1 => "another job of its concurrency key runs".to_owned(),
             limit => format!("{limit} other jobs of its concurrency key run"),
         };
-        Step::because(Event::Parked, at, &reason).decide(held)
+        Moved::by(Step::because(Event::Parked, at, &reason), held)
     };
     let moved = wait.into_iter().map(park).collect::<Result<Vec<_>, _>>()?;
     transition::write(tx, &moved).await
@@ -152,7 +152,7 @@ async fn unpark(tx: &mut Transaction<'_>, keys: &BTreeSet<&str>, at: Millis) -> 
     for id in ids {
         let id = id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
         if let Some(held) = super::job(tx, id).await? {
-            moved.push(Step::new(Event::Unparked, at).decide(held)?);
+            moved.push(Moved::by(Step::new(Event::Unparked, at), held)?);
         }
     }
     if moved.is_empty() {

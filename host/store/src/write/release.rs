@@ -1,8 +1,10 @@
 //! Giving runs back when the host stops.
 
-use roughneck_jobs::{clock::Millis, lifecycle::Event, ports::store::StoreError, run::Run};
+use roughneck_jobs::{
+    clock::Millis, lifecycle::Event, ports::store::StoreError, run::Run, step::Step,
+};
 
-use crate::{fault::Fault, step::Step, transaction::Transaction, transition};
+use crate::{fault::Fault, transaction::Transaction, transition};
 
 /// Queues the job of a run again, as if it had not been claimed. Only the token keeps growing.
 pub(crate) async fn run(tx: &mut Transaction<'_>, run: Run, at: Millis) -> Result<(), Fault> {

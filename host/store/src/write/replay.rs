@@ -12,14 +12,15 @@ use roughneck_jobs::{
     lifecycle::Event,
     ports::{flows::RetriedFlow, store::StoreError},
     state::State,
+    step::Step,
 };
 use serde_json::{Value, json};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
     fault::{Fault, rows},
+    moved::Moved,
     row::{self, Held},
-    step::Step,
     transaction::Transaction,
     transition,
 };
@@ -104,7 +105,7 @@ impl Flow {
             };
             if let Some(row) = self.rows.get(job) {
                 let step = Step { waits: *waits, ..Step::because(event, at, reason) };
-                moved.push(step.decide(Held::read(row)?)?);
+                moved.push(Moved::by(step, Held::read(row)?)?);
             }
         }
         transition::write_alone(tx, &moved).await?;

@@ -8,10 +8,11 @@ use roughneck_jobs::{
     job::DeadLetters,
     lifecycle::{self, Event},
     ports::store::{Retried, StoreError},
+    step::Step,
 };
 
 use super::replay::{self, Replayed};
-use crate::{fault::Fault, step::Step, transaction::Transaction, transition};
+use crate::{fault::Fault, transaction::Transaction, transition};
 
 /// Rows of flows that one command reads, so that it does not hold up the writer.
 const ROWS_READ_MAX: usize = 20_000;

@@ -5,6 +5,7 @@ use roughneck_jobs::{
     lifecycle::Event,
     ports::store::{StoreError, Submitted},
     run::Run,
+    step::Step,
 };
 use sqlx::Row as _;
 
@@ -12,7 +13,6 @@ use super::submit;
 use crate::{
     fault::{Fault, one_row},
     row::Held,
-    step::Step,
     transaction::Transaction,
     transition,
 };

@@ -2,9 +2,10 @@
 
 use roughneck_jobs::{
     clock::Millis, id::JobId, lifecycle::Event, ports::store::StoreError, run::Run, state::State,
+    step::Step,
 };
 
-use crate::{fault::Fault, step::Step, transaction::Transaction, transition};
+use crate::{fault::Fault, transaction::Transaction, transition};
 
 /// A job that cannot be moved is looked at again after this time.
 const LOOK_AGAIN_MS: u64 = 60_000;

@@ -1,10 +1,10 @@
 //! Jobs that nobody waits for any more.
 
-use roughneck_jobs::{class::Class, clock::Millis, lifecycle::Event, state::State};
+use roughneck_jobs::{class::Class, clock::Millis, lifecycle::Event, state::State, step::Step};
 use sqlx::Row as _;
 
 use super::set_aside;
-use crate::{fault::Fault, row::Held, step::Step, transaction::Transaction, transition};
+use crate::{fault::Fault, moved::Moved, row::Held, transaction::Transaction, transition};
 
 /// Cancels jobs of a class that are queued or run. Returns how many.
 pub(crate) async fn all(
@@ -22,7 +22,7 @@ pub(crate) async fn all(
     let (mut moved, mut aside) = (Vec::with_capacity(rows.len()), 0);
     for row in &rows {
         match Held::read(row) {
-            Ok(held) => moved.push(Step::because(Event::Cancelled, at, reason).decide(held)?),
+            Ok(held) => moved.push(Moved::by(Step::because(Event::Cancelled, at, reason), held)?),
             Err(error) if row.try_get::<String, _>("state")? == State::Queued.as_str() => {
                 set_aside::job(tx, row, at, &error).await?;
                 aside += 1;
