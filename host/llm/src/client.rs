@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use reqwest::{Body, Method, Response, Url, header, redirect, retry};
 use roughneck_jobs::model::LlmError;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -65,8 +65,9 @@ impl Client {
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, LlmError> {
         let request = self.http.get(self.at(path)).timeout(self.probe_timeout);
         let response = request.send().await.map_err(|error| self.unavailable(&error))?;
-        let response = accepted(response).await?;
-        let body = read(response).await.map_err(|error| self.unavailable(&error))?;
+        let mut response = accepted(response).await?;
+        let read = read(&mut response, BODY_BYTES_MAX).await;
+        let body = read.map_err(|error| self.unavailable(&error))?.unwrap_or_default();
         serde_json::from_slice(&body).map_err(|error| LlmError::Unavailable {
             url: self.shown.clone(),
             why: format!("{path} does not answer as Ollama does: {error}"),
@@ -162,12 +163,12 @@ pub(crate) fn root_cause(error: &reqwest::Error) -> String {
     if cause.is::<reqwest::Error>() { "the request failed".to_owned() } else { cause.to_string() }
 }
 
-async fn accepted(response: Response) -> Result<Response, LlmError> {
+async fn accepted(mut response: Response) -> Result<Response, LlmError> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
-    let body = read(response).await.unwrap_or_default();
+    let body = read(&mut response, BODY_BYTES_MAX).await.ok().flatten().unwrap_or_default();
     Err(LlmError::Refused { status: status.as_u16(), message: words(&body) })
 }
 
@@ -193,15 +194,19 @@ pub(crate) fn words(body: &[u8]) -> String {
     if text.is_empty() { "it gave no reason".to_owned() } else { text }
 }
 
-async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
-    let mut body = Vec::new();
+/// The body of an answer, unless it is longer than `bytes_max`.
+pub(crate) async fn read(
+    response: &mut Response,
+    bytes_max: usize,
+) -> Result<Option<Bytes>, reqwest::Error> {
+    let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
-        if body.len() > BODY_BYTES_MAX {
-            break;
+        if body.len() > bytes_max {
+            return Ok(None);
         }
     }
-    Ok(body)
+    Ok(Some(body.freeze()))
 }
 
 fn without_secrets(url: &Url) -> String {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{
     future::BoxFuture,
     stream::{self, BoxStream},
@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     broken::{Broken, casts_doubt},
-    client::root_cause,
+    client::{self, root_cause},
     lane::Shared,
     metrics,
     queue::{Queue, Seat},
@@ -219,7 +219,7 @@ impl Call {
             }
             Ok(opened) => match self.whole(opened).await {
                 Ok(Reply { body: ReplyBody::Whole(body), status, .. }) => {
-                    let message = crate::client::words(&body);
+                    let message = client::words(&body);
                     Refused { status, message, code: "ollama-refused" }
                 }
                 Ok(_) => Refused::invalid("the answer of Ollama could not be read"),
@@ -294,7 +294,7 @@ impl Call {
             self.job.end(outcome::done(&ended));
         } else {
             account.fail(metrics::Outcome::Error);
-            let message = crate::client::words(&body);
+            let message = client::words(&body);
             self.job.end(Refused { status, message, code: "ollama-refused" }.outcome());
         }
         let headers = headers(&*self.job, &r#type);
@@ -337,14 +337,8 @@ fn too_large() -> Refused {
 async fn read(response: &mut Response) -> Result<Bytes, Broken> {
     let broke =
         |error: reqwest::Error| Broken::off(metrics::Outcome::Truncated, root_cause(&error));
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(broke)? {
-        body.extend_from_slice(&chunk);
-        if body.len() > WHOLE_BYTES_MAX {
-            return Err(Broken::off(metrics::Outcome::Error, too_large().message));
-        }
-    }
-    Ok(body.freeze())
+    let body = client::read(response, WHOLE_BYTES_MAX).await.map_err(broke)?;
+    body.ok_or_else(|| Broken::off(metrics::Outcome::Error, too_large().message))
 }
 
 /// A flow that is taken away from a client which does not read it for `patience`: it has the lane.

@@ -1,20 +1,24 @@
 //! Requests that do not wait for the lane: what is installed, what is loaded, and, where the operator
 //! allows it, what changes either.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use reqwest::Response;
-use roughneck_jobs::ports::gateway::{PassRoute, Passage, Reply, ReplyBody};
-use serde_json::{Value, json};
+use roughneck_jobs::ports::gateway::{Form, PassRoute, Passage, Reply, ReplyBody};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     asked,
     envelope::{Edits, Envelope},
     form,
 };
-use crate::{client::root_cause, lane::Shared, resolve};
+use crate::{
+    client::{self, root_cause},
+    lane::Shared,
+    resolve,
+};
 
 /// Largest body that is read here, in bytes. Blobs are not: they pass.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -49,8 +53,12 @@ pub(crate) async fn pass(shared: &Arc<Shared>, passage: Passage) -> Reply {
         Err(why) => return refused(why.status, &why.message),
     };
     match route {
-        PassRoute::Tags => with_aliases(shared, response, "models", "name").await,
-        PassRoute::Models => with_aliases(shared, response, "data", "id").await,
+        PassRoute::Tags => {
+            with_aliases(shared, response, form, Names { list: "models", name: "name" }).await
+        }
+        PassRoute::Models => {
+            with_aliases(shared, response, form, Names { list: "data", name: "id" }).await
+        }
         PassRoute::Version
         | PassRoute::Status
         | PassRoute::Ps
@@ -108,50 +116,55 @@ async fn forward_show(shared: &Shared, mut passage: Passage) -> Result<Response,
     forward(shared, passage).await
 }
 
-/// A list of models, with an entry for every alias whose model is installed.
-async fn with_aliases(shared: &Shared, response: Response, list: &str, name: &str) -> Reply {
+/// A list of models, with an entry behind the others for every alias whose model is installed.
+async fn with_aliases(shared: &Shared, mut response: Response, form: Form, names: Names) -> Reply {
     let status = response.status().as_u16();
-    let Ok(body) = read(response).await else {
-        return form::refusal(
-            roughneck_jobs::ports::gateway::Form::Native,
-            502,
-            "the answer of Ollama broke off",
-        );
+    let Ok(Some(body)) = client::read(&mut response, BODY_BYTES_MAX).await else {
+        return form::refusal(form, 502, "the list of models broke off, or is too long");
     };
-    let merged = serde_json::from_slice(&body).ok().map(|mut page: Value| {
-        if let Some(models) = page.get_mut(list).and_then(Value::as_array_mut) {
-            let aliases = &shared.config.aliases;
-            let found = aliases.iter().filter_map(|(alias, model)| {
-                let named = |entry: &&Value| {
-                    let known = entry.get(name).and_then(Value::as_str);
-                    known.is_some_and(|known| resolve::is_same(known, model))
-                };
-                let mut entry = models.iter().find(named)?.clone();
-                for field in [name, "model"] {
-                    if let Some(value) = entry.get_mut(field) {
-                        *value = Value::from(alias.as_str());
-                    }
-                }
-                Some(entry)
-            });
-            let found: Vec<Value> = found.collect();
-            models.extend(found);
-        }
-        Bytes::from(page.to_string())
-    });
+    let merged = merge(&body, &shared.config.aliases, names).unwrap_or(body);
     let headers = vec![("content-type", form::JSON.to_owned())];
-    Reply { status, headers, body: ReplyBody::Whole(merged.unwrap_or(body)) }
+    Reply { status, headers, body: ReplyBody::Whole(merged) }
 }
 
-async fn read(mut response: Response) -> Result<Bytes, ()> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(drop)? {
-        body.extend_from_slice(&chunk);
-        if body.len() > BODY_BYTES_MAX {
-            return Err(());
+/// Where a list has its models, and a model its name.
+#[derive(Clone, Copy)]
+struct Names {
+    list: &'static str,
+    name: &'static str,
+}
+
+/// The list with the aliases; none if there is nothing to add. What was there stays as it is.
+fn merge(body: &Bytes, aliases: &BTreeMap<String, String>, names: Names) -> Option<Bytes> {
+    let page = Envelope::read(body.clone()).ok()?;
+    let list = page.raw(names.list)?;
+    let entries: Vec<&RawValue> = serde_json::from_slice(list).ok()?;
+    let entries: Vec<Envelope> = entries
+        .into_iter()
+        .filter_map(|entry| Envelope::read(Bytes::copy_from_slice(entry.get().as_bytes())).ok())
+        .collect();
+    let of_alias = |(alias, model): (&String, &String)| {
+        let is_meant = |entry: &&Envelope| {
+            let known: Option<String> = entry.field(names.name).ok().flatten();
+            known.is_some_and(|known| resolve::is_same(&known, model))
+        };
+        let entry = entries.iter().find(is_meant)?;
+        let mut edits = Edits::default();
+        for field in [names.name, "model"] {
+            if entry.raw(field).is_some() {
+                entry.set(&mut edits, field, &asked::json(alias));
+            }
         }
+        String::from_utf8(entry.edited(edits).to_vec()).ok()
+    };
+    let added: Vec<String> = aliases.iter().filter_map(of_alias).collect();
+    if added.is_empty() {
+        return None;
     }
-    Ok(body.freeze())
+    let open = std::str::from_utf8(list).ok()?.trim_end().strip_suffix(']')?;
+    let mut edits = Edits::default();
+    page.set(&mut edits, names.list, &format!("{open},{}]", added.join(",")));
+    Some(page.edited(edits))
 }
 
 fn streamed(response: Response) -> Reply {
@@ -170,4 +183,33 @@ fn streamed(response: Response) -> Reply {
 fn json_reply(value: &Value) -> Reply {
     let headers = vec![("content-type", form::JSON.to_owned())];
     Reply { status: 200, headers, body: ReplyBody::Whole(value.to_string().into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_stand_behind_the_models_and_nothing_else_changes() {
+        let aliases = BTreeMap::from([
+            ("fast".to_owned(), "M:1".to_owned()),
+            ("gone".to_owned(), "absent".to_owned()),
+        ]);
+        let merged = |body: &'static str, names| {
+            merge(&Bytes::from_static(body.as_bytes()), &aliases, names)
+        };
+        let tags = Names { list: "models", name: "name" };
+        assert_eq!(
+            merged(r#"{"models":[{"z":1.0,"name":"m:1","model":"m:1"} ],"x":2}"#, tags).unwrap(),
+            r#"{"models":[{"z":1.0,"name":"m:1","model":"m:1"} ,{"z":1.0,"name":"fast","model":"fast"}],"x":2}"#
+        );
+        let data = Names { list: "data", name: "id" };
+        assert_eq!(
+            merged(r#"{"object":"list","data":[{"id":"m:1"}]}"#, data).unwrap(),
+            r#"{"object":"list","data":[{"id":"m:1"},{"id":"fast"}]}"#
+        );
+        for nothing in [r#"{"models":[]}"#, r#"{"models":null}"#, r#"{"error":"x"}"#, "rubbish"] {
+            assert_eq!(merged(nothing, tags), None, "{nothing}");
+        }
+    }
 }
