@@ -157,19 +157,25 @@ fn key_reused(job: &Job) -> Problem {
 
 /// A missing model is told at once; a missing Ollama is not, because the job can wait for it.
 pub(crate) async fn check_model(app: &App, served: &Served) -> Result<(), Problem> {
-    let Some(model) = &served.kind.model else { return Ok(()) };
-    match app.ports.llm.resolve(&model.tag).await {
-        Ok(_)
-        | Err(
+    match &served.kind.model {
+        Some(model) => find_model(app, &model.tag).await.map(drop),
+        None => Ok(()),
+    }
+}
+
+/// The installed model that is meant by a name or an alias, or the name while Ollama cannot be asked.
+pub(crate) async fn find_model(app: &App, model: &str) -> Result<String, Problem> {
+    match app.ports.llm.resolve(model).await {
+        Ok(resolved) => Ok(resolved.name),
+        Err(
             LlmError::Unavailable { .. }
             | LlmError::Refused { .. }
             | LlmError::Full { .. }
             | LlmError::BrokenOff(_)
             | LlmError::Invalid(_),
-        ) => Ok(()),
+        ) => Ok(model.to_owned()),
         Err(error @ LlmError::NotInstalled { .. }) => {
-            Err(Problem::new(Code::ModelNotInstalled, error.to_string())
-                .with("model", model.tag.as_str()))
+            Err(Problem::new(Code::ModelNotInstalled, error.to_string()).with("model", model))
         }
     }
 }

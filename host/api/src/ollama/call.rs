@@ -12,7 +12,7 @@ use roughneck_jobs::{
     intake::{self, Submission},
     job::NewJob,
     ports::gateway::{CallRoute, ClientCall, Place},
-    priority::Priority,
+    priority::{NotAPriority, Priority},
 };
 use serde_json::value::RawValue;
 
@@ -41,7 +41,7 @@ pub(crate) async fn call(
     let (head, body) = request.into_parts();
     match read(&app, route, &head.headers, body).await {
         Ok(asked) if later::is_wanted(&head.headers) => {
-            let submitted = later::submit(&app, &head.headers, asked).await;
+            let submitted = later::submit(&app, &head.headers, &asked).await;
             submitted.unwrap_or_else(|problem| refused(&app, route.form(), &problem))
         }
         Ok(asked) => {
@@ -124,12 +124,7 @@ pub(super) fn new_job(
 pub(super) fn priority(headers: &HeaderMap) -> Result<Option<Priority>, Problem> {
     let Some(value) = headers.get(PRIORITY) else { return Ok(None) };
     let text = String::from_utf8_lossy(value.as_bytes());
-    let text = text.trim();
-    let read = match text.parse::<u64>() {
-        Ok(level) => Priority::new(level),
-        Err(_) => text.parse::<Priority>(),
-    };
-    read.map(Some).map_err(|error| {
+    text.trim().parse().map(Some).map_err(|error: NotAPriority| {
         Problem::new(Code::InvalidSubmission, format!("the header `{PRIORITY}`: {error}"))
     })
 }

@@ -10,17 +10,13 @@ use bytes::Bytes;
 use roughneck_jobs::{
     delivery::Target,
     id::JobId,
-    job::NewJob,
     ports::gateway::{CallRoute, ClientCall},
     state::State,
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
-use super::{
-    call::{new_job, priority},
-    later::{Input, meant},
-};
-use crate::{App, problem::Problem, submit_job::check_callback, trace_parent::trace_parent};
+use super::later;
+use crate::{App, problem::Problem, submit_job::check_callback};
 
 /// What tells this shape from ours: a model and no kind.
 #[derive(Deserialize)]
@@ -72,13 +68,7 @@ pub(crate) async fn submit(
     let callback = webhook.map(Target::Url);
     check_callback(app, callback.as_ref())?;
     let call = ClientCall { route, body, user_agent: None, caller: None, whole: true };
-    let input = Input::of(&call)?.written();
-    let model = meant(app, &call).await?;
-    let job = new_job(app, priority(headers)?, &input)?;
-    let job = NewJob { callback, model: Some(model), trace_parent: trace_parent(headers), ..job };
-    let id = job.id;
-    // The id is new, so there is no other job that it could be.
-    app.ports.store.submit(job).await?;
+    let id = later::accept(app, headers, &call, callback).await?.id;
     let location = [(header::LOCATION, format!("/jobs/{id}"))];
     Ok((StatusCode::ACCEPTED, location, Json(Accepted { job_id: id, state: State::Queued }))
         .into_response())

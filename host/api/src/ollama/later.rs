@@ -4,33 +4,35 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue},
     response::Response,
 };
-use roughneck_jobs::{
-    job::NewJob,
-    model::LlmError,
-    ports::{gateway::ClientCall, store::Submitted},
-};
+use roughneck_jobs::{delivery::Target, job::NewJob, ports::gateway::ClientCall};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::call::{new_job, priority};
-use crate::{App, code::Code, problem::Problem, submit_job::created, trace_parent::trace_parent};
+use crate::{
+    App,
+    code::Code,
+    problem::Problem,
+    submit_job::{created, find_model},
+    trace_parent::trace_parent,
+};
 
 /// The input of a job of the kind of calls.
 #[derive(Serialize)]
-pub(super) struct Input<'a> {
+struct Input<'a> {
     path: &'static str,
     body: &'a RawValue,
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn of(call: &'a ClientCall) -> Result<Self, Problem> {
+    fn of(call: &'a ClientCall) -> Result<Self, Problem> {
         let body = serde_json::from_slice(&call.body).map_err(|error| {
             Problem::new(Code::MalformedJson, format!("the body is not JSON: {error}"))
         })?;
         Ok(Self { path: call.route.path(), body })
     }
 
-    pub(super) fn written(&self) -> String {
+    fn written(&self) -> String {
         // A path and JSON always serialise.
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -43,48 +45,39 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     preferences.any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"))
 }
 
-/// The model that a call means. One that is not there is told at once; a missing Ollama is not, because
-/// the job can wait for it.
-pub(super) async fn meant(app: &App, call: &ClientCall) -> Result<String, Problem> {
+/// Accepts a call as a durable job, which tells `callback` about its end. A model that is not there is told
+/// at once; a missing Ollama is not, because the job can wait for it.
+pub(super) async fn accept(
+    app: &App,
+    headers: &HeaderMap,
+    call: &ClientCall,
+    callback: Option<Target>,
+) -> Result<NewJob, Problem> {
     #[derive(Deserialize)]
     struct Asked {
         model: Option<String>,
     }
+    if app.ports.control.is_stopping() {
+        return Err(Problem::stopping());
+    }
+    let input = Input::of(call)?.written();
     let Ok(Asked { model: Some(model) }) = serde_json::from_slice(&call.body) else {
         return Err(Problem::new(Code::InvalidSubmission, "model is required"));
     };
-    match app.ports.llm.resolve(&model).await {
-        Ok(resolved) => Ok(resolved.name),
-        Err(error @ LlmError::NotInstalled { .. }) => {
-            Err(Problem::new(Code::ModelNotInstalled, error.to_string()).with("model", model))
-        }
-        Err(
-            LlmError::Unavailable { .. }
-            | LlmError::Refused { .. }
-            | LlmError::BrokenOff(_)
-            | LlmError::Full { .. }
-            | LlmError::Invalid(_),
-        ) => Ok(model),
-    }
+    let model = Some(find_model(app, &model).await?);
+    let job = new_job(app, priority(headers)?, &input)?;
+    let job = NewJob { model, callback, trace_parent: trace_parent(headers), ..job };
+    // The id is new, so there is no other job that it could be.
+    app.ports.store.submit(job.clone()).await?;
+    Ok(job)
 }
 
 pub(super) async fn submit(
     app: &App,
     headers: &HeaderMap,
-    call: ClientCall,
+    call: &ClientCall,
 ) -> Result<Response, Problem> {
-    let ports = &app.ports;
-    if ports.control.is_stopping() {
-        return Err(Problem::stopping());
-    }
-    let input = Input::of(&call)?.written();
-    let model = meant(app, &call).await?;
-    let job = new_job(app, priority(headers)?, &input)?;
-    let job = NewJob { model: Some(model), trace_parent: trace_parent(headers), ..job };
-    match ports.store.submit(job.clone()).await? {
-        Submitted::Created(_) | Submitted::Existing(_) => {}
-    }
-    let mut accepted = created(&job);
+    let mut accepted = created(&accept(app, headers, call, None).await?);
     let applied = HeaderValue::from_static("respond-async");
     accepted.headers_mut().insert(HeaderName::from_static("preference-applied"), applied);
     Ok(accepted)

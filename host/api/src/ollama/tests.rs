@@ -99,6 +99,16 @@ async fn scripts_of_foreman_find_their_own_shape() {
 }
 
 #[tokio::test]
+async fn a_host_that_stops_takes_no_call_in_any_shape() {
+    let host = host();
+    host.fakes.control.stop();
+    let foreman = r#"{"model":"m","prompt":"hi"}"#;
+    assert_eq!(host.send("POST", "/jobs", foreman).await.status(), 503);
+    assert_eq!(chat(&host, &[("prefer", "respond-async")], CHAT).await.status(), 503);
+    assert!(host.fakes.store.submitted().is_empty());
+}
+
+#[tokio::test]
 async fn what_needs_no_model_passes_with_its_query() {
     let host = host();
     for (method, path, route) in [

@@ -392,4 +392,19 @@ owner = "content"
         assert!(parse(&off).unwrap().schedules.is_empty());
         assert!(parse(&off.replace("0 6 * * MON", "nonsense")).is_err());
     }
+
+    #[test]
+    fn a_kind_may_be_several_names_with_dots_between_them() {
+        for (name, is_good) in [
+            ("ollama.call", true),
+            ("draft", true),
+            ("ollama.", false),
+            (".call", false),
+            ("ollama..call", false),
+            ("Ollama.call", false),
+        ] {
+            assert_eq!(kind_name(name).is_ok(), is_good, "{name}");
+        }
+        assert!(kind_name(&"long.".repeat(13)).is_err());
+    }
 }
