@@ -169,7 +169,13 @@ impl Call {
         } else {
             self.whole(opened).await
         };
-        whole.unwrap_or_else(|refused| self.refused(&refused))
+        match whole {
+            Ok(Whole { status, r#type, body }) => {
+                let headers = headers(&*self.job, &r#type);
+                Reply { status, headers, body: ReplyBody::Whole(body) }
+            }
+            Err(refused) => self.refused(&refused),
+        }
     }
 
     /// Commits to an answer before there is one: the connection has been silent for long.
@@ -218,11 +224,10 @@ impl Call {
                 return (first, Stage::Flowing(guarded(flow, self.shared.config.stall)));
             }
             Ok(opened) => match self.whole(opened).await {
-                Ok(Reply { body: ReplyBody::Whole(body), status, .. }) => {
+                Ok(Whole { status, body, .. }) => {
                     let message = client::words(&body);
                     Refused { status, message, code: "ollama-refused" }
                 }
-                Ok(_) => Refused::invalid("the answer of Ollama could not be read"),
                 Err(refused) => refused,
             },
             Err(refused) => refused,
@@ -242,7 +247,7 @@ impl Call {
     }
 
     /// Puts an answer together that Ollama was asked for in pieces.
-    async fn gather(&self, opened: Opened) -> Result<Reply, Refused> {
+    async fn gather(&self, opened: Opened) -> Result<Whole, Refused> {
         let mut flow = self.flow(opened);
         let mut gathered = Gathered::default();
         while let Some(bytes) = flow.advance().await? {
@@ -250,12 +255,11 @@ impl Call {
                 gathered.push(bytes.slice_ref(line)).map_err(|TooLarge| too_large())?;
             }
         }
-        let headers = headers(&*self.job, form::JSON);
-        Ok(Reply { status: 200, headers, body: ReplyBody::Whole(gathered.whole()) })
+        Ok(Whole { status: 200, r#type: form::JSON.to_owned(), body: gathered.whole() })
     }
 
     /// Hands over an answer that comes in one piece, an error among them.
-    async fn whole(&self, opened: Opened) -> Result<Reply, Refused> {
+    async fn whole(&self, opened: Opened) -> Result<Whole, Refused> {
         let Opened { mut response, mut turn, mut account, measured, dispatched_at, unloads } =
             opened;
         let status = response.status().as_u16();
@@ -297,9 +301,15 @@ impl Call {
             let message = client::words(&body);
             self.job.end(Refused { status, message, code: "ollama-refused" }.outcome());
         }
-        let headers = headers(&*self.job, &r#type);
-        Ok(Reply { status, headers, body: ReplyBody::Whole(body) })
+        Ok(Whole { status, r#type, body })
     }
+}
+
+/// An answer in one piece.
+struct Whole {
+    status: u16,
+    r#type: String,
+    body: Bytes,
 }
 
 /// Where the body of an answer is that was begun before it was there.
