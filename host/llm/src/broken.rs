@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use roughneck_jobs::model::LlmError;
 
-use crate::metrics::Outcome;
+use crate::{client::root_cause, metrics::Outcome};
 
 /// What the caller is told, and what operators count.
 #[derive(Debug)]
@@ -19,9 +19,15 @@ impl Broken {
         Self { outcome, error: LlmError::BrokenOff(why.into()) }
     }
 
+    /// The connection was cut by this error.
+    pub(crate) fn cut(error: &reqwest::Error) -> Self {
+        let why = format!("the connection to Ollama broke: {}", root_cause(error));
+        Self::off(Outcome::Truncated, why)
+    }
+
     /// Ollama said nothing for `patience`.
     pub(crate) fn silent(patience: Duration) -> Self {
-        Self::off(Outcome::Timeout, format!("not a byte came for {patience:?}"))
+        Self::off(Outcome::Timeout, format!("Ollama sent nothing for {patience:?}"))
     }
 
     /// Whether what was loaded may be gone.

@@ -10,7 +10,6 @@ use serde::{Deserialize, de::DeserializeOwned};
 use crate::{
     broken::Broken,
     config::{BadConfig, Config},
-    metrics::Outcome,
 };
 
 /// Enough for the inventory of thousands of models.
@@ -137,11 +136,7 @@ impl Client {
     /// Work without an answer. Ollama is away only if no connection was made: work that was on its way
     /// may be what killed it, and must use up an attempt, or it would come back to kill it for ever.
     fn undone(&self, error: &reqwest::Error) -> Broken {
-        if error.is_connect() {
-            self.unavailable(error).into()
-        } else {
-            Broken::off(Outcome::Truncated, root_cause(error))
-        }
+        if error.is_connect() { self.unavailable(error).into() } else { Broken::cut(error) }
     }
 
     fn unavailable(&self, error: &reqwest::Error) -> LlmError {

@@ -11,7 +11,6 @@ use crate::{
     broken::Broken,
     buffer::{Unread, Writer},
     chunk::Chunk,
-    client::root_cause,
     config::Config,
     lane::Shared,
     lines::{LINE_BYTES_MAX, Lines},
@@ -108,7 +107,7 @@ impl Drain {
         let chunk = tokio::time::timeout_at(deadline, wire.response.chunk()).await;
         let chunk = chunk
             .map_err(|_elapsed| Broken::silent(patience))?
-            .map_err(|error| Broken::off(Outcome::Truncated, root_cause(&error)))?;
+            .map_err(|error| Broken::cut(&error))?;
         let Some(bytes) = chunk else { return self.end() };
         wire.began = true;
         wire.lines.push(&bytes);

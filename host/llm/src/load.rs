@@ -6,8 +6,8 @@ use roughneck_jobs::ports::runner::Supervisor;
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
-    broken::Broken, client::root_cause, lane::Shared, metrics::Outcome, probe, queue::Turn,
-    request, runner_key::RunnerKey, swap::Swap,
+    broken::Broken, lane::Shared, metrics::Outcome, probe, queue::Turn, request,
+    runner_key::RunnerKey, swap::Swap,
 };
 
 /// Where it is said that a load has begun or is over. Never waits, unlike the store that hears of it.
@@ -83,7 +83,7 @@ async fn run(shared: Arc<Shared>, mut turn: Turn, load: Load) -> Result<(Turn, D
     let patience = shared.config.first_byte;
     let answer = async {
         let mut response = shared.client.post(path, body).await?;
-        let broke = |error| Broken::off(Outcome::Truncated, root_cause(&error));
+        let broke = |error| Broken::cut(&error);
         while response.chunk().await.map_err(broke)?.is_some() {}
         Ok::<(), Broken>(())
     };

@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     broken::{Broken, casts_doubt},
-    client::{self, root_cause},
+    client,
     lane::Shared,
     metrics,
     queue::{Queue, Seat},
@@ -345,8 +345,7 @@ fn too_large() -> Refused {
 }
 
 async fn read(response: &mut Response) -> Result<Bytes, Broken> {
-    let broke =
-        |error: reqwest::Error| Broken::off(metrics::Outcome::Truncated, root_cause(&error));
+    let broke = |error: reqwest::Error| Broken::cut(&error);
     let body = client::read(response, WHOLE_BYTES_MAX).await.map_err(broke)?;
     body.ok_or_else(|| Broken::off(metrics::Outcome::Error, too_large().message))
 }

@@ -20,7 +20,6 @@ use super::{
 };
 use crate::{
     broken::Broken,
-    client::root_cause,
     lane::Shared,
     lines::{LINE_BYTES_MAX, TooLong},
     metrics::{self, Account},
@@ -134,7 +133,7 @@ impl Flow {
         };
         let chunk = chunk
             .map_err(|_elapsed| Broken::silent(patience))?
-            .map_err(|error| Broken::off(metrics::Outcome::Truncated, root_cause(&error)))?;
+            .map_err(|error| Broken::cut(&error))?;
         wire.began = true;
         let Some(chunk) = chunk else {
             let rest = self.frames.rest();

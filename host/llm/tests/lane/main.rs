@@ -236,7 +236,7 @@ async fn an_answer_that_breaks_off_says_how_and_frees_the_lane() {
         (Reply::MidStreamError { after_tokens: 2, message }, "error", "the runner died"),
         (Reply::Truncate { after_tokens: 2 }, "truncated", "the stream ended before done"),
         (Reply::Disconnect { after_tokens: 2 }, "truncated", ""),
-        (Reply::Stall { after_tokens: 2 }, "timeout", "not a byte came for 100ms"),
+        (Reply::Stall { after_tokens: 2 }, "timeout", "Ollama sent nothing for 100ms"),
     ] {
         let series = format!(r#"roughneck_requests_total{{model="qwen3:4b",outcome="{outcome}"}}"#);
         let before = stage.metric(&series).unwrap();
@@ -264,7 +264,7 @@ async fn an_ollama_that_never_begins_to_answer_is_given_up() {
     let stage = Stage::with(ollama::Config::instant(), impatient).await;
     stage.ollama.script([Reply::Stall { after_tokens: 0 }]);
     let error = failed(stage.ask(call(QWEN)).await);
-    assert_eq!(error, LlmError::BrokenOff("not a byte came for 300ms".to_owned()));
+    assert_eq!(error, LlmError::BrokenOff("Ollama sent nothing for 300ms".to_owned()));
 }
 
 #[tokio::test]
