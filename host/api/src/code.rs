@@ -29,6 +29,8 @@ pub enum Code {
     UnknownClass,
     /// No such job.
     UnknownJob,
+    /// The job has left nothing under this name.
+    UnknownArtifact,
     /// No such schedule.
     UnknownSchedule,
     /// No such flow.
@@ -122,6 +124,7 @@ impl Code {
             Self::UnknownKind => ("unknown-kind", S::NOT_FOUND, "No plugin serves this kind"),
             Self::UnknownClass => ("unknown-class", S::NOT_FOUND, "There is no such class"),
             Self::UnknownJob => ("unknown-job", S::NOT_FOUND, "There is no such job"),
+            Self::UnknownArtifact => ("unknown-artifact", S::NOT_FOUND, "The job has no such artifact"),
             Self::UnknownFlow => ("unknown-flow", S::NOT_FOUND, "There is no such flow"),
             Self::UnknownSchedule => ("unknown-schedule", S::NOT_FOUND, "There is no such schedule"),
             Self::NoSuchRoute => ("no-such-route", S::NOT_FOUND, "There is nothing at this path"),

@@ -17,6 +17,7 @@ GET    /jobs/{id}         one job
 DELETE /jobs/{id}         cancel it
 GET    /jobs/{id}/events  follow it: server-sent events
 POST   /jobs/{id}/retry   run it again, if it has failed or was cancelled
+GET    /jobs/{id}/artifacts, /jobs/{id}/artifacts/{name}   what it left behind: what a model said, as text
 POST   /flows             submit jobs that wait for each other: {\"jobs\": [{\"name\": \"…\", \"needs\": […], …}]}
 GET    /flows             list flows: ?limit= &before=
 GET    /flows/{id}        one flow with its jobs
@@ -86,6 +87,7 @@ mod tests {
         for route in [
             "/jobs/{id}/events",
             "/jobs/{id}/retry",
+            "/jobs/{id}/artifacts/{name}",
             "/flows/{id}",
             "/flows/{id}/retry",
             "/dead",

@@ -4,7 +4,7 @@ use axum::{
     extract::{FromRequestParts, Path},
     http::request::Parts,
 };
-use roughneck_jobs::id::JobId;
+use roughneck_jobs::id::{JobId, NotAnId};
 
 use crate::{code::Code, problem::Problem};
 
@@ -19,9 +19,12 @@ impl<S: Send + Sync> FromRequestParts<S> for JobPath {
         let Path(text) = Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|rejection| Problem::new(Code::MalformedId, rejection.body_text()))?;
-        let id = text.parse().map_err(|error: roughneck_jobs::id::NotAnId| {
-            Problem::new(Code::MalformedId, error.to_string())
-        })?;
-        Ok(Self(id))
+        read(&text).map(Self)
     }
+}
+
+/// Reads the id of a job.
+pub(crate) fn read(text: &str) -> Result<JobId, Problem> {
+    let malformed = |error: NotAnId| Problem::new(Code::MalformedId, error.to_string());
+    text.parse().map_err(malformed)
 }

@@ -27,6 +27,8 @@ pub(crate) enum Route {
     Job,
     JobEvents,
     JobRetry,
+    JobArtifacts,
+    JobArtifact,
     Flows,
     Flow,
     FlowRetry,
@@ -55,13 +57,15 @@ pub(crate) enum Route {
 
 impl Route {
     /// Those of the host's own.
-    const OWN: [Self; 27] = [
+    const OWN: [Self; 29] = [
         Self::Root,
         Self::Index,
         Self::Jobs,
         Self::Job,
         Self::JobEvents,
         Self::JobRetry,
+        Self::JobArtifacts,
+        Self::JobArtifact,
         Self::Flows,
         Self::Flow,
         Self::FlowRetry,
@@ -101,6 +105,8 @@ impl EncodeLabelValue for Route {
             Self::Job => "/jobs/{id}",
             Self::JobEvents => "/jobs/{id}/events",
             Self::JobRetry => "/jobs/{id}/retry",
+            Self::JobArtifacts => "/jobs/{id}/artifacts",
+            Self::JobArtifact => "/jobs/{id}/artifacts/{name}",
             Self::Flows => "/flows",
             Self::Flow => "/flows/{id}",
             Self::FlowRetry => "/flows/{id}/retry",

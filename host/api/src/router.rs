@@ -20,11 +20,13 @@ use crate::{
     create_schedule::create_schedule,
     delete_schedule::delete_schedule,
     follow_job::follow_job,
+    get_artifact::get_artifact,
     get_flow::get_flow,
     get_job::get_job,
     get_schedule::get_schedule,
     guard::guard,
     index::{index, no_such_route, wrong_method},
+    list_artifacts::list_artifacts,
     list_classes::list_classes,
     list_dead::list_dead,
     list_flows::list_flows,
@@ -60,6 +62,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/jobs/{id}", on(Route::Job, get(get_job).delete(cancel_job)))
         .route("/jobs/{id}/events", on(Route::JobEvents, get(follow_job)))
         .route("/jobs/{id}/retry", on(Route::JobRetry, post(retry_job)))
+        .route("/jobs/{id}/artifacts", on(Route::JobArtifacts, get(list_artifacts)))
+        .route("/jobs/{id}/artifacts/{name}", on(Route::JobArtifact, get(get_artifact)))
         .route("/flows", on(Route::Flows, get(list_flows).post(submit_flow)))
         .route("/flows/{id}", on(Route::Flow, get(get_flow).delete(cancel_flow)))
         .route("/flows/{id}/retry", on(Route::FlowRetry, post(retry_flow)))

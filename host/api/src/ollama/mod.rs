@@ -2,6 +2,7 @@
 //! gateway's to know; here a call becomes a job, and answers become HTTP.
 
 pub(crate) mod call;
+pub(crate) mod completion;
 pub(crate) mod foreman;
 pub(crate) mod later;
 mod packed;

@@ -61,6 +61,10 @@ impl Gateway for FakeGateway {
         whole(200, "passed")
     }
 
+    fn completion(&self, result: &str) -> Option<String> {
+        result.strip_prefix("said ").map(str::to_owned)
+    }
+
     fn refusal(&self, form: Form, status: u16, message: &str) -> Reply {
         whole(status, format!("{form:?}: {message}"))
     }

@@ -269,6 +269,12 @@ async fn a_script_of_foreman_is_told_by_its_webhook() {
     assert!(event.to_string().contains(id), "{event:#}");
     let job = host.until(id, "done").await;
     assert_eq!(job["output"]["done"], true, "{job:#}");
+    let artifacts = host.get(&format!("/jobs/{id}/artifacts")).await;
+    let path = artifacts["artifacts"][0]["links"]["self"].as_str().unwrap();
+    assert_eq!(path, format!("/jobs/{id}/artifacts/completion"));
+    let words = host.get(path).await;
+    assert!(words.as_str().unwrap().starts_with("[simulated]"), "{words}");
+    assert_eq!(job["output"]["message"]["content"], words);
 }
 
 #[tokio::test]

@@ -293,6 +293,10 @@ pub trait Gateway: Send + Sync {
     /// Answers a request that does not wait.
     async fn pass(&self, passage: Passage) -> Reply;
 
+    /// What the model said, of the result of a job that was a call: plain text. None if nothing was
+    /// said, or nothing of it is kept.
+    fn completion(&self, result: &str) -> Option<String>;
+
     /// An error in the form of a surface.
     fn refusal(&self, form: Form, status: u16, message: &str) -> Reply;
 }

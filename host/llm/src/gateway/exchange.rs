@@ -116,7 +116,7 @@ fn key(shared: &Shared, asked: &Asked, model: &Resolved) -> RunnerKey {
 /// The answer to a client that wants a model unloaded which others are using or waiting for.
 fn kept(shared: &Shared, asked: &Asked, job: &dyn Attended) -> Reply {
     job.begin();
-    job.end(outcome::done(&Ended { status: 200, reason: "unload", answer: None }));
+    job.end(outcome::done(&Ended { status: 200, reason: "unload", answer: None, body: None }));
     let body = form::unloaded(asked.route, &asked.model, &shared.now());
     Reply { status: 200, headers: headers(job, form::JSON), body: ReplyBody::Whole(body) }
 }
@@ -292,9 +292,9 @@ impl Call {
             let cost = stats::cost(&reading::whole(&body), &measured);
             account.complete(&cost);
             self.job.supervisor().spent(&cost.usage);
-            let answer = self.shared.config.record.keeps_words();
-            let answer = answer.then(|| String::from_utf8_lossy(&body));
-            let ended = Ended { status, reason: "", answer: answer.as_deref() };
+            let kept = self.shared.config.record.keeps_words();
+            let kept = kept.then(|| serde_json::from_slice(&body).ok()).flatten();
+            let ended = Ended { status, reason: "", answer: None, body: kept };
             self.job.end(outcome::done(&ended));
         } else {
             account.fail(metrics::Outcome::Error);

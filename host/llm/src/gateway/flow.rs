@@ -219,7 +219,8 @@ impl Flow {
         // The turn is free at once.
         drop(wire);
         self.job.supervisor().spent(&cost.usage);
-        let ended = Ended { status: 200, reason: &self.reason, answer: self.text.as_deref() };
+        let answer = self.text.as_deref();
+        let ended = Ended { status: 200, reason: &self.reason, answer, body: None };
         self.job.end(outcome::done(&ended));
     }
 

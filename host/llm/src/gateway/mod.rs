@@ -5,6 +5,7 @@
 //! something is wrong. What does not need a model is in `passage`.
 
 mod asked;
+mod completion;
 mod envelope;
 mod exchange;
 mod flow;
@@ -49,6 +50,10 @@ impl Gateway for Lane {
 
     async fn pass(&self, passage: Passage) -> Reply {
         passage::pass(&self.shared, passage).await
+    }
+
+    fn completion(&self, result: &str) -> Option<String> {
+        completion::of(result)
     }
 
     fn refusal(&self, form: Form, status: u16, message: &str) -> Reply {

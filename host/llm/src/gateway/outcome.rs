@@ -18,6 +18,9 @@ pub(crate) struct Ended<'a> {
     /// What was said, if it is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) answer: Option<&'a str>,
+    /// The whole answer, if it came in one piece and is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) body: Option<&'a RawValue>,
 }
 
 /// The result of the job.
