@@ -112,9 +112,10 @@ fn with_pip(dir: &Path) -> Result<()> {
     succeed(dir, Path::new("python3"), &["-m", "venv", "venv"])?;
     let pip: PathBuf = dir.join("venv/bin/pip");
     let quiet = ["install", "--quiet", "--disable-pip-version-check"];
-    // Building a wheel would need compilers of three languages.
-    let what = ["--only-binary", ":all:", "--requirement", "requirements.txt"];
-    succeed(dir, &pip, &[quiet.as_slice(), what.as_slice()].concat())
+    // Nothing is run that is not what was pinned. Building a wheel would need compilers of three languages.
+    let how = ["--require-hashes", "--only-binary", ":all:"];
+    let what = ["--requirement", "requirements.txt"];
+    succeed(dir, &pip, &[quiet.as_slice(), how.as_slice(), what.as_slice()].concat())
 }
 
 fn with_npm(dir: &Path) -> Result<()> {
