@@ -1,4 +1,8 @@
-//! What operators see of the lane. Labels are bounded: a model that is not installed is `other`.
+//! What operators see of the lane: the families here, what they are told apart by in `labels`, and what
+//! one call adds to them in `account`.
+
+mod account;
+mod labels;
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -6,16 +10,21 @@ use std::{
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use roughneck_jobs::{model::LlmError, priority::Priority};
-use tokio::time::Instant;
+use roughneck_jobs::priority::Priority;
 
+use self::labels::{
+    ModelLabels, PhaseLabels, PriorityLabels, RequestLabels, Stage, StageLabels, SwapLabels,
+    TokenLabels, TokenType,
+};
+pub(crate) use self::{
+    account::Account,
+    labels::{OTHER, Outcome, Phase},
+};
 use crate::{
     planner::{self, Reason},
-    stats::Cost,
     swap::{Swap, SwapCost},
 };
 
@@ -35,162 +44,6 @@ const TOKEN_S: [f64; 14] =
 const TOKENS: [f64; 10] =
     [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0];
 const SWAP_S: [f64; 11] = [0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0];
-
-/// Fewer tokens say nothing about speed.
-const TOKENS_FOR_SPEED_MIN: u64 = 5;
-
-/// The label of a model that is not installed: anybody can ask for any name.
-pub(crate) const OTHER: &str = "other";
-
-/// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Outcome {
-    Ok,
-    Error,
-    /// The caller left, lost its job, or did not read the answer.
-    Cancelled,
-    /// Refused before it reached Ollama, or because the model is not there.
-    Rejected,
-    /// Ollama fell silent.
-    Timeout,
-    /// The connection ended without the end of the answer.
-    Truncated,
-}
-
-impl Outcome {
-    const ALL: [Self; 6] =
-        [Self::Ok, Self::Error, Self::Cancelled, Self::Rejected, Self::Timeout, Self::Truncated];
-
-    /// The outcome of a call that failed before its answer began.
-    pub(crate) fn of(error: &LlmError) -> Self {
-        match error {
-            LlmError::NotInstalled { .. } | LlmError::Full { .. } | LlmError::Invalid(_) => {
-                Self::Rejected
-            }
-            LlmError::Unavailable { .. } | LlmError::Refused { .. } => Self::Error,
-            // Whoever knows that there was silence says so: see [`crate::broken`].
-            LlmError::BrokenOff(_) => Self::Truncated,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum TokenType {
-    Input,
-    /// Those of the input that Ollama had read before; newer ones tell.
-    InputCached,
-    Output,
-    /// Pieces of answers that did not reach their end, where Ollama sends no count.
-    Estimated,
-}
-
-/// How far a call had come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Phase {
-    /// It waited for its turn.
-    Queued,
-    /// Its model was loaded.
-    Loading,
-    /// Ollama had it, and nothing could be seen yet.
-    Prefill,
-    /// Its answer came.
-    Decode,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Stage {
-    Load,
-    PromptEval,
-    Eval,
-    Residual,
-}
-
-/// Implements the encoding of an enum's label values, one word each.
-macro_rules! label_values {
-    ($name:ident { $($variant:ident => $word:literal),+ $(,)? }) => {
-        impl EncodeLabelValue for $name {
-            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
-                let word = match self { $(Self::$variant => $word),+ };
-                EncodeLabelValue::encode(&word, encoder)
-            }
-        }
-    };
-}
-
-label_values!(Outcome {
-    Ok => "ok",
-    Error => "error",
-    Cancelled => "cancelled",
-    Rejected => "rejected",
-    Timeout => "timeout",
-    Truncated => "truncated",
-});
-label_values!(TokenType {
-    Input => "input",
-    InputCached => "input_cached",
-    Output => "output",
-    Estimated => "estimated",
-});
-label_values!(Phase {
-    Queued => "queued",
-    Loading => "loading",
-    Prefill => "prefill",
-    Decode => "decode",
-});
-label_values!(Stage {
-    Load => "load",
-    PromptEval => "prompt_eval",
-    Eval => "eval",
-    Residual => "residual",
-});
-label_values!(Swap { Cold => "cold", Model => "model", Options => "options" });
-label_values!(Reason {
-    Loaded => "loaded",
-    Drained => "drained",
-    Quantum => "quantum",
-    Urgent => "urgent",
-});
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ModelLabels {
-    model: Arc<str>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TokenLabels {
-    model: Arc<str>,
-    r#type: TokenType,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    model: Arc<str>,
-    outcome: Outcome,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PhaseLabels {
-    phase: Phase,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StageLabels {
-    stage: Stage,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SwapLabels {
-    /// What was loaded before.
-    reason: Swap,
-    /// Why its call was next.
-    choice: Reason,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PriorityLabels {
-    /// The nearest name: a hundred levels would be too many series.
-    priority: &'static str,
-}
 
 type Seconds = Counter<f64, AtomicU64>;
 type Buckets = Family<ModelLabels, Histogram, fn() -> Histogram>;
@@ -374,116 +227,6 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-/// The account of one call. Whoever drops it before its end has cancelled the call.
-#[derive(Debug)]
-pub(crate) struct Account {
-    metrics: Arc<Metrics>,
-    model: Arc<str>,
-    opened_at: Instant,
-    pieces: u64,
-    phase: Phase,
-    closed: bool,
-}
-
-impl Account {
-    pub(crate) fn open(metrics: Arc<Metrics>) -> Self {
-        let model = Arc::from(OTHER);
-        Self {
-            metrics,
-            model,
-            opened_at: Instant::now(),
-            pieces: 0,
-            phase: Phase::Queued,
-            closed: false,
-        }
-    }
-
-    /// The label of the model that is meant.
-    pub(crate) fn model(&mut self, model: Arc<str>) {
-        self.model = model;
-    }
-
-    /// It has come so far.
-    pub(crate) fn reach(&mut self, phase: Phase) {
-        self.phase = phase;
-    }
-
-    /// A piece came: about one token.
-    pub(crate) fn piece(&mut self) {
-        self.phase = Phase::Decode;
-        self.pieces = self.pieces.saturating_add(1);
-    }
-
-    pub(crate) fn first_token(&self, took: Duration) {
-        let labels = ModelLabels { model: Arc::clone(&self.model) };
-        self.metrics.first_token.get_or_create(&labels).observe(took.as_secs_f64());
-        let since = self.opened_at.elapsed().as_secs_f64();
-        self.metrics.client_first_token.get_or_create(&labels).observe(since);
-    }
-
-    /// The answer reached its end.
-    pub(crate) fn complete(&mut self, cost: &Cost) {
-        let usage = &cost.usage;
-        self.metrics.tokens(&self.model, TokenType::Input, usage.input_tokens);
-        self.metrics.tokens(&self.model, TokenType::Output, usage.output_tokens);
-        self.metrics.stage(Stage::Load, usage.load_ns);
-        self.metrics.stage(Stage::PromptEval, usage.prompt_ns);
-        self.metrics.stage(Stage::Eval, usage.generate_ns);
-        self.metrics.stage(Stage::Residual, cost.residual_ns);
-        self.metrics.tokens(&self.model, TokenType::InputCached, cost.cached_tokens);
-        self.observe(cost);
-        let speed = usage.tokens_per_second();
-        if let Some(speed) = speed.filter(|_| usage.output_tokens >= TOKENS_FOR_SPEED_MIN) {
-            let labels = ModelLabels { model: Arc::clone(&self.model) };
-            self.metrics.tokens_per_second.get_or_create(&labels).observe(speed);
-        }
-        self.close(Outcome::Ok);
-    }
-
-    /// The figures of one call, as far as it has them.
-    fn observe(&self, cost: &Cost) {
-        let (metrics, usage) = (&self.metrics, &cost.usage);
-        let labels = ModelLabels { model: Arc::clone(&self.model) };
-        let observe = |family: &Buckets, value: Option<f64>| {
-            if let Some(value) = value {
-                family.get_or_create(&labels).observe(value);
-            }
-        };
-        let count = |tokens: u64| (tokens > 0).then(|| float(tokens));
-        observe(&metrics.prompt_tokens, count(usage.input_tokens));
-        observe(&metrics.completion_tokens, count(usage.output_tokens));
-        observe(&metrics.prefill_per_second, cost.prefill_per_second());
-        let rest = usage.output_tokens.saturating_sub(1);
-        let each = count(rest).map(|rest| seconds(usage.generate_ns) / rest);
-        observe(&metrics.token_time, each.filter(|each| *each > 0.0));
-    }
-
-    /// The call failed. What had been generated is counted as an estimate.
-    pub(crate) fn fail(&mut self, outcome: Outcome) {
-        if !self.closed {
-            self.metrics.tokens(&self.model, TokenType::Estimated, self.pieces);
-            if outcome == Outcome::Cancelled {
-                let labels = PhaseLabels { phase: self.phase };
-                self.metrics.cancellations.get_or_create(&labels).inc();
-            }
-            self.close(outcome);
-        }
-    }
-
-    fn close(&mut self, outcome: Outcome) {
-        self.closed = true;
-        let labels = RequestLabels { model: Arc::clone(&self.model), outcome };
-        self.metrics.requests.get_or_create(&labels).inc();
-        self.metrics.request_duration.observe(self.opened_at.elapsed().as_secs_f64());
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        self.fail(Outcome::Cancelled);
     }
 }
 

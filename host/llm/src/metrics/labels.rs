@@ -1,0 +1,161 @@
+//! What the metrics are told apart by. Labels are bounded: a model that is not installed is `other`.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use roughneck_jobs::model::LlmError;
+
+use crate::{planner::Reason, swap::Swap};
+
+/// The label of a model that is not installed: anybody can ask for any name.
+pub(crate) const OTHER: &str = "other";
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Outcome {
+    Ok,
+    Error,
+    /// The caller left, lost its job, or did not read the answer.
+    Cancelled,
+    /// Refused before it reached Ollama, or because the model is not there.
+    Rejected,
+    /// Ollama fell silent.
+    Timeout,
+    /// The connection ended without the end of the answer.
+    Truncated,
+}
+
+impl Outcome {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Ok, Self::Error, Self::Cancelled, Self::Rejected, Self::Timeout, Self::Truncated];
+
+    /// The outcome of a call that failed before its answer began.
+    pub(crate) fn of(error: &LlmError) -> Self {
+        match error {
+            LlmError::NotInstalled { .. } | LlmError::Full { .. } | LlmError::Invalid(_) => {
+                Self::Rejected
+            }
+            LlmError::Unavailable { .. } | LlmError::Refused { .. } => Self::Error,
+            // Whoever knows that there was silence says so: see [`crate::broken`].
+            LlmError::BrokenOff(_) => Self::Truncated,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum TokenType {
+    Input,
+    /// Those of the input that Ollama had read before; newer ones tell.
+    InputCached,
+    Output,
+    /// Pieces of answers that did not reach their end, where Ollama sends no count.
+    Estimated,
+}
+
+/// How far a call had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Phase {
+    /// It waited for its turn.
+    Queued,
+    /// Its model was loaded.
+    Loading,
+    /// Ollama had it, and nothing could be seen yet.
+    Prefill,
+    /// Its answer came.
+    Decode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Stage {
+    Load,
+    PromptEval,
+    Eval,
+    Residual,
+}
+
+/// Implements the encoding of an enum's label values, one word each.
+macro_rules! label_values {
+    ($name:ident { $($variant:ident => $word:literal),+ $(,)? }) => {
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+                let word = match self { $(Self::$variant => $word),+ };
+                EncodeLabelValue::encode(&word, encoder)
+            }
+        }
+    };
+}
+
+label_values!(Outcome {
+    Ok => "ok",
+    Error => "error",
+    Cancelled => "cancelled",
+    Rejected => "rejected",
+    Timeout => "timeout",
+    Truncated => "truncated",
+});
+label_values!(TokenType {
+    Input => "input",
+    InputCached => "input_cached",
+    Output => "output",
+    Estimated => "estimated",
+});
+label_values!(Phase {
+    Queued => "queued",
+    Loading => "loading",
+    Prefill => "prefill",
+    Decode => "decode",
+});
+label_values!(Stage {
+    Load => "load",
+    PromptEval => "prompt_eval",
+    Eval => "eval",
+    Residual => "residual",
+});
+label_values!(Swap { Cold => "cold", Model => "model", Options => "options" });
+label_values!(Reason {
+    Loaded => "loaded",
+    Drained => "drained",
+    Quantum => "quantum",
+    Urgent => "urgent",
+});
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ModelLabels {
+    pub(super) model: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TokenLabels {
+    pub(super) model: Arc<str>,
+    pub(super) r#type: TokenType,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RequestLabels {
+    pub(super) model: Arc<str>,
+    pub(super) outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct PhaseLabels {
+    pub(super) phase: Phase,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct StageLabels {
+    pub(super) stage: Stage,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SwapLabels {
+    /// What was loaded before.
+    pub(super) reason: Swap,
+    /// Why its call was next.
+    pub(super) choice: Reason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct PriorityLabels {
+    /// The nearest name: a hundred levels would be too many series.
+    pub(super) priority: &'static str,
+}
