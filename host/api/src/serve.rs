@@ -2,6 +2,7 @@
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
+use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 
 use crate::{App, router};
@@ -25,6 +26,13 @@ pub async fn serve(
         shutdown.await;
         app.close();
     };
+    // A token must leave when it is there. Held back until the last one is acknowledged, as Nagle has it, it is late by
+    // the 40 ms that a receiver may take for that.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection sends small pieces late");
+        }
+    });
     let served = axum::serve(listener, routes).with_graceful_shutdown(stop);
     let out_of_patience = async {
         // The sender lives in the app, which the router holds.
