@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use reqwest::Response;
 use roughneck_jobs::ports::attended::{Attended, Halt};
 use tokio::time::Instant;
 
@@ -15,6 +14,7 @@ use super::{
     frames::Frames,
     opening::Opened,
     outcome::{self, Ended},
+    pieces::Pieces,
     reading::{Said, Script},
     refused::Refused,
 };
@@ -53,7 +53,7 @@ pub(crate) struct Flow {
 
 /// The connection and the turn. The order matters: the connection is closed first.
 struct Wire {
-    response: Response,
+    pieces: Pieces,
     began: bool,
     turn: Turn,
 }
@@ -70,7 +70,7 @@ impl Flow {
         let text = shared.config.record.keeps_words().then(String::new);
         Self {
             halted: halted(&job),
-            wire: Some(Wire { response, began: false, turn }),
+            wire: Some(Wire { pieces: Pieces::of(response), began: false, turn }),
             account,
             measured,
             dispatched_at,
@@ -129,7 +129,7 @@ impl Flow {
         let chunk = tokio::select! {
             biased;
             halt = &mut self.halted => return Err(Stop::Halted(halt)),
-            chunk = tokio::time::timeout_at(deadline, wire.response.chunk()) => chunk,
+            chunk = tokio::time::timeout_at(deadline, wire.pieces.next()) => chunk,
         };
         let chunk = chunk
             .map_err(|_elapsed| Broken::silent(patience))?

@@ -16,6 +16,7 @@ mod keep_alive;
 mod opening;
 mod outcome;
 mod passage;
+mod pieces;
 mod reading;
 mod refused;
 
