@@ -52,6 +52,11 @@ impl Answer {
         Self { is_ok, needs_disk, send: Box::new(send) }
     }
 
+    /// Of somebody who waits on a connection and was promised nothing: the answer does not wait for the disk.
+    pub(crate) fn of_attended(self, is_attended: bool) -> Self {
+        Self { needs_disk: self.needs_disk && !is_attended, ..self }
+    }
+
     /// Answers after the transaction was committed and, where that was promised, synced, or `lost` to an error.
     pub(crate) fn send(self, lost: Option<&Arc<sqlx::Error>>) {
         (self.send)(lost);
@@ -70,7 +75,8 @@ pub(crate) async fn submissions(
 /// Answers submissions that were all new.
 pub(crate) fn answer_submissions(submissions: Vec<Submission>) -> impl Iterator<Item = Answer> {
     submissions.into_iter().map(|Submission { job, reply }| {
-        Answer::new(reply, Kind::Submit, Ok(Submitted::Created(job.id)))
+        let answer = Answer::new(reply, Kind::Submit, Ok(Submitted::Created(job.id)));
+        answer.of_attended(job.class.is_attended())
     })
 }
 
@@ -108,7 +114,10 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         }
         Command::Pause { pause, reply } => Answer::new(reply, kind, pause::begin(tx, &pause).await),
         Command::Resume { scope, reply } => Answer::new(reply, kind, pause::end(tx, &scope).await),
-        Command::Submit { job, reply } => Answer::new(reply, kind, submit::one(tx, &job).await),
+        Command::Submit { job, reply } => {
+            let answer = Answer::new(reply, kind, submit::one(tx, &job).await);
+            answer.of_attended(job.class.is_attended())
+        }
         Command::Claim { claim, reply } => Answer::new(reply, kind, claim::best(tx, &claim).await),
         Command::Begin { id, at, lease_until, reply } => {
             Answer::new(reply, kind, claim::one(tx, id, at, lease_until).await)
@@ -209,5 +218,23 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         Command::DeleteValue { run, key, reply } => {
             Answer::new(reply, kind, kv::delete(tx, run, &key).await)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn only_who_was_promised_the_disk_waits_for_it() {
+        let answer = |kind| {
+            let (reply, _) = oneshot::channel::<Result<(), StoreError>>();
+            Answer::new(reply, kind, Ok(()))
+        };
+        assert!(answer(Kind::Submit).of_attended(false).needs_disk);
+        assert!(!answer(Kind::Submit).of_attended(true).needs_disk);
+        assert!(!answer(Kind::Claim).of_attended(false).needs_disk);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Nor can a power failure, where somebody outside is told: a submission, a cancellation, a retry or a
 //! deletion is on the disk when it returns. What the engine asks for on its own account (claims,
-//! renewals, ends of runs) reaches the disk some milliseconds later and before anybody outside is
+//! renewals, ends of runs), and the job of a client that waits on a connection, reaches the disk some milliseconds later and before anybody outside is
 //! told; a host that loses power in between does it again.
 
 use async_trait::async_trait;
