@@ -23,6 +23,9 @@ const FILLING: usize = 64;
 /// How often a drain is looked at. `/metrics` costs the host 50 µs: well under 1 %.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// Nobody listens there: no model takes part.
+const NO_OLLAMA: &str = "http://127.0.0.1:9";
+
 /// How long anything may take that should be done at once.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -65,7 +68,18 @@ impl Host {
         let dir = stand.fresh("roughneck")?;
         let plugins = dir.join("plugins");
         std::fs::create_dir(&plugins)?;
-        Self::start_in(stand, slots, &dir, &plugins).await
+        Self::start_in(stand, slots, &dir, &plugins, NO_OLLAMA).await
+    }
+
+    /// Starts a host in front of the Ollama at this URL.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub(crate) async fn start_before(stand: &Stand, ollama: &str) -> Result<Self> {
+        let dir = stand.fresh("roughneck")?;
+        let plugins = dir.join("plugins");
+        std::fs::create_dir(&plugins)?;
+        Self::start_in(stand, 1, &dir, &plugins, ollama).await
     }
 
     /// Starts a host that serves the no-op of a plugin as well, in the class `io`.
@@ -80,10 +94,16 @@ impl Host {
         let manifest = std::fs::read_to_string(stand.fixture.join("plugin.toml"))?;
         let manifest = manifest.replace("class = \"cpu\"", "class = \"io\"");
         std::fs::write(plugin.join("plugin.toml"), manifest)?;
-        Self::start_in(stand, slots, &dir, &plugin).await
+        Self::start_in(stand, slots, &dir, &plugin, NO_OLLAMA).await
     }
 
-    async fn start_in(stand: &Stand, slots: u32, dir: &Path, plugins: &Path) -> Result<Self> {
+    async fn start_in(
+        stand: &Stand,
+        slots: u32,
+        dir: &Path,
+        plugins: &Path,
+        ollama: &str,
+    ) -> Result<Self> {
         let config = dir.join("roughneck.toml");
         let text = format!(
             "[guard]\nsubmissions-per-minute = 0\n[intake]\njobs-max = 2000000\n[classes]\nio = {slots}\n[grants.fixture]\nhttp = [\"*\"]\nhttp-private = true\ncallbacks = [\"*\"]\n"
@@ -98,8 +118,7 @@ impl Host {
         }
         // The peer writes no log either.
         command.env("ROUGHNECK_LOG", "warn").args(["serve", "--bench-kinds"]);
-        // Nobody listens there: no model takes part.
-        command.args(["--listen", "127.0.0.1:0", "--ollama-url", "http://127.0.0.1:9"]);
+        command.args(["--listen", "127.0.0.1:0", "--ollama-url", ollama]);
         command.arg("--config").arg(config).arg("--data-dir").arg(dir.join("data"));
         command.arg("--plugins").arg(plugins);
         let mut process = Process::start("roughneck", &mut command, dir)?;

@@ -118,6 +118,14 @@ impl Process {
     }
 }
 
+/// A port that nobody listens on, most likely also in a moment.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
 fn number(value: Option<u64>) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a figure, not a count")]
     value.map_or(f64::NAN, |value| value as f64)

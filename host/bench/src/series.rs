@@ -25,6 +25,11 @@ impl Series {
         Some((values().reduce(f64::min)?, values().reduce(f64::max)?))
     }
 
+    /// Round by round, this without the other.
+    pub(crate) fn less(&self, other: &Self) -> Self {
+        Self(self.0.iter().zip(&other.0).map(|(ours, theirs)| ours - theirs).collect())
+    }
+
     /// Round by round, this to the other. Neighbours in time share the noise of the machine.
     pub(crate) fn over(&self, other: &Self) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(ours, theirs)| ours / theirs).collect())
@@ -50,9 +55,10 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_taken_in_each_round() {
+    fn a_ratio_and_a_difference_are_taken_in_each_round() {
         let ours = Series(vec![10.0, 40.0]);
         let theirs = Series(vec![1.0, 2.0]);
         assert_eq!(ours.over(&theirs).range(), Some((10.0, 20.0)));
+        assert_eq!(ours.less(&theirs).range(), Some((9.0, 38.0)));
     }
 }

@@ -22,6 +22,7 @@ pub(crate) struct Stand {
     pub(crate) fixture: PathBuf,
     /// The peer, where it is to be had.
     pub(crate) peer: Option<Installed>,
+    scratch: PathBuf,
     runs: PathBuf,
     last_run: AtomicU32,
 }
@@ -30,24 +31,35 @@ impl Stand {
     /// Finds everything. This program lies in `target/release`, and so does what it measures.
     ///
     /// # Errors
-    /// If something is not built, or the peer cannot be installed.
-    pub(crate) async fn find(options: Options) -> Result<Self> {
+    /// If something is not built.
+    pub(crate) fn find(options: Options) -> Result<Self> {
         let bench = std::env::current_exe()?;
         let target = bench.ancestors().nth(2).context("the bench has no target folder")?;
         let scratch = target.join("bench");
         let runs = scratch.join("runs");
         // What an earlier run has left.
         drop(fs::remove_dir_all(&runs));
-        let peer = if options.peer { Installed::find(&scratch.join("peer")).await? } else { None };
         Ok(Self {
             roughneck: built(&bench.with_file_name("roughneck"))?,
             fixture: built(&target.join("fixtures/fixture"))?,
             options,
             bench: bench.clone(),
-            peer,
+            peer: None,
+            scratch,
             runs,
             last_run: AtomicU32::new(0),
         })
+    }
+
+    /// With the peer of the queue beside the host, if it is wanted and to be had.
+    ///
+    /// # Errors
+    /// If it cannot be installed.
+    pub(crate) async fn with_peer(mut self) -> Result<Self> {
+        if self.options.peer {
+            self.peer = Installed::find(&self.scratch.join("peer")).await?;
+        }
+        Ok(self)
     }
 
     /// A new folder for one process.
@@ -61,11 +73,11 @@ impl Stand {
         Ok(dir)
     }
 
-    /// The machine, the rounds and the peer, in a sentence each.
-    pub(crate) fn describe(&self) -> String {
+    /// The machine, the rounds and the peer of these versions, in a sentence each.
+    pub(crate) fn describe(&self, peer: Option<&str>) -> String {
         let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-        let peer = match &self.peer {
-            Some(peer) => format!("The peer is {}.", peer.versions),
+        let peer = match peer {
+            Some(versions) => format!("The peer is {versions}."),
             None => "No peer was measured.".to_owned(),
         };
         format!(
@@ -79,7 +91,7 @@ impl Stand {
 
 fn built(path: &Path) -> Result<PathBuf> {
     if !path.exists() {
-        bail!("{} is missing; `cargo xtask bench queue` builds it", path.display());
+        bail!("{} is missing; `cargo xtask bench` builds it", path.display());
     }
     Ok(path.to_path_buf())
 }

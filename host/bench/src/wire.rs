@@ -1,13 +1,18 @@
 //! HTTP/1.1 as cheap as it can be: one connection, requests that are bytes already, answers with a
-//! `Content-Length`. A client library would take from the machine what is to be measured.
+//! `Content-Length` or in chunks. A client library would take from the machine what is to be measured.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, bail};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
+
+use crate::chunked::Chunked;
 
 /// Bytes that are asked of the system at once.
 const READ_BYTES: usize = 16 << 10;
@@ -55,6 +60,15 @@ impl Answer<'_> {
     }
 }
 
+/// How an answer came that is a stream of lines.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Streamed {
+    /// From the request to the first byte of the body.
+    pub(crate) first_byte: Duration,
+    /// Lines of the body.
+    pub(crate) lines: u64,
+}
+
 /// A connection that is kept.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -80,19 +94,54 @@ impl Connection {
     /// # Errors
     /// If the connection breaks off, or the answer is none this client reads.
     pub(crate) async fn send(&mut self, request: &Request) -> Result<Answer<'_>> {
-        self.buffer.clear();
-        self.stream.write_all(&request.0).await?;
-        let head = loop {
-            self.read().await?;
-            if let Some(head) = head(&self.buffer)? {
-                break head;
-            }
-        };
-        while self.buffer.len() < head.body_begins + head.body_bytes {
+        let head = self.ask(request).await?;
+        let body_bytes = head.body_bytes.context("the answer has no Content-Length")?;
+        while self.buffer.len() < head.body_begins + body_bytes {
             self.read().await?;
         }
         let body = self.buffer.get(head.body_begins..).unwrap_or_default();
         Ok(Answer { status: head.status, body })
+    }
+
+    /// Sends a request and reads its answer, which is `200` and comes in chunks, to the end. Nothing of it is kept.
+    ///
+    /// # Errors
+    /// If the connection breaks off, or the answer is another one.
+    pub(crate) async fn stream(&mut self, request: &Request) -> Result<Streamed> {
+        let sent_at = Instant::now();
+        let head = self.ask(request).await?;
+        if head.status != 200 {
+            bail!("answered {}: {}", head.status, String::from_utf8_lossy(&self.buffer));
+        }
+        if head.body_bytes.is_some() {
+            bail!("the answer came in one piece");
+        }
+        drop(self.buffer.drain(..head.body_begins));
+        let (mut body, mut first_byte) = (Chunked::default(), None);
+        loop {
+            body.read(&self.buffer)?;
+            if body.bytes > 0 {
+                first_byte.get_or_insert_with(|| sent_at.elapsed());
+            }
+            if body.is_over() {
+                let first_byte = first_byte.context("the answer was empty")?;
+                return Ok(Streamed { first_byte, lines: body.lines });
+            }
+            self.buffer.clear();
+            self.read().await?;
+        }
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    async fn ask(&mut self, request: &Request) -> Result<Head> {
+        self.buffer.clear();
+        self.stream.write_all(&request.0).await?;
+        loop {
+            self.read().await?;
+            if let Some(head) = head(&self.buffer)? {
+                return Ok(head);
+            }
+        }
     }
 
     async fn read(&mut self) -> Result<()> {
@@ -108,7 +157,8 @@ impl Connection {
 struct Head {
     status: u16,
     body_begins: usize,
-    body_bytes: usize,
+    /// None if the body comes in chunks.
+    body_bytes: Option<usize>,
 }
 
 /// The head of an answer, once it is there as a whole.
@@ -116,11 +166,19 @@ fn head(bytes: &[u8]) -> Result<Option<Head>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let text = std::str::from_utf8(bytes.get(..end).unwrap_or_default())?;
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let mut lengths = text.lines().filter_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then_some(value.trim())
-    });
-    let body_bytes = lengths.next().context("the answer has no Content-Length")?.parse()?;
+    let header = |wanted: &str| {
+        let headers = text.lines().filter_map(|line| line.split_once(':'));
+        let mut values = headers.filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        values.next().map(|(_, value)| value.trim())
+    };
+    let body_bytes = match header("transfer-encoding") {
+        Some("chunked") => None,
+        Some(other) => bail!("the answer comes as {other}"),
+        None => {
+            let length = header("content-length").context("the answer has no Content-Length")?;
+            Some(length.parse()?)
+        }
+    };
     Ok(Some(Head {
         status: status.context("the answer has no status")?,
         body_begins: end + 4,
@@ -137,7 +195,10 @@ mod tests {
         let whole = b"HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\n\r\nhe";
         assert_eq!(head(&whole[..40]).unwrap(), None);
         let read = head(whole).unwrap().unwrap();
-        assert_eq!(read, Head { status: 202, body_begins: 44, body_bytes: 5 });
-        assert!(head(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
+        assert_eq!(read, Head { status: 202, body_begins: 44, body_bytes: Some(5) });
+        let chunked =
+            head(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap().unwrap();
+        assert_eq!(chunked.body_bytes, None);
+        assert!(head(b"HTTP/1.1 200 OK\r\nserver: x\r\n\r\n").is_err());
     }
 }

@@ -24,7 +24,7 @@ const TASKS: &[(&str, &str)] = &[
     ("test", "build everything and run all tests"),
     (
         "bench",
-        "measure the queue beside a peer (bench queue --quick), or simulate the lane (bench lane)",
+        "measure the queue or Ollama's surface beside a peer (bench queue, bench gateway), or simulate the lane (bench lane)",
     ),
     ("clients", "install the clients in Python and JavaScript that the tests point at the host"),
     ("check", "format, rules of the house, clippy, documentation, licences"),

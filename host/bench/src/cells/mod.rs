@@ -28,7 +28,7 @@ pub(crate) enum Cell {
 }
 
 /// All cells, by the name that `--only` takes.
-pub(crate) const ALL: &[(&str, Cell)] = &[
+pub(crate) const ALL: [(&str, Cell); 7] = [
     ("enqueue", Cell::Enqueue),
     ("drain", Cell::Drain),
     ("plugin", Cell::Plugin),

@@ -8,7 +8,10 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, Result};
 use tokio::process::Command;
 
-use crate::{process::Process, stand::Stand};
+use crate::{
+    process::{Process, free_port},
+    stand::Stand,
+};
 
 pub(crate) use install::Installed;
 
@@ -129,9 +132,4 @@ impl Peer {
         self.gateway.kill().await?;
         self.redis.kill().await
     }
-}
-
-/// A port that nobody listens on, most likely also in a moment.
-fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

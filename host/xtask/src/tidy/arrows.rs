@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("testkit", &[]),
     ("memory", &["jobs"]),
     ("simulation", &["jobs", "engine"]),
-    ("bench", &["jobs", "llm"]),
+    ("bench", &["jobs", "llm", "testkit"]),
     ("e2e", &[]),
     ("xtask", &[]),
 ];
