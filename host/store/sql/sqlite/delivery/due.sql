@@ -3,4 +3,4 @@ SELECT seq, id, job, target, event, body, state, attempts, next_at_ms, finished_
 FROM delivery
 WHERE state = 'pending' AND next_at_ms <= ?1
 ORDER BY next_at_ms, seq
-LIMIT ?2
+LIMIT +?2

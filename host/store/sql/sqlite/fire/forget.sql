@@ -1,2 +1,2 @@
 DELETE FROM fire
-WHERE (schedule, fire_ms) IN (SELECT schedule, fire_ms FROM fire WHERE fire_ms <= ?1 ORDER BY fire_ms LIMIT ?2)
+WHERE (schedule, fire_ms) IN (SELECT schedule, fire_ms FROM fire WHERE fire_ms <= ?1 ORDER BY fire_ms LIMIT +?2)

@@ -11,7 +11,7 @@ WITH RECURSIVE ready (kind) AS (
     SELECT rowid FROM job AS of_kind
     WHERE of_kind.class = ?1 AND of_kind.kind = ready.kind AND of_kind.state = 'queued'
     ORDER BY of_kind.rank_ms, of_kind.id
-    LIMIT ?2)
+    LIMIT +?2)
   WHERE ready.kind NOT IN (SELECT value FROM json_each(?3))
   ORDER BY job.rank_ms, job.id
   LIMIT min(?2, (SELECT count(*) FROM slot WHERE class = ?1 AND job IS NULL))

@@ -14,10 +14,10 @@ WITH RECURSIVE ready (model, kind) AS (
     SELECT rowid FROM job AS of_kind INDEXED BY job_of_model
     WHERE of_kind.class = ?1 AND of_kind.model = ready.model AND of_kind.kind = ready.kind AND of_kind.state = 'queued'
     ORDER BY of_kind.rank_ms, of_kind.id
-    LIMIT ?2)
+    LIMIT +?2)
   WHERE ready.kind NOT IN (SELECT value FROM json_each(?3))
   ORDER BY job.rank_ms, job.id
-  LIMIT ?2
+  LIMIT +?2
 )
 SELECT job.id, kind, class, priority, rank_ms, state, enqueued_at_ms, run_at_ms, deadline_ms, started_at_ms, finished_at_ms, attempt,
        attempts_max, losses, token, replay_token, reason, output, failure, usage, callback, trace_parent, plugin,

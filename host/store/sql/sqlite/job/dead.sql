@@ -2,4 +2,4 @@
 SELECT id, flow FROM job INDEXED BY job_dead
 WHERE state = 'failed' AND (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR failure_code = ?2) AND id > ?4
 ORDER BY id
-LIMIT ?3
+LIMIT +?3

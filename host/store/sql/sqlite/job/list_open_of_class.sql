@@ -7,4 +7,4 @@ FROM job
 WHERE rowid IN (SELECT rowid FROM job INDEXED BY job_ready WHERE state = 'queued' AND class = ?1
                 UNION ALL
                 SELECT rowid FROM job INDEXED BY job_lease WHERE lease_until_ms IS NOT NULL AND class = ?1
-                LIMIT ?2)
+                LIMIT +?2)

@@ -9,4 +9,4 @@ WHERE state = 'blocked' AND parked = 0
     ELSE waits = 0 OR waits <> (SELECT count(*) FROM need CROSS JOIN job AS needed ON needed.id = need.needs
                                 WHERE need.job = job.id AND needed.finished_at_ms IS NULL)
   END
-LIMIT ?1
+LIMIT +?1

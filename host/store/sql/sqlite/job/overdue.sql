@@ -2,4 +2,4 @@
 SELECT id FROM job INDEXED BY job_deadline
 WHERE deadline_ms <= ?1 AND finished_at_ms IS NULL
 ORDER BY deadline_ms
-LIMIT ?2
+LIMIT +?2

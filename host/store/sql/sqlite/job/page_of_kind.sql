@@ -6,4 +6,4 @@ SELECT id, kind, class, priority, rank_ms, state, enqueued_at_ms, run_at_ms, dea
 FROM job
 WHERE kind = ?3 AND id < coalesce(?1, '~')
 ORDER BY id DESC
-LIMIT ?2
+LIMIT +?2

@@ -6,4 +6,4 @@ SELECT id, kind, class, priority, rank_ms, state, enqueued_at_ms, run_at_ms, dea
 FROM job INDEXED BY job_by_state -- which knows the kind as well
 WHERE state = ?3 AND kind = ?4 AND id < coalesce(?1, '~')
 ORDER BY id DESC
-LIMIT ?2
+LIMIT +?2

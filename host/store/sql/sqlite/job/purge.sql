@@ -11,5 +11,5 @@ WHERE id IN (SELECT id FROM job INDEXED BY job_dead
                AND (parent IS NULL OR NOT EXISTS (
                  SELECT 1 FROM job AS elder WHERE elder.id = job.parent AND elder.finished_at_ms IS NULL))
              ORDER BY id
-             LIMIT ?3)
+             LIMIT +?3)
 RETURNING flow

@@ -210,6 +210,15 @@ async fn every_statement_can_be_prepared_and_reads_no_table_from_end_to_end() {
     }
 }
 
+#[test]
+fn no_limit_is_a_bare_parameter_for_which_the_database_would_compile_the_statement_anew_each_time()
+{
+    for Statement { name, sql } in statements() {
+        let is_bare = |parameter: char| sql.contains(&format!("LIMIT {parameter}"));
+        assert!(!is_bare('?') && !is_bare('$'), "{name}: write it as `LIMIT +?1`");
+    }
+}
+
 #[tokio::test]
 async fn hot_statements_find_their_order_in_an_index() {
     let (_database, mut hands) = empty().await;
