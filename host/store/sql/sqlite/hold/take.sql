@@ -1,3 +1,3 @@
 -- ?1 is an array of places.
 INSERT INTO hold (key, n, job, token)
-SELECT value ->> 'key', value ->> 'n', value ->> 'job', value ->> 'token' FROM json_each(?1)
+SELECT value ->> 'key', value ->> 'n', value ->> 'job', value ->> 'token' FROM jsonb_each(?1)

@@ -1,6 +1,6 @@
 -- $1 is an array of jobs: one statement for a whole batch. A known id, idempotency key or unique key stands.
--- No conflict target: of any. MATERIALIZED, or each field would write its object out as text again.
-WITH submission AS MATERIALIZED (SELECT value AS job FROM json_each($1))
+-- No conflict target: of any. MATERIALIZED, or each field would take its object out of the array again.
+WITH submission AS MATERIALIZED (SELECT value AS job FROM jsonb_each($1))
 INSERT INTO job (id, kind, class, priority, state, rank_ms, enqueued_at_ms, run_at_ms, deadline_ms, attempts_max,
                  callback, trace_parent, schedule, fire_ms, idempotency_key, unique_key, unique_until_ms,
                  concurrency_key, concurrency_limit, flow, name, place, waits, model, token, replay_token)

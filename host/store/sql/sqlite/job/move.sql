@@ -1,6 +1,6 @@
 -- Every move but the claim. $1 is an array of moves; `token` and `from` are what each decision was made on.
--- MATERIALIZED, or each field would write its object out as text again. The `+` keeps the planner on the key.
-WITH move AS MATERIALIZED (SELECT value AS to_make FROM json_each($1))
+-- MATERIALIZED, or each field would take its object out of the array again. The `+` keeps the planner on the key.
+WITH move AS MATERIALIZED (SELECT value AS to_make FROM jsonb_each($1))
 UPDATE job
 SET state = to_make ->> 'state', attempt = to_make ->> 'attempt', losses = to_make ->> 'losses',
     run_at_ms = to_make ->> 'run_at_ms', finished_at_ms = to_make ->> 'finished_at_ms',

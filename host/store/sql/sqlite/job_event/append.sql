@@ -2,4 +2,4 @@
 INSERT INTO job_event (job, seq, at_ms, state, attempt, reason)
 SELECT value ->> 'job', coalesce((SELECT max(seq) FROM job_event WHERE job = value ->> 'job'), 0) + 1,
        value ->> 'at_ms', value ->> 'state', value ->> 'attempt', value ->> 'reason'
-FROM json_each($2)
+FROM jsonb_each($2)

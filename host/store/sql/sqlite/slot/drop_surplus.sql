@@ -4,7 +4,7 @@ DELETE FROM slot
 WHERE (class, n) IN (
   SELECT class, n
   FROM (SELECT slot.class, slot.n, row_number() OVER (PARTITION BY slot.class ORDER BY slot.n) AS place
-        FROM json_each($2) AS run
+        FROM jsonb_each($2) AS run
         JOIN slot ON slot.job = run.value ->> 'job' AND slot.token = run.value ->> 'ended')
   JOIN (SELECT name, (SELECT count(*) FROM slot WHERE slot.class = name) - slots AS surplus FROM class)
     ON name = class AND place <= surplus)

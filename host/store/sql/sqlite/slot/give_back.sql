@@ -1,4 +1,4 @@
 -- $2 is an array of events, some with a run that `ended`.
 UPDATE slot SET job = NULL, token = NULL
-FROM json_each($2) AS run
+FROM jsonb_each($2) AS run
 WHERE slot.job = run.value ->> 'job' AND slot.token = run.value ->> 'ended'
