@@ -1,6 +1,6 @@
 //! One attempt, from the claim to the verdict, acknowledged in one place.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use roughneck_jobs::{
     clock::Millis,
@@ -17,7 +17,7 @@ use roughneck_jobs::{
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    needs,
+    dispatcher, needs,
     pause::AFTER_ERROR,
     record::{Left, Record},
     relatives::Kin,
@@ -32,18 +32,32 @@ const POSTPONED: Backoff = Backoff::Exponential { base_ms: 2_000, cap_ms: 300_00
 /// The same for a job whose kind no plugin serves: that takes an operator.
 const KIND_MISSING: Backoff = Backoff::Exponential { base_ms: 60_000, cap_ms: 3_600_000 };
 
-pub(crate) async fn make(shared: Arc<Shared>, claimed: Claimed, entered: Entered) {
-    let record = entered.record();
-    let (kind, deadline) = (claimed.job.kind.clone(), claimed.job.deadline);
-    match execute(&shared, claimed, record).await {
-        Ended::Judged(verdict, plugin) => {
-            let at = shared.parts.clock.now();
-            hear(&shared, &kind, &verdict).await;
-            let verdict = deadline::bound(verdict, deadline, at);
-            finish(&shared, record, ending(record, verdict, plugin, at)).await;
+/// On the heap, because an attempt begins those that follow it.
+pub(crate) fn make(
+    shared: Arc<Shared>,
+    claimed: Claimed,
+    entered: Entered,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let record = entered.record();
+        let (kind, deadline) = (claimed.job.kind.clone(), claimed.job.deadline);
+        let class = claimed.job.class.clone();
+        match execute(&shared, claimed, record).await {
+            Ended::Judged(verdict, plugin) => {
+                let at = shared.parts.clock.now();
+                hear(&shared, &kind, &verdict).await;
+                let verdict = deadline::bound(verdict, deadline, at);
+                let end = ending(record, verdict, plugin, at);
+                // In this order, so that the claim finds the slot that the end frees.
+                tokio::join!(
+                    biased;
+                    finish(&shared, record, end),
+                    dispatcher::go_on(&shared, &class)
+                );
+            }
+            Ended::Aborted(standing) => abandon(&shared, record, standing).await,
         }
-        Ended::Aborted(standing) => abandon(&shared, record, standing).await,
-    }
+    })
 }
 
 enum Ended {

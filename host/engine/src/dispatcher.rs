@@ -10,7 +10,10 @@ use roughneck_jobs::{
     class::{Class, Slots},
     clock::Millis,
     model::Health,
-    ports::store::{Claim, Claims, StoreError},
+    ports::{
+        bell::{Bell as _, Change},
+        store::{Claim, Claims, StoreError},
+    },
     run::LEASE_MS,
     state::State,
 };
@@ -36,15 +39,12 @@ pub(crate) async fn serve(shared: Arc<Shared>) {
     // When the first gate of a class opens that kept something back.
     let mut openings: BTreeMap<Class, Millis> = BTreeMap::new();
     loop {
-        let (again, failed) = round(&shared, std::mem::take(&mut wanted), &mut openings).await;
-        wanted = again;
-        let pause = match (failed, wanted.is_empty()) {
-            (true, _) => AFTER_ERROR,
-            (false, false) => Duration::ZERO,
+        wanted = round(&shared, std::mem::take(&mut wanted), &mut openings).await;
+        let pause = if wanted.is_empty() {
             // The next bell, look or opening ends it.
-            (false, true) => {
-                until(openings.values().min().copied(), shared.parts.clock.now()).min(LOOK)
-            }
+            until(openings.values().min().copied(), shared.parts.clock.now()).min(LOOK)
+        } else {
+            AFTER_ERROR
         };
         tokio::select! {
             biased;
@@ -58,49 +58,49 @@ pub(crate) async fn serve(shared: Arc<Shared>) {
     }
 }
 
-/// Claims once for each class, so that a busy one does not starve the others. Returns the classes
-/// that may have more, and whether a claim failed.
+/// Claims once for each class, so that a busy one does not starve the others. Returns the classes whose claim
+/// failed.
 async fn round(
     shared: &Arc<Shared>,
     classes: BTreeSet<Class>,
     openings: &mut BTreeMap<Class, Millis>,
-) -> (BTreeSet<Class>, bool) {
-    let (mut again, mut failed) = (BTreeSet::new(), false);
+) -> BTreeSet<Class> {
+    let mut failed = BTreeSet::new();
     for class in classes {
         openings.remove(&class);
         match claim(shared, &class).await {
-            Ok(Next::Claim) => drop(again.insert(class)),
-            Ok(Next::Wait { until }) => {
-                openings.extend(until.map(|until| (class, until)));
-            }
+            Ok(opening) => openings.extend(opening.map(|at| (class, at))),
             Err(error) => {
                 error!(%class, %error, "jobs of class {class} could not be claimed; trying again");
-                again.insert(class);
-                failed = true;
+                failed.insert(class);
             }
         }
     }
-    (again, failed)
+    failed
 }
 
-/// What follows a claim.
-enum Next {
-    /// Another one: there may be more.
-    Claim,
-    /// Nothing, until a bell rings or this instant.
-    Wait { until: Option<Millis> },
+/// Claims for whatever slot becomes free by the end of a run of the class. Asked for at the same time as that end is
+/// kept, it goes with it: the store need not commit twice, nor be asked by the dispatcher again.
+pub(crate) async fn go_on(shared: &Arc<Shared>, class: &Class) {
+    match claim(shared, class).await {
+        Ok(None) => {}
+        // The dispatcher waits for openings, and tries again what failed.
+        Ok(Some(_)) | Err(_) => shared.parts.bells.ring(Change::Class(class.clone())),
+    }
 }
 
-/// Claims for every free slot of the class, and begins what it got.
-async fn claim(shared: &Arc<Shared>, class: &Class) -> Result<Next, StoreError> {
+/// Claims for every free slot of the class, and begins what it got. Returns when the first gate opens that kept
+/// something back. Whatever else it left, a bell rings for when that may begin: all slots are taken, or no job is ready.
+async fn claim(shared: &Arc<Shared>, class: &Class) -> Result<Option<Millis>, StoreError> {
     let slots = shared.config.slots.iter().find(|slots| slots.class == *class);
     // Who waits on a connection says when the turn has come.
-    let Some(slots) = slots.filter(|_| !class.is_attended()) else {
-        return Ok(Next::Wait { until: None });
-    };
+    let Some(slots) = slots.filter(|_| !class.is_attended()) else { return Ok(None) };
+    if shared.stopping.is_cancelled() {
+        return Ok(None);
+    }
     if class.needs_ollama() && is_down(&shared.parts.llm.health()) {
         // The lane rings when Ollama is back.
-        return Ok(Next::Wait { until: None });
+        return Ok(None);
     }
     let (asked_at, now) = (Instant::now(), shared.parts.clock.now());
     let claim = Claim {
@@ -111,15 +111,13 @@ async fn claim(shared: &Arc<Shared>, class: &Class) -> Result<Next, StoreError> 
         prefer: if class.needs_ollama() { shared.parts.llm.preference() } else { None },
     };
     let Claims { claimed, next_at } = shared.parts.store.claim(claim).await?;
-    // Fewer than asked for: no slot is free or no job may begin, and a bell rings when that changes.
-    let more = claimed.len() == slots.count as usize;
     for one in claimed {
         shared.parts.metrics.waited(class, now.since_ms(one.job.run_at));
         let record = Record::new(&one, asked_at, &shared.parts);
         let entered = shared.runs.enter(record);
         shared.attempts.spawn(attempt::make(Arc::clone(shared), one, entered));
     }
-    Ok(if more { Next::Claim } else { Next::Wait { until: next_at } })
+    Ok(next_at)
 }
 
 /// Refreshes the gauges and returns the classes that have queued jobs.

@@ -19,6 +19,8 @@ struct State {
     /// Runs that were to be stopped before they entered: the store had handed out the job, but the
     /// dispatcher had not yet heard of it.
     early: HashMap<Run, Standing>,
+    /// Whether runs are given back as soon as they enter: the host waits for none any more.
+    is_returning: bool,
 }
 
 impl Runs {
@@ -27,6 +29,9 @@ impl Runs {
         let mut state = self.lock();
         if let Some(standing) = state.early.remove(&record.run()) {
             record.abort(standing);
+        }
+        if state.is_returning {
+            record.abort(Standing::Stopping);
         }
         state.entered.insert(record.run(), Arc::clone(&record));
         Entered { runs: Arc::clone(self), record }
@@ -62,8 +67,9 @@ impl Runs {
         })
     }
 
-    /// Stops all runs, so that their jobs are given back. Returns how many.
+    /// Stops all runs, also those that are about to enter, so that their jobs are given back. Returns how many.
     pub(crate) fn return_all(&self) -> usize {
+        self.lock().is_returning = true;
         let all = self.all();
         all.iter().for_each(|record| record.abort(Standing::Stopping));
         all.len()

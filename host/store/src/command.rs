@@ -46,6 +46,12 @@ pub(crate) struct Ending {
     pub(crate) reply: Reply<State>,
 }
 
+/// A claim on its way to its jobs.
+pub(crate) struct Wish {
+    pub(crate) claim: Claim,
+    pub(crate) reply: Reply<Claims>,
+}
+
 /// A value on its way into the state of a plugin.
 pub(crate) struct Entry {
     pub(crate) key: Key,
@@ -221,6 +227,12 @@ impl From<Submission> for Command {
 impl From<Ending> for Command {
     fn from(Ending { run, finish, reply }: Ending) -> Self {
         Self::Finish { run, finish, reply }
+    }
+}
+
+impl From<Wish> for Command {
+    fn from(Wish { claim, reply }: Wish) -> Self {
+        Self::Claim { claim, reply }
     }
 }
 

@@ -65,8 +65,10 @@ pub(crate) async fn follow(tx: &mut Transaction<'_>, over: Vec<Over>) -> Result<
 
 /// Fails the jobs that fail because of `over`, and returns their ids.
 async fn fail(tx: &mut Transaction<'_>, over: &Over, name: &str) -> Result<Vec<String>, Fault> {
-    let rows =
-        sqlx::query(sql!("job/list_doomed")).bind(&over.id).fetch_all(&mut *tx.connection).await?;
+    let rows = sqlx::query(sql!("job/list_doomed"))
+        .bind(&over.id)
+        .fetch_all(tx.connection().await?)
+        .await?;
     let (mut ids, mut moved) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
     for row in &rows {
         ids.push(row.try_get("id")?);
@@ -98,7 +100,7 @@ async fn release(
 ) -> Result<Vec<Over>, Fault> {
     let rows = sqlx::query(sql!("job/release"))
         .bind(Value::from(ended).to_string())
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     let (mut moved, mut over) = (Vec::new(), Vec::new());
     for row in &rows {

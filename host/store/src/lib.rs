@@ -27,16 +27,28 @@ macro_rules! sql {
     };
 }
 
-/// The statements in these files, to be run together by [`script::run`].
-macro_rules! script {
-    ($($name:literal),+ $(,)?) => {
-        concat!($(
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/sqlite/", $name, ".sql")),
-            ";\n"
-        ),+)
+/// What has to go before statements: see [`script::Opening`].
+macro_rules! opening {
+    (transaction) => {
+        "BEGIN IMMEDIATE"
+    };
+    (unit) => {
+        "SAVEPOINT unit"
     };
 }
 
+/// The statements in these files, to be run together by `Transaction::run`.
+macro_rules! script {
+    ($($name:literal),+ $(,)?) => {
+        $crate::script::Script {
+            alone: concat!($(sql!($name), ";\n"),+),
+            in_transaction: concat!(opening!(transaction), ";\n", $(sql!($name), ";\n"),+),
+            in_unit: concat!(opening!(unit), ";\n", $(sql!($name), ";\n"),+),
+        }
+    };
+}
+
+mod bells;
 mod children;
 mod command;
 mod config;

@@ -28,14 +28,14 @@ pub(crate) async fn wake_above(
     }
     let parents: Vec<String> = sqlx::query_scalar(sql!("job/end_wait"))
         .bind(children.to_string())
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     if parents.is_empty() {
         return Ok(Vec::new());
     }
     let rows = sqlx::query(sql!("job/wake_parents"))
         .bind(Value::from(parents).to_string())
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     let (mut moved, mut aside) = (Vec::new(), Vec::new());
     for row in &rows {
@@ -62,7 +62,7 @@ pub(crate) async fn cancel_below(tx: &mut Transaction<'_>, moved: &[Moved]) -> R
     let Some(at) = instants.into_iter().max() else { return Ok(()) };
     let rows = sqlx::query(sql!("job/list_open_descendants"))
         .bind(Value::from(ids).to_string())
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     let mut below = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -93,7 +93,7 @@ pub(crate) async fn wait_for(
     sqlx::query(sql!("job/wait_for"))
         .bind(parent.to_string())
         .bind(children.to_string())
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     awaited(tx, parent).await
 }
@@ -102,7 +102,7 @@ pub(crate) async fn wait_for(
 pub(crate) async fn awaited(tx: &mut Transaction<'_>, parent: JobId) -> Result<u32, Fault> {
     let open = sqlx::query_scalar(sql!("job/count_awaited"))
         .bind(parent.to_string())
-        .fetch_one(&mut *tx.connection)
+        .fetch_one(tx.connection().await?)
         .await?;
     Ok(open)
 }

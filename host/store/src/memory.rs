@@ -15,6 +15,8 @@ pub(crate) struct Memory {
     /// From when on it is known that nothing is paused and no rate is limited: a claim need not look then. A
     /// clock that is set back may bring a pause back that was over.
     pub(crate) no_gates_from: Option<Millis>,
+    /// Whether it is known that no class has more slots than it should: the end of a run need not look then.
+    pub(crate) no_slots_surplus: bool,
     /// When a kind is submitted too fast; never if there is no limit.
     runaway: Option<Runaway>,
     minutes: HashMap<String, Minute>,
@@ -23,6 +25,12 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn new(runaway: Option<Runaway>) -> Self {
         Self { runaway, ..Self::default() }
+    }
+
+    /// Forgets what may have been learnt from a transaction that is undone now.
+    pub(crate) fn forget(&mut self) {
+        self.no_gates_from = None;
+        self.no_slots_surplus = false;
     }
 
     /// Counts an accepted job. Returns the pause of its kind, if there are too many of it.

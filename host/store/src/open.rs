@@ -161,6 +161,7 @@ impl SqliteStore {
             metrics: metrics.clone(),
             intake: Arc::clone(&intake),
             rows_written: 0,
+            is_suspect: false,
             memory: Memory::new(config.runaway),
             upkeep,
             _lock: lock,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use roughneck_jobs::{
     job::NewJob,
-    ports::store::{Finish, StoreError, Submitted},
+    ports::store::{Claims, Finish, StoreError, Submitted},
     run::Run,
     state::State,
 };
 
 use crate::{
-    command::{self, Command, Ending, Kind, Reply, Submission},
+    command::{self, Command, Ending, Kind, Reply, Submission, Wish},
     fault::Fault,
     transaction::Transaction,
     write::{
@@ -99,6 +99,36 @@ pub(crate) fn answer_endings(
         .into_iter()
         .zip(ended)
         .map(|(ending, ended)| Answer::new(ending.reply, Kind::Finish, ended.map_err(Fault::from)))
+}
+
+/// Hands out jobs of one class to all who want some: to the first what there is, and to the next only if the first
+/// got all it wanted. They fail together.
+pub(crate) async fn wishes(
+    tx: &mut Transaction<'_>,
+    wishes: &[Wish],
+) -> Result<Vec<Claims>, Fault> {
+    let mut granted: Vec<Claims> = Vec::with_capacity(wishes.len());
+    let mut wanted_before = 0;
+    for Wish { claim, .. } in wishes {
+        let claims = match granted.last() {
+            Some(Claims { claimed, next_at }) if claimed.len() < wanted_before => {
+                Claims { claimed: Vec::new(), next_at: *next_at }
+            }
+            Some(_) | None => claim::best(tx, claim).await?,
+        };
+        wanted_before = usize::try_from(claim.limit).unwrap_or(usize::MAX);
+        granted.push(claims);
+    }
+    Ok(granted)
+}
+
+/// Answers wishes with what each got.
+pub(crate) fn answer_wishes(
+    wishes: Vec<Wish>,
+    granted: Vec<Claims>,
+) -> impl Iterator<Item = Answer> {
+    let pairs = wishes.into_iter().zip(granted);
+    pairs.map(|(wish, claims)| Answer::new(wish.reply, Kind::Claim, Ok(claims)))
 }
 
 /// Does what a command wants.

@@ -5,19 +5,55 @@
 //! share their arguments. Their parameters are written `$2` and not `?2`: a statement that leaves out `?1`
 //! would have a gap there, which sqlx 0.9 fills as if it were an argument of its own.
 
-use futures_util::TryStreamExt as _;
-use sqlx::{
-    Either, Executor as _, Sqlite, SqliteConnection,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
-};
+use sqlx::sqlite::SqliteRow;
+
+/// Statements that go together. Made by `script!`.
+#[derive(Clone, Copy)]
+pub(crate) struct Script {
+    pub(crate) alone: &'static str,
+    /// The same after what begins a transaction.
+    pub(crate) in_transaction: &'static str,
+    /// The same after what begins the part of a unit.
+    pub(crate) in_unit: &'static str,
+}
+
+impl Script {
+    /// Its text, after what has to go before it.
+    pub(crate) fn after(self, opening: Option<Opening>) -> &'static str {
+        match opening {
+            None => self.alone,
+            Some(Opening::Transaction) => self.in_transaction,
+            Some(Opening::Unit) => self.in_unit,
+        }
+    }
+}
+
+/// What may have to go before a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// Begins a transaction as a writer: a deferred one could find the database busy half-way.
+    Transaction,
+    /// Begins the part of a unit. The commit releases it, and of all of this name the last one counts.
+    Unit,
+}
+
+impl Opening {
+    /// As a statement of its own.
+    pub(crate) fn statement(self) -> &'static str {
+        match self {
+            Self::Transaction => opening!(transaction),
+            Self::Unit => opening!(unit),
+        }
+    }
+}
 
 /// What a script did.
+#[derive(Default)]
 pub(crate) struct Ran {
     /// The rows that its statements returned.
     pub(crate) rows: Vec<SqliteRow>,
     /// How many rows each statement touched.
-    touched: Vec<u64>,
+    pub(crate) touched: Vec<u64>,
 }
 
 impl Ran {
@@ -25,20 +61,4 @@ impl Ran {
     pub(crate) fn touched(&self, n: usize) -> u64 {
         self.touched.get(n).copied().unwrap_or(0)
     }
-}
-
-/// Runs a script.
-pub(crate) async fn run(
-    connection: &mut SqliteConnection,
-    script: Query<'_, Sqlite, SqliteArguments>,
-) -> Result<Ran, sqlx::Error> {
-    let mut ran = Ran { rows: Vec::new(), touched: Vec::new() };
-    let mut steps = connection.fetch_many(script);
-    while let Some(step) = steps.try_next().await? {
-        match step {
-            Either::Left(done) => ran.touched.push(done.rows_affected()),
-            Either::Right(row) => ran.rows.push(row),
-        }
-    }
-    Ok(ran)
 }

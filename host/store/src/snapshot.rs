@@ -16,14 +16,8 @@ use sqlx::{
 };
 
 use crate::{
-    DataDir,
-    data_dir::FILES,
-    fault::Fault,
-    inspect,
-    memory::Memory,
-    open, schema,
-    transaction::{Bells, Transaction},
-    write::lost,
+    DataDir, data_dir::FILES, fault::Fault, inspect, memory::Memory, open, schema,
+    transaction::Transaction, write::lost,
 };
 
 /// What the token of each job grows by when a backup is restored: more than it can have grown since
@@ -222,17 +216,16 @@ async fn renew(
     entropy: &dyn Entropy,
     at: Millis,
 ) -> Result<u32, sqlx::Error> {
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-    let (memory, bells) = (&mut Memory::default(), Bells::default());
-    let mut tx = Transaction { connection, entropy, memory, bells, open_jobs: 0 };
+    let memory = &mut Memory::default();
+    let mut tx = Transaction::new(connection, entropy, memory);
     // Before the tokens grow: slots and attempts are found by them.
     let lost = lost::recover(&mut tx, at).await.map_err(|fault| match fault {
         Fault::Database(error) => error,
         Fault::Answer(error) => sqlx::Error::Protocol(error.to_string()),
     })?;
-    sqlx::query(sql!("job/renumber")).bind(TOKENS).execute(&mut *connection).await?;
-    sqlx::query(sql!("token_floor/raise")).bind(TOKENS).execute(&mut *connection).await?;
-    sqlx::query("COMMIT").execute(connection).await?;
+    sqlx::query(sql!("job/renumber")).bind(TOKENS).execute(tx.connection().await?).await?;
+    sqlx::query(sql!("token_floor/raise")).bind(TOKENS).execute(tx.connection().await?).await?;
+    tx.commit().await?;
     Ok(lost)
 }
 

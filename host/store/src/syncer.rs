@@ -17,7 +17,7 @@ use std::{
 
 use roughneck_jobs::ports::bell::Bell;
 
-use crate::{Metrics, perform::Answer, transaction::Bells};
+use crate::{Metrics, bells::Bells, perform::Answer};
 
 /// How long a commit for which nobody waits may be without the disk, so that several share a sync.
 const PATIENCE: Duration = Duration::from_millis(5);

@@ -1,21 +1,28 @@
 //! The transaction of a batch, as the intentions in it see it.
+//!
+//! The database hears nothing before there is something for it to do: what begins the transaction, or a part
+//! that can fail alone, goes with the statement after it. Each crossing to its thread costs more than most
+//! statements.
 
-use std::{collections::BTreeSet, mem};
+use std::mem;
 
-use roughneck_jobs::{
-    class::Class,
-    clock::Entropy,
-    id::JobId,
-    ports::bell::{Bell, Change},
+use futures_util::TryStreamExt as _;
+use roughneck_jobs::clock::Entropy;
+use sqlx::{
+    Either, Executor as _, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments,
 };
-use sqlx::SqliteConnection;
 
-use crate::memory::Memory;
+use crate::{
+    bells::Bells,
+    memory::Memory,
+    script::{Opening, Ran, Script},
+};
 
-/// An open transaction. It lives inside one batch of the writer and is never given to callers.
+/// A transaction. It lives inside one batch of the writer and is never given to callers.
 pub(crate) struct Transaction<'c> {
-    /// The write connection.
-    pub(crate) connection: &'c mut SqliteConnection,
+    connection: &'c mut SqliteConnection,
+    /// What has to go before the next statement.
+    opening: Option<Opening>,
     /// The dice, for the ids of deliveries.
     pub(crate) entropy: &'c dyn Entropy,
     /// What the writer remembers.
@@ -26,120 +33,144 @@ pub(crate) struct Transaction<'c> {
     pub(crate) open_jobs: i64,
 }
 
-impl Transaction<'_> {
-    /// Begins a part that can fail alone.
-    pub(crate) async fn save(&mut self) -> Result<Savepoint, sqlx::Error> {
-        sqlx::query("SAVEPOINT part").execute(&mut *self.connection).await?;
-        Ok(self.part(false))
+/// What a transaction did.
+pub(crate) struct Committed {
+    pub(crate) bells: Bells,
+    pub(crate) open_jobs: i64,
+    /// The rows that were written since the connection was opened, those of undone parts included. None if
+    /// the database was asked nothing.
+    pub(crate) rows_written: Option<i64>,
+}
+
+impl<'c> Transaction<'c> {
+    pub(crate) fn new(
+        connection: &'c mut SqliteConnection,
+        entropy: &'c dyn Entropy,
+        memory: &'c mut Memory,
+    ) -> Self {
+        let opening = Some(Opening::Transaction);
+        Self { connection, opening, entropy, memory, bells: Bells::default(), open_jobs: 0 }
     }
 
-    /// Begins a part that is all there is to the transaction, which costs nothing.
-    pub(crate) fn begin_whole(&mut self) -> Savepoint {
-        self.part(true)
+    /// The write connection, inside of the transaction and of its present part.
+    pub(crate) async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        if let Some(opening) = self.opening {
+            execute(self.connection, opening.statement()).await?;
+            self.opening = None;
+        }
+        Ok(self.connection)
     }
 
-    fn part(&mut self, is_whole: bool) -> Savepoint {
-        Savepoint { before: mem::take(&mut self.bells), open_jobs: self.open_jobs, is_whole }
+    /// Runs a script.
+    pub(crate) async fn run<'q>(
+        &mut self,
+        script: Script,
+        bind: impl FnOnce(Query<'q, Sqlite, SqliteArguments>) -> Query<'q, Sqlite, SqliteArguments>,
+    ) -> Result<Ran, sqlx::Error> {
+        let mut ran = Ran::default();
+        let query = bind(sqlx::query(script.after(self.opening)));
+        let mut steps = self.connection.fetch_many(query);
+        while let Some(step) = steps.try_next().await? {
+            match step {
+                // The first of all, if it was there.
+                Either::Left(_) if self.opening.take().is_some() => {}
+                Either::Left(done) => ran.touched.push(done.rows_affected()),
+                Either::Right(row) => ran.rows.push(row),
+            }
+        }
+        Ok(ran)
+    }
+
+    /// Begins the part of a unit, which can fail alone.
+    pub(crate) fn unit(&mut self) -> Part {
+        // What is first can be undone with the whole transaction.
+        let is_first = matches!(self.opening, Some(Opening::Transaction));
+        if !is_first {
+            self.opening = Some(Opening::Unit);
+        }
+        self.part(if is_first { Level::First } else { Level::Unit })
+    }
+
+    /// Begins a part within a unit.
+    pub(crate) async fn save(&mut self) -> Result<Part, sqlx::Error> {
+        execute(self.connection().await?, "SAVEPOINT inner").await?;
+        Ok(self.part(Level::Inner))
+    }
+
+    fn part(&mut self, level: Level) -> Part {
+        Part { before: mem::take(&mut self.bells), open_jobs: self.open_jobs, level }
     }
 
     /// Ends the part: keeps what it wrote, or undoes it together with its bells and its count. An
     /// error here means that the database has given the whole transaction up.
-    pub(crate) async fn end(&mut self, part: Savepoint, keep: bool) -> Result<(), sqlx::Error> {
+    pub(crate) async fn end(&mut self, part: Part, keep: bool) -> Result<(), sqlx::Error> {
         let of_part = mem::replace(&mut self.bells, part.before);
         if keep {
             self.bells.add(of_part);
         } else {
             self.open_jobs = part.open_jobs;
         }
-        let end = match (part.is_whole, keep) {
-            (true, true) => return Ok(()),
-            (true, false) => "ROLLBACK; BEGIN IMMEDIATE",
-            (false, true) => "RELEASE part",
-            (false, false) => "ROLLBACK TO part; RELEASE part",
-        };
-        sqlx::query(end).execute(&mut *self.connection).await?;
+        match (part.level, keep) {
+            // The commit releases it.
+            (Level::First | Level::Unit, true) => Ok(()),
+            (Level::First, false) => self.start_over().await,
+            // It has asked the database nothing.
+            (Level::Unit, false) if self.opening.is_some() => Ok(()),
+            (Level::Unit, false) => execute(self.connection, "ROLLBACK TO unit").await,
+            (Level::Inner, true) => execute(self.connection, "RELEASE inner").await,
+            (Level::Inner, false) => {
+                execute(self.connection, "ROLLBACK TO inner; RELEASE inner").await
+            }
+        }
+    }
+
+    async fn start_over(&mut self) -> Result<(), sqlx::Error> {
+        if self.opening.is_some() {
+            // It could not even begin. If it still cannot, the error is everybody's.
+            return self.connection().await.map(drop);
+        }
+        execute(self.connection, "ROLLBACK").await?;
+        self.opening = Some(Opening::Transaction);
         Ok(())
     }
+
+    /// Commits.
+    pub(crate) async fn commit(self) -> Result<Committed, sqlx::Error> {
+        let Self { connection, opening, bells, open_jobs, .. } = self;
+        let rows_written = match opening {
+            Some(Opening::Transaction) => None,
+            Some(Opening::Unit) | None => {
+                let commit = sqlx::query_scalar("COMMIT; SELECT total_changes()");
+                Some(commit.fetch_one(connection).await?)
+            }
+        };
+        Ok(Committed { bells, open_jobs, rows_written })
+    }
+}
+
+/// Executes a statement without arguments.
+pub(crate) async fn execute(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(statement).execute(connection).await.map(drop)
 }
 
 /// Where a part began.
 #[must_use = "a part must be ended"]
-pub(crate) struct Savepoint {
+pub(crate) struct Part {
     before: Bells,
     open_jobs: i64,
-    /// Whether nothing else is in the transaction.
-    is_whole: bool,
+    level: Level,
 }
 
-/// The changes of a batch, each kind rung once.
-#[derive(Default)]
-pub(crate) struct Bells {
-    jobs: BTreeSet<JobId>,
-    classes: BTreeSet<Class>,
-    due: bool,
-    delivery: bool,
-    schedule: bool,
-    runs: bool,
-}
-
-impl Bells {
-    /// A job moved.
-    pub(crate) fn job(&mut self, id: JobId) {
-        self.jobs.insert(id);
-    }
-
-    /// A job of the class is ready, or a slot free.
-    pub(crate) fn class(&mut self, class: &Class) {
-        if !self.classes.contains(class) {
-            self.classes.insert(class.clone());
-        }
-    }
-
-    /// A job became due later than now.
-    pub(crate) fn due(&mut self) {
-        self.due = true;
-    }
-
-    /// A delivery waits, or its turn has come.
-    pub(crate) fn delivery(&mut self) {
-        self.delivery = true;
-    }
-
-    /// Runs have lost their jobs because others were cancelled.
-    pub(crate) fn runs(&mut self) {
-        self.runs = true;
-    }
-
-    /// The bells of the engine, which wait for nothing, and those of the outside, which wait for the disk.
-    pub(crate) fn split(self) -> (Self, Self) {
-        let Self { jobs, classes, due, delivery, schedule, runs } = self;
-        let outside = Self { jobs, delivery, ..Self::default() };
-        (Self { classes, due, schedule, runs, ..Self::default() }, outside)
-    }
-
-    /// A schedule was made, changed, paused, resumed or deleted.
-    pub(crate) fn schedule(&mut self) {
-        self.schedule = true;
-    }
-
-    pub(crate) fn add(&mut self, other: Self) {
-        self.jobs.extend(other.jobs);
-        self.classes.extend(other.classes);
-        self.due |= other.due;
-        self.delivery |= other.delivery;
-        self.schedule |= other.schedule;
-        self.runs |= other.runs;
-    }
-
-    /// Rings them all.
-    pub(crate) fn ring(self, bell: &dyn Bell) {
-        let jobs = self.jobs.into_iter().map(Change::Job);
-        let classes = self.classes.into_iter().map(Change::Class);
-        let due = self.due.then_some(Change::Due);
-        let delivery = self.delivery.then_some(Change::Delivery);
-        let schedule = self.schedule.then_some(Change::Schedule);
-        let runs = self.runs.then_some(Change::Runs);
-        let rest = due.into_iter().chain(delivery).chain(schedule).chain(runs);
-        jobs.chain(classes).chain(rest).for_each(|change| bell.ring(change));
-    }
+/// How a part is undone.
+#[derive(Clone, Copy)]
+enum Level {
+    /// With the transaction: nothing that is kept was before it.
+    First,
+    /// To the savepoint of its unit.
+    Unit,
+    /// To a savepoint within its unit.
+    Inner,
 }

@@ -23,7 +23,6 @@ use crate::{
     lineage,
     moved::Moved,
     row::Held,
-    script,
     transaction::Transaction,
     write::park,
 };
@@ -50,29 +49,30 @@ pub(crate) async fn write_alone(tx: &mut Transaction<'_>, moved: &[Moved]) -> Re
         return Ok(());
     }
     let ended: Vec<_> = moved.iter().filter_map(Ended::of).collect();
-    let script = if ended.is_empty() {
-        script!["job/move", "job_event/append"]
-    } else {
-        script![
+    let script = match (ended.is_empty(), tx.memory.no_slots_surplus) {
+        (true, _) => script!["job/move", "job_event/append"],
+        (false, true) => {
+            script!["job/move", "job_event/append", "attempt/close", "slot/give_back"]
+        }
+        (false, false) => script![
             "job/move",
             "job_event/append",
+            "attempt/close",
             "slot/drop_surplus",
-            "slot/give_back",
-            "attempt/close"
-        ]
+            "slot/give_back"
+        ],
     };
-    let query = sqlx::query(script)
-        .bind(to_json(&moved.iter().map(Row::of).collect::<Vec<_>>())?)
-        .bind(to_json(&moved.iter().map(Event::of).collect::<Vec<_>>())?)
-        .bind(to_json(&ended)?);
-    let ran = script::run(tx.connection, query).await?;
+    let rows_of_job = to_json(&moved.iter().map(Row::of).collect::<Vec<_>>())?;
+    let events = to_json(&moved.iter().map(Event::of).collect::<Vec<_>>())?;
+    let closed = to_json(&ended)?;
+    let ran = tx.run(script, |query| query.bind(rows_of_job).bind(events).bind(closed)).await?;
     if ran.touched(0) != count(moved) {
         // The rows were read in this transaction, so this is the second lock on the same door.
         return Err(StoreError::Fenced.into());
     }
     rows("job_event", ran.touched(1), count(moved))?;
-    rows("slot", ran.touched(2) + ran.touched(3), count(&ended))?;
-    rows("attempt", ran.touched(4), count(&ended))?;
+    rows("attempt", ran.touched(2), count(&ended))?;
+    rows("slot", ran.touched(3) + ran.touched(4), count(&ended))?;
     park::make_room(tx, moved).await?;
     for Moved { job, step, outcome, from, .. } in moved {
         tx.open_jobs += i64::from(from.is_terminal()) - i64::from(job.state.is_terminal());
@@ -238,7 +238,7 @@ pub(crate) async fn post(
         .bind(message.event)
         .bind(message.body)
         .bind(at.0)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     tx.bells.delivery();
     Ok(())

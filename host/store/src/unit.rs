@@ -5,13 +5,15 @@
 //! first the runs that end, then the new jobs, at last the claims.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     mem,
     sync::Arc,
 };
 
+use roughneck_jobs::class::Class;
+
 use crate::{
-    command::{Command, Ending, Submission},
+    command::{Command, Ending, Submission, Wish},
     perform::{self, Answer},
     transaction::Transaction,
 };
@@ -25,6 +27,8 @@ pub(crate) enum Unit {
     Endings(Vec<Ending>),
     /// New jobs.
     Submissions(Vec<Submission>),
+    /// Claims of one class.
+    Wishes(Vec<Wish>),
     /// Anything else.
     One(Command),
 }
@@ -54,6 +58,12 @@ impl Unit {
                 Ok(done) => Performed::Answered(perform::answer_endings(endings, done).collect()),
                 Err(_) => Performed::split(endings),
             },
+            Self::Wishes(wishes) => match perform::wishes(tx, &wishes).await {
+                Ok(granted) => {
+                    Performed::Answered(perform::answer_wishes(wishes, granted).collect())
+                }
+                Err(_) => Performed::split(wishes),
+            },
         }
     }
 
@@ -63,6 +73,7 @@ impl Unit {
             Self::One(command) => command.reject(error),
             Self::Submissions(submissions) => reject(submissions, error),
             Self::Endings(endings) => reject(endings, error),
+            Self::Wishes(wishes) => reject(wishes, error),
         }
     }
 }
@@ -89,7 +100,7 @@ fn reject<T: Into<Command>>(commands: Vec<T>, error: &Arc<sqlx::Error>) {
 /// Groups and orders the commands of a batch.
 pub(crate) fn units(batch: Vec<Command>) -> VecDeque<Unit> {
     let (mut endings, mut submissions) = (Group::default(), Group::default());
-    let (mut others, mut claims) = (Vec::new(), Vec::new());
+    let (mut others, mut wishes) = (Vec::new(), BTreeMap::<Class, Vec<Wish>>::new());
     let mut ending = HashSet::new();
     for command in batch {
         match command {
@@ -102,13 +113,16 @@ pub(crate) fn units(batch: Vec<Command>) -> VecDeque<Unit> {
                 let bytes = job.input.len();
                 submissions.add(Submission { job, reply }, bytes);
             }
-            claim @ Command::Claim { .. } => claims.push(Unit::One(claim)),
+            Command::Claim { claim, reply } => {
+                wishes.entry(claim.class.clone()).or_default().push(Wish { claim, reply });
+            }
             other => others.push(Unit::One(other)),
         }
     }
     let endings = endings.chunks().into_iter().map(Unit::Endings);
     let submissions = submissions.chunks().into_iter().map(Unit::Submissions);
-    endings.chain(submissions).chain(others).chain(claims).collect()
+    let wishes = wishes.into_values().map(Unit::Wishes);
+    endings.chain(submissions).chain(others).chain(wishes).collect()
 }
 
 /// Commands of one kind, cut where a statement would become too large.
@@ -160,10 +174,10 @@ mod tests {
     }
 
     #[test]
-    fn claims_come_last_so_that_they_see_what_the_batch_makes_ready() {
-        let claim = || Command::Claim {
+    fn claims_come_last_so_that_they_see_what_the_batch_makes_ready_those_of_a_class_together() {
+        let claim = |class: &str| Command::Claim {
             claim: Claim {
-                class: roughneck_jobs::class::Class("io".to_owned()),
+                class: Class(class.to_owned()),
                 limit: 1,
                 at: Millis(0),
                 lease_until: Millis(1),
@@ -172,9 +186,11 @@ mod tests {
             reply: oneshot::channel().0,
         };
         let promote = || Command::Promote { at: Millis(0), limit: 1, reply: oneshot::channel().0 };
-        let units = units(vec![claim(), promote(), claim(), promote()]);
-        let is_claim = |unit: &Unit| matches!(unit, Unit::One(Command::Claim { .. }));
-        let claims: Vec<bool> = units.iter().map(is_claim).collect();
-        assert_eq!(claims, [false, false, true, true]);
+        let units = units(vec![claim("io"), promote(), claim("cpu"), promote(), claim("io")]);
+        let wishes = |unit: &Unit| match unit {
+            Unit::Wishes(wishes) => wishes.len(),
+            Unit::Endings(_) | Unit::Submissions(_) | Unit::One(_) => 0,
+        };
+        assert_eq!(units.iter().map(wishes).collect::<Vec<_>>(), [0, 0, 1, 2]);
     }
 }

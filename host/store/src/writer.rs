@@ -15,13 +15,14 @@ use tokio::{
 
 use crate::{
     Metrics,
+    bells::Bells,
     command::Command,
     intake::Intake,
     lock::DirLock,
     memory::Memory,
     perform::Answer,
     syncer::{Commit, Syncer},
-    transaction::{Bells, Transaction},
+    transaction::{Committed, Transaction, execute},
     unit::{self, Performed, Unit},
     upkeep::{self, Upkeep},
 };
@@ -39,6 +40,9 @@ pub(crate) struct Writer {
     pub(crate) intake: Arc<Intake>,
     /// As of the last commit, so that one that wrote nothing is told apart.
     pub(crate) rows_written: i64,
+    /// Whether the last transaction failed. If its rollback failed as well, it is open, and must not take the next
+    /// batch down too.
+    pub(crate) is_suspect: bool,
     pub(crate) memory: Memory,
     pub(crate) upkeep: Upkeep,
     /// Freed when the last write is done, not before.
@@ -126,59 +130,37 @@ impl Writer {
         batch: Vec<Command>,
         answers: &mut Vec<Answer>,
     ) -> Result<(Bells, i64), Arc<sqlx::Error>> {
+        if mem::take(&mut self.is_suspect) {
+            self.roll_back().await;
+        }
         let mut units = unit::units(batch);
-        let connection = &mut self.connection;
-        let entropy = &*self.entropy;
-        let memory = &mut self.memory;
-        let bells = Bells::default();
-        let mut tx = Transaction { connection, entropy, memory, bells, open_jobs: 0 };
-        let mut done = begin(tx.connection).await;
+        let mut tx = Transaction::new(&mut self.connection, &*self.entropy, &mut self.memory);
+        let mut done = Ok(());
         while done.is_ok() && !units.is_empty() {
             done = perform_next(&mut tx, &mut units, answers).await;
         }
         let committed = match done {
-            Ok(()) => commit(tx.connection).await,
+            Ok(()) => tx.commit().await,
             Err(error) => Err(error),
         };
-        let Transaction { bells, open_jobs, .. } = tx;
         let error = match committed {
-            Ok(rows_written) => {
+            Ok(Committed { bells, open_jobs, rows_written }) => {
                 self.intake.moved(open_jobs);
-                return Ok((bells, rows_written));
+                return Ok((bells, rows_written.unwrap_or(self.rows_written)));
             }
             Err(error) => Arc::new(error),
         };
-        // It may have been learnt from what is undone now.
-        self.memory.no_gates_from = None;
-        // Fails where the database has rolled back by itself, which is as good.
-        drop(execute(&mut self.connection, "ROLLBACK").await);
+        self.memory.forget();
+        self.roll_back().await;
+        self.is_suspect = true;
         units.into_iter().for_each(|unit| unit.reject(&error));
         Err(error)
     }
-}
 
-/// Begins a transaction as a writer: a deferred one could find the database busy half-way.
-async fn begin(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    if execute(connection, "BEGIN IMMEDIATE").await.is_ok() {
-        return Ok(());
+    /// Fails where the database has rolled back by itself, which is as good.
+    async fn roll_back(&mut self) {
+        drop(execute(&mut self.connection, "ROLLBACK").await);
     }
-    // A transaction that a failed rollback left open must not take this batch down too.
-    drop(execute(connection, "ROLLBACK").await);
-    execute(connection, "BEGIN IMMEDIATE").await
-}
-
-async fn execute(
-    connection: &mut SqliteConnection,
-    statement: &'static str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(statement).execute(connection).await.map(drop)
-}
-
-/// Commits, and returns the rows that were written since the connection was opened, those of undone
-/// parts included.
-async fn commit(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
-    // One crossing to the thread of the database instead of two.
-    sqlx::query_scalar("COMMIT; SELECT total_changes()").fetch_one(connection).await
 }
 
 /// Performs the next unit as a part of its own. An error here ends the whole transaction; whatever
@@ -189,9 +171,7 @@ async fn perform_next(
     answers: &mut Vec<Answer>,
 ) -> Result<(), sqlx::Error> {
     let Some(unit) = units.pop_front() else { return Ok(()) };
-    // What is alone in its transaction can be undone with it.
-    let is_alone = answers.is_empty() && units.is_empty();
-    let part = if is_alone { tx.begin_whole() } else { tx.save().await? };
+    let part = tx.unit();
     let performed = unit.perform(tx).await;
     let ended = tx.end(part, performed.is_kept()).await;
     match performed {
@@ -203,17 +183,28 @@ async fn perform_next(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::Mutex, time::Duration};
 
     use roughneck_jobs::{
+        class::{Class, Slots},
         clock::Millis,
+        id::JobId,
+        job::NewJob,
         mark::Marks,
         ports::{
             bell::Change,
-            store::{Promoted, StoreError},
+            store::{Claim, Claims, Finish, Promoted, StoreError, Submitted, Verdict},
         },
+        priority::Priority,
+        run::Run,
+        schedule::Kept,
+        state::State,
+        usage::Usage,
     };
-    use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
+    use sqlx::{
+        ConnectOptions as _,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode},
+    };
     use tempfile::TempDir;
 
     use super::*;
@@ -233,7 +224,7 @@ mod tests {
 
     fn options(dir: &TempDir) -> SqliteConnectOptions {
         let options = SqliteConnectOptions::new().filename(dir.path().join("db"));
-        options.create_if_missing(true).busy_timeout(BUSY)
+        options.create_if_missing(true).journal_mode(SqliteJournalMode::Wal).busy_timeout(BUSY)
     }
 
     async fn writer(dir: &TempDir) -> Writer {
@@ -251,6 +242,7 @@ mod tests {
             upkeep: Upkeep::new(path, 0, BUSY, Arc::clone(&intake), metrics),
             intake,
             rows_written: 0,
+            is_suspect: false,
             memory: Memory::default(),
             _lock: DirLock::take(dir.path()).unwrap(),
         }
@@ -284,6 +276,7 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let mut writer = writer(&dir).await;
         execute(&mut writer.connection, "BEGIN").await.unwrap();
+        writer.is_suspect = true;
         let left = "INSERT INTO schedule (id, handled_up_to_ms) VALUES ('left', 1)";
         execute(&mut writer.connection, left).await.unwrap();
         let (command, answer) = promote();
@@ -313,5 +306,126 @@ mod tests {
         let (next, answer) = promote();
         writer.commit(vec![next]).await;
         assert_eq!(answer.await.unwrap().unwrap(), Promoted::default());
+    }
+
+    /// Sends commands as one batch.
+    macro_rules! batch {
+        ($writer:ident, $($command:expr),+) => {{
+            let mut batch = Vec::new();
+            let answers = ($({
+                let (reply, answer) = oneshot::channel();
+                batch.push($command(reply));
+                answer
+            },)+);
+            $writer.commit(batch).await;
+            answers
+        }};
+    }
+
+    fn remember(id: &str) -> impl FnOnce(Reply<Kept>) -> Command {
+        let (id, timing) = (id.to_owned(), "UTC @every 1h".to_owned());
+        move |reply| Command::RememberSchedule { id, timing, now: Millis(0), reply }
+    }
+
+    fn release(run: Run) -> impl FnOnce(Reply<()>) -> Command {
+        move |reply| Command::Release { run, at: Millis(0), reply }
+    }
+
+    fn submit(id: JobId) -> impl FnOnce(Reply<Submitted>) -> Command {
+        let job = Box::new(NewJob {
+            id,
+            idempotency_key: None,
+            kind: "act".to_owned(),
+            class: Class("io".to_owned()),
+            priority: Priority::default(),
+            rank: Millis(0),
+            enqueued_at: Millis(0),
+            run_at: Millis(0),
+            deadline: None,
+            attempts_max: 1,
+            model: None,
+            input: "{}".to_owned(),
+            callback: None,
+            trace_parent: None,
+            fire: None,
+            unique: None,
+            concurrency: None,
+            member: None,
+        });
+        move |reply| Command::Submit { job, reply }
+    }
+
+    fn claim(reply: Reply<Claims>) -> Command {
+        let (class, limit) = (Class("io".to_owned()), 1);
+        let (at, lease_until) = (Millis(0), Millis(1_000));
+        Command::Claim { claim: Claim { class, limit, at, lease_until, prefer: None }, reply }
+    }
+
+    fn finish(run: Run) -> impl FnOnce(Reply<State>) -> Command {
+        let finish = Box::new(Finish {
+            verdict: Verdict::Done { output: "{}".to_owned() },
+            at: Millis(0),
+            plugin: None,
+            usage: Usage::default(),
+            log: Vec::new(),
+            notices: Vec::new(),
+        });
+        move |reply| Command::Finish { run, finish, reply }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_run_and_the_claim_after_it_are_one_and_the_dispatcher_is_not_woken() {
+        #[derive(Default)]
+        struct Rung(Mutex<Vec<Change>>);
+        impl Bell for Rung {
+            fn ring(&self, change: Change) {
+                self.0.lock().unwrap().push(change);
+            }
+        }
+        let dir = TempDir::new().unwrap();
+        let mut writer = writer(&dir).await;
+        let io = || Class("io".to_owned());
+        let slots = vec![Slots { class: io(), count: 1 }];
+        let [first, second] = [1, 2].map(|n| JobId::at(Millis(n), &Still));
+        let (_, _, _, claims) = batch!(
+            writer,
+            |reply| Command::SetSlots { slots, reply },
+            submit(first),
+            submit(second),
+            claim
+        );
+        let run = claims.await.unwrap().unwrap().claimed.remove(0).run;
+        assert_eq!(run.job, first);
+        let rung = Arc::new(Rung::default());
+        writer.bell = Arc::clone(&rung) as _;
+        let (claims, others, end) = batch!(writer, claim, claim, finish(run));
+        assert_eq!(end.await.unwrap().unwrap(), State::Done);
+        assert_eq!(claims.await.unwrap().unwrap().claimed.remove(0).run.job, second);
+        assert!(others.await.unwrap().unwrap().claimed.is_empty());
+        assert!(!rung.0.lock().unwrap().contains(&Change::Class(io())));
+    }
+
+    #[tokio::test]
+    async fn a_command_that_fails_takes_no_other_one_of_its_batch_with_it() {
+        let dir = TempDir::new().unwrap();
+        let mut writer = writer(&dir).await;
+        let stale = Run { job: JobId::at(Millis(1), &Still), token: 1 };
+        let (first, one, other, two, last) = batch!(
+            writer,
+            release(stale),
+            remember("one"),
+            release(stale),
+            remember("two"),
+            release(stale)
+        );
+        for kept in [one, two] {
+            kept.await.unwrap().unwrap();
+        }
+        for failed in [first, other, last] {
+            assert!(matches!(failed.await.unwrap(), Err(StoreError::Fenced)));
+        }
+        let kept = sqlx::query_scalar("SELECT count(*) FROM schedule");
+        let kept: i64 = kept.fetch_one(&mut writer.connection).await.unwrap();
+        assert_eq!(kept, 2);
     }
 }

@@ -115,6 +115,18 @@ async fn a_run_that_is_cancelled_right_after_its_claim_never_begins() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_next_job_is_claimed_with_the_end_of_another_and_waits_for_no_bell() {
+    let second_long = || Act::Work(Duration::from_secs(1));
+    let world = World::start([second_long(), second_long()]).await;
+    world.engine.stop(Duration::ZERO).await;
+    let first = world.submit(THINK).await;
+    let next = world.submit(THINK).await;
+    let _deaf = world.second_engine().await;
+    world.until(next, State::Done).await;
+    assert_eq!(world.row(next).started_at, world.row(first).finished_at);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_machine_that_slept_loses_no_run() {
     let world = World::start([Act::Work(Duration::from_secs(90))]).await;
     let id = world.submit(ACT).await;

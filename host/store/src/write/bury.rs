@@ -16,7 +16,7 @@ pub(crate) async fn deliveries(
             .bind(seq)
             .bind(at.0)
             .bind(why)
-            .execute(&mut *tx.connection)
+            .execute(tx.connection().await?)
             .await?;
         if buried.rows_affected() == 0 {
             continue;
@@ -26,7 +26,7 @@ pub(crate) async fn deliveries(
             error = why,
             "a delivery cannot be read, so it is given up"
         );
-        sqlx::query(sql!("delivery/next_turns")).bind(seq).execute(&mut *tx.connection).await?;
+        sqlx::query(sql!("delivery/next_turns")).bind(seq).execute(tx.connection().await?).await?;
         tx.bells.delivery();
     }
     Ok(())

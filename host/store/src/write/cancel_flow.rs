@@ -22,7 +22,7 @@ pub(crate) async fn all(
     }
     let rows = sqlx::query(sql!("job/list_open_of_flow"))
         .bind(id.to_string())
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     let mut cancelled = CancelledFlow::default();
     let mut moved = Vec::with_capacity(rows.len());

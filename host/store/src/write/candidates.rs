@@ -20,12 +20,11 @@ pub(super) async fn best(
     wanted: usize,
     closed: &str,
 ) -> Result<(usize, Vec<Held>), Fault> {
-    let rows = sqlx::query(sql!("job/best"))
-        .bind(&claim.class.0)
-        .bind(i64::try_from(wanted).unwrap_or(i64::MAX))
-        .bind(closed)
-        .fetch_all(&mut *tx.connection)
-        .await?;
+    let (class, wanted) = (claim.class.0.as_str(), i64::try_from(wanted).unwrap_or(i64::MAX));
+    let rows = tx
+        .run(script!["job/best"], |query| query.bind(class).bind(wanted).bind(closed))
+        .await?
+        .rows;
     let best = read(tx, &rows, claim.at).await?;
     let held = match &claim.prefer {
         Some(preference) => prefer(tx, best, preference, (claim, closed)).await?,
@@ -93,7 +92,7 @@ async fn of_models(
         .bind(claim.limit)
         .bind(closed)
         .bind(to_json(&preference.models)?)
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     read(tx, &rows, claim.at).await
 }

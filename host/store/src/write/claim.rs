@@ -15,7 +15,6 @@ use super::{candidates, gates::Gates, overdue, park};
 use crate::{
     fault::{Fault, rows},
     row::Held,
-    script,
     transaction::Transaction,
     transition::{self, to_json},
 };
@@ -28,6 +27,7 @@ const ROUNDS_MAX: u32 = 16;
 pub(crate) async fn best(tx: &mut Transaction<'_>, claim: &Claim) -> Result<Claims, Fault> {
     let mut gates = Gates::read(tx, claim.at).await?;
     if let Some(until) = gates.class_paused(claim) {
+        tx.bells.served(&claim.class);
         return Ok(Claims { claimed: Vec::new(), next_at: until });
     }
     let mut claimed = Vec::new();
@@ -47,6 +47,7 @@ pub(crate) async fn best(tx: &mut Transaction<'_>, claim: &Claim) -> Result<Clai
             claimed.extend(new);
         }
         if no_more {
+            tx.bells.served(&claim.class);
             return Ok(Claims { claimed, next_at: gates.next_at(claim.at) });
         }
     }
@@ -63,7 +64,7 @@ pub(crate) async fn one(
 ) -> Result<Option<Run>, Fault> {
     let row = sqlx::query(sql!("job/to_begin"))
         .bind(id.to_string())
-        .fetch_optional(&mut *tx.connection)
+        .fetch_optional(tx.connection().await?)
         .await?;
     let Some(row) = row else { return Ok(None) };
     let held = Held::read(&row)?;
@@ -121,12 +122,13 @@ async fn take(
         reason: None,
         ended: None,
     };
-    let query = sqlx::query(script!["job/claim", "slot/take", "attempt/open", "job_event/append"])
-        .bind(to_json(&claimed.iter().map(begin).collect::<Vec<_>>())?)
-        .bind(to_json(&claimed.iter().map(event).collect::<Vec<_>>())?)
-        .bind(&claim.class.0)
-        .bind(claim.lease_until.0);
-    let ran = script::run(tx.connection, query).await?;
+    let beginnings = to_json(&claimed.iter().map(begin).collect::<Vec<_>>())?;
+    let events = to_json(&claimed.iter().map(event).collect::<Vec<_>>())?;
+    let (class, lease_until) = (claim.class.0.as_str(), claim.lease_until.0);
+    let script = script!["job/claim", "slot/take", "attempt/open", "job_event/append"];
+    let ran = tx
+        .run(script, |query| query.bind(beginnings).bind(events).bind(class).bind(lease_until))
+        .await?;
     let count = u64::try_from(claimed.len()).unwrap_or(u64::MAX);
     for (n, table) in ["job", "slot", "attempt", "job_event"].into_iter().enumerate() {
         rows(table, ran.touched(n), count)?;

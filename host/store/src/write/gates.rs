@@ -30,7 +30,7 @@ impl Gates {
             return Ok(Self::default());
         }
         let rows =
-            sqlx::query(sql!("pause/gates")).bind(at.0).fetch_all(&mut *tx.connection).await?;
+            sqlx::query(sql!("pause/gates")).bind(at.0).fetch_all(tx.connection().await?).await?;
         let mut gates = Self::default();
         for row in &rows {
             gates.add(row)?;
@@ -107,7 +107,7 @@ impl Gates {
             let taken = sqlx::query(sql!("rate/take"))
                 .bind(kind)
                 .bind(bucket.full_at_us)
-                .execute(&mut *tx.connection)
+                .execute(tx.connection().await?)
                 .await?;
             one_row("rate", taken.rows_affected())?;
         }

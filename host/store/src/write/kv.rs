@@ -35,7 +35,7 @@ pub(crate) async fn set(
         .bind(&key.namespace)
         .bind(&key.key)
         .bind(value)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     set_total(tx, key, total).await?;
     Ok(Written::Stored)
@@ -49,7 +49,7 @@ pub(crate) async fn delete(tx: &mut Transaction<'_>, run: Run, key: &Key) -> Res
         .bind(&key.plugin)
         .bind(&key.namespace)
         .bind(&key.key)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     if deleted.rows_affected() == 0 {
         return Ok(false);
@@ -65,7 +65,7 @@ async fn check(tx: &mut Transaction<'_>, run: Run) -> Result<(), Fault> {
     let holds: i64 = sqlx::query_scalar(sql!("job/holds"))
         .bind(run.job.to_string())
         .bind(run.token)
-        .fetch_one(&mut *tx.connection)
+        .fetch_one(tx.connection().await?)
         .await?;
     if holds == 1 { Ok(()) } else { Err(StoreError::Fenced.into()) }
 }
@@ -76,7 +76,7 @@ async fn size(tx: &mut Transaction<'_>, key: &Key) -> Result<i64, Fault> {
         .bind(&key.plugin)
         .bind(&key.namespace)
         .bind(&key.key)
-        .fetch_optional(&mut *tx.connection)
+        .fetch_optional(tx.connection().await?)
         .await?;
     Ok(size.unwrap_or(0))
 }
@@ -84,7 +84,7 @@ async fn size(tx: &mut Transaction<'_>, key: &Key) -> Result<i64, Fault> {
 async fn total(tx: &mut Transaction<'_>, key: &Key) -> Result<i64, Fault> {
     let total: Option<i64> = sqlx::query_scalar(sql!("kv_size/read"))
         .bind(&key.plugin)
-        .fetch_optional(&mut *tx.connection)
+        .fetch_optional(tx.connection().await?)
         .await?;
     Ok(total.unwrap_or(0))
 }
@@ -93,7 +93,7 @@ async fn set_total(tx: &mut Transaction<'_>, key: &Key, bytes: i64) -> Result<()
     let written = sqlx::query(sql!("kv_size/set"))
         .bind(&key.plugin)
         .bind(bytes)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     one_row("kv_size", written.rows_affected())
 }

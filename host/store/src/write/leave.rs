@@ -20,7 +20,7 @@ pub(crate) async fn run(
     let closed = sqlx::query(sql!("attempt/read_closed"))
         .bind(&id)
         .bind(run.token)
-        .fetch_optional(&mut *tx.connection)
+        .fetch_optional(tx.connection().await?)
         .await?;
     let Some(attempt) = closed.as_ref().map(row::attempt).transpose()? else { return Ok(()) };
     if attempt.usage != Usage::default() || !attempt.log.is_empty() {
@@ -31,7 +31,7 @@ pub(crate) async fn run(
         .bind(run.token)
         .bind(to_json(usage)?)
         .bind(to_json(log)?)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     one_row("attempt", left.rows_affected())?;
     let mut job = super::job(tx, run.job).await?.ok_or(StoreError::NoSuchJob(run.job))?.job;
@@ -39,7 +39,7 @@ pub(crate) async fn run(
     let summed = sqlx::query(sql!("job/set_usage"))
         .bind(&id)
         .bind(to_json(&job.usage)?)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     one_row("job", summed.rows_affected())
 }

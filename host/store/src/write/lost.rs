@@ -7,7 +7,7 @@ use crate::{fault::Fault, transaction::Transaction};
 
 /// Takes back every run there is: the process that made them is dead. Returns how many.
 pub(crate) async fn recover(tx: &mut Transaction<'_>, at: Millis) -> Result<u32, Fault> {
-    let running = sqlx::query_scalar(sql!("job/running")).fetch_all(&mut *tx.connection).await?;
+    let running = sqlx::query_scalar(sql!("job/running")).fetch_all(tx.connection().await?).await?;
     let runs = sweep::jobs(tx, running, &loss(at, "its host died while it ran")).await?;
     Ok(u32::try_from(runs.len()).unwrap_or(u32::MAX))
 }
@@ -21,11 +21,11 @@ pub(crate) async fn reap(
     let expired = sqlx::query_scalar(sql!("job/expired"))
         .bind(at.0)
         .bind(limit)
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     let lost = sweep::jobs(tx, expired, &loss(at, "its lease expired while it ran")).await?;
     let next: Option<i64> =
-        sqlx::query_scalar(sql!("job/next_lease")).fetch_one(&mut *tx.connection).await?;
+        sqlx::query_scalar(sql!("job/next_lease")).fetch_one(tx.connection().await?).await?;
     let runs = lost.into_iter().map(|one| one.run).collect();
     Ok(Reaped { runs, next_at: next.map(Millis) })
 }

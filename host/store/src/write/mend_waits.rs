@@ -43,7 +43,7 @@ pub(crate) async fn all(
 ) -> Result<Vec<JobId>, Fault> {
     let stuck: Vec<String> = sqlx::query_scalar(sql!("job/list_stuck"))
         .bind(limit)
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     let mut mended = Vec::with_capacity(stuck.len());
     for stage in [Stage::Count, Stage::Move] {
@@ -87,7 +87,7 @@ async fn one(
             let set = sqlx::query(sql!("job/set_awaits"))
                 .bind(id.to_string())
                 .bind(children)
-                .execute(&mut *tx.connection)
+                .execute(tx.connection().await?)
                 .await?;
             one_row("job", set.rows_affected())?;
         }
@@ -116,7 +116,7 @@ async fn ailment(tx: &mut Transaction<'_>, held: &Held) -> Result<Ailment, Fault
     }
     let rows = sqlx::query(sql!("need/list_of_job"))
         .bind(id.to_string())
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     let mut waits = 0;
     for row in &rows {

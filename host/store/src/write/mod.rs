@@ -53,18 +53,16 @@ async fn held_by(tx: &mut Transaction<'_>, run: Run) -> Result<Option<Held>, Fau
 async fn held_by_all(tx: &mut Transaction<'_>, runs: &[Run]) -> Result<Vec<Held>, Fault> {
     let runs: Value =
         runs.iter().map(|run| json!({ "job": run.job, "token": run.token })).collect();
-    let rows = sqlx::query(sql!("job/read_runs"))
-        .bind(runs.to_string())
-        .fetch_all(&mut *tx.connection)
-        .await?;
-    Ok(rows.iter().map(Held::read).collect::<Result<_, _>>()?)
+    let runs = runs.to_string();
+    let ran = tx.run(script!["job/read_runs"], |query| query.bind(runs)).await?;
+    Ok(ran.rows.iter().map(Held::read).collect::<Result<_, _>>()?)
 }
 
 /// Whether there is such a flow.
 async fn is_flow(tx: &mut Transaction<'_>, id: FlowId) -> Result<bool, Fault> {
     let exists = sqlx::query_scalar(sql!("flow/exists"))
         .bind(id.to_string())
-        .fetch_one(&mut *tx.connection)
+        .fetch_one(tx.connection().await?)
         .await?;
     Ok(exists)
 }
@@ -76,7 +74,7 @@ async fn forget_flows(tx: &mut Transaction<'_>, flows: Vec<Option<String>>) -> R
         let flows: Value = flows.into_iter().collect();
         sqlx::query(sql!("flow/forget"))
             .bind(flows.to_string())
-            .execute(&mut *tx.connection)
+            .execute(tx.connection().await?)
             .await?;
     }
     Ok(())
@@ -86,7 +84,7 @@ async fn forget_flows(tx: &mut Transaction<'_>, flows: Vec<Option<String>>) -> R
 async fn job(tx: &mut Transaction<'_>, id: JobId) -> Result<Option<Held>, Fault> {
     let row = sqlx::query(sql!("job/read_to_move"))
         .bind(id.to_string())
-        .fetch_optional(&mut *tx.connection)
+        .fetch_optional(tx.connection().await?)
         .await?;
     Ok(row.as_ref().map(Held::read).transpose()?)
 }

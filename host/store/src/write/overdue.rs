@@ -14,13 +14,13 @@ pub(crate) async fn fail(
     let overdue = sqlx::query_scalar(sql!("job/overdue"))
         .bind(at.0)
         .bind(limit)
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     let push = sql!("job/push_deadline");
     let sweep = Sweep { event: Event::DeadlinePassed, at, reason: None, push };
     let failed = sweep::jobs(tx, overdue, &sweep).await?;
     let next: Option<i64> =
-        sqlx::query_scalar(sql!("job/next_deadline")).fetch_one(&mut *tx.connection).await?;
+        sqlx::query_scalar(sql!("job/next_deadline")).fetch_one(tx.connection().await?).await?;
     let jobs = u32::try_from(failed.len()).unwrap_or(u32::MAX);
     let running = failed.into_iter().filter(|one| one.from.is_running());
     Ok(Overdue { jobs, runs: running.map(|one| one.run).collect(), next_at: next.map(Millis) })

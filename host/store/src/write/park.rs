@@ -63,8 +63,10 @@ async fn taken(
     tx: &mut Transaction<'_>,
     keys: &BTreeSet<&str>,
 ) -> Result<BTreeMap<String, BTreeSet<u32>>, Fault> {
-    let rows =
-        sqlx::query(sql!("hold/taken")).bind(to_json(keys)?).fetch_all(&mut *tx.connection).await?;
+    let rows = sqlx::query(sql!("hold/taken"))
+        .bind(to_json(keys)?)
+        .fetch_all(tx.connection().await?)
+        .await?;
     let mut taken: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
     for row in &rows {
         taken.entry(row.try_get("key")?).or_default().insert(row.try_get("n")?);
@@ -77,8 +79,10 @@ pub(super) async fn take(tx: &mut Transaction<'_>, places: &[Place]) -> Result<(
     if places.is_empty() {
         return Ok(());
     }
-    let taken =
-        sqlx::query(sql!("hold/take")).bind(to_json(places)?).execute(&mut *tx.connection).await?;
+    let taken = sqlx::query(sql!("hold/take"))
+        .bind(to_json(places)?)
+        .execute(tx.connection().await?)
+        .await?;
     rows("hold", taken.rows_affected(), u64::try_from(places.len()).unwrap_or(u64::MAX))
 }
 
@@ -121,7 +125,7 @@ pub(crate) async fn make_room(tx: &mut Transaction<'_>, moved: &[Moved]) -> Resu
     if !ended.is_empty() {
         let freed = sqlx::query(sql!("hold/give_back"))
             .bind(to_json(&ended)?)
-            .execute(&mut *tx.connection)
+            .execute(tx.connection().await?)
             .await?;
         rows("hold", freed.rows_affected(), u64::try_from(ended.len()).unwrap_or(u64::MAX))?;
     }
@@ -146,7 +150,7 @@ fn leaves_its_key(moved: &Moved) -> bool {
 async fn unpark(tx: &mut Transaction<'_>, keys: &BTreeSet<&str>, at: Millis) -> Result<(), Fault> {
     let ids: Vec<String> = sqlx::query_scalar(sql!("job/parked"))
         .bind(to_json(keys)?)
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     let mut moved = Vec::with_capacity(ids.len());
     for id in ids {

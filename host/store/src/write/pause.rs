@@ -20,7 +20,7 @@ pub(crate) async fn begin(tx: &mut Transaction<'_>, pause: &Pause) -> Result<(),
         .bind(pause.since.0)
         .bind(pause.until.map(|until| until.0))
         .bind(&pause.reason)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     one_row("pause", paused.rows_affected())
 }
@@ -30,11 +30,11 @@ pub(crate) async fn end(tx: &mut Transaction<'_>, scope: &Scope) -> Result<bool,
     let ended = sqlx::query(sql!("pause/end"))
         .bind(scope.noun())
         .bind(scope.name())
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     // Whoever has jobs of it looks again: which classes a kind has jobs of, nobody wrote down.
     let classes: Vec<String> =
-        sqlx::query_scalar(sql!("class/list")).fetch_all(&mut *tx.connection).await?;
+        sqlx::query_scalar(sql!("class/list")).fetch_all(tx.connection().await?).await?;
     for class in classes {
         tx.bells.class(&roughneck_jobs::class::Class(class));
     }
@@ -51,8 +51,8 @@ pub(crate) async fn rates(tx: &mut Transaction<'_>, rates: &[(String, Rate)]) ->
         .collect();
     sqlx::query(sql!("rate/drop_others"))
         .bind(kinds.to_string())
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
-    sqlx::query(sql!("rate/set")).bind(rows.to_string()).execute(&mut *tx.connection).await?;
+    sqlx::query(sql!("rate/set")).bind(rows.to_string()).execute(tx.connection().await?).await?;
     Ok(())
 }

@@ -14,12 +14,12 @@ pub(crate) async fn due(
     let due = sqlx::query_scalar(sql!("job/due"))
         .bind(at.0)
         .bind(limit)
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     let sweep = Sweep { event: Event::Due, at, reason: None, push: sql!("job/push_due") };
     let moved = sweep::jobs(tx, due, &sweep).await?;
     let next: Option<i64> =
-        sqlx::query_scalar(sql!("job/next_due")).fetch_one(&mut *tx.connection).await?;
+        sqlx::query_scalar(sql!("job/next_due")).fetch_one(tx.connection().await?).await?;
     let jobs = u32::try_from(moved.len()).unwrap_or(u32::MAX);
     Ok(Promoted { jobs, next_at: next.map(Millis) })
 }

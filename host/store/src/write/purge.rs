@@ -14,7 +14,7 @@ pub(crate) async fn dead(
         .bind(&which.kind)
         .bind(&which.code)
         .bind(limit)
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     let deleted = u32::try_from(flows.len()).unwrap_or(u32::MAX);
     super::forget_flows(tx, flows).await?;

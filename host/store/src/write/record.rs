@@ -29,7 +29,7 @@ pub(crate) async fn delivery(
         .bind(next_at.map(|at| at.0))
         .bind(finished_at.map(|at| at.0))
         .bind(error)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     if recorded.rows_affected() == 0 {
         return Ok(());
@@ -38,7 +38,7 @@ pub(crate) async fn delivery(
         // The next one of this job and target has its turn.
         sqlx::query(sql!("delivery/next_turn"))
             .bind(id.to_string())
-            .execute(&mut *tx.connection)
+            .execute(tx.connection().await?)
             .await?;
     }
     tx.bells.delivery();

@@ -19,7 +19,7 @@ pub(crate) async fn all(
     let renewed = sqlx::query(sql!("job/renew"))
         .bind(wanted.to_string())
         .bind(lease_until.0)
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     let renewed: HashSet<Run> = renewed.iter().map(read).collect::<Result<_, _>>()?;
     Ok(runs.into_iter().filter(|run| !renewed.contains(run)).collect())

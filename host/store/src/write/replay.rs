@@ -72,10 +72,12 @@ impl Flow {
         let id = id.to_string();
         let jobs = sqlx::query(sql!("job/list_of_flow_to_move"))
             .bind(&id)
-            .fetch_all(&mut *tx.connection)
+            .fetch_all(tx.connection().await?)
             .await?;
-        let edges =
-            sqlx::query(sql!("need/list_of_flow")).bind(&id).fetch_all(&mut *tx.connection).await?;
+        let edges = sqlx::query(sql!("need/list_of_flow"))
+            .bind(&id)
+            .fetch_all(tx.connection().await?)
+            .await?;
         let (mut known, mut rows) = (Vec::with_capacity(jobs.len()), BTreeMap::new());
         for row in jobs {
             let (job, state) = (row::text(&row, "id")?, row::text(&row, "state")?);
@@ -126,7 +128,7 @@ pub(super) async fn set_waits(
         counts.iter().map(|(job, waits)| json!({ "id": job, "waits": waits })).collect();
     let set = sqlx::query(sql!("job/set_waits"))
         .bind(written.to_string())
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     rows("job", set.rows_affected(), u64::try_from(counts.len()).unwrap_or(u64::MAX))
 }

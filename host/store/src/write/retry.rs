@@ -65,7 +65,7 @@ pub(crate) async fn many(
             .bind(&which.code)
             .bind(limit - retried)
             .bind(after)
-            .fetch_all(&mut *tx.connection)
+            .fetch_all(tx.connection().await?)
             .await?;
         let Some((last, _)) = dead.last() else { break };
         after = last.clone();

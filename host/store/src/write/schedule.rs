@@ -27,10 +27,10 @@ pub(crate) async fn remember(
         .bind(now.0)
         .bind(timing)
         .bind(revision)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     one_row("schedule", written.rows_affected())?;
-    let row = sqlx::query(sql!("schedule/read")).bind(id).fetch_one(&mut *tx.connection).await?;
+    let row = sqlx::query(sql!("schedule/read")).bind(id).fetch_one(tx.connection().await?).await?;
     Ok(kept(&row)?)
 }
 
@@ -44,7 +44,7 @@ pub(crate) async fn create(
 ) -> Result<Created, Fault> {
     let there = sqlx::query(sql!("schedule_spec/count"))
         .bind(&spec.id)
-        .fetch_one(&mut *tx.connection)
+        .fetch_one(tx.connection().await?)
         .await?;
     if there.try_get("is_known")? {
         return Ok(Created::Exists);
@@ -60,7 +60,7 @@ pub(crate) async fn create(
         .bind(spec.timing())
         .bind(pause.map(|pause| pause.since.0))
         .bind(pause.map(|pause| &pause.reason))
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     one_row("schedule", created.rows_affected())?;
     let written = write_spec(tx, sql!("schedule_spec/insert"), spec, at).await?;
@@ -84,7 +84,7 @@ pub(crate) async fn change(
         .bind(revision)
         .bind(spec.timing())
         .bind(at.0)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     one_row("schedule", changed.rows_affected())?;
     tx.bells.schedule();
@@ -94,7 +94,7 @@ pub(crate) async fn change(
 /// Deletes a schedule that was made. False if there is none.
 pub(crate) async fn delete(tx: &mut Transaction<'_>, id: &str) -> Result<bool, Fault> {
     let deleted =
-        sqlx::query(sql!("schedule/delete")).bind(id).execute(&mut *tx.connection).await?;
+        sqlx::query(sql!("schedule/delete")).bind(id).execute(tx.connection().await?).await?;
     Ok(rung(tx, deleted.rows_affected()))
 }
 
@@ -110,7 +110,7 @@ pub(crate) async fn pause(
         .bind(revision)
         .bind(pause.since.0)
         .bind(&pause.reason)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     Ok(rung(tx, paused.rows_affected()))
 }
@@ -122,7 +122,7 @@ pub(crate) async fn resume(tx: &mut Transaction<'_>, id: &str, at: Millis) -> Re
         .bind(id)
         .bind(revision)
         .bind(at.0)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     Ok(rung(tx, resumed.rows_affected()))
 }
@@ -137,7 +137,7 @@ fn rung(tx: &mut Transaction<'_>, rows: u64) -> bool {
 
 async fn next_revision(tx: &mut Transaction<'_>) -> Result<i64, Fault> {
     let next = sqlx::query_scalar(sql!("schedule_revision/next"));
-    Ok(next.fetch_one(&mut *tx.connection).await?)
+    Ok(next.fetch_one(tx.connection().await?).await?)
 }
 
 /// Writes what a schedule is, and returns the rows that were touched.
@@ -158,7 +158,7 @@ async fn write_spec(
         .bind(spec.overlap.as_str())
         .bind(at.0)
         .bind(&spec.input)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     Ok(written.rows_affected())
 }

@@ -47,7 +47,7 @@ pub(crate) async fn row(
         .bind(at.0)
         .bind(&reason)
         .bind(failure)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     one_row("job", written.rows_affected())?;
     tx.open_jobs -= 1;
@@ -55,7 +55,7 @@ pub(crate) async fn row(
     let written = sqlx::query(sql!("job_event/append"))
         .bind(None::<String>)
         .bind(event.to_string())
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     one_row("job_event", written.rows_affected())?;
     if let Ok(id) = text::<JobId>(row, "id") {

@@ -61,7 +61,7 @@ pub(crate) async fn forget(
     let forgotten = sqlx::query(sql!("fire/forget"))
         .bind(until.0)
         .bind(limit)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     Ok(u32::try_from(forgotten.rows_affected()).unwrap_or(u32::MAX))
 }
@@ -73,7 +73,7 @@ async fn is_current(tx: &mut Transaction<'_>, settlement: &Settlement) -> Result
         .bind(settlement.revision)
         .bind(settlement.up_to.0)
         .bind(settlement.missed)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     Ok(settled.rows_affected() == 1)
 }
@@ -88,7 +88,7 @@ async fn fate(
     let inserted = sqlx::query(sql!("fire/insert"))
         .bind(schedule)
         .bind(at.0)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     if inserted.rows_affected() == 0 {
         return Ok(Fate::Known);
@@ -98,7 +98,7 @@ async fn fate(
         Overlap::Skip => {
             let is_open: bool = sqlx::query_scalar(sql!("job/is_open_of_schedule"))
                 .bind(&settlement.schedule)
-                .fetch_one(&mut *tx.connection)
+                .fetch_one(tx.connection().await?)
                 .await?;
             Ok(if is_open { Fate::Skipped } else { Fate::Runs })
         }
@@ -114,7 +114,7 @@ async fn submit(tx: &mut Transaction<'_>, job: &NewJob) -> Result<bool, Fault> {
             .bind(schedule)
             .bind(at.0)
             .bind(job.id.to_string())
-            .execute(&mut *tx.connection)
+            .execute(tx.connection().await?)
             .await?;
         one_row("fire", answered.rows_affected())?;
     }
@@ -132,7 +132,7 @@ async fn record(
         .bind(last_fire.map(|(at, _)| at.0))
         .bind(last_fire.map(|(_, job)| job.to_string()))
         .bind(skipped)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     one_row("schedule", recorded.rows_affected())
 }

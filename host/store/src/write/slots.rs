@@ -17,46 +17,58 @@ type Rows = BTreeMap<i64, bool>;
 /// Makes the classes have these slots, and the classes that are not named none.
 pub(crate) async fn set(tx: &mut Transaction<'_>, slots: &[Slots]) -> Result<(), Fault> {
     let known: Vec<String> =
-        sqlx::query_scalar(sql!("class/list")).fetch_all(&mut *tx.connection).await?;
+        sqlx::query_scalar(sql!("class/list")).fetch_all(tx.connection().await?).await?;
     let mut wanted: BTreeMap<Class, u32> =
         known.into_iter().map(|class| (Class(class), 0)).collect();
     wanted.extend(slots.iter().map(|slots| (slots.class.clone(), slots.count)));
+    let mut surplus = 0;
     for (class, count) in &wanted {
-        resize(tx, class, *count).await?;
+        surplus += resize(tx, class, *count).await?;
         tx.bells.class(class);
     }
+    tx.memory.no_slots_surplus = surplus == 0;
     Ok(())
 }
 
-async fn resize(tx: &mut Transaction<'_>, class: &Class, count: u32) -> Result<(), Fault> {
+/// Returns how many slots it has too many, because they are busy.
+async fn resize(tx: &mut Transaction<'_>, class: &Class, count: u32) -> Result<u32, Fault> {
     let resized = sqlx::query(sql!("class/resize"))
         .bind(&class.0)
         .bind(count)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     one_row("class", resized.rows_affected())?;
-    let plan = plan(&present(tx, class).await?, count);
+    let present = present(tx, class).await?;
+    let plan = plan(&present, count);
     for n in plan.delete {
         let deleted = sqlx::query(sql!("slot/delete"))
             .bind(&class.0)
             .bind(n)
-            .execute(&mut *tx.connection)
+            .execute(tx.connection().await?)
             .await?;
         one_row("slot", deleted.rows_affected())?;
     }
     if plan.add.is_empty() {
-        return Ok(());
+        return Ok(busy(&present).saturating_sub(count));
     }
     let added = sqlx::query(sql!("slot/add"))
         .bind(&class.0)
         .bind(to_json(&plan.add)?)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
-    rows("slot", added.rows_affected(), u64::try_from(plan.add.len()).unwrap_or(u64::MAX))
+    rows("slot", added.rows_affected(), u64::try_from(plan.add.len()).unwrap_or(u64::MAX))?;
+    // Where one is missing, none is too many.
+    Ok(0)
+}
+
+fn busy(rows: &Rows) -> u32 {
+    let busy = rows.values().filter(|is_busy| **is_busy).count();
+    u32::try_from(busy).unwrap_or(u32::MAX)
 }
 
 async fn present(tx: &mut Transaction<'_>, class: &Class) -> Result<Rows, Fault> {
-    let rows = sqlx::query(sql!("slot/list")).bind(&class.0).fetch_all(&mut *tx.connection).await?;
+    let rows =
+        sqlx::query(sql!("slot/list")).bind(&class.0).fetch_all(tx.connection().await?).await?;
     let rows = rows.iter().map(|row| Ok((row.try_get("n")?, row.try_get("busy")?)));
     Ok(rows.collect::<Result<_, sqlx::Error>>()?)
 }
@@ -73,9 +85,8 @@ struct Plan {
 /// Busy slots count first: a class that shrinks must not hand out a free slot while its busy ones
 /// already fill it.
 fn plan(rows: &Rows, count: u32) -> Plan {
-    let busy = rows.values().filter(|is_busy| **is_busy).count();
     let free: Vec<i64> = rows.iter().filter(|row| !row.1).map(|row| *row.0).collect();
-    let wanted = usize::try_from(count).unwrap_or(usize::MAX).saturating_sub(busy);
+    let wanted = usize::try_from(count.saturating_sub(busy(rows))).unwrap_or(usize::MAX);
     let missing = wanted.saturating_sub(free.len());
     Plan {
         delete: free.into_iter().skip(wanted).collect(),

@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::{
     fault::{Fault, rows},
-    row, script,
+    row,
     transaction::Transaction,
     transition::to_json,
 };
@@ -91,7 +91,7 @@ async fn standing(
     key: Option<&str>,
 ) -> Result<Option<JobId>, Fault> {
     let Some(key) = key else { return Ok(None) };
-    let known = sqlx::query(statement).bind(key).fetch_optional(&mut *tx.connection).await?;
+    let known = sqlx::query(statement).bind(key).fetch_optional(tx.connection().await?).await?;
     Ok(known.as_ref().map(|known| row::text(known, "id")).transpose()?)
 }
 
@@ -103,7 +103,7 @@ async fn free_unique_keys(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<
     sqlx::query(sql!("job/free_unique_keys"))
         .bind(to_json(&keys)?)
         .bind(at.0)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     Ok(())
 }
@@ -127,10 +127,10 @@ fn first_state(job: &NewJob) -> State {
 /// its input and its first event. Returns how many.
 async fn insert(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<u64, Fault> {
     let inputs: Vec<_> = jobs.iter().map(|job| Input::of(job)).collect();
-    let query = sqlx::query(script!["job/insert", "job_input/insert", "job_event/insert_first"])
-        .bind(to_json(&jobs.iter().map(|job| Row::of(job)).collect::<Vec<_>>())?)
-        .bind(to_json(&inputs)?);
-    let ran = script::run(tx.connection, query).await?;
+    let (rows_of_job, inputs) =
+        (to_json(&jobs.iter().map(|job| Row::of(job)).collect::<Vec<_>>())?, to_json(&inputs)?);
+    let script = script!["job/insert", "job_input/insert", "job_event/insert_first"];
+    let ran = tx.run(script, |query| query.bind(rows_of_job).bind(inputs)).await?;
     let created = ran.touched(0);
     rows("job_input", ran.touched(1), created)?;
     rows("job_event", ran.touched(2), created)?;
@@ -157,7 +157,7 @@ async fn insert_edges(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<(), 
     }
     let written = sqlx::query(sql!("need/insert"))
         .bind(to_json(&edges)?)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     rows("need", written.rows_affected(), u64::try_from(edges.len()).unwrap_or(u64::MAX))
 }

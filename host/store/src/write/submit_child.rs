@@ -40,7 +40,7 @@ pub(crate) async fn one(
                 .bind(run.token)
                 .bind(&child.name)
                 .bind(depth)
-                .execute(&mut *tx.connection)
+                .execute(tx.connection().await?)
                 .await?;
             one_row("job", adopted.rows_affected())?;
             Ok(SubmittedChild::Created(id))
@@ -57,7 +57,7 @@ async fn again(
     let row = sqlx::query(sql!("job/read_child_to_move"))
         .bind(parent.job.id.to_string())
         .bind(&child.name)
-        .fetch_optional(&mut *tx.connection)
+        .fetch_optional(tx.connection().await?)
         .await?;
     let Some(row) = row else { return Ok(None) };
     let held = Held::read(&row)?;
@@ -71,7 +71,7 @@ async fn again(
     let given = sqlx::query(sql!("job/set_submitted_by"))
         .bind(id.to_string())
         .bind(parent.token)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     one_row("job", given.rows_affected())?;
     Ok(Some(SubmittedChild::Replayed(id)))

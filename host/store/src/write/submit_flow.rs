@@ -20,7 +20,7 @@ pub(crate) async fn all(tx: &mut Transaction<'_>, flow: &NewFlow) -> Result<Subm
         .bind(&flow.digest)
         .bind(flow.enqueued_at.0)
         .bind(&flow.idempotency_key)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     if inserted.rows_affected() == 0 {
         return Ok(SubmittedFlow::Existing(standing(tx, flow).await?));
@@ -45,7 +45,7 @@ async fn first_known(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<Optio
     let ids: Value = jobs.iter().map(|job| Value::from(job.id.to_string())).collect();
     let known = sqlx::query(sql!("job/first_known"))
         .bind(ids.to_string())
-        .fetch_optional(&mut *tx.connection)
+        .fetch_optional(tx.connection().await?)
         .await?;
     Ok(known.as_ref().map(|known| row::text(known, "id")).transpose()?)
 }
@@ -53,7 +53,9 @@ async fn first_known(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<Optio
 /// The flow that stands in the way: that of its key or, if the key is new, that of its id.
 async fn standing(tx: &mut Transaction<'_>, flow: &NewFlow) -> Result<FlowId, Fault> {
     let Some(key) = &flow.idempotency_key else { return Ok(flow.id) };
-    let known =
-        sqlx::query(sql!("flow/id_of_key")).bind(key).fetch_optional(&mut *tx.connection).await?;
+    let known = sqlx::query(sql!("flow/id_of_key"))
+        .bind(key)
+        .fetch_optional(tx.connection().await?)
+        .await?;
     Ok(known.as_ref().map(|known| row::text(known, "id")).transpose()?.unwrap_or(flow.id))
 }

@@ -70,7 +70,7 @@ async fn push(
     sqlx::query(sweep.push)
         .bind(id)
         .bind(sweep.at.plus_ms(LOOK_AGAIN_MS).0)
-        .execute(&mut *tx.connection)
+        .execute(tx.connection().await?)
         .await?;
     Ok(())
 }

@@ -17,7 +17,7 @@ pub(crate) async fn all(
     let rows = sqlx::query(sql!("job/list_open_of_class"))
         .bind(&class.0)
         .bind(limit)
-        .fetch_all(&mut *tx.connection)
+        .fetch_all(tx.connection().await?)
         .await?;
     let (mut moved, mut aside) = (Vec::with_capacity(rows.len()), 0);
     for row in &rows {

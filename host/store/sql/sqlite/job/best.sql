@@ -1,20 +1,20 @@
--- The best-ranked jobs that may run now, as many as there are free slots and at most ?2. job_ready holds nothing
--- else: of each kind the best are taken from it in order, and of these the best. ?3 is an array of kinds that are closed.
+-- The best-ranked jobs that may run now, as many as there are free slots and at most $2. job_ready holds nothing
+-- else: of each kind the best are taken from it in order, and of these the best. $3 is an array of kinds that are closed.
 WITH RECURSIVE ready (kind) AS (
-  SELECT min(kind) FROM job WHERE class = ?1 AND state = 'queued'
+  SELECT min(kind) FROM job WHERE class = $1 AND state = 'queued'
   UNION ALL
-  SELECT (SELECT min(job.kind) FROM job WHERE class = ?1 AND state = 'queued' AND job.kind > ready.kind)
+  SELECT (SELECT min(job.kind) FROM job WHERE class = $1 AND state = 'queued' AND job.kind > ready.kind)
   FROM ready WHERE ready.kind IS NOT NULL
 ), best (row) AS (
   SELECT job.rowid
   FROM ready CROSS JOIN job ON job.rowid IN (
     SELECT rowid FROM job AS of_kind
-    WHERE of_kind.class = ?1 AND of_kind.kind = ready.kind AND of_kind.state = 'queued'
+    WHERE of_kind.class = $1 AND of_kind.kind = ready.kind AND of_kind.state = 'queued'
     ORDER BY of_kind.rank_ms, of_kind.id
-    LIMIT +?2)
-  WHERE ready.kind NOT IN (SELECT value FROM json_each(?3))
+    LIMIT +$2)
+  WHERE ready.kind NOT IN (SELECT value FROM json_each($3))
   ORDER BY job.rank_ms, job.id
-  LIMIT min(?2, (SELECT count(*) FROM slot WHERE class = ?1 AND job IS NULL))
+  LIMIT min($2, (SELECT count(*) FROM slot WHERE class = $1 AND job IS NULL))
 )
 SELECT job.id, kind, class, priority, rank_ms, state, enqueued_at_ms, run_at_ms, deadline_ms, started_at_ms, finished_at_ms, attempt,
        attempts_max, losses, token, replay_token, reason, output, failure, usage, callback, trace_parent, plugin,
