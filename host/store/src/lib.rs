@@ -1,7 +1,7 @@
 //! The ports [`Store`], [`Flows`], [`Outbox`], [`Schedules`] and [`KeyValue`] on SQLite.
 //!
 //! What it does: keeps jobs, slots, attempts, events, deliveries, schedules and the state of plugins
-//! in one file. One task owns the only write connection; intentions reach it as commands, are
+//! in one file. One thread owns the only write connection; intentions reach it as commands, are
 //! committed in groups, and are answered after the commit. A thread beside the writer brings the
 //! commits to the disk, and whoever was promised the disk is answered after that. Readers have their
 //! own connections and never wait for the writer. [`snapshot`] copies a database and makes one of a
@@ -68,6 +68,7 @@ mod metrics;
 mod moved;
 mod open;
 mod outbox;
+mod own_thread;
 mod perform;
 mod row;
 mod schedules;

@@ -168,7 +168,8 @@ impl SqliteStore {
         };
         // A host that starts full says so at once, and runs what it has.
         intake.passed();
-        Ok(Self::start(writer, readers, intake, metrics))
+        Self::start(writer, readers, intake, metrics)
+            .map_err(|error| OpenError::Failed { path, source: error.into() })
     }
 }
 

@@ -1,6 +1,9 @@
 //! The handle on the store.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use sqlx::SqlitePool;
 use tokio::{
@@ -14,6 +17,7 @@ use crate::{
     Metrics,
     command::{Command, Reply},
     intake::Intake,
+    own_thread,
     writer::{BATCH_MAX, Writer},
 };
 
@@ -43,12 +47,12 @@ impl SqliteStore {
         readers: SqlitePool,
         intake: Arc<Intake>,
         metrics: Metrics,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let (commands, received) = mpsc::channel(WAITING_MAX);
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(writer.run(received, stopped));
+        let task = own_thread::spawn("roughneck-writer", writer.run(received, stopped))?;
         let writer = Mutex::new(Some(Running { stop, task }));
-        Self { commands, readers, intake, writer, metrics }
+        Ok(Self { commands, readers, intake, writer, metrics })
     }
 
     /// What operators see.

@@ -1,4 +1,4 @@
-//! The task that owns the only write connection.
+//! The owner of the only write connection, on a thread of its own.
 //!
 //! It takes what waits, commits it as one transaction, and answers afterwards. While one batch is on
 //! its way to the disk the next one gathers, so batches grow with the load by themselves. No caller
