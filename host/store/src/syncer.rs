@@ -8,11 +8,11 @@
 
 use std::{
     fs::File,
-    io,
+    io, mem,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use roughneck_jobs::ports::bell::Bell;
@@ -32,7 +32,7 @@ pub(crate) struct Commit {
 
 /// The thread that syncs.
 pub(crate) struct Syncer {
-    commits: mpsc::Sender<Commit>,
+    commits: Sender,
     thread: thread::JoinHandle<()>,
 }
 
@@ -51,16 +51,17 @@ impl Syncer {
         metrics: Metrics,
         sync: impl FnMut() -> io::Result<()> + Send + 'static,
     ) -> io::Result<Self> {
-        let (commits, received) = mpsc::channel();
+        let queue = Arc::new(Queue::default());
+        let waiting = Arc::clone(&queue);
         let thread = thread::Builder::new()
             .name("roughneck-sync".to_owned())
-            .spawn(move || serve(&received, &*bell, &metrics, sync))?;
-        Ok(Self { commits, thread })
+            .spawn(move || serve(&waiting, &*bell, &metrics, sync))?;
+        Ok(Self { commits: Sender(queue), thread })
     }
 
     /// Tells what is to be told once everything that was committed so far is on the disk.
     pub(crate) fn after_sync(&self, commit: Commit) {
-        if let Err(mpsc::SendError(commit)) = self.commits.send(commit) {
+        if let Err(commit) = self.commits.0.push(commit) {
             commit.refuse(io::Error::other("the thread that syncs has died"));
         }
     }
@@ -72,6 +73,84 @@ impl Syncer {
         if thread.join().is_err() {
             tracing::error!("the thread that syncs the store did not end cleanly");
         }
+    }
+}
+
+/// The commits that wait for a sync. A commit for which nobody waits wakes the thread only if it is the first: a
+/// channel would wake it for each.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    commits: Vec<Commit>,
+    is_urgent: bool,
+    /// There will be no more.
+    is_closed: bool,
+    /// Nobody syncs any more.
+    is_dead: bool,
+}
+
+impl Queue {
+    /// Gives the commit back if nobody will sync it.
+    fn push(&self, commit: Commit) -> Result<(), Commit> {
+        let mut state = self.lock();
+        if state.is_dead {
+            return Err(commit);
+        }
+        let wakes = state.commits.is_empty() || (commit.is_urgent() && !state.is_urgent);
+        state.is_urgent |= commit.is_urgent();
+        state.commits.push(commit);
+        drop(state);
+        if wakes {
+            self.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// The commits of the next sync: at once if somebody waits, otherwise all of the next moment. None
+    /// when there will be no more.
+    fn gather(&self) -> Option<Vec<Commit>> {
+        let is_idle = |state: &mut State| state.commits.is_empty() && !state.is_closed;
+        let state = self.changed.wait_while(self.lock(), is_idle);
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        let is_patient = |state: &mut State| !state.is_urgent && !state.is_closed;
+        let state = self.changed.wait_timeout_while(state, PATIENCE, is_patient);
+        let (mut state, _) = state.unwrap_or_else(PoisonError::into_inner);
+        state.is_urgent = false;
+        Some(mem::take(&mut state.commits)).filter(|commits| !commits.is_empty())
+    }
+
+    /// A poisoned lock holds plain data that is still whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The writer's end of the queue.
+struct Sender(Arc<Queue>);
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.0.lock().is_closed = true;
+        self.0.changed.notify_one();
+    }
+}
+
+/// Lets nobody wait for a thread that has ended, also by a panic.
+struct Serving<'a>(&'a Queue);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.is_dead = true;
+        let left = mem::take(&mut state.commits);
+        drop(state);
+        let refuse = |one: Commit| one.refuse(io::Error::other("the thread that syncs has died"));
+        left.into_iter().for_each(refuse);
     }
 }
 
@@ -87,12 +166,13 @@ impl Commit {
 }
 
 fn serve(
-    received: &mpsc::Receiver<Commit>,
+    queue: &Queue,
     bell: &dyn Bell,
     metrics: &Metrics,
     mut sync: impl FnMut() -> io::Result<()>,
 ) {
-    while let Some(commits) = gather(received) {
+    let serving = Serving(queue);
+    while let Some(commits) = serving.0.gather() {
         match sync() {
             Ok(()) => {
                 metrics.synced();
@@ -112,26 +192,6 @@ fn serve(
             }
         }
     }
-}
-
-/// The commits of the next sync: at once if somebody waits, otherwise all of the next moment. None
-/// when there will be no more.
-fn gather(received: &mpsc::Receiver<Commit>) -> Option<Vec<Commit>> {
-    let first = received.recv().ok()?;
-    let mut is_urgent = first.is_urgent();
-    let mut commits = vec![first];
-    let until = Instant::now() + PATIENCE;
-    while !is_urgent {
-        match received.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(commit) => {
-                is_urgent = commit.is_urgent();
-                commits.push(commit);
-            }
-            Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => break,
-        }
-    }
-    commits.extend(received.try_iter());
-    Some(commits)
 }
 
 /// The write-ahead log. Its file stays the same for as long as the writer has the database open.
@@ -166,7 +226,7 @@ pub(crate) fn path(database: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::mpsc;
 
     use roughneck_jobs::{
         class::Class,
