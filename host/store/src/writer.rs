@@ -59,7 +59,9 @@ impl Writer {
     ) {
         let mut batch = Vec::new();
         let mut is_open = true;
-        let mut looks = tokio::time::interval(upkeep::LOOK);
+        // Not at once: a start has better things to do, and what a dead host left can wait.
+        let first_look = tokio::time::Instant::now() + upkeep::LOOK;
+        let mut looks = tokio::time::interval_at(first_look, upkeep::LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {

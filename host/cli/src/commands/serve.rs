@@ -124,15 +124,21 @@ struct Host {
 }
 
 impl Host {
-    async fn start(config: &Config, listener: TcpListener, natives: Vec<Native>) -> Result<Self> {
+    async fn start(
+        config: &Config,
+        listener: TcpListener,
+        mut natives: Vec<Native>,
+    ) -> Result<Self> {
         let system = Arc::new(System);
         let bells = Arc::new(Bells::default());
         let data_dir = config.data_dir();
+        // It reads the certificates of the system, which takes about as long as opening the store.
+        let egress = tokio::task::spawn_blocking(Egress::new);
         let store = store(config, &data_dir, &bells).await?;
         let secret = signing_secret::load(&data_dir, &*system)?;
         let lane_stop = CancellationToken::new();
         let lane = lane(config, &bells, &lane_stop)?;
-        let egress = Egress::new()?;
+        let egress = egress.await??;
         let courier = Webhooks::new(webhooks(config, secret)?, egress.clone());
         let capabilities = roughneck_capabilities::Ports {
             llm: Arc::clone(&lane) as _,
@@ -141,7 +147,6 @@ impl Host {
             clock: Arc::clone(&system) as _,
         };
         let plugins = plugins(config, &data_dir, capabilities).await?;
-        let mut natives = natives;
         natives.push(native::ollama_call::native(Arc::clone(&lane) as _)?);
         let kinds = Arc::new(Kinds::new(natives, Arc::clone(&plugins)));
 
