@@ -264,8 +264,16 @@ impl Supervisor for Attendant {
         drop(self.said.send(Note::Loading(loading)));
     }
 
+    async fn gave_way(&self) {
+        drop(self.said.send(Note::GaveWay));
+    }
+
     fn text(&self, piece: &str) {
         self.record.text(piece);
+    }
+
+    fn retract(&self) {
+        self.record.retract();
     }
 
     fn progress(&self, percent: Option<u8>, note: String) {

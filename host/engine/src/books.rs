@@ -44,6 +44,8 @@ pub(crate) enum Note {
     Begin { at: Millis },
     /// It waits for its model, or no longer does.
     Loading(bool),
+    /// It waits for its model again, because it gave way to an urgent call.
+    GaveWay,
     /// It is over.
     End { outcome: Outcome, at: Millis },
     /// The submitter has left.
@@ -112,6 +114,7 @@ impl Books {
                 note = self.notes.recv() => match note {
                     Some(Note::Begin { at }) => self.begin(at).await,
                     Some(Note::Loading(loading)) => self.loading(loading).await,
+                    Some(Note::GaveWay) => self.gave_way().await,
                     Some(Note::End { outcome, at }) => return self.end(verdict(outcome), at).await,
                     Some(Note::Left { at }) => return self.leave(at).await,
                     // The submitter says so before it goes.
@@ -178,6 +181,13 @@ impl Books {
         self.is_loading = loading;
         if let Some(entered) = &self.entered {
             entered.record().loading(loading).await;
+        }
+    }
+
+    async fn gave_way(&mut self) {
+        self.is_loading = true;
+        if let Some(entered) = &self.entered {
+            entered.record().gave_way().await;
         }
     }
 
@@ -253,7 +263,7 @@ impl Books {
             match self.notes.recv().await? {
                 Note::End { outcome, at } => return Some((outcome, at)),
                 Note::Left { .. } => return None,
-                Note::Begin { .. } | Note::Loading(_) => {}
+                Note::Begin { .. } | Note::Loading(_) | Note::GaveWay => {}
             }
         }
     }

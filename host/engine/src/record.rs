@@ -204,9 +204,19 @@ impl Supervisor for Record {
         }
     }
 
+    async fn gave_way(&self) {
+        if let Err(error) = self.store.gave_way(self.run(), self.clock.now()).await {
+            warn!(job = %self.job, %error, "that the call of job {} gave way was not kept", self.job);
+        }
+    }
+
     fn text(&self, piece: &str) {
         append(&mut self.state().live, piece);
         self.ring();
+    }
+
+    fn retract(&self) {
+        retract(&mut self.state().live);
     }
 
     fn progress(&self, percent: Option<u8>, note: String) {
@@ -243,6 +253,12 @@ fn append(live: &mut Live, piece: &str) {
     }
 }
 
+/// Drops the text. The offsets go on, so that a watcher who has seen it is sent all that comes after.
+fn retract(live: &mut Live) {
+    live.text_from += live.text.len() as u64;
+    live.text.clear();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,5 +274,15 @@ mod tests {
         }
         assert!(live.text.len() <= TEXT_BYTES_MAX);
         assert_eq!(whole.get(usize::try_from(live.text_from).unwrap()..), Some(live.text.as_str()));
+    }
+
+    #[test]
+    fn text_that_is_void_is_not_shown_and_what_follows_is_new_to_everybody() {
+        let mut live = Live::default();
+        append(&mut live, "half an ans");
+        retract(&mut live);
+        assert_eq!((live.text.as_str(), live.text_from), ("", 11));
+        append(&mut live, "an answer");
+        assert_eq!((live.text.as_str(), live.text_from), ("an answer", 11));
     }
 }

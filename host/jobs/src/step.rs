@@ -57,6 +57,13 @@ impl Step {
         Self { reason: Some(reason.to_owned()), ..Self::new(event, at) }
     }
 
+    /// The call of a run gave way to an urgent one, and the run waits for its model again.
+    #[must_use]
+    pub fn gave_way(at: Millis) -> Self {
+        let reason = "its call gave way to an urgent one and will be made anew";
+        Self::because(Event::ModelLoading, at, reason)
+    }
+
     /// A step with a failure, whose words are its reason.
     #[must_use]
     pub fn failed(event: Event, at: Millis, failure: Failure) -> Self {

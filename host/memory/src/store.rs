@@ -137,6 +137,13 @@ impl Store for Memory {
         })
     }
 
+    async fn gave_way(&self, run: Run, at: Millis) -> Result<(), StoreError> {
+        self.write(|tables| {
+            tables.held(run)?;
+            tables.make(run.job, Step::gave_way(at)).map(drop)
+        })
+    }
+
     async fn renew(&self, runs: &[Run], lease_until: Millis) -> Result<Vec<Run>, StoreError> {
         let mut tables = self.tables();
         let mut lost = Vec::new();

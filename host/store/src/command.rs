@@ -156,6 +156,8 @@ commands! {
         "withdraw_all", "cancel jobs that nobody waits for";
     SetLoading { run: Run, loading: bool, at: Millis } -> (),
         "set_loading", "note that a run waits for its model";
+    GaveWay { run: Run, at: Millis } -> (),
+        "gave_way", "note that a run waits for its model again";
     Renew { runs: Vec<Run>, lease_until: Millis } -> Vec<Run>,
         "renew", "renew leases";
     Finish { run: Run, finish: Box<Finish> } -> State,

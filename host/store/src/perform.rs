@@ -161,6 +161,9 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         Command::SetLoading { run, loading, at, reply } => {
             Answer::new(reply, kind, loading::set(tx, run, loading, at).await)
         }
+        Command::GaveWay { run, at, reply } => {
+            Answer::new(reply, kind, loading::gave_way(tx, run, at).await)
+        }
         Command::Renew { runs, lease_until, reply } => {
             Answer::new(reply, kind, renew::all(tx, runs, lease_until).await)
         }

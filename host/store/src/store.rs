@@ -110,6 +110,10 @@ impl Store for SqliteStore {
         self.ask(|reply| Command::SetLoading { run, loading, at, reply }).await
     }
 
+    async fn gave_way(&self, run: Run, at: Millis) -> Result<(), StoreError> {
+        self.ask(|reply| Command::GaveWay { run, at, reply }).await
+    }
+
     async fn renew(&self, runs: &[Run], lease_until: Millis) -> Result<Vec<Run>, StoreError> {
         let runs = runs.to_vec();
         self.ask(|reply| Command::Renew { runs, lease_until, reply }).await

@@ -138,8 +138,16 @@ impl Supervisor for Attendant {
         self.0.said.send_modify(|said| said.is_loading = loading);
     }
 
+    async fn gave_way(&self) {
+        self.0.said.send_modify(|said| said.is_loading = true);
+    }
+
     fn text(&self, piece: &str) {
         self.0.said.send_modify(|said| said.text.push_str(piece));
+    }
+
+    fn retract(&self) {
+        self.0.said.send_modify(|said| said.text.clear());
     }
 
     fn progress(&self, _: Option<u8>, _: String) {}

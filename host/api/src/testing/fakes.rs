@@ -259,6 +259,9 @@ impl Store for FakeStore {
     async fn set_loading(&self, _: Run, _: bool, _: Millis) -> Result<(), StoreError> {
         unreachable!("the engine's")
     }
+    async fn gave_way(&self, _: Run, _: Millis) -> Result<(), StoreError> {
+        unreachable!("the engine's")
+    }
     async fn renew(&self, _: &[Run], _: Millis) -> Result<Vec<Run>, StoreError> {
         unreachable!("the engine's")
     }

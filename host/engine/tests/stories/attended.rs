@@ -166,6 +166,24 @@ async fn its_loading_is_shown_also_if_it_was_said_before_the_store_knew_of_the_r
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_gives_way_waits_again_and_shows_nothing_of_what_it_had_said() {
+    let world = World::start([]).await;
+    let attended = working(&world).await;
+    let (id, supervisor) = (attended.id(), attended.supervisor());
+    supervisor.text("half an ans");
+    supervisor.retract();
+    supervisor.gave_way().await;
+    world.until(id, State::Loading).await;
+    let job = world.row(id);
+    assert!(job.reason.is_some_and(|reason| reason.contains("gave way")), "it says why");
+    assert_eq!((job.attempt, world.engine.live(id).unwrap().text.as_str()), (1, ""));
+    supervisor.loading(false).await;
+    world.until(id, State::Working).await;
+    supervisor.text("an answer");
+    assert_eq!(world.engine.live(id).unwrap().text, "an answer");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_fails_for_a_moment_is_asked_again() {
     let world = World::start([]).await;
     world.store.break_submissions(2);

@@ -151,8 +151,12 @@ pub trait Supervisor: Send + Sync {
     fn began(&self);
     /// The run waits for its model, or no longer does.
     async fn loading(&self, loading: bool);
+    /// The run waits for its model again, because its call gave way to an urgent one.
+    async fn gave_way(&self);
     /// Text was generated.
     fn text(&self, piece: &str);
+    /// The text so far is void: the answer is begun anew.
+    fn retract(&self);
     /// The plugin reports how far it is, 0..=100, with a note.
     fn progress(&self, percent: Option<u8>, note: String);
     /// The plugin writes to the job's log; the caller has cut it to the limit.

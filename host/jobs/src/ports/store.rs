@@ -362,6 +362,12 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Fenced`] if the run no longer holds the job.
     async fn set_loading(&self, run: Run, loading: bool, at: Millis) -> Result<(), StoreError>;
 
+    /// Says that the run waits for its model again, because its call gave way to an urgent one.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if the run no longer holds the job.
+    async fn gave_way(&self, run: Run, at: Millis) -> Result<(), StoreError>;
+
     /// Prolongs leases. Returns the runs that no longer hold their job.
     ///
     /// # Errors

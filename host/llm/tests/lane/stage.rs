@@ -76,7 +76,9 @@ impl Supervisor for Witness {
         let _written = self.disk.lock().await;
         self.loading.lock().unwrap().push(loading);
     }
+    async fn gave_way(&self) {}
     fn text(&self, _piece: &str) {}
+    fn retract(&self) {}
     fn progress(&self, _percent: Option<u8>, _note: String) {}
     fn log(&self, _line: LogLine) {}
     fn spent(&self, _usage: &Usage) {}

@@ -298,8 +298,14 @@ impl Supervisor for Overseer {
 
     async fn loading(&self, _loading: bool) {}
 
+    async fn gave_way(&self) {}
+
     fn text(&self, piece: &str) {
         self.seen.lock().unwrap().text.push_str(piece);
+    }
+
+    fn retract(&self) {
+        self.seen.lock().unwrap().text.clear();
     }
 
     fn progress(&self, percent: Option<u8>, note: String) {

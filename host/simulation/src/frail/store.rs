@@ -93,6 +93,11 @@ impl Store for Frail {
         self.noted(request, self.inner.set_loading(run, loading, at), |()| Answer::Kept).await
     }
 
+    async fn gave_way(&self, run: Run, at: Millis) -> Result<(), StoreError> {
+        let request = Request::Write(run, Write::Loading);
+        self.noted(request, self.inner.gave_way(run, at), |()| Answer::Kept).await
+    }
+
     async fn renew(&self, runs: &[Run], lease_until: Millis) -> Result<Vec<Run>, StoreError> {
         self.cross(self.inner.renew(runs, lease_until)).await
     }

@@ -24,3 +24,10 @@ pub(crate) async fn set(
     }
     Ok(())
 }
+
+/// Notes that the call of the run gave way to an urgent one.
+pub(crate) async fn gave_way(tx: &mut Transaction<'_>, run: Run, at: Millis) -> Result<(), Fault> {
+    let held = super::held_by(tx, run).await?.ok_or(StoreError::Fenced)?;
+    transition::make(tx, held, Step::gave_way(at)).await?;
+    Ok(())
+}

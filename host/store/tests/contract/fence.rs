@@ -37,6 +37,7 @@ async fn assert_can_do_nothing(world: &World, run: Run) {
     }
     assert_fenced(&world.set_loading(run, true, at(9)).await);
     assert_fenced(&world.set_loading(run, false, at(9)).await);
+    assert_fenced(&world.gave_way(run, at(9)).await);
     assert_fenced(&world.release(run, at(9)).await);
     assert_fenced(&world.set(run, key(), b"stale".to_vec(), 1000).await);
     assert_fenced(&world.delete(run, key()).await);

@@ -72,6 +72,23 @@ async fn what_is_already_so_is_no_event() {
 }
 
 #[tokio::test]
+async fn a_run_whose_call_gave_way_waits_for_its_model_again_and_burns_no_attempt() {
+    let world = World::new().await;
+    let run = world.running(new_job()).await;
+    world.gave_way(run, at(1)).await.unwrap();
+    // Another model is loaded first: it waits already.
+    world.set_loading(run, true, at(2)).await.unwrap();
+    world.set_loading(run, false, at(3)).await.unwrap();
+    let told: Vec<_> = world.events(run.job, 2).await.unwrap();
+    let told: Vec<_> = told
+        .iter()
+        .map(|event| (event.at, event.state, event.attempt, event.reason.as_deref()))
+        .collect();
+    let why = "its call gave way to an urgent one and will be made anew";
+    assert_eq!(told, [(at(1), Loading, 1, Some(why)), (at(3), Working, 1, None)]);
+}
+
+#[tokio::test]
 async fn a_loss_is_told_with_the_attempt_it_ended() {
     let world = World::new().await;
     let run = world.running(new_job()).await;
