@@ -27,6 +27,7 @@ mod load;
 pub mod metrics;
 mod model_name;
 pub mod planner;
+pub mod preempt;
 mod probe;
 mod queue;
 mod request;

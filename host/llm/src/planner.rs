@@ -1,4 +1,5 @@
-//! Whose call is next. Pure: no clock, no IO.
+//! Whose call is next. Pure: no clock, no IO. Whether one that is being answered gives way, [`crate::preempt`]
+//! decides by what this would choose.
 //!
 //! Calls for what is loaded go first for a while, the residency quantum: twelve times what the swap
 //! would cost, so that leaving a runner that is still wanted takes at most a thirteenth of the time.
@@ -91,8 +92,13 @@ pub struct Choice {
 }
 
 impl Waiting {
+    /// Its place by rank: lower is first.
+    pub(crate) fn place(&self) -> (Millis, u64) {
+        (self.rank, self.ticket)
+    }
+
     fn comes_before(&self, other: &Self) -> bool {
-        (self.rank, self.ticket) < (other.rank, other.ticket)
+        self.place() < other.place()
     }
 
     fn chosen(&self, reason: Reason) -> Choice {
@@ -128,14 +134,21 @@ pub fn next(
 /// Chooses between the first in rank and the first of those for what is loaded.
 fn stay_or_swap(first: &Waiting, stays: &Waiting, loaded: Loaded, cost: &SwapCost) -> Choice {
     let Some(swap) = first.swap else { return first.chosen(Reason::Loaded) };
-    let quantum = quantum(cost, swap);
-    if loaded.quantum_age >= quantum {
+    if loaded.quantum_age >= quantum(cost, swap) {
         first.chosen(Reason::Quantum)
-    } else if is_urgent(first.priority) && loaded.quantum_age >= quantum / URGENT_PART {
+    } else if passed_over_for(first, loaded, cost).is_zero() {
         first.chosen(Reason::Urgent)
     } else {
         Choice { passes_over: true, ..stays.chosen(Reason::Loaded) }
     }
+}
+
+/// How much longer calls for what is loaded pass over this one, if it is the first in rank.
+pub(crate) fn passed_over_for(first: &Waiting, loaded: Loaded, cost: &SwapCost) -> Duration {
+    let Some(swap) = first.swap else { return Duration::ZERO };
+    let quantum = quantum(cost, swap);
+    let whole = if is_urgent(first.priority) { quantum / URGENT_PART } else { quantum };
+    whole.saturating_sub(loaded.quantum_age)
 }
 
 /// How much longer the lane lingers before it swaps for the first in rank.
@@ -155,7 +168,7 @@ pub fn quantum(cost: &SwapCost, swap: Swap) -> Duration {
     (cost.of(swap) * QUANTUM_SWAPS).max(QUANTUM_MIN)
 }
 
-fn is_urgent(priority: Priority) -> bool {
+pub(crate) fn is_urgent(priority: Priority) -> bool {
     priority >= Priority::URGENT
 }
 
