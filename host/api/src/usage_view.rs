@@ -9,6 +9,8 @@ pub(crate) struct UsageView {
     calls: u32,
     input_tokens: u64,
     output_tokens: u64,
+    /// Estimated, of answers that gave way to an urgent call and were begun anew.
+    wasted_tokens: u64,
     tokens_per_second: Option<f64>,
     queue_ms: u64,
     load_ms: u64,
@@ -25,6 +27,7 @@ impl From<&Usage> for UsageView {
             calls: usage.calls,
             input_tokens: usage.input_tokens,
             output_tokens: usage.output_tokens,
+            wasted_tokens: usage.wasted_tokens,
             tokens_per_second: usage.tokens_per_second().map(|rate| (rate * 100.0).round() / 100.0),
             queue_ms: ms(usage.queue_ns),
             load_ms: ms(usage.load_ns),

@@ -74,6 +74,18 @@ pub struct Call {
     pub response_schema: Option<String>,
     /// Ollama's `options`: `num_ctx`, `temperature`, `seed`, `num_predict`, `stop`, …
     pub options: serde_json::Map<String, serde_json::Value>,
+    /// What its plugin sees of the answer before its end.
+    pub delivery: Delivery,
+}
+
+/// How an answer is handed to the plugin that asked. A model that is asked again may answer otherwise, so
+/// this decides until when an answer may be begun anew behind the plugin's back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Once it is whole. Until then the plugin has seen nothing of it.
+    Whole,
+    /// Piece by piece. What the plugin has seen must stay true.
+    Pieces,
 }
 
 /// A piece of an answer.

@@ -21,6 +21,9 @@ pub struct Usage {
     pub generate_ns: u64,
     /// From dispatch to the first visible token, of the first call; 0 when none came.
     pub first_token_ns: u64,
+    /// Tokens of answers that gave way to an urgent call and were begun anew, as far as they had come. An
+    /// estimate, and not among those that were generated for the job.
+    pub wasted_tokens: u64,
 }
 
 impl Usage {
@@ -33,6 +36,7 @@ impl Usage {
         self.load_ns = self.load_ns.saturating_add(other.load_ns);
         self.prompt_ns = self.prompt_ns.saturating_add(other.prompt_ns);
         self.generate_ns = self.generate_ns.saturating_add(other.generate_ns);
+        self.wasted_tokens = self.wasted_tokens.saturating_add(other.wasted_tokens);
         if self.first_token_ns == 0 {
             self.first_token_ns = other.first_token_ns;
         }
@@ -59,6 +63,7 @@ mod tests {
             input_tokens: 10,
             output_tokens: 20,
             generate_ns: 500_000_000,
+            wasted_tokens: 3,
             first_token_ns,
             ..Usage::default()
         };
@@ -69,6 +74,7 @@ mod tests {
             (sum.calls, sum.input_tokens, sum.output_tokens, sum.first_token_ns),
             (2, 20, 40, 7)
         );
+        assert_eq!(sum.wasted_tokens, 6, "beside the output");
         assert_eq!(sum.tokens_per_second(), Some(40.0));
         assert_eq!(Usage::default().tokens_per_second(), None);
     }

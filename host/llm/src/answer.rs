@@ -5,40 +5,46 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use roughneck_jobs::{
     model::{Completion, LlmError, Piece},
-    ports::llm::Answer,
+    ports::{llm::Answer, runner::Supervisor},
 };
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    buffer::{Reader, buffer},
+    asking::Asking,
+    buffer::{Reader, Taken, buffer},
+    course::Course,
     drain::{Begun, Drain},
-    lane::Shared,
-    metrics::Account,
 };
 
 /// The answer of one call.
 pub(crate) struct Streamed {
     /// Pieces that have arrived and were not fetched.
     pieces: Reader,
+    supervisor: Arc<dyn Supervisor>,
     /// The task that reads the wire. None once the caller knows how it ended.
     drain: Option<AbortOnDropHandle<Result<Completion, LlmError>>>,
     completion: Completion,
 }
 
 impl Streamed {
-    pub(crate) fn new(shared: Arc<Shared>, begun: Begun, account: Account) -> Self {
-        let (writer, pieces) = buffer();
-        let task = tokio::spawn(Drain::new(shared, begun, account, writer).run());
+    pub(crate) fn new(asking: Asking, begun: Begun, course: Course) -> Self {
+        let (writer, pieces) = buffer(asking.delivery);
+        let supervisor = Arc::clone(&asking.supervisor);
+        let task = tokio::spawn(Drain::new(asking, begun, course, writer).run());
         let drain = Some(AbortOnDropHandle::new(task));
-        Self { pieces, drain, completion: Completion::default() }
+        Self { pieces, supervisor, drain, completion: Completion::default() }
     }
 }
 
 #[async_trait]
 impl Answer for Streamed {
     async fn next(&mut self) -> Result<Option<Piece>, LlmError> {
-        if let Some(piece) = self.pieces.take().await {
-            return Ok(Some(piece));
+        while let Some(taken) = self.pieces.take().await {
+            match taken {
+                Taken::Piece(piece) => return Ok(Some(piece)),
+                // Here, because whoever asks has shown all that it took.
+                Taken::Anew => self.supervisor.retract(),
+            }
         }
         if let Some(drain) = &mut self.drain {
             let ended = drain.await;

@@ -74,7 +74,7 @@ impl Client {
     }
 
     /// Sends work, and returns when the answer begins.
-    pub(crate) async fn post(&self, path: &str, body: Vec<u8>) -> Result<Response, Broken> {
+    pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Result<Response, Broken> {
         let request = self
             .http
             .post(self.at(path))

@@ -47,6 +47,9 @@ pub struct Config {
     /// A model whose embeddings do not wait for the lane: they have a turn of their own, one at a time. Ollama
     /// must have room for it beside the model that is loaded (`OLLAMA_MAX_LOADED_MODELS=2`).
     pub embedder: Option<String>,
+    /// Whether a call of `bulk` that is being answered gives way to an urgent one, to be made anew: see
+    /// [`crate::preempt`].
+    pub preempt: bool,
 }
 
 /// What is kept of a client's call, in its job.
@@ -91,6 +94,7 @@ impl Config {
             admin: false,
             pins: BTreeMap::new(),
             embedder: None,
+            preempt: false,
         }
     }
 

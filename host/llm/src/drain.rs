@@ -4,43 +4,57 @@
 use std::sync::Arc;
 
 use reqwest::Response;
-use roughneck_jobs::model::{Completion, LlmError, Piece, Resolved};
-use tokio::time::Instant;
+use roughneck_jobs::{
+    model::{Completion, LlmError, Piece},
+    ports::runner::Supervisor,
+};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
+    asking::{self, Asking},
     broken::Broken,
-    buffer::{Unread, Writer},
+    buffer::{Kept, Unread, Writer},
     chunk::Chunk,
     config::Config,
-    lane::Shared,
+    course::Course,
     lines::{LINE_BYTES_MAX, Lines},
-    metrics::{Account, Outcome},
+    load::{self, Says},
+    metrics::Outcome,
     queue::Turn,
-    stats::{self, Figures, Measured},
+    stats::{self, Figures},
 };
 
 /// A call that Ollama has begun to answer.
 pub(crate) struct Begun {
     pub(crate) response: Response,
     pub(crate) turn: Turn,
-    pub(crate) model: Resolved,
-    pub(crate) measured: Measured,
-    pub(crate) dispatched_at: Instant,
-    /// Tool calls in the conversation so far.
-    pub(crate) tool_calls_before: usize,
 }
 
 /// The reading of one answer. Dropping it closes the connection.
 pub(crate) struct Drain {
-    shared: Arc<Shared>,
+    asking: Asking,
+    course: Course,
     /// None once the answer is over.
     wire: Option<Wire>,
-    account: Account,
-    measured: Measured,
-    dispatched_at: Instant,
-    tool_calls_before: usize,
     pieces: Writer,
     completion: Completion,
+    /// None until the call gives way.
+    teller: Option<Teller>,
+}
+
+/// Passes on what the call waits for, beside the reading: the store must not keep the turn.
+struct Teller {
+    says: Says,
+    task: AbortOnDropHandle<()>,
+}
+
+/// What a look at the wire brings.
+enum Read {
+    /// Something, or nothing yet.
+    Done,
+    /// The turn must be given away.
+    Wanted,
 }
 
 /// The connection and the turn that belongs to it. The order matters: dropping the response closes
@@ -53,62 +67,88 @@ struct Wire {
     turn: Turn,
 }
 
+impl Teller {
+    fn start(supervisor: &Arc<dyn Supervisor>) -> Self {
+        let (says, said) = mpsc::unbounded_channel();
+        let supervisor = Arc::clone(supervisor);
+        let task = tokio::spawn(async move { load::tell(&*supervisor, said).await });
+        Self { says, task: AbortOnDropHandle::new(task) }
+    }
+
+    /// Returns once all that was said is passed on.
+    async fn finish(self) {
+        drop(self.says);
+        // It cannot have been stopped before.
+        let _told = self.task.await;
+    }
+}
+
 impl Drain {
-    pub(crate) fn new(shared: Arc<Shared>, begun: Begun, account: Account, pieces: Writer) -> Self {
-        let Begun { response, turn, model, measured, dispatched_at, tool_calls_before } = begun;
-        Self {
-            shared,
-            wire: Some(Wire { response, lines: Lines::default(), began: false, turn }),
-            account,
-            measured,
-            dispatched_at,
-            tool_calls_before,
-            pieces,
-            completion: Completion {
-                model: model.name,
-                model_digest: model.digest,
-                ..Completion::default()
-            },
-        }
+    pub(crate) fn new(asking: Asking, begun: Begun, course: Course, pieces: Writer) -> Self {
+        let completion = nothing_yet(&asking);
+        Self { asking, course, wire: Some(begun.into()), pieces, completion, teller: None }
     }
 
     /// Reads until the answer is over, and returns the whole of it.
     pub(crate) async fn run(mut self) -> Result<Completion, LlmError> {
-        while self.wire.is_some() {
-            let read = match self.room().await {
-                Ok(()) => self.read().await,
-                Err(unread) => Err(unread),
+        let mut ended = Ok(());
+        while self.wire.is_some() && ended.is_ok() {
+            ended = match self.read().await {
+                Ok(Read::Done) => Ok(()),
+                Ok(Read::Wanted) => self.give_way().await,
+                Err(broken) => Err(broken),
             };
-            if let Err(broken) = read {
-                return Err(self.fail(broken));
-            }
         }
-        Ok(self.completion)
+        let ended = ended.map_err(|broken| self.fail(broken));
+        if let Some(teller) = self.teller.take() {
+            teller.finish().await;
+        }
+        ended.map(|()| self.completion)
     }
 
-    /// Waits for whoever fetches the answer, as patiently as for Ollama.
-    async fn room(&self) -> Result<(), Broken> {
-        let patience = self.shared.config.stall;
-        self.pieces.room(patience).await.map_err(|Unread| {
-            let why = format!("the plugin did not read it for {patience:?}");
+    /// Makes the call anew behind an urgent one, unless the plugin has seen some of the answer.
+    async fn give_way(&mut self) -> Result<(), Broken> {
+        if let (Err(Kept), Some(wire)) = (self.pieces.retract(), &mut self.wire) {
+            wire.turn.settle();
+            return Ok(());
+        }
+        let Some(Wire { response, turn, .. }) = self.wire.take() else { return Ok(()) };
+        drop(response);
+        self.completion = nothing_yet(&self.asking);
+        let supervisor = &self.asking.supervisor;
+        let teller = self.teller.get_or_insert_with(|| Teller::start(supervisor));
+        let ticket = asking::give_way(turn, &teller.says, &mut self.course);
+        let begun = self.asking.begin(ticket, &teller.says, &mut self.course).await?;
+        self.wire = Some(begun.into());
+        Ok(())
+    }
+
+    /// Reads once from the wire and takes in the lines that are whole. Before that it waits for whoever
+    /// fetches the answer, as patiently as for Ollama.
+    async fn read(&mut self) -> Result<Read, Broken> {
+        let Some(wire) = &mut self.wire else { return Ok(Read::Done) };
+        let Config { stall, first_byte, .. } = self.asking.shared.config;
+        let rest = self.course.rest();
+        let Some(room) = wire.turn.unless_wanted(rest, self.pieces.room(stall)).await else {
+            return Ok(Read::Wanted);
+        };
+        room.map_err(|Unread| {
+            let why = format!("the plugin did not read it for {stall:?}");
             Broken::off(Outcome::Cancelled, why)
-        })
-    }
-
-    /// Reads once from the wire and takes in the lines that are whole.
-    async fn read(&mut self) -> Result<(), Broken> {
-        let Some(wire) = &mut self.wire else { return Ok(()) };
-        let Config { stall, first_byte, .. } = self.shared.config;
+        })?;
         let (patience, deadline) = if wire.began {
             (stall, Instant::now() + stall)
         } else {
-            (first_byte, self.dispatched_at + first_byte)
+            (first_byte, self.course.dispatched_at() + first_byte)
         };
-        let chunk = tokio::time::timeout_at(deadline, wire.response.chunk()).await;
+        let chunk = tokio::time::timeout_at(deadline, wire.response.chunk());
+        let Some(chunk) = wire.turn.unless_wanted(rest, chunk).await else {
+            return Ok(Read::Wanted);
+        };
         let chunk = chunk
             .map_err(|_elapsed| Broken::silent(patience))?
             .map_err(|error| Broken::cut(&error))?;
-        let Some(bytes) = chunk else { return self.end() };
+        let Some(bytes) = chunk else { return self.end().map(|()| Read::Done) };
         wire.began = true;
         wire.lines.push(&bytes);
         while let Some(wire) = &mut self.wire {
@@ -121,7 +161,7 @@ impl Drain {
             };
             self.line(&line)?;
         }
-        Ok(())
+        Ok(Read::Done)
     }
 
     /// The connection is at its end; if the last line is not there, so is the answer.
@@ -146,10 +186,10 @@ impl Drain {
         for piece in chunk.take_pieces() {
             self.piece(piece);
         }
-        let number = self.tool_calls_before.saturating_add(self.completion.tool_calls.len());
+        let number = self.asking.tool_calls_before.saturating_add(self.completion.tool_calls.len());
         let tool_calls = chunk.take_tool_calls(number);
         if !tool_calls.is_empty() {
-            self.seen();
+            self.course.piece();
             self.completion.tool_calls.extend(tool_calls);
         }
         if chunk.done {
@@ -160,7 +200,7 @@ impl Drain {
     }
 
     fn piece(&mut self, piece: Piece) {
-        self.seen();
+        self.course.piece();
         match &piece {
             Piece::Text(text) => self.completion.text.push_str(text),
             Piece::Thinking(text) => {
@@ -170,21 +210,11 @@ impl Drain {
         self.pieces.put(piece);
     }
 
-    /// Something that can be seen has come.
-    fn seen(&mut self) {
-        self.account.piece();
-        if self.measured.first_token.is_none() {
-            let took = self.dispatched_at.elapsed();
-            self.measured.first_token = Some(took);
-            self.account.first_token(took);
-        }
-    }
-
     fn complete(&mut self, figures: &Figures, reason: Option<String>) {
-        let cost = stats::cost(figures, &self.measured);
+        let cost = stats::cost(figures, &self.course.measured);
         self.completion.usage = cost.usage;
         self.completion.finish_reason = reason.unwrap_or_default();
-        self.account.complete(&cost);
+        self.course.account.complete(&cost);
         // The turn is free at once.
         if let Some(mut wire) = self.wire.take() {
             wire.turn.residency().confirm(Instant::now());
@@ -195,8 +225,24 @@ impl Drain {
         if let Some(mut wire) = self.wire.take() {
             wire.turn.residency().doubt();
         }
-        self.account.fail(broken.outcome);
-        self.shared.react(&broken.error);
+        self.course.account.fail(broken.outcome);
+        self.asking.shared.react(&broken.error);
         broken.error
+    }
+}
+
+impl From<Begun> for Wire {
+    fn from(Begun { response, turn }: Begun) -> Self {
+        Self { response, lines: Lines::default(), began: false, turn }
+    }
+}
+
+/// The answer to a call, before any of it has come.
+fn nothing_yet(asking: &Asking) -> Completion {
+    let model = &asking.model;
+    Completion {
+        model: model.name.clone(),
+        model_digest: model.digest.clone(),
+        ..Completion::default()
     }
 }

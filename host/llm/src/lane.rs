@@ -9,7 +9,7 @@ use roughneck_jobs::{
     ports::{
         bell::Bell,
         llm::{Answer, Llm},
-        runner::{Standing, Supervisor},
+        runner::Supervisor,
     },
     preference::Preference,
 };
@@ -18,21 +18,19 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     answer::Streamed,
+    asking::Asking,
     broken::Broken,
     client::Client,
     config::{BadConfig, Config},
-    drain::Begun,
+    course::Course,
     inventory::Inventory,
-    load::{self, Loading, Way},
-    metrics::{Account, Metrics, Outcome, Phase},
+    load,
+    metrics::Metrics,
     planner::URGENT_PART,
     probe::Installed,
-    queue::{Full, Queue, Seat},
-    request,
+    queue::Queue,
     residency::Resident,
     resolve::{self, Wanted},
-    runner_key::RunnerKey,
-    stats::Measured,
 };
 
 /// The one path to one Ollama. Dropping it stops the watch over the inventory; calls that are under
@@ -104,20 +102,29 @@ impl Llm for Lane {
         call: Call,
         supervisor: Arc<dyn Supervisor>,
     ) -> Result<Box<dyn Answer>, LlmError> {
-        let (loading, said) = mpsc::unbounded_channel();
+        let (says, said) = mpsc::unbounded_channel();
+        let teller = Arc::clone(&supervisor);
         let opening = async {
-            let mut account = Account::open(Arc::clone(&self.shared.metrics));
-            match self.shared.begin(&call, &*supervisor, loading, &mut account).await {
-                Ok(begun) => Ok(Streamed::new(Arc::clone(&self.shared), begun, account)),
+            let mut course = Course::open(&self.shared.metrics);
+            let begun = async {
+                let asking = Asking::read(&self.shared, &call, supervisor, &mut course).await?;
+                let begun = asking.begin(asking.line_up()?, &says, &mut course).await?;
+                Ok((asking, begun))
+            };
+            match begun.await {
+                Ok((asking, begun)) => {
+                    drop(says);
+                    Ok(Streamed::new(asking, begun, course))
+                }
                 Err(Broken { outcome, error }) => {
-                    account.fail(outcome);
+                    course.account.fail(outcome);
                     self.shared.react(&error);
                     Err(error)
                 }
             }
         };
         // Side by side: a slow disk under the store must not keep the turn, nor the GPU idle.
-        let (answer, ()) = tokio::join!(opening, load::tell(&*supervisor, said));
+        let (answer, ()) = tokio::join!(opening, load::tell(&*teller, said));
         Ok(Box::new(answer?))
     }
 
@@ -139,53 +146,6 @@ impl Llm for Lane {
 }
 
 impl Shared {
-    /// Waits for the turn, has the model loaded and sends the call.
-    async fn begin(
-        self: &Arc<Self>,
-        call: &Call,
-        supervisor: &dyn Supervisor,
-        loading: Loading,
-        account: &mut Account,
-    ) -> Result<Begun, Broken> {
-        let wanted = resolve::wanted(&self.config.aliases, &call.model);
-        let models = match self.inventory.models() {
-            Some(models) => models,
-            None => self.inventory.refresh().await?,
-        };
-        let model = self.installed(&wanted, &models).await?;
-        account.model(self.inventory.label(&model.name));
-        let options = self.config.with_pin(&model.name, &call.options);
-        let keep_alive = self.config.keep_alive.as_deref();
-        let body = request::chat(call, &options, &model.name, keep_alive)?;
-        let key = RunnerKey::of(&model, &options);
-
-        let queued_at = Instant::now();
-        let seat = Seat { key: key.clone(), rank: call.rank, priority: call.priority };
-        let full = |Full { waiting_max }| LlmError::Full { waiting_max };
-        let turn = self.queue.take(seat).await.map_err(full)?;
-        let queue = queued_at.elapsed();
-        self.metrics.queue_wait(call.priority, queue);
-        account.reach(Phase::Loading);
-
-        may_go_on(supervisor)?;
-        let wanted_load = load::Wanted { name: &model.name, key: &key, way: Way::Generate };
-        let loaded = load::ensure_loaded(self, turn, wanted_load, &loading).await;
-        let (mut turn, load) = loaded.map_err(|broken| self.missing(broken, &wanted))?;
-        may_go_on(supervisor)?;
-        account.reach(Phase::Prefill);
-        let dispatched_at = Instant::now();
-        let sent = self.client.post("/api/chat", body).await;
-        let response = sent.map_err(|broken| {
-            if broken.casts_doubt() {
-                turn.residency().doubt();
-            }
-            self.missing(broken, &wanted)
-        })?;
-        let measured = Measured { queue, load, first_token: None };
-        let tool_calls_before = call.messages.iter().map(|message| message.tool_calls.len()).sum();
-        Ok(Begun { response, turn, model, measured, dispatched_at, tool_calls_before })
-    }
-
     /// The names of the model that is loaded, for as long as its quantum lasts.
     fn preference(&self, now: Instant) -> Option<Preference> {
         let Resident { model, quantum_began_at, quantum } = self.queue.resident()?;
@@ -219,17 +179,6 @@ impl Shared {
         }
     }
 
-    /// A model that the inventory knows and Ollama does not has been deleted since the last look.
-    fn missing(&self, broken: Broken, wanted: &Wanted<'_>) -> Broken {
-        match broken.error {
-            LlmError::Refused { status: 404, message } if message.contains("not found") => {
-                let models = self.inventory.models();
-                wanted.not_installed(models.as_deref().unwrap_or_default()).into()
-            }
-            error => Broken { error, ..broken },
-        }
-    }
-
     /// Learns from a call that failed.
     pub(crate) fn react(&self, error: &LlmError) {
         match error {
@@ -238,15 +187,4 @@ impl Shared {
             LlmError::Refused { .. } | LlmError::Full { .. } | LlmError::Invalid(_) => {}
         }
     }
-}
-
-/// Whether a run that has waited may still have a model loaded and its call sent.
-fn may_go_on(supervisor: &dyn Supervisor) -> Result<(), Broken> {
-    let why = match supervisor.standing() {
-        Standing::Held | Standing::Stopping => return Ok(()),
-        Standing::Cancelled => "the job was cancelled while it waited for its model",
-        Standing::Fenced => "this run lost its job to another run while it waited for its model",
-        Standing::Overdue => "the deadline of the job passed while it waited for its model",
-    };
-    Err(Broken { outcome: Outcome::Cancelled, error: LlmError::Invalid(why.to_owned()) })
 }

@@ -13,11 +13,13 @@
 //! which is pure, and publish it in [`metrics`].
 
 mod answer;
+mod asking;
 mod broken;
 mod buffer;
 mod chunk;
 mod client;
 mod config;
+mod course;
 mod drain;
 mod gateway;
 mod inventory;

@@ -10,13 +10,28 @@ use crate::{
     runner_key::RunnerKey, swap::Swap,
 };
 
-/// Where it is said that a load has begun or is over. Never waits, unlike the store that hears of it.
-pub(crate) type Loading = mpsc::UnboundedSender<bool>;
+/// Where it is said what a call waits for. Never waits, unlike the store that hears of it.
+pub(crate) type Says = mpsc::UnboundedSender<Said>;
 
-/// Passes on what is said of the load, in its order, until nothing more can be said.
-pub(crate) async fn tell(supervisor: &dyn Supervisor, mut said: mpsc::UnboundedReceiver<bool>) {
-    while let Some(loading) = said.recv().await {
-        supervisor.loading(loading).await;
+/// What a call waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// Its model is being loaded.
+    Loading,
+    /// Nothing any more: Ollama gets it.
+    Ready,
+    /// Its turn, again.
+    GaveWay,
+}
+
+/// Passes on what is said, in its order, until nothing more can be said.
+pub(crate) async fn tell(supervisor: &dyn Supervisor, mut said: mpsc::UnboundedReceiver<Said>) {
+    while let Some(said) = said.recv().await {
+        match said {
+            Said::Loading => supervisor.loading(true).await,
+            Said::Ready => supervisor.loading(false).await,
+            Said::GaveWay => supervisor.gave_way().await,
+        }
     }
 }
 
@@ -51,7 +66,7 @@ pub(crate) async fn ensure_loaded(
     shared: &Arc<Shared>,
     mut turn: Turn,
     wanted: Wanted<'_>,
-    loading: &Loading,
+    says: &Says,
 ) -> Result<(Turn, Option<Duration>), Broken> {
     if turn.residency().is_doubtful(Instant::now()) {
         let loaded = probe::loaded(&shared.client).await?;
@@ -63,9 +78,9 @@ pub(crate) async fn ensure_loaded(
     // A task, so that the load goes on if the job is cancelled: closing the connection would make
     // Ollama throw minutes of work away that the next job may need. It keeps the turn until then.
     let task = tokio::spawn(run(Arc::clone(shared), turn, load));
-    let _nobody_listens = loading.send(true);
+    let _nobody_listens = says.send(Said::Loading);
     let ended = task.await;
-    let _nobody_listens = loading.send(false);
+    let _nobody_listens = says.send(Said::Ready);
     let stopped = |_| Broken::off(Outcome::Cancelled, "the load was stopped with the host");
     ended.map_err(stopped)?.map(|(turn, took)| (turn, Some(took)))
 }

@@ -1,5 +1,6 @@
 //! The queue in front of the lane: who waits, and whose turn it is. The [`planner`] decides; here its
-//! choice is handed over, directly and exactly once.
+//! choice is handed over, directly and exactly once. Who has the turn may offer to give way to an urgent
+//! call: a bell says that somebody has come, and then [`preempt`] decides.
 
 use std::{
     collections::BTreeMap,
@@ -8,11 +9,16 @@ use std::{
 };
 
 use roughneck_jobs::{clock::Millis, priority::Priority};
-use tokio::{runtime::Handle, sync::oneshot, time::Instant};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 
 use crate::{
     metrics::{Counted, Metrics},
     planner::{self, Choice, Next, Reason, Waiting},
+    preempt::{self, Decision, Past, Running},
     residency::{Residency, Resident},
     runner_key::RunnerKey,
     swap::Swap,
@@ -39,6 +45,8 @@ struct Line {
     waiting: BTreeMap<u64, Waiter>,
     /// The runner of the one who has the turn.
     serving: Option<RunnerKey>,
+    /// Rung when somebody comes, if the one who has the turn would give way.
+    bell: Option<Arc<Notify>>,
     /// What is loaded, as far as the last one who had the turn knew.
     resident: Option<Resident>,
     next_ticket: u64,
@@ -54,7 +62,7 @@ struct Waiter {
 }
 
 /// What a call asks for, and its place among the others.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Seat {
     pub(crate) key: RunnerKey,
     pub(crate) rank: Millis,
@@ -80,6 +88,7 @@ pub(crate) struct Ticket {
 struct Grant {
     residency: Residency,
     choice: Choice,
+    seat: Seat,
 }
 
 /// The right to talk to Ollama. Only its holder may know or change what is loaded. Dropping it lets
@@ -89,8 +98,22 @@ struct Grant {
 pub(crate) struct Turn {
     residency: Residency,
     reason: Reason,
+    seat: Seat,
+    ticket: u64,
+    /// None unless it would give way.
+    offer: Option<Offer>,
     queue: Queue,
     _in_flight: Counted,
+}
+
+/// A call that is being answered, and that can be made anew.
+#[derive(Debug)]
+struct Offer {
+    past: Past,
+    made_at: Instant,
+    bell: Arc<Notify>,
+    /// When it is decided again though nobody has come.
+    decides_at: Option<Instant>,
 }
 
 impl Queue {
@@ -100,6 +123,7 @@ impl Queue {
             free: Some(Residency::unknown(Instant::now())),
             waiting: BTreeMap::new(),
             serving: None,
+            bell: None,
             resident: None,
             next_ticket: 0,
             decides_at: None,
@@ -111,6 +135,7 @@ impl Queue {
     ///
     /// # Errors
     /// [`Full`].
+    #[cfg(test)]
     pub(crate) async fn take(&self, seat: Seat) -> Result<Turn, Full> {
         Ok(self.line_up(seat)?.turn().await)
     }
@@ -130,6 +155,9 @@ impl Queue {
         line.next_ticket += 1;
         let _depth = self.0.metrics.waiting(seat.priority);
         line.waiting.insert(number, Waiter { seat, grant, _depth });
+        if let Some(bell) = &line.bell {
+            bell.notify_one();
+        }
         let free = line.free.take();
         drop(line);
         if let Some(residency) = free {
@@ -154,12 +182,8 @@ impl Queue {
         let now = Instant::now();
         let mut line = self.lock();
         line.resident = residency.shown();
-        let waiting = line.waiting.iter().map(|(ticket, waiter)| Waiting {
-            swap: residency.swap_for(&waiter.seat.key),
-            rank: waiter.seat.rank,
-            priority: waiter.seat.priority,
-            ticket: *ticket,
-        });
+        line.bell = None;
+        let waiting = line.waiting(&residency);
         let chosen = match planner::next(waiting, residency.usage(now), residency.swap_cost()) {
             Some(Next::Call(choice)) => {
                 line.waiting.remove(&choice.ticket).map(|waiter| (choice, waiter))
@@ -175,9 +199,10 @@ impl Queue {
             line.serving = None;
             return None;
         };
-        line.serving = Some(waiter.seat.key);
+        let Waiter { seat, grant, _depth } = waiter;
+        line.serving = Some(seat.key.clone());
         residency.grant_quantum(!choice.passes_over);
-        Some((Grant { residency, choice }, waiter.grant))
+        Some((Grant { residency, choice, seat }, grant))
     }
 
     /// Has the free lane decide again at this instant. Whoever comes before makes it decide, too.
@@ -202,6 +227,20 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, Line> {
         self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    /// Those who wait, as the planner sees them.
+    fn waiting(&self, residency: &Residency) -> impl Iterator<Item = Waiting> {
+        self.waiting.iter().map(|(ticket, waiter)| waiter.seat.waits(*ticket, residency))
+    }
+}
+
+impl Seat {
+    fn waits(&self, ticket: u64, residency: &Residency) -> Waiting {
+        let Self { key, rank, priority } = self;
+        Waiting { swap: residency.swap_for(key), rank: *rank, priority: *priority, ticket }
     }
 }
 
@@ -247,7 +286,7 @@ impl Ticket {
 
     /// Waits until it is its turn.
     pub(crate) async fn turn(mut self) -> Turn {
-        let Ok(Grant { residency, choice }) = (&mut self.granted).await else {
+        let Ok(Grant { residency, choice, seat }) = (&mut self.granted).await else {
             // Its sender waits in the queue for as long as this ticket lives.
             return std::future::pending().await;
         };
@@ -256,7 +295,8 @@ impl Ticket {
             queue.0.metrics.swap_avoided();
         }
         let _in_flight = queue.0.metrics.in_flight();
-        Turn { residency, reason: choice.reason, queue, _in_flight }
+        let (reason, ticket) = (choice.reason, self.number);
+        Turn { residency, reason, seat, ticket, offer: None, queue, _in_flight }
     }
 }
 
@@ -285,6 +325,96 @@ impl Turn {
         let metrics = &self.queue.0.metrics;
         metrics.swap(swap, self.reason, took);
         metrics.quantum(planner::quantum(self.residency.swap_cost(), Swap::Model));
+    }
+}
+
+/// Giving way.
+impl Turn {
+    /// From now on the call, which Ollama is about to get, gives way to an urgent one if it is bulk.
+    pub(crate) fn offer(&mut self, past: Past) {
+        if !preempt::is_bulk(self.seat.priority) {
+            return;
+        }
+        let bell = Arc::new(Notify::new());
+        // Somebody may have come already.
+        bell.notify_one();
+        self.queue.lock().bell = Some(Arc::clone(&bell));
+        self.offer = Some(Offer { past, made_at: Instant::now(), bell, decides_at: None });
+    }
+
+    /// The call can no longer be made anew.
+    pub(crate) fn settle(&mut self) {
+        self.offer = None;
+        self.queue.lock().bell = None;
+    }
+
+    /// Does `work`, unless the turn must be given away before it is done: then there is nothing. `rest` is
+    /// how much longer the call takes at most, if that is known.
+    pub(crate) async fn unless_wanted<T>(
+        &mut self,
+        rest: Option<Duration>,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::pin!(work);
+        while let Some(offer) = &self.offer {
+            tokio::select! {
+                biased;
+                () = offer.rung() => {}
+                done = &mut work => return Some(done),
+            }
+            match self.decision(rest) {
+                Decision::GiveWay => return None,
+                Decision::Again(after) => self.decide_at(Some(Instant::now() + after)),
+                Decision::GoOn => self.decide_at(None),
+            }
+        }
+        Some(work.await)
+    }
+
+    fn decide_at(&mut self, at: Option<Instant>) {
+        if let Some(offer) = &mut self.offer {
+            offer.decides_at = at;
+        }
+    }
+
+    fn decision(&self, rest: Option<Duration>) -> Decision {
+        let Some(Offer { past, made_at, bell: _, decides_at: _ }) = &self.offer else {
+            return Decision::GoOn;
+        };
+        let now = Instant::now();
+        let call = self.seat.waits(self.ticket, &self.residency);
+        let running = Running { call, past: *past, age: now - *made_at, rest };
+        let waiting: Vec<Waiting> = self.queue.lock().waiting(&self.residency).collect();
+        let residency = &self.residency;
+        preempt::decide(&running, &waiting, residency.usage(now), residency.swap_cost())
+    }
+
+    /// Takes its old place in the line again, and lets the next one go. The caller has closed its connection
+    /// to Ollama.
+    pub(crate) fn give_way(self) -> Ticket {
+        let (grant, granted) = oneshot::channel();
+        let (queue, number, seat) = (self.queue.clone(), self.ticket, self.seat.clone());
+        let _depth = queue.0.metrics.waiting(seat.priority);
+        // It had a place before, so it is not asked whether there is one.
+        queue.lock().waiting.insert(number, Waiter { seat, grant, _depth });
+        drop(self);
+        Ticket { number, granted, queue }
+    }
+}
+
+impl Offer {
+    /// Completes when it is to be decided whether the call gives way.
+    async fn rung(&self) {
+        let decides = async {
+            match self.decides_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.bell.notified() => {}
+            () = decides => {}
+        }
     }
 }
 

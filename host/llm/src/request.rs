@@ -180,7 +180,7 @@ pub(crate) fn keep_alive_value(text: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roughneck_jobs::{clock::Millis, priority::Priority};
+    use roughneck_jobs::{clock::Millis, model::Delivery, priority::Priority};
     use serde_json::json;
 
     fn message(role: Role, text: &str) -> Message {
@@ -203,6 +203,7 @@ mod tests {
             tools: Vec::new(),
             response_schema: None,
             options: Map::new(),
+            delivery: Delivery::Whole,
         }
     }
 

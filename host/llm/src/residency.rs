@@ -16,7 +16,7 @@ use crate::{
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
 
 /// What is loaded, since when nobody looked, and what the planner must know of both.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Residency {
     known: Known,
     at: Instant,
@@ -38,7 +38,7 @@ pub(crate) struct Resident {
     pub(crate) quantum: Duration,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Known {
     /// Never asked, or something went wrong since.
     Nothing,

@@ -58,6 +58,8 @@ pub(crate) struct Measured {
     pub(crate) load: Option<Duration>,
     /// From dispatch to the first visible piece.
     pub(crate) first_token: Option<Duration>,
+    /// Pieces of earlier tries, which gave way to urgent calls.
+    pub(crate) wasted_tokens: u64,
 }
 
 /// The cost of one call.
@@ -104,6 +106,7 @@ pub(crate) fn cost(figures: &Figures, measured: &Measured) -> Cost {
             prompt_ns,
             generate_ns,
             first_token_ns: measured.first_token.map_or(0, nanoseconds),
+            wasted_tokens: measured.wasted_tokens,
         },
         residual_ns: positive(figures.total_duration).saturating_sub(accounted_ns),
         cached_tokens: figures.prompt_eval_cached_count.map_or(0, positive),
@@ -138,6 +141,7 @@ mod tests {
             queue: Duration::from_nanos(7),
             load: None,
             first_token: Some(Duration::from_nanos(350)),
+            wasted_tokens: 5,
         };
         let usage = Usage {
             calls: 1,
@@ -148,6 +152,7 @@ mod tests {
             prompt_ns: 200,
             generate_ns: 600,
             first_token_ns: 350,
+            wasted_tokens: 5,
         };
         let cost = cost(&last, &measured);
         assert_eq!((cost.usage, cost.residual_ns, cost.cached_tokens), (usage, 100, 0));

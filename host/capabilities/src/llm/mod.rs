@@ -8,7 +8,7 @@ use std::sync::Arc;
 use roughneck_jobs::{
     failure::Failure,
     grant::matches,
-    model::{Call, Completion, LlmError, Piece},
+    model::{Call, Completion, Delivery, LlmError, Piece},
     ports::llm::Answer,
 };
 
@@ -43,7 +43,7 @@ impl Session {
     /// # Errors
     /// [`Refusal`].
     pub async fn complete(&mut self, request: &Request) -> Result<Completion, Refusal> {
-        let mut stream = self.open_stream(request).await?;
+        let mut stream = self.open(request, Delivery::Whole).await?;
         Ok(self.drain(&mut stream).await?)
     }
 
@@ -52,6 +52,10 @@ impl Session {
     /// # Errors
     /// [`Refusal`].
     pub async fn open_stream(&mut self, request: &Request) -> Result<Stream, Refusal> {
+        self.open(request, Delivery::Pieces).await
+    }
+
+    async fn open(&mut self, request: &Request, delivery: Delivery) -> Result<Stream, Refusal> {
         self.admit()?;
         if self.open_stream.strong_count() > 0 {
             return Err(Refusal::fatal(
@@ -59,7 +63,7 @@ impl Session {
                 "Ollama answers one call at a time; read the open stream to its end, finish or drop it before the next request",
             ));
         }
-        let call = request.call(self)?;
+        let call = request.call(self, delivery)?;
         self.model_is_allowed(&call).await?;
         let opened = self.ports.llm.open(call, Arc::clone(&self.supervisor)).await;
         let answer = opened.map_err(|error| self.llm_failed(&error))?;

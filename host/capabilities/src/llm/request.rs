@@ -1,6 +1,6 @@
 //! A request as a guest builds it.
 
-use roughneck_jobs::model::{Call, Message, Tool, ToolCall};
+use roughneck_jobs::model::{Call, Delivery, Message, Tool, ToolCall};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
@@ -133,7 +133,7 @@ impl Request {
 
     /// The call this request stands for in `session`. The kind's canonical context length applies
     /// unless the guest set one, so that calls of one kind never make Ollama reload the model.
-    pub(super) fn call(&self, session: &Session) -> Result<Call, HostError> {
+    pub(super) fn call(&self, session: &Session, delivery: Delivery) -> Result<Call, HostError> {
         let draft = self.0.as_ref().map_err(Clone::clone)?;
         check(!draft.messages.is_empty(), || {
             "a request needs at least one message; push one".to_owned()
@@ -151,6 +151,7 @@ impl Request {
             tools: draft.tools.clone(),
             response_schema: draft.response_schema.clone(),
             options,
+            delivery,
         })
     }
 

@@ -58,6 +58,17 @@ async fn a_stream_is_pulled_piece_by_piece_and_finished() {
 }
 
 #[tokio::test]
+async fn the_lane_is_told_whether_the_guest_sees_pieces() {
+    let world = world();
+    let mut session = world.session();
+    let request = ask(&mut session, "default");
+    session.complete(&request).await.unwrap();
+    drop(session.open_stream(&request).await.unwrap());
+    let told: Vec<Delivery> = world.llm.calls().iter().map(|call| call.delivery).collect();
+    assert_eq!(told, [Delivery::Whole, Delivery::Pieces]);
+}
+
+#[tokio::test]
 async fn the_kind_s_context_length_applies_unless_the_guest_sets_one() {
     let world = world().num_ctx(8192);
     let mut session = world.session();

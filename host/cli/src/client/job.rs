@@ -107,6 +107,9 @@ pub(crate) struct Usage {
     pub(crate) calls: u32,
     pub(crate) input_tokens: u64,
     pub(crate) output_tokens: u64,
+    /// None of an older host.
+    #[serde(default)]
+    pub(crate) wasted_tokens: u64,
     pub(crate) tokens_per_second: Option<f64>,
     pub(crate) queue_ms: u64,
     pub(crate) load_ms: u64,

@@ -34,6 +34,8 @@ pub(crate) struct Ollama {
     num_ctx: BTreeMap<String, u64>,
     /// A model whose embeddings do not wait for the lane.
     embedder: Option<String>,
+    /// Whether a `bulk` call that is being answered gives way to an urgent one.
+    preempt: bool,
 }
 
 /// What the job of a client's call keeps of it.
@@ -75,6 +77,7 @@ impl Ollama {
             admin: self.admin,
             pins: self.num_ctx.clone(),
             embedder: self.embedder.clone(),
+            preempt: self.preempt,
             ..default
         })
     }
@@ -140,6 +143,14 @@ fn from_ollama_host(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_interrupted_unless_the_operator_says_so() {
+        for (text, preempt) in [("", false), ("preempt = true", true)] {
+            let ollama: Ollama = toml::from_str(text).unwrap();
+            assert_eq!(ollama.lane().unwrap().preempt, preempt, "{text}");
+        }
+    }
 
     #[test]
     fn ollama_host_is_read_as_ollama_s_own_clients_read_it() {

@@ -5,9 +5,12 @@ use roughneck_testkit::{
     eventually,
     ollama::{Config, FakeOllama, Reply},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::host::{LIMIT, Setup};
+use crate::{
+    client::{data, http},
+    host::{LIMIT, Setup},
+};
 
 #[tokio::test]
 async fn calls_of_every_class_go_through_the_lane_one_at_a_time() {
@@ -93,4 +96,40 @@ async fn cancelling_reaches_into_a_model_call() {
     assert_eq!(host.job(&id).await["state"], "cancelled");
     let (status, problem) = host.send(Method::DELETE, &format!("/jobs/{id}"), "").await;
     assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("already-ended")));
+}
+
+#[tokio::test]
+async fn a_bulk_job_gives_way_to_an_urgent_client_and_burns_no_attempt() {
+    let ollama = FakeOllama::start(Config::instant()).await.unwrap();
+    ollama.script([Reply::Stall { after_tokens: 3 }, Reply::Text("It is seven.".to_owned())]);
+    let host = Setup::new(&ollama.url()).more_config("\n[ollama]\npreempt = true\n").start();
+    let bulk = json!({
+        "kind": "llm",
+        "priority": "bulk",
+        "input": { "prompt": "tell me of the night" },
+    });
+    let id = host.submit(&bulk).await;
+    host.events(&id, None).await.until(|event| event.name == "token").await;
+
+    let question = json!({
+        "model": "qwen3:4b",
+        "messages": [{ "role": "user", "content": "What time is it?" }],
+        "stream": false,
+    });
+    let request = http().post(format!("{}/api/chat", host.url));
+    let request = request.header("x-roughneck-priority", "urgent").body(question.to_string());
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let answer: Value = response.json().await.unwrap();
+    assert_eq!(answer["message"]["content"], "It is seven.");
+
+    let job = host.until(&id, "done").await;
+    assert_eq!((&job["attempt"], &job["usage"]["calls"]), (&json!(1), &json!(1)), "{job:#}");
+    assert!(job["usage"]["wasted_tokens"].as_u64().unwrap() >= 1, "{job:#}");
+    let told = host.events(&id, None).await.until(|event| event.name == "end").await;
+    let waits = told.iter().map(data).find(|event| event["reason"].is_string()).unwrap();
+    let why = "its call gave way to an urgent one and will be made anew";
+    assert_eq!((&waits["state"], &waits["reason"]), (&json!("loading"), &json!(why)));
+    let preemptions = host.metric("roughneck_preemptions_total{model=\"qwen3:4b\"}").await;
+    assert_eq!(preemptions, Some(1.0));
 }

@@ -146,6 +146,11 @@ impl Asked {
         self.takes_keep_alive() && !self.options.contains_key("num_ctx")
     }
 
+    /// The most tokens of an answer, if the client says so where its pieces can be counted.
+    pub(crate) fn tokens_max(&self) -> Option<u64> {
+        self.options.get("num_predict").and_then(Value::as_u64)
+    }
+
     /// Whether the usage is asked for although the client did not: it costs one more piece, which is
     /// taken out again.
     pub(crate) fn adds_usage(&self) -> bool {

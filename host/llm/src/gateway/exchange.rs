@@ -30,7 +30,7 @@ use super::{
     flow::{Flow, halted},
     form,
     gathered::{Gathered, TooLarge},
-    opening::{Opened, Opening},
+    opening::{self, Opened, Opening},
     outcome::{self, Ended},
     reading,
     refused::{QUEUE_FULL, Refused},
@@ -40,7 +40,7 @@ use crate::{
     client,
     lane::Shared,
     metrics,
-    queue::{Queue, Seat},
+    queue::{Queue, Seat, Turn},
     runner_key::RunnerKey,
     stats,
 };
@@ -83,15 +83,15 @@ impl Admitted for Exchange {
         };
         let waiter = Waiter { queue: queue.clone(), ticket: ticket.number() };
         let opening = Opening {
+            course: opening::course(&shared, &asked, &model.name),
             shared: Arc::clone(&shared),
             asked: Arc::clone(&asked),
             model,
             key,
-            ticket,
             priority: place.priority,
             job: Arc::clone(&job),
         };
-        let mut opens: Opens = Box::pin(opening.run());
+        let mut opens: Opens = Box::pin(opening.run(ticket));
         let mut stops = halted(&job);
         let quiet = shared.config.quiet_for;
         let call = Call { shared, asked, job };
@@ -159,7 +159,7 @@ impl Call {
         let is_ok = opened.response.status().is_success();
         let streams = is_ok && self.asked.wish == Wish::Answer;
         if streams && self.asked.streams {
-            let flow = self.flow(opened);
+            let flow = Flow::new(settled(opened));
             let r#type = form::stream_type(self.asked.route.form());
             let body = ReplyBody::Stream(guarded(flow, self.shared.config.stall));
             return Reply { status: 200, headers: stream_headers(&*self.job, r#type), body };
@@ -219,7 +219,7 @@ impl Call {
     async fn begun(&self, opened: Result<Opened, Refused>) -> (Bytes, Stage) {
         let refused = match opened {
             Ok(opened) if opened.response.status().is_success() => {
-                let mut flow = self.flow(opened);
+                let mut flow = Flow::new(settled(opened));
                 let first = flow.next().await.unwrap_or_default();
                 return (first, Stage::Flowing(guarded(flow, self.shared.config.stall)));
             }
@@ -241,30 +241,41 @@ impl Call {
         form::sign_of_life(*route, model, &self.shared.now(), waiter.position())
     }
 
-    fn flow(&self, opened: Opened) -> Flow {
-        let Self { shared, asked, job } = self.clone();
-        Flow::new(shared, asked, job, opened)
+    /// Puts an answer together that Ollama was asked for in pieces. Until it is whole the client has nothing
+    /// of it, so it may be begun anew.
+    async fn gather(&self, mut opened: Opened) -> Result<Whole, Refused> {
+        while opened.response.status().is_success() {
+            let mut flow = Flow::new(opened);
+            let mut gathered = Gathered::default();
+            while let Some(bytes) = flow.advance().await? {
+                for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                    gathered.push(bytes.slice_ref(line)).map_err(|TooLarge| too_large())?;
+                }
+            }
+            let Some((opening, turn)) = flow.gave_way() else {
+                let (r#type, body) = (form::JSON.to_owned(), gathered.whole());
+                return Ok(Whole { status: 200, r#type, body });
+            };
+            opened = self.again(opening, turn).await?;
+        }
+        self.whole(opened).await
     }
 
-    /// Puts an answer together that Ollama was asked for in pieces.
-    async fn gather(&self, opened: Opened) -> Result<Whole, Refused> {
-        let mut flow = self.flow(opened);
-        let mut gathered = Gathered::default();
-        while let Some(bytes) = flow.advance().await? {
-            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-                gathered.push(bytes.slice_ref(line)).map_err(|TooLarge| too_large())?;
-            }
+    async fn again(&self, opening: Opening, turn: Turn) -> Result<Opened, Refused> {
+        tokio::select! {
+            biased;
+            halt = halted(&self.job) => Err(Refused::halted(&halt)),
+            opened = opening.again(turn) => opened,
         }
-        Ok(Whole { status: 200, r#type: form::JSON.to_owned(), body: gathered.whole() })
     }
 
     /// Hands over an answer that comes in one piece, an error among them.
     async fn whole(&self, opened: Opened) -> Result<Whole, Refused> {
-        let Opened { mut response, mut turn, mut account, measured, dispatched_at, unloads } =
-            opened;
+        let Opened { mut response, mut turn, unloads, opening } = settled(opened);
+        let mut course = opening.course;
         let status = response.status().as_u16();
         let mut stops = halted(&self.job);
-        let deadline = dispatched_at + self.shared.config.first_byte;
+        let deadline = course.dispatched_at() + self.shared.config.first_byte;
         let read = tokio::select! {
             biased;
             halt = &mut stops => Err(Refused::halted(&halt)),
@@ -273,7 +284,7 @@ impl Call {
                 let read = read.map_err(silent).and_then(|read| read);
                 read.map_err(|broken| {
                     turn.residency().doubt();
-                    account.fail(broken.outcome);
+                    course.account.fail(broken.outcome);
                     self.shared.react(&broken.error);
                     Refused::of(self.asked.route, &self.asked.model, &broken.error)
                 })
@@ -289,20 +300,26 @@ impl Call {
         }
         drop(turn);
         if (200..300).contains(&status) {
-            let cost = stats::cost(&reading::whole(&body), &measured);
-            account.complete(&cost);
+            let cost = stats::cost(&reading::whole(&body), &course.measured);
+            course.account.complete(&cost);
             self.job.supervisor().spent(&cost.usage);
             let kept = self.shared.config.record.keeps_words();
             let kept = kept.then(|| serde_json::from_slice(&body).ok()).flatten();
             let ended = Ended { status, reason: "", answer: None, body: kept };
             self.job.end(outcome::done(&ended));
         } else {
-            account.fail(metrics::Outcome::Error);
+            course.account.fail(metrics::Outcome::Error);
             let message = client::words(&body);
             self.job.end(Refused { status, message, code: "ollama-refused" }.outcome());
         }
         Ok(Whole { status, r#type, body })
     }
+}
+
+/// A call whose answer is about to reach its client: it is not interrupted any more.
+fn settled(mut opened: Opened) -> Opened {
+    opened.turn.settle();
+    opened
 }
 
 /// An answer in one piece.

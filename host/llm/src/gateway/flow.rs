@@ -12,7 +12,7 @@ use super::{
     asked::Asked,
     form,
     frames::Frames,
-    opening::Opened,
+    opening::{Opened, Opening},
     outcome::{self, Ended},
     pieces::Pieces,
     reading::{Said, Script},
@@ -22,9 +22,9 @@ use crate::{
     broken::Broken,
     lane::Shared,
     lines::{LINE_BYTES_MAX, TooLong},
-    metrics::{self, Account},
+    metrics,
     queue::Turn,
-    stats::{self, Figures, Measured},
+    stats::{self, Figures},
 };
 
 /// The rest of an answer. Dropping it closes the connection to Ollama, which stops the generation, and
@@ -36,9 +36,9 @@ pub(crate) struct Flow {
     halted: BoxFuture<'static, Halt>,
     /// None once the answer is over.
     wire: Option<Wire>,
-    account: Account,
-    measured: Measured,
-    dispatched_at: Instant,
+    opening: Opening,
+    /// The turn to be given away, if the answer must be begun anew.
+    wanted: Option<Turn>,
     last_token_at: Option<Instant>,
     unloads: bool,
     script: Script,
@@ -59,21 +59,17 @@ struct Wire {
 }
 
 impl Flow {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        asked: Arc<Asked>,
-        job: Arc<dyn Attended>,
-        opened: Opened,
-    ) -> Self {
-        let Opened { response, turn, account, measured, dispatched_at, unloads } = opened;
+    pub(crate) fn new(opened: Opened) -> Self {
+        let Opened { response, turn, unloads, opening } = opened;
+        let Opening { shared, asked, job, .. } = &opening;
+        let (shared, asked, job) = (Arc::clone(shared), Arc::clone(asked), Arc::clone(job));
         let script = Script::of(asked.route);
         let text = shared.config.record.keeps_words().then(String::new);
         Self {
             halted: halted(&job),
             wire: Some(Wire { pieces: Pieces::of(response), began: false, turn }),
-            account,
-            measured,
-            dispatched_at,
+            opening,
+            wanted: None,
             last_token_at: None,
             unloads,
             script,
@@ -97,7 +93,8 @@ impl Flow {
         }
     }
 
-    /// The next whole frames, or none at the end.
+    /// The next whole frames, or none at the end. It may also end because it must be begun anew: see
+    /// [`Flow::gave_way`].
     ///
     /// # Errors
     /// Why the answer broke off. It is over then.
@@ -111,10 +108,19 @@ impl Flow {
                 Ok(bytes) if bytes.is_empty() => {}
                 Ok(bytes) => return Ok(Some(bytes)),
                 Err(Stop::Halted(halt)) => return Err(self.stop(Refused::halted(&halt))),
+                // Only the turn is kept, so the connection is closed.
+                Err(Stop::Wanted) => self.wanted = self.wire.take().map(|wire| wire.turn),
                 Err(Stop::Broken(broken)) => return Err(self.fail(&broken)),
             }
         }
         Ok(None)
+    }
+
+    /// What begins the answer anew, if it ended because an urgent call needs the turn. Nobody may have seen
+    /// anything of it.
+    pub(crate) fn gave_way(self) -> Option<(Opening, Turn)> {
+        let Self { wanted, opening, .. } = self;
+        wanted.map(|turn| (opening, turn))
     }
 
     /// Reads once from the wire.
@@ -124,14 +130,16 @@ impl Flow {
         let (patience, deadline) = if wire.began {
             (config.stall, Instant::now() + config.stall)
         } else {
-            (config.first_byte, self.dispatched_at + config.first_byte)
+            (config.first_byte, self.opening.course.dispatched_at() + config.first_byte)
         };
+        let chunk = tokio::time::timeout_at(deadline, wire.pieces.next());
         let chunk = tokio::select! {
             biased;
             halt = &mut self.halted => return Err(Stop::Halted(halt)),
-            chunk = tokio::time::timeout_at(deadline, wire.pieces.next()) => chunk,
+            chunk = wire.turn.unless_wanted(self.opening.course.rest(), chunk) => chunk,
         };
         let chunk = chunk
+            .ok_or(Stop::Wanted)?
             .map_err(|_elapsed| Broken::silent(patience))?
             .map_err(|error| Broken::cut(&error))?;
         wire.began = true;
@@ -180,14 +188,8 @@ impl Flow {
 
     fn learn(&mut self, said: Said<'_>) {
         if said.is_visible {
-            let now = Instant::now();
-            self.account.piece();
-            self.last_token_at = Some(now);
-            if self.measured.first_token.is_none() {
-                let took = now - self.dispatched_at;
-                self.measured.first_token = Some(took);
-                self.account.first_token(took);
-            }
+            self.opening.course.piece();
+            self.last_token_at = Some(Instant::now());
         }
         if let (Some(kept), Some(text)) = (&mut self.text, &said.text) {
             kept.push_str(text);
@@ -206,11 +208,12 @@ impl Flow {
 
     fn complete(&mut self) {
         let Some(mut wire) = self.wire.take() else { return };
-        let first_token = self.measured.first_token.unwrap_or_default();
-        let last = self.last_token_at.map(|at| at - self.dispatched_at);
+        let course = &mut self.opening.course;
+        let first_token = course.measured.first_token.unwrap_or_default();
+        let last = self.last_token_at.map(|at| at - course.dispatched_at());
         self.figures.fill_in(first_token, last.unwrap_or_default());
-        let cost = stats::cost(&self.figures, &self.measured);
-        self.account.complete(&cost);
+        let cost = stats::cost(&self.figures, &course.measured);
+        course.account.complete(&cost);
         if self.unloads {
             wire.turn.residency().doubt();
         } else {
@@ -226,7 +229,7 @@ impl Flow {
 
     fn stop(&mut self, refused: Refused) -> Refused {
         self.wire = None;
-        self.account.fail(metrics::Outcome::Cancelled);
+        self.opening.course.account.fail(metrics::Outcome::Cancelled);
         self.job.end(refused.outcome());
         refused
     }
@@ -235,7 +238,7 @@ impl Flow {
         if let Some(mut wire) = self.wire.take() {
             wire.turn.residency().doubt();
         }
-        self.account.fail(broken.outcome);
+        self.opening.course.account.fail(broken.outcome);
         self.shared.react(&broken.error);
         let refused = Refused::of(self.asked.route, &self.asked.model, &broken.error);
         self.job.end(refused.outcome());
@@ -246,6 +249,8 @@ impl Flow {
 /// Why reading stops.
 enum Stop {
     Halted(Halt),
+    /// An urgent call needs the turn.
+    Wanted,
     Broken(Broken),
 }
 

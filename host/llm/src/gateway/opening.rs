@@ -1,5 +1,5 @@
 //! From a call that has its place in the queue to the first byte of its answer: the turn, the model,
-//! the request.
+//! the request. It may come here again, if it gives way to an urgent call.
 
 use std::sync::Arc;
 
@@ -18,95 +18,132 @@ use super::{
 };
 use crate::{
     broken::Broken,
+    course::Course,
     lane::Shared,
-    load::{self, Loading, Wanted, Way},
-    metrics::{Account, Phase},
+    load::{self, Said, Says, Wanted, Way},
+    metrics::Phase,
     queue::{Ticket, Turn},
     runner_key::RunnerKey,
-    stats::Measured,
 };
 
 /// Keeps a model for so long whose client wanted it to be unloaded while others wait for it, where the
 /// operator has said nothing. JSON.
 const KEEP_FOR_OTHERS: &str = "\"5m\"";
 
-/// A call that waits for its turn.
+/// A call that is brought to Ollama, once or more often.
 pub(crate) struct Opening {
     pub(crate) shared: Arc<Shared>,
     pub(crate) asked: Arc<Asked>,
     pub(crate) model: Resolved,
     pub(crate) key: RunnerKey,
-    pub(crate) ticket: Ticket,
     pub(crate) priority: Priority,
     pub(crate) job: Arc<dyn Attended>,
+    pub(crate) course: Course,
 }
 
 /// A call that Ollama has begun to answer, whatever its status.
 pub(crate) struct Opened {
     pub(crate) response: Response,
     pub(crate) turn: Turn,
-    pub(crate) account: Account,
-    pub(crate) measured: Measured,
-    pub(crate) dispatched_at: Instant,
     /// Whether Ollama was told to unload the model after it.
     pub(crate) unloads: bool,
+    /// With it the call can be made anew.
+    pub(crate) opening: Opening,
+}
+
+/// The course of a call that has not begun.
+pub(crate) fn course(shared: &Shared, asked: &Asked, model: &str) -> Course {
+    let mut course = Course::open(&shared.metrics);
+    course.account.model(shared.inventory.label(model));
+    if shared.config.preempt && asked.wish == Wish::Answer && !asked.route.embeds() {
+        course.may_give_way(asked.tokens_max());
+    }
+    course
 }
 
 impl Opening {
-    /// Waits for the turn, has the model loaded and sends the call.
-    pub(crate) async fn run(self) -> Result<Opened, Refused> {
-        let mut account = Account::open(Arc::clone(&self.shared.metrics));
-        account.model(self.shared.inventory.label(&self.model.name));
-        let (loading, said) = mpsc::unbounded_channel();
+    /// Waits for the turn, has the model loaded and sends the call, as often as it must give way before
+    /// its answer begins.
+    pub(crate) async fn run(self, ticket: Ticket) -> Result<Opened, Refused> {
+        let (says, said) = mpsc::unbounded_channel();
         let supervisor = self.job.supervisor();
         let (shared, asked) = (Arc::clone(&self.shared), Arc::clone(&self.asked));
         // Side by side: the store must not keep the turn.
-        let (opened, ()) =
-            tokio::join!(self.open(account, loading), load::tell(&*supervisor, said));
+        let (opened, ()) = tokio::join!(self.begin(ticket, says), load::tell(&*supervisor, said));
         opened.map_err(|broken| {
             shared.react(&broken.error);
             Refused::of(asked.route, &asked.model, &broken.error)
         })
     }
 
-    async fn open(self, mut account: Account, loading: Loading) -> Result<Opened, Broken> {
-        let Self { shared, asked, model, key, ticket, priority, job } = self;
-        let queued_at = Instant::now();
-        let turn = ticket.turn().await;
-        let queue = queued_at.elapsed();
-        shared.metrics.queue_wait(priority, queue);
-        account.reach(Phase::Loading);
-        job.begin();
-        let sent = async {
-            let wanted = Wanted { name: &model.name, key: &key, way: way(asked.route) };
-            let (mut turn, load) = match asked.wish {
-                Wish::Answer | Wish::Load => {
-                    load::ensure_loaded(&shared, turn, wanted, &loading).await?
+    /// Makes the call anew. Whoever calls this has closed the connection to Ollama.
+    pub(crate) async fn again(mut self, turn: Turn) -> Result<Opened, Refused> {
+        self.job.supervisor().retract();
+        let ticket = self.course.gave_way(turn);
+        self.run(ticket).await
+    }
+
+    async fn begin(mut self, mut ticket: Ticket, says: Says) -> Result<Opened, Broken> {
+        if self.course.is_again() {
+            let _nobody_listens = says.send(Said::GaveWay);
+        }
+        loop {
+            match self.send(ticket, &says).await {
+                Ok(Sent { response: Some(response), turn, unloads }) => {
+                    return Ok(Opened { response, turn, unloads, opening: self });
                 }
-                // It names no options, so a model that was loaded with some would be loaded anew first.
-                Wish::Unload => (turn, None),
-            };
-            account.reach(Phase::Prefill);
-            let (keep_alive, unloads) = keep_alive(&shared, &asked, &model.name, &key);
-            let num_ctx = shared.config.pinned(&model.name);
-            let body = asked.body(&Changes { model: &model.name, keep_alive, num_ctx });
-            let dispatched_at = Instant::now();
-            let path = asked.route.path();
-            let response = shared.client.forward(path, body, asked.user_agent.as_deref()).await;
-            let response = response.inspect_err(|_| turn.residency().doubt())?;
-            let measured = Measured { queue, load, ..Measured::default() };
-            Ok((response, turn, measured, dispatched_at, unloads))
-        };
-        match sent.await {
-            Ok((response, turn, measured, dispatched_at, unloads)) => {
-                Ok(Opened { response, turn, account, measured, dispatched_at, unloads })
-            }
-            Err(broken @ Broken { outcome, .. }) => {
-                account.fail(outcome);
-                Err(gone(broken, &model.name))
+                Ok(Sent { response: None, turn, .. }) => {
+                    let _nobody_listens = says.send(Said::GaveWay);
+                    ticket = self.course.gave_way(turn);
+                }
+                Err(broken) => {
+                    self.course.account.fail(broken.outcome);
+                    return Err(gone(broken, &self.model.name));
+                }
             }
         }
     }
+
+    async fn send(&mut self, ticket: Ticket, says: &Says) -> Result<Sent, Broken> {
+        let Self { shared, asked, model, key, priority, job, course } = self;
+        let queued_at = Instant::now();
+        let turn = ticket.turn().await;
+        let queue = queued_at.elapsed();
+        course.waited(queue);
+        shared.metrics.queue_wait(*priority, queue);
+        course.account.reach(Phase::Loading);
+        let is_again = course.is_again();
+        if !is_again {
+            job.begin();
+        }
+        let wanted = Wanted { name: &model.name, key, way: way(asked.route) };
+        let (mut turn, load) = match asked.wish {
+            Wish::Answer | Wish::Load => load::ensure_loaded(shared, turn, wanted, says).await?,
+            // It names no options, so a model that was loaded with some would be loaded anew first.
+            Wish::Unload => (turn, None),
+        };
+        course.loaded(load);
+        if is_again {
+            let _nobody_listens = says.send(Said::Ready);
+        }
+        course.account.reach(Phase::Prefill);
+        let (keep_alive, unloads) = keep_alive(shared, asked, &model.name, key);
+        let num_ctx = shared.config.pinned(&model.name);
+        let body = asked.body(&Changes { model: &model.name, keep_alive, num_ctx });
+        course.dispatch(&mut turn);
+        let sent = shared.client.forward(asked.route.path(), body, asked.user_agent.as_deref());
+        let response = turn.unless_wanted(None, sent).await.transpose();
+        let response = response.inspect_err(|_| turn.residency().doubt())?;
+        Ok(Sent { response, turn, unloads })
+    }
+}
+
+/// A call that was sent.
+struct Sent {
+    /// None if it must give way.
+    response: Option<Response>,
+    turn: Turn,
+    unloads: bool,
 }
 
 /// A model that the inventory knows and Ollama does not has been deleted since the last look.

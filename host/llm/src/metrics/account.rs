@@ -54,6 +54,20 @@ impl Account {
         self.pieces = self.pieces.saturating_add(1);
     }
 
+    /// How many came of this try.
+    pub(crate) fn pieces(&self) -> u64 {
+        self.pieces
+    }
+
+    /// It gave way to an urgent call, and waits again. Returns how many pieces came for nothing.
+    pub(crate) fn gave_way(&mut self) -> u64 {
+        let pieces = std::mem::take(&mut self.pieces);
+        self.phase = Phase::Queued;
+        self.metrics.tokens(&self.model, TokenType::Estimated, pieces);
+        self.metrics.preemption.gave_way(&self.model, pieces);
+        pieces
+    }
+
     pub(crate) fn first_token(&self, took: Duration) {
         let labels = ModelLabels { model: Arc::clone(&self.model) };
         self.metrics.first_token.get_or_create(&labels).observe(took.as_secs_f64());

@@ -3,6 +3,7 @@
 
 mod account;
 mod labels;
+mod preemption;
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -15,13 +16,16 @@ use prometheus_client::{
 };
 use roughneck_jobs::priority::Priority;
 
-use self::labels::{
-    ModelLabels, PhaseLabels, PriorityLabels, RequestLabels, Stage, StageLabels, SwapLabels,
-    TokenLabels, TokenType,
-};
 pub(crate) use self::{
     account::Account,
     labels::{OTHER, Outcome, Phase},
+};
+use self::{
+    labels::{
+        ModelLabels, PhaseLabels, PriorityLabels, RequestLabels, Stage, StageLabels, SwapLabels,
+        TokenLabels, TokenType,
+    },
+    preemption::Preemption,
 };
 use crate::{
     planner::{self, Reason},
@@ -69,6 +73,7 @@ pub struct Metrics {
     swap_duration: Histogram,
     swaps_avoided: Counter,
     quantum: Gauge<f64, AtomicU64>,
+    preemption: Preemption,
     up: Gauge,
     in_flight: Gauge,
 }
@@ -94,6 +99,7 @@ impl Metrics {
             swap_duration: Histogram::new(SWAP_S),
             swaps_avoided: Counter::default(),
             quantum: Gauge::default(),
+            preemption: Preemption::default(),
             up: Gauge::default(),
             in_flight: Gauge::default(),
         };
@@ -154,6 +160,7 @@ impl Metrics {
         registry.register("swaps_avoided", avoided, self.swaps_avoided.clone());
         let quantum = "How long calls for the loaded model may go before all others";
         registry.register("residency_quantum_seconds", quantum, self.quantum.clone());
+        self.preemption.register(registry);
         registry.register("upstream_up", "Whether Ollama answers", self.up.clone());
         registry.register("inflight", "Calls that hold the lane", self.in_flight.clone());
     }
@@ -165,6 +172,7 @@ impl Metrics {
         for r#type in types {
             drop(self.tokens.get_or_create(&TokenLabels { model: Arc::clone(model), r#type }));
         }
+        self.preemption.bear(model);
         for outcome in Outcome::ALL {
             drop(self.requests.get_or_create(&RequestLabels { model: Arc::clone(model), outcome }));
         }

@@ -162,3 +162,57 @@ async fn a_full_queue_refuses_until_somebody_leaves() {
     assert!(queue.line_up(seat("a", 0)).is_ok());
     assert!(self::queue(0).line_up(seat("a", 0)).is_ok(), "a free lane needs no place to wait");
 }
+
+fn of(priority: Priority, seat: Seat) -> Seat {
+    Seat { priority, ..seat }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bulk_call_gives_way_once_the_planner_would_load_the_urgent_one_s_model() {
+    let queue = queue(8);
+    let bulk = of(Priority::BULK, seat("a", 5));
+    let mut turn = granted(queue.line_up(bulk).unwrap()).unwrap();
+    turn.loaded(key("a"), Swap::Cold, Duration::from_secs(10));
+    turn.offer(Past::default());
+    let began_at = Instant::now();
+    let urgent = queue.line_up(of(Priority::URGENT, seat("b", 1))).unwrap();
+    let _normal = queue.line_up(seat("a", 2)).unwrap();
+    assert_eq!(turn.unless_wanted(None, std::future::pending::<()>()).await, None);
+    assert_eq!(began_at.elapsed().as_secs(), 30, "a quarter of the quantum");
+
+    let again = turn.give_way();
+    assert_eq!(queue.position(again.number()), Some(2), "behind its betters, as it was");
+    assert_eq!(granted(urgent).unwrap().reason, Reason::Urgent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_made_no_offer_or_took_it_back_is_left_in_peace() {
+    for offers in [false, true] {
+        let queue = queue(8);
+        let bulk = of(Priority::BULK, seat("a", 5));
+        let mut turn = granted(queue.line_up(bulk).unwrap()).unwrap();
+        turn.loaded(key("a"), Swap::Cold, Duration::from_secs(10));
+        if offers {
+            turn.offer(Past::default());
+            turn.settle();
+        }
+        let urgent = queue.line_up(of(Priority::URGENT, seat("a", 1))).unwrap();
+        let work = tokio::time::sleep(Duration::from_secs(60));
+        assert_eq!(turn.unless_wanted(None, work).await, Some(()), "{offers}");
+        drop(turn);
+        assert!(granted(urgent).is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_gives_way_keeps_its_place_even_in_a_full_queue() {
+    let queue = queue(1);
+    let turn = granted(queue.line_up(seat("a", 5)).unwrap()).unwrap();
+    let better = queue.line_up(seat("a", 1)).unwrap();
+    let again = turn.give_way();
+    let turn = granted(better).unwrap();
+    let equal = queue.line_up(seat("a", 5));
+    assert_eq!(equal.unwrap_err(), Full { waiting_max: 1 });
+    drop(turn);
+    assert!(granted(again).is_some());
+}

@@ -54,13 +54,18 @@ impl Attended for Visitor {
 }
 
 impl Visitor {
-    fn of(stage: &Stage) -> Arc<Self> {
+    pub(crate) fn of(stage: &Stage) -> Arc<Self> {
         let witness = Arc::clone(&stage.witness);
         Arc::new(Self { witness, ended: Mutex::default(), cancelled: Notify::new() })
     }
 
+    pub(crate) fn cancel(&self) {
+        self.cancelled.notify_waiters();
+        self.cancelled.notify_one();
+    }
+
     /// How the job ended, in one word.
-    fn ended(&self) -> Vec<String> {
+    pub(crate) fn ended(&self) -> Vec<String> {
         let ended = self.ended.lock().unwrap();
         let word = |outcome: &Outcome| match outcome {
             Outcome::Done { output } => output.clone(),
@@ -72,13 +77,13 @@ impl Visitor {
 }
 
 impl Stage {
-    async fn send(&self, route: CallRoute, body: &Value) -> (Reply, Arc<Visitor>) {
+    pub(crate) async fn send(&self, route: CallRoute, body: &Value) -> (Reply, Arc<Visitor>) {
         let visitor = Visitor::of(self);
         let reply = self.send_as(Arc::clone(&visitor), Priority::HIGH, route, body).await;
         (reply, visitor)
     }
 
-    async fn send_as(
+    pub(crate) async fn send_as(
         &self,
         visitor: Arc<Visitor>,
         priority: Priority,
@@ -108,7 +113,7 @@ fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
     Some(&found.1)
 }
 
-async fn text(reply: Reply) -> String {
+pub(crate) async fn text(reply: Reply) -> String {
     let bytes = match reply.body {
         ReplyBody::Whole(bytes) => bytes.to_vec(),
         ReplyBody::Stream(stream) => {
@@ -141,7 +146,7 @@ fn steady(text: &str) -> String {
     steady
 }
 
-fn chat(model: &str, stream: bool) -> Value {
+pub(crate) fn chat(model: &str, stream: bool) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": "hello"}], "stream": stream})
 }
 
@@ -267,8 +272,7 @@ async fn a_client_that_leaves_stops_the_generation_and_lets_the_next_one_go() {
 async fn a_cancelled_job_tells_its_client_so_in_the_middle_of_the_answer() {
     let stage = Stage::with(ollama::Config::demo(), |_| {}).await;
     let (reply, visitor) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
-    visitor.cancelled.notify_waiters();
-    visitor.cancelled.notify_one();
+    visitor.cancel();
     let said = text(reply).await;
     let last = said.lines().last().unwrap();
     assert_eq!(last, r#"{"error":"request canceled: the job was cancelled"}"#);

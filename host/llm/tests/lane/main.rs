@@ -3,6 +3,7 @@
 
 mod gateway;
 mod patience;
+mod preemption;
 mod stage;
 
 use std::{sync::Arc, time::Duration};

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,7 +15,7 @@ use roughneck_jobs::{
     clock::{Clock, Millis},
     delivery::Notice,
     job::LogLine,
-    model::{Call, Completion, Health, LlmError, Message, Piece, Role},
+    model::{Call, Completion, Delivery, Health, LlmError, Message, Piece, Role},
     ports::{
         bell::{Bell, Change},
         llm::{Answer, Llm as _},
@@ -37,6 +40,8 @@ pub(crate) const QWEN: &str = "qwen3:4b";
 pub(crate) struct Witness {
     rung: Mutex<Vec<Change>>,
     loading: Mutex<Vec<bool>>,
+    gave_way: AtomicUsize,
+    retracted: AtomicUsize,
     /// Held while the disk is slow.
     pub(crate) disk: tokio::sync::Mutex<()>,
     standing: Mutex<Option<Standing>>,
@@ -48,6 +53,10 @@ impl Witness {
     }
     pub(crate) fn loading(&self) -> Vec<bool> {
         self.loading.lock().unwrap().clone()
+    }
+    /// How often the run gave way, and how often what it had shown became void.
+    pub(crate) fn gave_way(&self) -> (usize, usize) {
+        (self.gave_way.load(Ordering::SeqCst), self.retracted.load(Ordering::SeqCst))
     }
     pub(crate) fn stand(&self, standing: Standing) {
         *self.standing.lock().unwrap() = Some(standing);
@@ -76,9 +85,13 @@ impl Supervisor for Witness {
         let _written = self.disk.lock().await;
         self.loading.lock().unwrap().push(loading);
     }
-    async fn gave_way(&self) {}
+    async fn gave_way(&self) {
+        self.gave_way.fetch_add(1, Ordering::SeqCst);
+    }
     fn text(&self, _piece: &str) {}
-    fn retract(&self) {}
+    fn retract(&self) {
+        self.retracted.fetch_add(1, Ordering::SeqCst);
+    }
     fn progress(&self, _percent: Option<u8>, _note: String) {}
     fn log(&self, _line: LogLine) {}
     fn spent(&self, _usage: &Usage) {}
@@ -163,6 +176,7 @@ pub(crate) fn call(model: &str) -> Call {
         tools: Vec::new(),
         response_schema: None,
         options: serde_json::Map::new(),
+        delivery: Delivery::Whole,
     }
 }
 

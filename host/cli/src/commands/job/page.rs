@@ -108,8 +108,12 @@ impl Page {
         let rate = usage
             .tokens_per_second
             .map_or_else(String::new, |rate| format!(", {rate:.1} tokens/s"));
+        let wasted = match usage.wasted_tokens {
+            0 => String::new(),
+            wasted => format!("; lost by giving way: {wasted}"),
+        };
         let tokens = format!(
-            "model calls: {}; tokens: {} in, {} out{rate}",
+            "model calls: {}; tokens: {} in, {} out{rate}{wasted}",
             usage.calls, usage.input_tokens, usage.output_tokens
         );
         self.field("usage", &tokens);
@@ -240,7 +244,7 @@ mod tests {
             "state": "failed", "attempt": 2, "losses": 1,
             "error": {"disposition": "fatal", "code": "trap", "message": "it panicked"},
             "usage": {"calls": 1, "input_tokens": 10, "output_tokens": 20,
-                "tokens_per_second": 33.33, "queue_ms": 5, "load_ms": 1200, "prompt_ms": 7,
+                "wasted_tokens": 4, "tokens_per_second": 33.33, "queue_ms": 5, "load_ms": 1200, "prompt_ms": 7,
                 "generate_ms": 600, "first_token_ms": 8},
             "attempts": [{
                 "run": 1, "attempt": 1, "started_at": "2026-01-01T00:00:01.000Z",
@@ -266,7 +270,7 @@ mod tests {
             "deadline  2026-01-01T00:00:20.000Z (in 10.0s)\n",
             "waited    1.0s\nran       2.5s\n",
             "error     trap: it panicked\n",
-            "usage     model calls: 1; tokens: 10 in, 20 out, 33.3 tokens/s\n",
+            "usage     model calls: 1; tokens: 10 in, 20 out, 33.3 tokens/s; lost by giving way: 4\n",
             "queue 5ms, load 1.2s, prompt 7ms, generate 600ms, first token after 8ms\n",
             "1    1        2026-01-01T00:00:01.000Z  2.5s  failed   busy: not now\n",
             "job.failed  delivered  1         -     alerts\n",

@@ -1,0 +1,156 @@
+//! A plugin's call, from its place in the queue to the beginning of its answer. It can be made anew.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use roughneck_jobs::{
+    model::{Call, Delivery, LlmError, Resolved},
+    ports::runner::{Standing, Supervisor},
+};
+use tokio::time::Instant;
+
+use crate::{
+    broken::Broken,
+    course::Course,
+    drain::Begun,
+    lane::Shared,
+    load::{self, Said, Says, Way},
+    metrics::{Outcome, Phase},
+    queue::{Full, Seat, Ticket, Turn},
+    request, resolve,
+    runner_key::RunnerKey,
+};
+
+/// A call whose model is known.
+pub(crate) struct Asking {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) supervisor: Arc<dyn Supervisor>,
+    pub(crate) model: Resolved,
+    pub(crate) delivery: Delivery,
+    /// Tool calls in the conversation so far.
+    pub(crate) tool_calls_before: usize,
+    /// The model's name as the plugin wrote it.
+    name: String,
+    seat: Seat,
+    body: Bytes,
+}
+
+impl Asking {
+    /// Finds the model of a call.
+    pub(crate) async fn read(
+        shared: &Arc<Shared>,
+        call: &Call,
+        supervisor: Arc<dyn Supervisor>,
+        course: &mut Course,
+    ) -> Result<Self, Broken> {
+        let wanted = resolve::wanted(&shared.config.aliases, &call.model);
+        let models = match shared.inventory.models() {
+            Some(models) => models,
+            None => shared.inventory.refresh().await?,
+        };
+        let model = shared.installed(&wanted, &models).await?;
+        course.account.model(shared.inventory.label(&model.name));
+        if shared.config.preempt {
+            course.may_give_way(call.options.get("num_predict").and_then(|max| max.as_u64()));
+        }
+        let options = shared.config.with_pin(&model.name, &call.options);
+        let keep_alive = shared.config.keep_alive.as_deref();
+        let body = request::chat(call, &options, &model.name, keep_alive)?.into();
+        let key = RunnerKey::of(&model, &options);
+        Ok(Self {
+            shared: Arc::clone(shared),
+            supervisor,
+            seat: Seat { key, rank: call.rank, priority: call.priority },
+            model,
+            delivery: call.delivery,
+            tool_calls_before: call.messages.iter().map(|it| it.tool_calls.len()).sum(),
+            name: call.model.clone(),
+            body,
+        })
+    }
+
+    pub(crate) fn line_up(&self) -> Result<Ticket, Broken> {
+        let full = |Full { waiting_max }| LlmError::Full { waiting_max };
+        Ok(self.shared.queue.line_up(self.seat.clone()).map_err(full)?)
+    }
+
+    /// Waits for the turn, has the model loaded and sends the call, as often as it must give way before
+    /// its answer begins.
+    pub(crate) async fn begin(
+        &self,
+        mut ticket: Ticket,
+        says: &Says,
+        course: &mut Course,
+    ) -> Result<Begun, Broken> {
+        loop {
+            let mut turn = self.turn(ticket, says, course).await?;
+            course.dispatch(&mut turn);
+            let sent = self.shared.client.post("/api/chat", self.body.clone());
+            match turn.unless_wanted(None, sent).await {
+                Some(Ok(response)) => return Ok(Begun { response, turn }),
+                Some(Err(broken)) => {
+                    if broken.casts_doubt() {
+                        turn.residency().doubt();
+                    }
+                    return Err(self.missing(broken));
+                }
+                None => ticket = give_way(turn, says, course),
+            }
+        }
+    }
+
+    /// The turn, with the model loaded.
+    async fn turn(&self, ticket: Ticket, says: &Says, course: &mut Course) -> Result<Turn, Broken> {
+        let queued_at = Instant::now();
+        let turn = ticket.turn().await;
+        let queue = queued_at.elapsed();
+        course.waited(queue);
+        self.shared.metrics.queue_wait(self.seat.priority, queue);
+        course.account.reach(Phase::Loading);
+
+        self.may_go_on()?;
+        let name = &self.model.name;
+        let wanted = load::Wanted { name, key: &self.seat.key, way: Way::Generate };
+        let loaded = load::ensure_loaded(&self.shared, turn, wanted, says).await;
+        let (turn, load): (Turn, Option<Duration>) =
+            loaded.map_err(|broken| self.missing(broken))?;
+        course.loaded(load);
+        self.may_go_on()?;
+        if course.is_again() {
+            let _nobody_listens = says.send(Said::Ready);
+        }
+        course.account.reach(Phase::Prefill);
+        Ok(turn)
+    }
+
+    /// A model that the inventory knows and Ollama does not has been deleted since the last look.
+    fn missing(&self, broken: Broken) -> Broken {
+        match broken.error {
+            LlmError::Refused { status: 404, message } if message.contains("not found") => {
+                let models = self.shared.inventory.models();
+                let wanted = resolve::wanted(&self.shared.config.aliases, &self.name);
+                wanted.not_installed(models.as_deref().unwrap_or_default()).into()
+            }
+            error => Broken { error, ..broken },
+        }
+    }
+
+    /// Whether a run that has waited may still have a model loaded and its call sent.
+    fn may_go_on(&self) -> Result<(), Broken> {
+        let why = match self.supervisor.standing() {
+            Standing::Held | Standing::Stopping => return Ok(()),
+            Standing::Cancelled => "the job was cancelled while it waited for its model",
+            Standing::Fenced => {
+                "this run lost its job to another run while it waited for its model"
+            }
+            Standing::Overdue => "the deadline of the job passed while it waited for its model",
+        };
+        Err(Broken { outcome: Outcome::Cancelled, error: LlmError::Invalid(why.to_owned()) })
+    }
+}
+
+/// Gives the turn away. Whoever calls this has closed the connection to Ollama.
+pub(crate) fn give_way(turn: Turn, says: &Says, course: &mut Course) -> Ticket {
+    let _nobody_listens = says.send(Said::GaveWay);
+    course.gave_way(turn)
+}
