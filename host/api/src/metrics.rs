@@ -16,6 +16,8 @@ pub struct Metrics {
     requests: Family<Answered, Counter>,
     duration: Family<Answering, Histogram, fn() -> Histogram>,
     pub(crate) streams: Gauge,
+    /// Submissions of what stands already.
+    pub(crate) repeated: Counter,
 }
 
 /// The routes, as a label.
@@ -177,6 +179,7 @@ impl Metrics {
             requests: Family::default(),
             duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             streams: Gauge::default(),
+            repeated: Counter::default(),
         };
         // Counters are born at zero, so that the first request is an increase.
         for route in Route::all() {
@@ -199,6 +202,11 @@ impl Metrics {
             "roughneck_http_event_streams",
             "Event streams that are open",
             metrics.streams.clone(),
+        );
+        registry.register(
+            "roughneck_http_repeated_submissions",
+            "Submissions of jobs and flows that stood already, by id or idempotency key",
+            metrics.repeated.clone(),
         );
         metrics
     }

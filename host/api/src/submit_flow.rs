@@ -202,6 +202,7 @@ fn created(flow: &NewFlow) -> Response {
 }
 
 async fn existing(app: &App, flow: &Flow) -> Result<Response, Problem> {
+    app.metrics.repeated.inc();
     let parts = app.ports.flows.parts(flow.id).await?;
     let named =
         |part: &'_ Part| part.job.member.as_ref().map(|member| (member.name.clone(), part.job.id));
@@ -288,6 +289,7 @@ mod tests {
         assert_eq!(response.headers()["location"], format!("/flows/{}", flow.id).as_str());
         let body = json(response).await;
         assert_eq!((&body["state"], &body["jobs"]), (&"done".into(), &value!({"a": job_id(1)})));
+        assert_eq!(host.app.metrics.repeated.get(), 1);
         let response = host.send("POST", "/flows", TWO).await;
         assert_eq!(json(response).await["code"], "stopping");
     }

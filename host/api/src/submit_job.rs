@@ -73,7 +73,7 @@ pub(crate) async fn submit_job(
         input: submission.input(),
     };
     if let Some(job) = standing(&app, &repeated).await? {
-        return Ok(existing(&job));
+        return Ok(existing(&app, &job));
     }
     if ports.control.is_stopping() {
         return Err(Problem::stopping());
@@ -99,7 +99,7 @@ pub(crate) async fn submit_job(
                 input: &job.input,
             };
             let job = standing(&app, &repeated).await?.ok_or_else(|| Problem::unknown_job(id))?;
-            Ok(existing(&job))
+            Ok(existing(&app, &job))
         }
     }
 }
@@ -217,7 +217,8 @@ pub(crate) fn created(job: &NewJob) -> Response {
     answer(StatusCode::ACCEPTED, &accepted)
 }
 
-fn existing(job: &Job) -> Response {
+fn existing(app: &App, job: &Job) -> Response {
+    app.metrics.repeated.inc();
     let accepted = Accepted {
         id: job.id,
         state: job.state,
@@ -318,6 +319,7 @@ mod tests {
         host.fakes.store.win_the_race_with(job.clone());
         let body = format!(r#"{{"id":"{}","kind":"echo"}}"#, job.id);
         assert_eq!(host.send("POST", "/jobs", body).await.status(), 200);
+        assert_eq!(host.app.metrics.repeated.get(), 1);
     }
 
     async fn keyed(host: &Host, body: &str) -> Response {

@@ -15,6 +15,7 @@ use prometheus_client::{
 use roughneck_jobs::{
     class::{Class, Slots},
     delivery::DeliveryOutcome,
+    failure::code,
     ports::{
         runner::Standing,
         store::{Count, Verdict},
@@ -37,6 +38,23 @@ pub struct Metrics {
     waits: Family<Waited, Histogram, fn() -> Histogram>,
     pub(crate) overhead: Histogram,
     pub(crate) mended: Counter,
+    lost: Family<Lost, Counter>,
+    deadlines_missed: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Lost {
+    cause: LostBy,
+}
+
+/// How a run lost its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(non_camel_case_types, reason = "the variants are the label's values")]
+pub(crate) enum LostBy {
+    /// Its host died.
+    restart,
+    /// Its lease was not renewed.
+    lease,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -95,6 +113,8 @@ impl Metrics {
             // From 20 µs to 0.2 s, in steps of 1.6: a median can be read to a third.
             overhead: Histogram::new(exponential_buckets(0.000_02, 1.6, 20)),
             mended: Counter::default(),
+            lost: Family::default(),
+            deadlines_missed: Counter::default(),
         };
         // Counters are born at zero, so that the first event is an increase.
         for outcome in [
@@ -112,6 +132,9 @@ impl Metrics {
         for outcome in [SentOutcome::delivered, SentOutcome::retry, SentOutcome::dead] {
             drop(metrics.deliveries.get_or_create(&Sent { outcome }));
         }
+        for cause in [LostBy::restart, LostBy::lease] {
+            drop(metrics.lost.get_or_create(&Lost { cause }));
+        }
         registry.register(
             "roughneck_attempts",
             "Attempts by how they ended",
@@ -121,6 +144,16 @@ impl Metrics {
             "roughneck_blocked_jobs_mended",
             "Jobs that were blocked for no reason and had to be mended",
             metrics.mended.clone(),
+        );
+        registry.register(
+            "roughneck_runs_lost",
+            "Runs that lost their jobs to a death of the host or to the end of their lease",
+            metrics.lost.clone(),
+        );
+        registry.register(
+            "roughneck_deadlines_missed",
+            "Jobs that were not over at their deadline",
+            metrics.deadlines_missed.clone(),
         );
         registry.register(
             "roughneck_webhook_attempts",
@@ -153,6 +186,9 @@ impl Metrics {
     }
 
     pub(crate) fn ended(&self, verdict: &Verdict) {
+        if matches!(verdict, Verdict::Fail { failure } if failure.code == code::DEADLINE_PASSED) {
+            self.missed(1);
+        }
         let outcome = match verdict {
             Verdict::Done { .. } => AttemptOutcome::done,
             Verdict::Retry { .. } => AttemptOutcome::retry,
@@ -172,6 +208,17 @@ impl Metrics {
             Standing::Stopping | Standing::Held => AttemptOutcome::released,
         };
         self.attempts.get_or_create(&Attempt { outcome }).inc();
+    }
+
+    /// So many runs lost their jobs.
+    pub(crate) fn lost(&self, cause: LostBy, runs: usize) {
+        let runs = u64::try_from(runs).unwrap_or(u64::MAX);
+        self.lost.get_or_create(&Lost { cause }).inc_by(runs);
+    }
+
+    /// So many jobs were not over at their deadline.
+    pub(crate) fn missed(&self, jobs: u32) {
+        self.deadlines_missed.inc_by(jobs.into());
     }
 
     pub(crate) fn delivered(&self, outcome: &DeliveryOutcome) {

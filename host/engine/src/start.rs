@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::{
     Config, Parts, attended, breaker::Breakers, cron, deliveries, dispatcher, heartbeat, mend,
-    retention, shared::Shared, sweeper,
+    metrics::LostBy, retention, shared::Shared, sweeper,
 };
 
 /// The running engine.
@@ -32,6 +32,7 @@ impl Engine {
         parts.store.set_rates(&rates(&*parts.catalog)).await?;
         attended::clear(&parts).await?;
         let lost = parts.store.recover(parts.clock.now()).await?;
+        parts.metrics.lost(LostBy::restart, lost as usize);
         if lost > 0 {
             warn!(lost, "the last host died during {lost} runs; their jobs are queued again");
         }

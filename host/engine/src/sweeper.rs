@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     heartbeat,
+    metrics::LostBy,
     pause::{AFTER_ERROR, until},
     shared::Shared,
 };
@@ -50,6 +51,7 @@ fn pause(shared: &Shared, sweeps: [Result<Option<Millis>, StoreError>; 3]) -> Du
 async fn fail_overdue(shared: &Shared) -> Result<Option<Millis>, StoreError> {
     loop {
         let overdue = shared.parts.store.fail_overdue(shared.parts.clock.now(), BATCH).await?;
+        shared.parts.metrics.missed(overdue.jobs);
         if overdue.jobs > 0 {
             info!(jobs = overdue.jobs, "{} jobs were not over at their deadline", overdue.jobs);
         }
@@ -77,6 +79,7 @@ async fn reap(shared: &Shared) -> Result<Option<Millis>, StoreError> {
     loop {
         heartbeat::beat(shared).await;
         let reaped = shared.parts.store.reap(shared.parts.clock.now(), BATCH).await?;
+        shared.parts.metrics.lost(LostBy::lease, reaped.runs.len());
         for run in &reaped.runs {
             warn!(job = %run.job, "a run of job {} has lost its lease", run.job);
             shared.runs.fence(*run);

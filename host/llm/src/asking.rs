@@ -102,11 +102,12 @@ impl Asking {
     /// The turn, with the model loaded.
     async fn turn(&self, ticket: Ticket, says: &Says, course: &mut Course) -> Result<Turn, Broken> {
         let queued_at = Instant::now();
+        let kept = self.shared.metrics.kept(self.body.len());
         let turn = ticket.turn().await;
+        drop(kept);
         let queue = queued_at.elapsed();
         course.waited(queue);
-        self.shared.metrics.queue_wait(self.seat.priority, queue);
-        course.account.reach(Phase::Loading);
+        course.account.dispatched(self.seat.priority, queue);
 
         self.may_go_on()?;
         let name = &self.model.name;

@@ -1,6 +1,10 @@
 //! Where Ollama is, and how patient the host is with it.
 
-use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use reqwest::Url;
 use serde_json::{Map, Value};
@@ -50,6 +54,8 @@ pub struct Config {
     /// Whether a call of `bulk` that is being answered gives way to an urgent one, to be made anew: see
     /// [`crate::preempt`].
     pub preempt: bool,
+    /// The callers whom the metrics tell apart. All others are one: anybody can call themselves anything.
+    pub callers: BTreeSet<String>,
 }
 
 /// What is kept of a client's call, in its job.
@@ -95,6 +101,7 @@ impl Config {
             pins: BTreeMap::new(),
             embedder: None,
             preempt: false,
+            callers: BTreeSet::new(),
         }
     }
 

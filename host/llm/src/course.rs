@@ -1,11 +1,11 @@
 //! How a call fares, over all of its tries: it may have to give way and be made anew.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::{
-    metrics::{Account, Metrics},
+    metrics::Account,
     preempt::Past,
     queue::{Ticket, Turn},
     stats::Measured,
@@ -28,9 +28,9 @@ pub(crate) struct Course {
 }
 
 impl Course {
-    pub(crate) fn open(metrics: &Arc<Metrics>) -> Self {
+    pub(crate) fn open(account: Account) -> Self {
         Self {
-            account: Account::open(Arc::clone(metrics)),
+            account,
             measured: Measured::default(),
             gives_way: false,
             past: Past::default(),

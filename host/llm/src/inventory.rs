@@ -170,9 +170,6 @@ impl Inventory {
 
     fn take_in(&self, probed: Result<Probed, LlmError>, since: Option<Instant>) {
         let up = probed.is_ok();
-        for model in probed.iter().flat_map(|probed| &probed.models) {
-            self.metrics.bear(&Arc::from(model.name.as_str()));
-        }
         let mut turned = false;
         self.seen.send_modify(|seen| {
             turned = match (&seen.state, up) {

@@ -8,6 +8,7 @@ use roughneck_jobs::{
     model::{Call, Health, LlmError, Resolved},
     ports::{
         bell::Bell,
+        gateway::CallRoute,
         llm::{Answer, Llm},
         runner::Supervisor,
     },
@@ -25,7 +26,7 @@ use crate::{
     course::Course,
     inventory::Inventory,
     load,
-    metrics::Metrics,
+    metrics::{Account, Asker, Metrics},
     planner::URGENT_PART,
     probe::Installed,
     queue::Queue,
@@ -105,7 +106,9 @@ impl Llm for Lane {
         let (says, said) = mpsc::unbounded_channel();
         let teller = Arc::clone(&supervisor);
         let opening = async {
-            let mut course = Course::open(&self.shared.metrics);
+            let asker = Asker::plugin(&call.plugin);
+            let metrics = Arc::clone(&self.shared.metrics);
+            let mut course = Course::open(Account::open(metrics, asker, CallRoute::Chat));
             let begun = async {
                 let asking = Asking::read(&self.shared, &call, supervisor, &mut course).await?;
                 let begun = asking.begin(asking.line_up()?, &says, &mut course).await?;

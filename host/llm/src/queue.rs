@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    metrics::{Counted, Metrics},
+    metrics::{Counted, Metrics, Waits},
     planner::{self, Choice, Next, Reason, Waiting},
     preempt::{self, Decision, Past, Running},
     residency::{Residency, Resident},
@@ -58,7 +58,7 @@ struct Line {
 struct Waiter {
     seat: Seat,
     grant: oneshot::Sender<Grant>,
-    _depth: Counted,
+    _waits: Waits,
 }
 
 /// What a call asks for, and its place among the others.
@@ -153,8 +153,8 @@ impl Queue {
         }
         let number = line.next_ticket;
         line.next_ticket += 1;
-        let _depth = self.0.metrics.waiting(seat.priority);
-        line.waiting.insert(number, Waiter { seat, grant, _depth });
+        let _waits = self.0.metrics.waiting(seat.priority);
+        line.waiting.insert(number, Waiter { seat, grant, _waits });
         if let Some(bell) = &line.bell {
             bell.notify_one();
         }
@@ -199,7 +199,7 @@ impl Queue {
             line.serving = None;
             return None;
         };
-        let Waiter { seat, grant, _depth } = waiter;
+        let Waiter { seat, grant, _waits } = waiter;
         line.serving = Some(seat.key.clone());
         residency.grant_quantum(!choice.passes_over);
         Some((Grant { residency, choice, seat }, grant))
@@ -394,9 +394,9 @@ impl Turn {
     pub(crate) fn give_way(self) -> Ticket {
         let (grant, granted) = oneshot::channel();
         let (queue, number, seat) = (self.queue.clone(), self.ticket, self.seat.clone());
-        let _depth = queue.0.metrics.waiting(seat.priority);
+        let _waits = queue.0.metrics.waiting(seat.priority);
         // It had a place before, so it is not asked whether there is one.
-        queue.lock().waiting.insert(number, Waiter { seat, grant, _depth });
+        queue.lock().waiting.insert(number, Waiter { seat, grant, _waits });
         drop(self);
         Ticket { number, granted, queue }
     }

@@ -1,7 +1,7 @@
 //! Stand-ins for the world around the host.
 //!
 //! What it does: [`ollama`] is a simulated Ollama server that follows the real one on the wire, [`receiver`] is a
-//! webhook receiver that checks signatures, [`sse`] reads server-sent events, [`eventually()`] waits for a condition with
+//! webhook receiver that checks signatures, [`sse`] reads server-sent events, [`metrics`] a page of metrics, [`eventually()`] waits for a condition with
 //! a deadline. The simulator also runs outside tests, as `roughneck ollama-sim` and in the demo; every free text it
 //! writes says that it is simulated.
 //!
@@ -14,6 +14,7 @@
 mod eventually;
 mod listener;
 mod lock;
+pub mod metrics;
 pub mod ollama;
 pub mod receiver;
 pub mod sse;

@@ -11,7 +11,7 @@ use roughneck_jobs::{
     class::{CLIENT, Class},
     intake::{self, Submission},
     job::NewJob,
-    ports::gateway::{CallRoute, ClientCall, Place},
+    ports::gateway::{CallRoute, ClientCall, Origin, Place},
     priority::{NotAPriority, Priority},
 };
 use serde_json::value::RawValue;
@@ -75,7 +75,7 @@ async fn read(
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned),
         caller: CALLERS.into_iter().find_map(text),
-        whole: false,
+        origin: Origin::Client,
     })
 }
 

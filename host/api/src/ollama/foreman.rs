@@ -10,7 +10,7 @@ use bytes::Bytes;
 use roughneck_jobs::{
     delivery::Target,
     id::JobId,
-    ports::gateway::{CallRoute, ClientCall},
+    ports::gateway::{CallRoute, ClientCall, Origin},
     state::State,
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
@@ -67,7 +67,7 @@ pub(crate) async fn submit(
     let Submitted { route, webhook } = submitted;
     let callback = webhook.map(Target::Url);
     check_callback(app, callback.as_ref())?;
-    let call = ClientCall { route, body, user_agent: None, caller: None, whole: true };
+    let call = ClientCall { route, body, user_agent: None, caller: None, origin: Origin::Job };
     let id = later::accept(app, headers, &call, callback).await?.id;
     let location = [(header::LOCATION, format!("/jobs/{id}"))];
     Ok((StatusCode::ACCEPTED, location, Json(Accepted { job_id: id, state: State::Queued }))

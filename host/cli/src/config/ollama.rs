@@ -1,6 +1,9 @@
 //! `[ollama]`: the Ollama behind the lane.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use roughneck_jobs::manifest::text;
@@ -36,6 +39,8 @@ pub(crate) struct Ollama {
     embedder: Option<String>,
     /// Whether a `bulk` call that is being answered gives way to an urgent one.
     preempt: bool,
+    /// The callers whom the metrics tell apart.
+    callers: BTreeSet<String>,
 }
 
 /// What the job of a client's call keeps of it.
@@ -78,6 +83,7 @@ impl Ollama {
             pins: self.num_ctx.clone(),
             embedder: self.embedder.clone(),
             preempt: self.preempt,
+            callers: self.callers.clone(),
             ..default
         })
     }

@@ -10,7 +10,7 @@ use roughneck_jobs::{
     manifest::ManifestError,
     ports::{
         attended::{Attended, Halt},
-        gateway::{CallRoute, ClientCall, Gateway, Place, Reply, ReplyBody},
+        gateway::{CallRoute, ClientCall, Gateway, Origin, Place, Reply, ReplyBody},
         runner::{Assignment, Outcome, Runner, Supervisor},
     },
 };
@@ -82,7 +82,7 @@ fn call(input: &str) -> Result<ClientCall, String> {
         format!("`{}` is no path of a call; there are {paths}", input.path)
     })?;
     let body = input.body.get().to_owned().into();
-    Ok(ClientCall { route, body, user_agent: None, caller: None, whole: true })
+    Ok(ClientCall { route, body, user_agent: None, caller: None, origin: Origin::Job })
 }
 
 /// How the job ends that got this answer.

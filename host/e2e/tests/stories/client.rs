@@ -1,7 +1,7 @@
 //! A client of the host: plain HTTP and server-sent events.
 
 use reqwest::{Method, Response, StatusCode};
-use roughneck_testkit::{eventually, sse};
+use roughneck_testkit::{eventually, metrics::Page, sse};
 use serde_json::Value;
 
 use crate::host::{Host, LIMIT};
@@ -60,12 +60,14 @@ impl Host {
         Events { response, reader: sse::Reader::default(), ready: Vec::new() }
     }
 
-    /// One metric's value, or none if there is no such line.
-    pub(crate) async fn metric(&self, line: &str) -> Option<f64> {
-        let text = self.get("/metrics").await;
-        let found =
-            text.as_str().unwrap().lines().find(|known| known.starts_with(line))?.to_owned();
-        found.rsplit(' ').next()?.parse().ok()
+    /// The sum of the series of this name that have these labels among their own, or none if there are none.
+    pub(crate) async fn metric(&self, series: &str) -> Option<f64> {
+        self.metrics().await.sum(series)
+    }
+
+    /// What its metrics show.
+    pub(crate) async fn metrics(&self) -> Page {
+        Page::read(self.get("/metrics").await.as_str().unwrap())
     }
 }
 

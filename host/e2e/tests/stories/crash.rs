@@ -38,6 +38,7 @@ async fn a_job_whose_host_was_killed_runs_again_and_exactly_one_result_is_kept()
     let outcomes: Vec<_> =
         job["attempts"].as_array().unwrap().iter().map(|one| one["outcome"].clone()).collect();
     assert_eq!(outcomes, [json!("lost"), json!("done")], "{job:#}");
+    assert_eq!(host.metric("roughneck_runs_lost_total{cause=\"restart\"}").await, Some(1.0));
     receiver.wait_for(1, LIMIT).await.unwrap();
     let deliveries = job["deliveries"].as_array().unwrap();
     assert_eq!(deliveries.len(), 1, "{job:#}");

@@ -43,6 +43,8 @@ async fn a_deadline_reaches_into_a_model_call_and_a_retry_has_none() {
     let first = host.job(first).await;
     assert_eq!(first["error"]["code"], "deadline-passed", "{first:#}");
     assert_eq!(first["attempt"], 0, "the lane was not free: {first:#}");
+    // The running one and the waiting one; what needs it failed for another reason.
+    assert_eq!(host.metric("roughneck_deadlines_missed_total").await, Some(2.0));
 
     host.cli(&["job", "retry", &id]).await.exits(0);
     let job = host.until(&id, "done").await;

@@ -104,13 +104,9 @@ async fn the_numbers_of_a_job_are_in_the_metrics() {
     let usage = host.until(&id, "done").await["usage"].clone();
     assert_eq!(host.metric("roughneck_attempts_total{outcome=\"done\"}").await, Some(1.0));
     assert_eq!(host.metric("roughneck_upstream_up").await, Some(1.0));
-    let text = host.get("/metrics").await;
-    let tokens = |kind: &str| {
-        let lines = text.as_str().unwrap().lines();
-        let of_kind =
-            lines.filter(|line| line.starts_with("roughneck_tokens_total{") && line.contains(kind));
-        of_kind.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>()
-    };
-    assert_eq!(Some(tokens("\"output\"")), usage["output_tokens"].as_f64());
-    assert_eq!(Some(tokens("\"input\"")), usage["input_tokens"].as_f64());
+    for (r#type, field) in [("input", "input_tokens"), ("output", "output_tokens")] {
+        let series = format!("roughneck_tokens_total{{plugin=\"summarize\",type=\"{type}\"}}");
+        assert_eq!(host.metric(&series).await, usage[field].as_f64(), "{series}");
+    }
+    assert_eq!(host.metric("roughneck_requests_total{source=\"client\"}").await, None);
 }

@@ -220,10 +220,20 @@ pub struct ClientCall {
     pub body: Bytes,
     /// The client's `User-Agent`: Ollama answers some of them differently.
     pub user_agent: Option<String>,
-    /// Who asks, as far as they say; opaque, and never a label of a metric.
+    /// Who asks, as far as they say; opaque, and a label of a metric only if the operator has named it.
     pub caller: Option<String>,
-    /// Whether the whole answer is wanted in one piece, whatever the body says.
-    pub whole: bool,
+    /// Who waits for the answer.
+    pub origin: Origin,
+}
+
+/// Where a call comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A client that waits on an open connection.
+    Client,
+    /// A durable job, whose submitter comes back for the answer. It is wanted in one piece, whatever the
+    /// body says.
+    Job,
 }
 
 /// A request that does not wait for the lane.

@@ -1,7 +1,7 @@
 //! What a client asks for, as far as the lane must know it.
 
 use bytes::Bytes;
-use roughneck_jobs::ports::gateway::{CallRoute, ClientCall};
+use roughneck_jobs::ports::gateway::{CallRoute, ClientCall, Origin};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -62,7 +62,7 @@ impl Asked {
     /// # Errors
     /// What is wrong with it, in Ollama's words where it has some.
     pub(crate) fn read(call: ClientCall) -> Result<Self, String> {
-        let ClientCall { route, body, user_agent, caller, whole } = call;
+        let ClientCall { route, body, user_agent, caller, origin } = call;
         let envelope = Envelope::read(body)?;
         let model: Option<String> = envelope.field("model")?;
         let model = model.filter(|model| !model.trim().is_empty());
@@ -91,7 +91,7 @@ impl Asked {
         Ok(Self {
             wish: wish(&envelope, route, keep_alive),
             // Absent means yes on Ollama's own routes and no on the others.
-            streams: !whole && can_stream(route) && stream.unwrap_or(is_native),
+            streams: origin == Origin::Client && can_stream(route) && stream.unwrap_or(is_native),
             wants_usage: usage.unwrap_or_default().include_usage,
             route,
             model,
@@ -225,7 +225,13 @@ mod tests {
 
     fn read(route: CallRoute, body: &'static str) -> Result<Asked, String> {
         let body = Bytes::from_static(body.as_bytes());
-        Asked::read(ClientCall { route, body, user_agent: None, caller: None, whole: false })
+        Asked::read(ClientCall {
+            route,
+            body,
+            user_agent: None,
+            caller: None,
+            origin: Origin::Client,
+        })
     }
 
     fn sent(route: CallRoute, body: &'static str, num_ctx: Option<u64>) -> Bytes {

@@ -39,10 +39,10 @@ use crate::{
     broken::{Broken, casts_doubt},
     client,
     lane::Shared,
-    metrics,
+    metrics::{self, Account},
     queue::{Queue, Seat, Turn},
     runner_key::RunnerKey,
-    stats,
+    stats::{self, Cost},
 };
 
 /// Largest answer that is handed over in one piece, in bytes.
@@ -53,6 +53,7 @@ pub(crate) struct Exchange {
     pub(crate) shared: Arc<Shared>,
     pub(crate) asked: Arc<Asked>,
     pub(crate) model: Resolved,
+    pub(crate) account: Account,
 }
 
 type Opens = BoxFuture<'static, Result<Opened, Refused>>;
@@ -68,14 +69,16 @@ impl Admitted for Exchange {
     }
 
     async fn run(self: Box<Self>, place: Place, job: Arc<dyn Attended>) -> Reply {
-        let Self { shared, asked, model } = *self;
+        let Self { shared, asked, model, mut account } = *self;
         let key = key(&shared, &asked, &model);
         if asked.wish == Wish::Unload && !shared.may_unload(&key) {
+            account.complete(&Cost::default());
             return kept(&shared, &asked, &*job);
         }
         let seat = Seat { key: key.clone(), rank: place.rank, priority: place.priority };
         let queue = shared.queue_of(asked.route, &model.name);
         let Ok(ticket) = queue.line_up(seat) else {
+            account.fail(metrics::Outcome::Rejected);
             let message = QUEUE_FULL.to_owned();
             let full = Refused { status: 503, message, code: "queue-full" };
             job.end(full.outcome());
@@ -83,7 +86,7 @@ impl Admitted for Exchange {
         };
         let waiter = Waiter { queue: queue.clone(), ticket: ticket.number() };
         let opening = Opening {
-            course: opening::course(&shared, &asked, &model.name),
+            course: opening::course(&shared, &asked, account),
             shared: Arc::clone(&shared),
             asked: Arc::clone(&asked),
             model,

@@ -30,6 +30,7 @@ use roughneck_jobs::{
 
 use crate::{
     lane::{Lane, Shared},
+    metrics::{Account, Asker, Outcome},
     queue::Queue,
     resolve,
     runner_key::RunnerKey,
@@ -42,11 +43,19 @@ use refused::Refused;
 impl Gateway for Lane {
     async fn admit(&self, call: ClientCall) -> Result<Box<dyn Admitted>, Reply> {
         let route = call.route;
-        let asked = Asked::read(call).map_err(|why| Refused::invalid(why).reply(route))?;
-        let model = self.shared.meant(&asked.model).await;
-        let model = model.map_err(|error| Refused::of(route, &asked.model, &error).reply(route))?;
-        let (shared, asked) = (Arc::clone(&self.shared), Arc::new(asked));
-        Ok(Box::new(Exchange { shared, asked, model }))
+        let shared = Arc::clone(&self.shared);
+        let asker = Asker::caller(call.origin, call.caller.as_deref(), &shared.config.callers);
+        let mut account = Account::open(Arc::clone(&shared.metrics), asker, route);
+        let asked = Asked::read(call).map_err(|why| {
+            account.fail(Outcome::Rejected);
+            Refused::invalid(why).reply(route)
+        })?;
+        let model = shared.meant(&asked.model).await.map_err(|error| {
+            account.fail(Outcome::of(&error));
+            Refused::of(route, &asked.model, &error).reply(route)
+        })?;
+        account.model(shared.inventory.label(&model.name));
+        Ok(Box::new(Exchange { shared, asked: Arc::new(asked), model, account }))
     }
 
     async fn pass(&self, passage: Passage) -> Reply {

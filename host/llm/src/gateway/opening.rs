@@ -21,7 +21,7 @@ use crate::{
     course::Course,
     lane::Shared,
     load::{self, Said, Says, Wanted, Way},
-    metrics::Phase,
+    metrics::{Account, Phase},
     queue::{Ticket, Turn},
     runner_key::RunnerKey,
 };
@@ -52,9 +52,8 @@ pub(crate) struct Opened {
 }
 
 /// The course of a call that has not begun.
-pub(crate) fn course(shared: &Shared, asked: &Asked, model: &str) -> Course {
-    let mut course = Course::open(&shared.metrics);
-    course.account.model(shared.inventory.label(model));
+pub(crate) fn course(shared: &Shared, asked: &Asked, account: Account) -> Course {
+    let mut course = Course::open(account);
     if shared.config.preempt && asked.wish == Wish::Answer && !asked.route.embeds() {
         course.may_give_way(asked.tokens_max());
     }
@@ -107,11 +106,12 @@ impl Opening {
     async fn send(&mut self, ticket: Ticket, says: &Says) -> Result<Sent, Broken> {
         let Self { shared, asked, model, key, priority, job, course } = self;
         let queued_at = Instant::now();
+        let kept = shared.metrics.kept(asked.bytes());
         let turn = ticket.turn().await;
+        drop(kept);
         let queue = queued_at.elapsed();
         course.waited(queue);
-        shared.metrics.queue_wait(*priority, queue);
-        course.account.reach(Phase::Loading);
+        course.account.dispatched(*priority, queue);
         let is_again = course.is_again();
         if !is_again {
             job.begin();

@@ -2,11 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use roughneck_jobs::{ports::gateway::CallRoute, priority::Priority};
 use tokio::time::Instant;
 
 use super::{
     Buckets, Metrics, float,
-    labels::{ModelLabels, OTHER, Outcome, Phase, PhaseLabels, RequestLabels, Stage, TokenType},
+    labels::{
+        Asker, DurationLabels, ModelLabels, OTHER, Outcome, Phase, PhaseLabels, RequestLabels,
+        Stage, TokenLabels, TokenType, WaitLabels,
+    },
     seconds,
 };
 use crate::stats::Cost;
@@ -18,6 +22,8 @@ const TOKENS_FOR_SPEED_MIN: u64 = 5;
 #[derive(Debug)]
 pub(crate) struct Account {
     metrics: Arc<Metrics>,
+    asker: Asker,
+    route: CallRoute,
     model: Arc<str>,
     opened_at: Instant,
     pieces: u64,
@@ -26,11 +32,12 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn open(metrics: Arc<Metrics>) -> Self {
-        let model = Arc::from(OTHER);
+    pub(crate) fn open(metrics: Arc<Metrics>, asker: Asker, route: CallRoute) -> Self {
         Self {
             metrics,
-            model,
+            asker,
+            route,
+            model: OTHER.into(),
             opened_at: Instant::now(),
             pieces: 0,
             phase: Phase::Queued,
@@ -38,9 +45,27 @@ impl Account {
         }
     }
 
-    /// The label of the model that is meant.
+    /// The label of the model that is meant. From now on the counters of such calls exist.
     pub(crate) fn model(&mut self, model: Arc<str>) {
         self.model = model;
+        self.metrics.preemption.bear(&self.model);
+        for r#type in TokenType::ALL {
+            drop(self.metrics.tokens.get_or_create(&self.token_labels(r#type)));
+        }
+        for outcome in Outcome::ALL {
+            drop(self.metrics.requests.get_or_create(&self.request_labels(outcome)));
+        }
+    }
+
+    /// Its turn has come.
+    pub(crate) fn dispatched(&mut self, priority: Priority, waited: Duration) {
+        let labels = WaitLabels {
+            priority: priority.nearest_name(),
+            model: Arc::clone(&self.model),
+            source: self.asker.source(),
+        };
+        self.metrics.queue_wait.get_or_create(&labels).observe(waited.as_secs_f64());
+        self.reach(Phase::Loading);
     }
 
     /// It has come so far.
@@ -63,7 +88,7 @@ impl Account {
     pub(crate) fn gave_way(&mut self) -> u64 {
         let pieces = std::mem::take(&mut self.pieces);
         self.phase = Phase::Queued;
-        self.metrics.tokens(&self.model, TokenType::Estimated, pieces);
+        self.tokens(TokenType::Estimated, pieces);
         self.metrics.preemption.gave_way(&self.model, pieces);
         pieces
     }
@@ -78,13 +103,13 @@ impl Account {
     /// The answer reached its end.
     pub(crate) fn complete(&mut self, cost: &Cost) {
         let usage = &cost.usage;
-        self.metrics.tokens(&self.model, TokenType::Input, usage.input_tokens);
-        self.metrics.tokens(&self.model, TokenType::Output, usage.output_tokens);
+        self.tokens(TokenType::Input, usage.input_tokens);
+        self.tokens(TokenType::InputCached, cost.cached_tokens);
+        self.tokens(TokenType::Output, usage.output_tokens);
         self.metrics.stage(Stage::Load, usage.load_ns);
         self.metrics.stage(Stage::PromptEval, usage.prompt_ns);
         self.metrics.stage(Stage::Eval, usage.generate_ns);
         self.metrics.stage(Stage::Residual, cost.residual_ns);
-        self.metrics.tokens(&self.model, TokenType::InputCached, cost.cached_tokens);
         self.observe(cost);
         let speed = usage.tokens_per_second();
         if let Some(speed) = speed.filter(|_| usage.output_tokens >= TOKENS_FOR_SPEED_MIN) {
@@ -115,7 +140,7 @@ impl Account {
     /// The call failed. What had been generated is counted as an estimate.
     pub(crate) fn fail(&mut self, outcome: Outcome) {
         if !self.closed {
-            self.metrics.tokens(&self.model, TokenType::Estimated, self.pieces);
+            self.tokens(TokenType::Estimated, self.pieces);
             if outcome == Outcome::Cancelled {
                 let labels = PhaseLabels { phase: self.phase };
                 self.metrics.cancellations.get_or_create(&labels).inc();
@@ -126,9 +151,32 @@ impl Account {
 
     fn close(&mut self, outcome: Outcome) {
         self.closed = true;
-        let labels = RequestLabels { model: Arc::clone(&self.model), outcome };
-        self.metrics.requests.get_or_create(&labels).inc();
-        self.metrics.request_duration.observe(self.opened_at.elapsed().as_secs_f64());
+        self.metrics.requests.get_or_create(&self.request_labels(outcome)).inc();
+        let labels = DurationLabels {
+            route: self.route.path(),
+            model: Arc::clone(&self.model),
+            source: self.asker.source(),
+            outcome,
+        };
+        let took = self.opened_at.elapsed().as_secs_f64();
+        self.metrics.request_duration.get_or_create(&labels).observe(took);
+    }
+
+    fn tokens(&self, r#type: TokenType, count: u64) {
+        self.metrics.tokens.get_or_create(&self.token_labels(r#type)).inc_by(count);
+    }
+
+    fn token_labels(&self, r#type: TokenType) -> TokenLabels {
+        TokenLabels { model: Arc::clone(&self.model), asker: self.asker.clone(), r#type }
+    }
+
+    fn request_labels(&self, outcome: Outcome) -> RequestLabels {
+        RequestLabels {
+            route: self.route.path(),
+            model: Arc::clone(&self.model),
+            asker: self.asker.clone(),
+            outcome,
+        }
     }
 }
 

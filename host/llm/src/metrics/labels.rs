@@ -1,14 +1,68 @@
-//! What the metrics are told apart by. Labels are bounded: a model that is not installed is `other`.
+//! What the metrics are told apart by. Labels are bounded: a model that is not installed is `other`, and so
+//! is a caller that the operator has not named.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
-use roughneck_jobs::model::LlmError;
+use roughneck_jobs::{model::LlmError, ports::gateway::Origin};
 
 use crate::{planner::Reason, swap::Swap};
 
 /// The label of a model that is not installed: anybody can ask for any name.
 pub(crate) const OTHER: &str = "other";
+
+/// The label of a caller that the operator has not named.
+const UNNAMED: &str = "other";
+/// The label of a caller that does not say who it is.
+const ANONYMOUS: &str = "anonymous";
+
+/// Where a call comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    /// Somebody waits on an open connection.
+    Client,
+    /// A plugin asks.
+    Plugin,
+    /// It is a durable job of its own.
+    Job,
+}
+
+/// Who a call is for. Bounded: plugins are those that are loaded, callers those that the operator has
+/// named.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Asker {
+    source: Source,
+    /// Empty for a plugin's call.
+    caller: Arc<str>,
+    /// Empty for all others.
+    plugin: Arc<str>,
+}
+
+impl Asker {
+    /// A plugin asks.
+    pub(crate) fn plugin(name: &str) -> Self {
+        Self { source: Source::Plugin, caller: "".into(), plugin: name.into() }
+    }
+
+    /// Somebody asks on Ollama's surface, and is told apart if the operator knows the name.
+    pub(crate) fn caller(origin: Origin, caller: Option<&str>, named: &BTreeSet<String>) -> Self {
+        let source = match origin {
+            Origin::Client => Source::Client,
+            Origin::Job => Source::Job,
+        };
+        let caller = match caller {
+            Some(caller) if named.contains(caller) => caller,
+            Some(_) => UNNAMED,
+            None => ANONYMOUS,
+        };
+        Self { source, caller: caller.into(), plugin: "".into() }
+    }
+
+    /// Where the call comes from, for metrics that tell nothing else of it.
+    pub(super) fn source(&self) -> Source {
+        self.source
+    }
+}
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +106,11 @@ pub(super) enum TokenType {
     Estimated,
 }
 
+impl TokenType {
+    pub(super) const ALL: [Self; 4] =
+        [Self::Input, Self::InputCached, Self::Output, Self::Estimated];
+}
+
 /// How far a call had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Phase {
@@ -85,6 +144,7 @@ macro_rules! label_values {
     };
 }
 
+label_values!(Source { Client => "client", Plugin => "plugin", Job => "job" });
 label_values!(Outcome {
     Ok => "ok",
     Error => "error",
@@ -127,13 +187,34 @@ pub(super) struct ModelLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct TokenLabels {
     pub(super) model: Arc<str>,
+    #[prometheus(flatten)]
+    pub(super) asker: Asker,
     pub(super) r#type: TokenType,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RequestLabels {
+    /// The path, here and in Ollama.
+    pub(super) route: &'static str,
     pub(super) model: Arc<str>,
+    #[prometheus(flatten)]
+    pub(super) asker: Asker,
     pub(super) outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DurationLabels {
+    pub(super) route: &'static str,
+    pub(super) model: Arc<str>,
+    pub(super) source: Source,
+    pub(super) outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct WaitLabels {
+    pub(super) priority: &'static str,
+    pub(super) model: Arc<str>,
+    pub(super) source: Source,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -158,4 +239,18 @@ pub(super) struct SwapLabels {
 pub(super) struct PriorityLabels {
     /// The nearest name: a hundred levels would be too many series.
     pub(super) priority: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_told_apart_only_if_the_operator_has_named_it() {
+        let named = BTreeSet::from(["alice".to_owned()]);
+        let label = |caller| Asker::caller(Origin::Client, caller, &named).caller;
+        assert_eq!(&*label(Some("alice")), "alice");
+        assert_eq!(&*label(Some("mallory")), "other");
+        assert_eq!(&*label(None), "anonymous");
+    }
 }

@@ -1,9 +1,13 @@
-//! What operators see of the lane: the families here, what they are told apart by in `labels`, and what
-//! one call adds to them in `account`.
+//! What operators see of the lane: the families here, what they are told apart by in `labels`, what one
+//! call adds to them in `account`, and what those who wait add in `waiting`.
+//!
+//! A series of a call's labels begins at zero, with all of its like, when the first call that may count in
+//! it is opened: the product of routes, models, callers and outcomes would be too many to begin with.
 
 mod account;
 mod labels;
 mod preemption;
+mod waiting;
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -18,14 +22,16 @@ use roughneck_jobs::priority::Priority;
 
 pub(crate) use self::{
     account::Account,
-    labels::{OTHER, Outcome, Phase},
+    labels::{Asker, OTHER, Outcome, Phase},
+    waiting::{Kept, Waits},
 };
 use self::{
     labels::{
-        ModelLabels, PhaseLabels, PriorityLabels, RequestLabels, Stage, StageLabels, SwapLabels,
-        TokenLabels, TokenType,
+        DurationLabels, ModelLabels, PhaseLabels, PriorityLabels, RequestLabels, Stage,
+        StageLabels, SwapLabels, TokenLabels, WaitLabels,
     },
     preemption::Preemption,
+    waiting::Since,
 };
 use crate::{
     planner::{self, Reason},
@@ -58,7 +64,10 @@ pub struct Metrics {
     tokens: Family<TokenLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     queue_depth: Family<PriorityLabels, Gauge>,
-    queue_wait: Family<PriorityLabels, Histogram, fn() -> Histogram>,
+    /// Since when they wait.
+    queue_since: Arc<Since>,
+    queue_bytes: Gauge,
+    queue_wait: Family<WaitLabels, Histogram, fn() -> Histogram>,
     first_token: Buckets,
     client_first_token: Buckets,
     token_time: Buckets,
@@ -66,7 +75,7 @@ pub struct Metrics {
     completion_tokens: Buckets,
     prefill_per_second: Buckets,
     cancellations: Family<PhaseLabels, Counter>,
-    request_duration: Histogram,
+    request_duration: Family<DurationLabels, Histogram, fn() -> Histogram>,
     tokens_per_second: Buckets,
     stages: Family<StageLabels, Seconds>,
     swaps: Family<SwapLabels, Counter>,
@@ -84,6 +93,8 @@ impl Metrics {
             tokens: Family::default(),
             requests: Family::default(),
             queue_depth: Family::default(),
+            queue_since: Arc::default(),
+            queue_bytes: Gauge::default(),
             queue_wait: Family::new_with_constructor(|| Histogram::new(WAIT_S)),
             first_token: Family::new_with_constructor(|| Histogram::new(FIRST_TOKEN_S)),
             client_first_token: Family::new_with_constructor(|| Histogram::new(FIRST_TOKEN_S)),
@@ -92,7 +103,7 @@ impl Metrics {
             completion_tokens: Family::new_with_constructor(|| Histogram::new(TOKENS)),
             prefill_per_second: Family::new_with_constructor(|| Histogram::new(PREFILL_PER_S)),
             cancellations: Family::default(),
-            request_duration: Histogram::new(WAIT_S),
+            request_duration: Family::new_with_constructor(|| Histogram::new(WAIT_S)),
             tokens_per_second: Family::new_with_constructor(|| Histogram::new(TOKENS_PER_S)),
             stages: Family::default(),
             swaps: Family::default(),
@@ -103,7 +114,6 @@ impl Metrics {
             up: Gauge::default(),
             in_flight: Gauge::default(),
         };
-        metrics.bear(&Arc::from(OTHER));
         for stage in [Stage::Load, Stage::PromptEval, Stage::Eval, Stage::Residual] {
             drop(metrics.stages.get_or_create(&StageLabels { stage }));
         }
@@ -117,7 +127,6 @@ impl Metrics {
         }
         for priority in Priority::names() {
             drop(metrics.queue_depth.get_or_create(&PriorityLabels { priority }));
-            drop(metrics.queue_wait.get_or_create(&PriorityLabels { priority }));
         }
         metrics.quantum(planner::quantum(&SwapCost::default(), Swap::Model));
         metrics
@@ -131,6 +140,9 @@ impl Metrics {
         registry.register("requests", "Calls of models", self.requests.clone());
         let depth = "Calls that wait for the lane";
         registry.register("queue_depth", depth, self.queue_depth.clone());
+        registry.register_collector(Box::new(Arc::clone(&self.queue_since)));
+        let bytes = "Bytes of requests that wait for the lane";
+        registry.register("queue_bytes", bytes, self.queue_bytes.clone());
         let waits = "Waiting for the lane";
         registry.register("queue_wait_seconds", waits, self.queue_wait.clone());
         let first = "From dispatch to the first visible token";
@@ -165,19 +177,6 @@ impl Metrics {
         registry.register("inflight", "Calls that hold the lane", self.in_flight.clone());
     }
 
-    /// The model is installed: from now on its counters exist.
-    pub(crate) fn bear(&self, model: &Arc<str>) {
-        let types =
-            [TokenType::Input, TokenType::InputCached, TokenType::Output, TokenType::Estimated];
-        for r#type in types {
-            drop(self.tokens.get_or_create(&TokenLabels { model: Arc::clone(model), r#type }));
-        }
-        self.preemption.bear(model);
-        for outcome in Outcome::ALL {
-            drop(self.requests.get_or_create(&RequestLabels { model: Arc::clone(model), outcome }));
-        }
-    }
-
     pub(crate) fn up(&self, up: bool) {
         self.up.set(up.into());
     }
@@ -188,14 +187,15 @@ impl Metrics {
     }
 
     /// A call waits for the lane.
-    pub(crate) fn waiting(&self, priority: Priority) -> Counted {
-        let labels = PriorityLabels { priority: priority.nearest_name() };
-        Counted::new(&self.queue_depth.get_or_create(&labels))
+    pub(crate) fn waiting(&self, priority: Priority) -> Waits {
+        let priority = priority.nearest_name();
+        let depth = self.queue_depth.get_or_create(&PriorityLabels { priority });
+        Waits::begin(&self.queue_since, priority, &depth)
     }
 
-    pub(crate) fn queue_wait(&self, priority: Priority, wait: Duration) {
-        let labels = PriorityLabels { priority: priority.nearest_name() };
-        self.queue_wait.get_or_create(&labels).observe(wait.as_secs_f64());
+    /// So many bytes are kept of a call that waits for the lane.
+    pub(crate) fn kept(&self, bytes: usize) -> Kept {
+        Kept::new(&self.queue_bytes, bytes)
     }
 
     pub(crate) fn swap(&self, reason: Swap, choice: Reason, took: Duration) {
@@ -209,11 +209,6 @@ impl Metrics {
 
     pub(crate) fn quantum(&self, quantum: Duration) {
         self.quantum.set(quantum.as_secs_f64());
-    }
-
-    fn tokens(&self, model: &Arc<str>, r#type: TokenType, count: u64) {
-        let labels = TokenLabels { model: Arc::clone(model), r#type };
-        self.tokens.get_or_create(&labels).inc_by(count);
     }
 
     fn stage(&self, stage: Stage, ns: u64) {

@@ -14,7 +14,8 @@ use roughneck_jobs::{
     ports::{
         attended::{Attended, Halt},
         gateway::{
-            CallRoute, ClientCall, Gateway as _, PassRoute, Passage, Place, Reply, ReplyBody,
+            CallRoute, ClientCall, Gateway as _, Origin, PassRoute, Passage, Place, Reply,
+            ReplyBody,
         },
         llm::Llm as _,
         runner::{Outcome, Supervisor},
@@ -91,7 +92,8 @@ impl Stage {
         body: &Value,
     ) -> Reply {
         let body = Bytes::from(body.to_string());
-        let call = ClientCall { route, body, user_agent: None, caller: None, whole: false };
+        let call =
+            ClientCall { route, body, user_agent: None, caller: None, origin: Origin::Client };
         let place = Place { rank: priority.rank(Millis(0)), priority };
         match self.lane.admit(call).await {
             Ok(admitted) => admitted.run(place, visitor).await,
@@ -421,8 +423,13 @@ async fn the_embedder_that_has_room_answers_beside_a_call_that_holds_the_lane() 
     let (running, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
     let embed = json!({"model": EMBEDDER, "input": "x"});
     let body = Bytes::from(embed.to_string());
-    let call =
-        ClientCall { route: CallRoute::Embed, body, user_agent: None, caller: None, whole: false };
+    let call = ClientCall {
+        route: CallRoute::Embed,
+        body,
+        user_agent: None,
+        caller: None,
+        origin: Origin::Client,
+    };
     let admitted = stage.lane.admit(call).await.ok().unwrap();
     let place = Place { rank: Millis(0), priority: Priority::NORMAL };
     let embedding = tokio::spawn(admitted.run(place, Visitor::of(&stage)));

@@ -27,6 +27,7 @@ use roughneck_jobs::{
 use roughneck_llm::{Config, Lane};
 use roughneck_testkit::{
     eventually,
+    metrics::Page,
     ollama::{self, FakeOllama},
 };
 use serde_json::json;
@@ -143,14 +144,13 @@ impl Stage {
         Ok((pieces, answer.completion()))
     }
 
-    /// The value of a series, by the whole of its name and labels.
+    /// The sum of the series of this name that have these labels among their own, or none if there are none.
     pub(crate) fn metric(&self, series: &str) -> Option<f64> {
         let mut registry = Registry::default();
         self.lane.metrics().register(&mut registry);
         let mut page = String::new();
         text::encode(&mut page, &registry).unwrap();
-        let mut lines = page.lines();
-        lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+        Page::read(&page).sum(series)
     }
 
     pub(crate) fn bodies(&self, path: &str) -> Vec<String> {
