@@ -39,6 +39,9 @@ pub struct Config {
     /// How long a client that waits hears nothing. Then its answer is begun with a sign of life, and
     /// another one follows each time; what goes wrong later can no longer change the status.
     pub quiet_for: Duration,
+    /// Whether that is so for an answer in one piece, too, which then begins with spaces. Off by default: not
+    /// every client looks for an error in an answer of status 200.
+    pub heartbeat_whole: bool,
     /// How long a client's call waits for an Ollama that is away.
     pub away_patience: Duration,
     /// What is kept of the calls of clients.
@@ -95,6 +98,7 @@ impl Config {
             waiting_max: 512,
             // Below the 60 s of most proxies, far below the 300 s of Node.
             quiet_for: Duration::from_secs(20),
+            heartbeat_whole: false,
             away_patience: Duration::from_secs(30),
             record: Record::default(),
             admin: false,

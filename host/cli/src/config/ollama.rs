@@ -25,6 +25,8 @@ pub(crate) struct Ollama {
     waiting_max: Option<usize>,
     /// After how long a client that waits gets a sign of life.
     quiet_for: Option<String>,
+    /// Whether answers in one piece begin with signs of life, too.
+    heartbeat_whole: bool,
     /// How long a client's call waits for an Ollama that is away.
     away_patience: Option<String>,
     /// How long an answer may stay silent.
@@ -68,6 +70,7 @@ impl Ollama {
             keep_alive: self.keep_alive.clone(),
             waiting_max: self.waiting_max.unwrap_or(default.waiting_max),
             quiet_for: duration("quiet-for", self.quiet_for.as_deref(), default.quiet_for)?,
+            heartbeat_whole: self.heartbeat_whole,
             away_patience: duration(
                 "away-patience",
                 self.away_patience.as_deref(),

@@ -14,6 +14,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) route: CallRoute,
+    pub(crate) origin: Origin,
     /// The name as the client wrote it.
     pub(crate) model: String,
     pub(crate) wish: Wish,
@@ -94,6 +95,7 @@ impl Asked {
             streams: origin == Origin::Client && can_stream(route) && stream.unwrap_or(is_native),
             wants_usage: usage.unwrap_or_default().include_usage,
             route,
+            origin,
             model,
             options,
             keep_alive,

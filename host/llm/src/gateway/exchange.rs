@@ -20,7 +20,7 @@ use roughneck_jobs::{
     model::Resolved,
     ports::{
         attended::{Attended, Halt},
-        gateway::{Admitted, Place, Reply, ReplyBody},
+        gateway::{Admitted, Origin, Place, Reply, ReplyBody},
     },
 };
 use tokio::{sync::Mutex, time::Instant};
@@ -38,6 +38,7 @@ use super::{
 use crate::{
     broken::{Broken, casts_doubt},
     client,
+    config::Config,
     lane::Shared,
     metrics::{self, Account},
     queue::{Queue, Seat, Turn},
@@ -57,6 +58,7 @@ pub(crate) struct Exchange {
 }
 
 type Opens = BoxFuture<'static, Result<Opened, Refused>>;
+type Answers = BoxFuture<'static, Result<Whole, Refused>>;
 
 #[async_trait]
 impl Admitted for Exchange {
@@ -95,14 +97,17 @@ impl Admitted for Exchange {
             job: Arc::clone(&job),
         };
         let mut opens: Opens = Box::pin(opening.run(ticket));
-        let mut stops = halted(&job);
-        let quiet = shared.config.quiet_for;
         let call = Call { shared, asked, job };
+        if !call.asked.streams {
+            return call.answer_whole(opens, waiter).await;
+        }
+        let mut stops = halted(&call.job);
+        let quiet = call.shared.config.quiet_for;
         tokio::select! {
             biased;
             halt = &mut stops => call.refused(&Refused::halted(&halt)),
             opened = &mut opens => call.answer(opened).await,
-            () = tokio::time::sleep(quiet), if call.asked.streams => call.wait(opens, waiter),
+            () = tokio::time::sleep(quiet) => call.wait(opens, waiter),
         }
     }
 }
@@ -153,25 +158,49 @@ impl Call {
         reply
     }
 
-    /// Answers as Ollama does.
+    /// Answers as Ollama does, in pieces if there is anything to say.
     async fn answer(&self, opened: Result<Opened, Refused>) -> Reply {
-        let opened = match opened {
-            Ok(opened) => opened,
-            Err(refused) => return self.refused(&refused),
+        match opened {
+            Ok(opened) if opened.response.status().is_success() && self.wants_answer() => {
+                let flow = Flow::new(settled(opened));
+                let r#type = form::stream_type(self.asked.route.form());
+                let body = ReplyBody::Stream(guarded(flow, self.shared.config.stall));
+                Reply { status: 200, headers: stream_headers(&*self.job, r#type), body }
+            }
+            Ok(opened) => self.reply(self.whole(opened).await),
+            Err(refused) => self.refused(&refused),
+        }
+    }
+
+    /// Answers in one piece.
+    async fn answer_whole(self, opens: Opens, waiter: Waiter) -> Reply {
+        let Config { quiet_for, heartbeat_whole, .. } = self.shared.config;
+        let begins_early = heartbeat_whole && self.asked.origin == Origin::Client;
+        let mut answers: Answers = Box::pin(self.clone().piece(opens));
+        tokio::select! {
+            biased;
+            answered = &mut answers => self.reply(answered),
+            () = tokio::time::sleep(quiet_for), if begins_early => self.wait_whole(answers, &waiter),
+        }
+    }
+
+    /// The answer in one piece, once it is there.
+    async fn piece(self, mut opens: Opens) -> Result<Whole, Refused> {
+        let mut stops = halted(&self.job);
+        let opened = tokio::select! {
+            biased;
+            halt = &mut stops => return Err(Refused::halted(&halt)),
+            opened = &mut opens => opened?,
         };
         let is_ok = opened.response.status().is_success();
-        let streams = is_ok && self.asked.wish == Wish::Answer;
-        if streams && self.asked.streams {
-            let flow = Flow::new(settled(opened));
-            let r#type = form::stream_type(self.asked.route.form());
-            let body = ReplyBody::Stream(guarded(flow, self.shared.config.stall));
-            return Reply { status: 200, headers: stream_headers(&*self.job, r#type), body };
-        }
-        let whole = if streams && self.asked.streams_upstream() {
+        if is_ok && self.wants_answer() && self.asked.streams_upstream() {
             self.gather(opened).await
         } else {
             self.whole(opened).await
-        };
+        }
+    }
+
+    fn reply(&self, whole: Result<Whole, Refused>) -> Reply {
         match whole {
             Ok(Whole { status, r#type, body }) => {
                 let headers = headers(&*self.job, &r#type);
@@ -179,6 +208,38 @@ impl Call {
             }
             Err(refused) => self.refused(&refused),
         }
+    }
+
+    fn wants_answer(&self) -> bool {
+        self.asked.wish == Wish::Answer
+    }
+
+    /// Commits to an answer in one piece before it is there. What goes wrong from now on can only be told
+    /// in its body.
+    fn wait_whole(self, answers: Answers, waiter: &Waiter) -> Reply {
+        let mut headers = stream_headers(&*self.job, form::JSON);
+        headers.push(("x-queue-position", waiter.position().to_string()));
+        let waiting = Some((answers, Duration::ZERO));
+        let body = stream::unfold((self, waiting), |(call, waiting)| async move {
+            let (mut answers, quiet) = waiting?;
+            let answered = tokio::select! {
+                biased;
+                answered = &mut answers => answered,
+                () = tokio::time::sleep(quiet) => {
+                    let waiting = Some((answers, call.shared.config.quiet_for));
+                    return Some((Ok(form::space()), (call, waiting)));
+                }
+            };
+            let body = match answered {
+                Ok(whole) => whole.body,
+                Err(refused) => {
+                    call.job.end(refused.outcome());
+                    refused.body(call.asked.route)
+                }
+            };
+            Some((Ok(body), (call, None)))
+        });
+        Reply { status: 200, headers, body: ReplyBody::Stream(Box::pin(body)) }
     }
 
     /// Commits to an answer before there is one: the connection has been silent for long.

@@ -21,8 +21,8 @@ pub(crate) fn refusal(form: Form, status: u16, message: &str) -> Reply {
     Reply { status, headers, body }
 }
 
-/// The order of the keys is that of upstream.
-fn error(form: Form, status: u16, message: &str) -> String {
+/// The body of an error. The order of the keys is that of upstream.
+pub(crate) fn error(form: Form, status: u16, message: &str) -> String {
     let message = Value::from(message);
     match form {
         Form::Native => format!("{{\"error\":{message}}}"),
@@ -95,24 +95,31 @@ pub(crate) fn unloaded(route: CallRoute, model: &str, now: &str) -> Bytes {
 }
 
 /// A piece that means nothing, for a client that waits: proxies and HTTP libraries give up on a
-/// connection that stays silent. Never a blank line, on which Ollama's own libraries break.
+/// connection that stays silent. Never a blank line, on which Ollama's own libraries break; they pass over a
+/// field that they do not know, which tells others the place in the queue, from 1, and 0 after it.
 pub(crate) fn sign_of_life(route: CallRoute, model: &str, now: &str, position: usize) -> Bytes {
     let form = route.form();
     match (form, route) {
         (Form::Native, CallRoute::Chat) => {
             let message = json!({"role": "assistant", "content": ""});
-            let chunk =
-                json!({"model": model, "created_at": now, "message": message, "done": false});
+            let chunk = json!({"model": model, "created_at": now, "message": message, "done": false,
+                "roughneck": {"position": position}});
             format!("{chunk}\n")
         }
         (Form::Native, _) => {
-            let chunk = json!({"model": model, "created_at": now, "response": "", "done": false});
+            let chunk = json!({"model": model, "created_at": now, "response": "", "done": false,
+                "roughneck": {"position": position}});
             format!("{chunk}\n")
         }
         (Form::OpenAi, _) => format!(": queued, position {position}\n\n"),
         (Form::Anthropic, _) => "event: ping\ndata: {\"type\": \"ping\"}\n\n".to_owned(),
     }
     .into()
+}
+
+/// A sign of life in an answer that comes in one piece: JSON may begin with as many as one likes.
+pub(crate) fn space() -> Bytes {
+    Bytes::from_static(b" ")
 }
 
 #[cfg(test)]
@@ -145,6 +152,7 @@ mod tests {
         let chat = sign_of_life(CallRoute::Chat, "m", "t", 3);
         let chunk: Value = serde_json::from_slice(&chat).unwrap();
         assert_eq!((&chunk["message"]["content"], &chunk["done"]), (&json!(""), &json!(false)));
+        assert_eq!(chunk["roughneck"]["position"], 3);
         assert!(chat.ends_with(b"}\n"));
         let comment = sign_of_life(CallRoute::Responses, "m", "t", 3);
         assert_eq!(comment, ": queued, position 3\n\n");

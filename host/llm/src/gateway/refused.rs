@@ -1,5 +1,6 @@
 //! Why a client's call got no answer, as its surface says it and as its job keeps it.
 
+use bytes::Bytes;
 use roughneck_jobs::{
     failure::{Failure, code},
     model::LlmError,
@@ -56,6 +57,11 @@ impl Refused {
             Halt::Refused(error) => (503, format!("{QUEUE_FULL}: {error}"), "queue-full"),
         };
         Self { status, message, code }
+    }
+
+    /// What it says, for an answer whose status was sent before.
+    pub(crate) fn body(&self, route: CallRoute) -> Bytes {
+        form::error(route.form(), self.status, &self.message).into()
     }
 
     pub(crate) fn reply(&self, route: CallRoute) -> Reply {

@@ -33,7 +33,7 @@ use crate::stage::{QWEN, SOON, Stage, Witness};
 pub(crate) struct Visitor {
     witness: Arc<Witness>,
     ended: Mutex<Vec<Outcome>>,
-    cancelled: Notify,
+    pub(crate) cancelled: Notify,
 }
 
 #[async_trait]
@@ -110,7 +110,7 @@ impl Stage {
     }
 }
 
-fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
     let found = reply.headers.iter().find(|(known, _)| *known == name)?;
     Some(&found.1)
 }
@@ -294,6 +294,7 @@ async fn a_client_that_waits_long_gets_signs_of_life_and_then_its_answer() {
     let sign = waiting.next().await.unwrap().unwrap();
     let sign: Value = serde_json::from_slice(&sign).unwrap();
     assert_eq!((&sign["message"]["content"], &sign["done"]), (&json!(""), &json!(false)));
+    assert_eq!(sign["roughneck"]["position"], 1);
     drop(first);
     let rest: Vec<Bytes> = waiting.map(Result::unwrap).collect().await;
     let rest = String::from_utf8(rest.concat()).unwrap();

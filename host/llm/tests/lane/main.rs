@@ -5,6 +5,7 @@ mod figures;
 mod gateway;
 mod patience;
 mod preemption;
+mod signs;
 mod stage;
 
 use std::{sync::Arc, time::Duration};

@@ -31,6 +31,9 @@ const CHECKS: [&str; 15] = [
     "cancel",
 ];
 
+/// What is asked while another call holds the lane, so that signs of life come before the answer.
+const WAITING: [&str; 2] = ["chat", "stream"];
+
 /// What a client sees otherwise through the host, on purpose: upstream lets half an answer pass for a whole one.
 const DIFFERENCES: [(&str, &str, &str); 3] = [
     (
@@ -93,6 +96,7 @@ async fn compare(runtime: Runtime, script: &str) {
     }
     let through = answers(runtime, script, &Server::behind_host().await).await;
     wrong.push_str(&differences(&direct, &through));
+    wrong.push_str(&while_it_waits(runtime, script, &direct).await);
     assert!(wrong.is_empty(), "{}:\n{wrong}", direct[0].client);
     record::check(&direct, &DIFFERENCES);
 }
@@ -114,6 +118,33 @@ async fn answers(runtime: Runtime, script: &str, server: &Server) -> Vec<Answer>
     }
     client.end().await;
     answers
+}
+
+/// What a client sees otherwise that has to wait, a line each.
+async fn while_it_waits(runtime: Runtime, script: &str, direct: &[Answer]) -> String {
+    // A sign of life is a chunk to some clients.
+    let said = |answer: &Answer| match answer.saw.split_once(" chunks: ") {
+        Some((_, said)) => said.to_owned(),
+        None => answer.saw.clone(),
+    };
+    let server = Server::with_signs_of_life().await;
+    let mut client = Script::start(runtime, script, server.url());
+    let mut wrong = String::new();
+    for check in WAITING {
+        let held = server.hold().await;
+        let (answer, ()) = tokio::join!(client.ask(check), server.release_once_waited(held));
+        let Some(answer) = answer else { continue };
+        let expected = direct.iter().find(|known| known.check == check).map(said).unwrap();
+        if said(&answer) != expected {
+            let _infallible = writeln!(
+                wrong,
+                "{check} while it waits: {}\n    should be: {expected}",
+                answer.saw
+            );
+        }
+    }
+    client.end().await;
+    wrong
 }
 
 /// What is other than it should be, a line each.

@@ -36,10 +36,19 @@ impl Server {
 
     /// One call runs, and none may wait for it.
     pub(super) async fn behind_host() -> Self {
+        Self::behind("waiting-max = 0").await
+    }
+
+    /// Whoever waits soon gets signs of life, whatever the form of the answer.
+    pub(super) async fn with_signs_of_life() -> Self {
+        Self::behind("quiet-for = \"20ms\"\nheartbeat-whole = true").await
+    }
+
+    async fn behind(config: &str) -> Self {
         let ollama = simulator().await;
         let no_plugins = TempDir::new().unwrap();
         let setup = Setup::new(&ollama.url()).plugins(no_plugins.path());
-        let host = setup.more_config("\n[ollama]\nwaiting-max = 0\n").start();
+        let host = setup.more_config(&format!("\n[ollama]\n{config}\n")).start();
         let url = host.url.clone();
         Self { ollama, host: Some(host), url }
     }
@@ -64,10 +73,24 @@ impl Server {
             self.ollama.faults().refuse(true);
             return Busy::Full(None);
         }
+        Busy::Full(Some(self.hold().await))
+    }
+
+    /// Holds the lane with an answer that does not end.
+    pub(super) async fn hold(&self) -> Response {
         self.ollama.script([Reply::Stall { after_tokens: TOKENS }]);
         let stalled = self.chat().await;
         assert_eq!(stalled.status(), StatusCode::OK);
-        Busy::Full(Some(stalled))
+        stalled
+    }
+
+    /// Lets the lane go once a call has waited for it for several signs of life.
+    pub(super) async fn release_once_waited(&self, held: Response) {
+        let host = self.host.as_ref().unwrap();
+        let age = "roughneck_queue_oldest_age_seconds{priority=\"high\"}";
+        let waited = async || host.metric(age).await.is_some_and(|age| age > 0.1);
+        eventually("a call has waited for long", LIMIT, waited).await.unwrap();
+        drop(held);
     }
 
     /// Waits until nothing is left of it.
