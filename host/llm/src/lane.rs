@@ -24,6 +24,7 @@ use crate::{
     client::Client,
     config::{BadConfig, Config},
     course::Course,
+    gateway::Errands,
     inventory::Inventory,
     load,
     metrics::{Account, Asker, Metrics},
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     /// The queue of the embedder that does not wait for the lane.
     pub(crate) embeddings: Queue,
+    /// What clients are changing of what is installed.
+    pub(crate) errands: Errands,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -71,8 +74,17 @@ impl Lane {
         let inventory = Inventory::new(Arc::clone(&client), bell, Arc::clone(&metrics));
         let queue = Queue::new(config.waiting_max, Arc::clone(&metrics));
         let embeddings = Queue::new(config.waiting_max, Arc::clone(&metrics));
-        let shared =
-            Arc::new(Shared { config, client, inventory, metrics, queue, embeddings, clock });
+        let errands = Errands::default();
+        let shared = Arc::new(Shared {
+            config,
+            client,
+            inventory,
+            metrics,
+            queue,
+            embeddings,
+            errands,
+            clock,
+        });
         let stop = shutdown.child_token();
         let watched = Arc::clone(&shared);
         let token = stop.clone();

@@ -9,7 +9,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _, MapAccess, Visitor},
 };
-use serde_json::{error::Category, value::RawValue};
+use serde_json::{Value, error::Category, value::RawValue};
 
 /// A JSON object with the places of its fields.
 #[derive(Clone, Debug)]
@@ -64,6 +64,14 @@ impl Envelope {
         let Some(raw) = self.raw(name) else { return Ok(None) };
         serde_json::from_slice(raw)
             .map_err(|error| format!("json: cannot unmarshal field {name}: {error}"))
+    }
+
+    /// All fields by their names in lower case.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (String, Value)> {
+        self.fields.iter().filter_map(|field| {
+            let raw = self.body.get(field.value.clone())?;
+            Some((field.name.to_ascii_lowercase(), serde_json::from_slice(raw).ok()?))
+        })
     }
 
     /// Whether a field is absent, null, or an empty text or array.

@@ -2,11 +2,14 @@
 //!
 //! To follow one call: `asked` reads it, `exchange` runs it, `opening` brings it to Ollama, `flow` brings
 //! the answer back, and `reading` learns from what passes by. `form` knows how the three surfaces say that
-//! something is wrong. What does not need a model is in `passage`.
+//! something is wrong. What does not need a model is in `passage`; of that, `errands` does what changes the
+//! models, one thing at a time for each of them.
 
 mod asked;
 mod completion;
 mod envelope;
+mod errand;
+mod errands;
 mod exchange;
 mod flow;
 mod form;
@@ -36,6 +39,7 @@ use crate::{
     runner_key::RunnerKey,
 };
 use asked::Asked;
+pub(crate) use errands::Errands;
 use exchange::Exchange;
 use refused::Refused;
 

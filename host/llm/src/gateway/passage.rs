@@ -7,11 +7,14 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use reqwest::Response;
 use roughneck_jobs::ports::gateway::{Form, PassRoute, Passage, Reply, ReplyBody};
+use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
     asked,
     envelope::{Edits, Envelope},
+    errand::Errand,
+    errands::{Head, InTheWay, Told},
     form,
 };
 use crate::{
@@ -30,6 +33,9 @@ pub(crate) async fn pass(shared: &Arc<Shared>, passage: Passage) -> Reply {
         return refused(403, ADMIN_IS_OFF);
     }
     let route = passage.route;
+    if changes_models(route) {
+        return change(shared, passage).await;
+    }
     let answer = match route {
         PassRoute::Version => match shared.inventory.version() {
             Some(version) => return json_reply(&json!({"version": version})),
@@ -63,18 +69,99 @@ pub(crate) async fn pass(shared: &Arc<Shared>, passage: Passage) -> Reply {
         | PassRoute::Status
         | PassRoute::Ps
         | PassRoute::Show
-        | PassRoute::Model => streamed(response),
-        PassRoute::Pull
+        | PassRoute::Model
+        | PassRoute::Pull
         | PassRoute::Push
         | PassRoute::Create
         | PassRoute::Copy
         | PassRoute::Delete
-        | PassRoute::Blob => {
-            // Whatever it was, the inventory may be another one now.
-            shared.inventory.suspect();
-            streamed(response)
+        | PassRoute::Blob => streamed(response),
+    }
+}
+
+/// Whether models are others afterwards, or must not become others meanwhile. Blobs are no models yet.
+fn changes_models(route: PassRoute) -> bool {
+    match route {
+        PassRoute::Pull
+        | PassRoute::Push
+        | PassRoute::Create
+        | PassRoute::Copy
+        | PassRoute::Delete => true,
+        PassRoute::Version
+        | PassRoute::Status
+        | PassRoute::Tags
+        | PassRoute::Ps
+        | PassRoute::Show
+        | PassRoute::Models
+        | PassRoute::Model
+        | PassRoute::Blob => false,
+    }
+}
+
+/// Changes what is installed, unless somebody else is at it. Ollama is always asked for its progress where
+/// it has any: whoever wants the same a moment later may want to hear of it.
+async fn change(shared: &Arc<Shared>, mut passage: Passage) -> Reply {
+    let form = passage.route.form();
+    let envelope = match read(&mut passage).await {
+        Ok(envelope) => envelope,
+        Err(why) => return form::refusal(form, why.status, &why.message),
+    };
+    let Some(errand) = Errand::read(passage.route, &envelope) else {
+        let sent = forward(shared, with_body(passage, envelope.bytes().clone())).await;
+        return sent.map_or_else(|why| form::refusal(form, why.status, &why.message), streamed);
+    };
+    let has_progress = errand.has_progress();
+    let streams = has_progress && envelope.field("stream").ok().flatten().unwrap_or(true);
+    let mut edits = Edits::default();
+    if has_progress && !streams {
+        envelope.set(&mut edits, "stream", "true");
+    }
+    let passage = with_body(passage, envelope.edited(edits));
+    let begin = |told| carry_out(Arc::clone(shared), passage, told);
+    let follower = match shared.errands.follow(errand, begin) {
+        Ok(follower) => follower,
+        Err(InTheWay(doing)) => {
+            let message = format!("{doing}; try again when that is over");
+            return form::refusal(form, 409, &message);
+        }
+    };
+    let Head { status, headers } = follower.head().await;
+    let is_ok = (200..300).contains(&status);
+    if is_ok && streams {
+        return Reply { status, headers, body: ReplyBody::Stream(follower.stream()) };
+    }
+    let last = follower.last().await;
+    if is_ok && has_progress {
+        outcome(&last)
+    } else {
+        Reply { status, headers, body: ReplyBody::Whole(last) }
+    }
+}
+
+/// Has Ollama do it, and tells all who follow.
+async fn carry_out(shared: Arc<Shared>, passage: Passage, told: Arc<Told>) {
+    let form = passage.route.form();
+    match forward(&shared, passage).await {
+        Ok(response) => told.pass_on(response).await,
+        Err(Stopped { status, message }) => {
+            told.refuse(form::refusal(form, status, &message));
         }
     }
+    // Whatever it was, the inventory may be another one now.
+    shared.inventory.suspect();
+}
+
+/// What a client is told that wanted to hear of the end only: as upstream, the last line.
+fn outcome(last: &Bytes) -> Reply {
+    #[derive(Deserialize)]
+    struct Line {
+        error: String,
+    }
+    if let Ok(Line { error }) = serde_json::from_slice(last) {
+        return form::refusal(Form::Native, 500, &error);
+    }
+    let headers = vec![("content-type", form::JSON.to_owned())];
+    Reply { status: 200, headers, body: ReplyBody::Whole(last.slice_ref(last.trim_ascii_end())) }
 }
 
 const ADMIN_IS_OFF: &str = "this host does not let its clients change what is installed in Ollama; \
@@ -86,6 +173,13 @@ struct Stopped {
     message: String,
 }
 
+impl Stopped {
+    /// The request makes no sense.
+    fn bad(message: String) -> Self {
+        Self { status: 400, message }
+    }
+}
+
 async fn forward(shared: &Shared, passage: Passage) -> Result<Response, Stopped> {
     let Passage { method, path, headers, body, .. } = passage;
     let sent = shared.client.pass(&method, &path, &headers, reqwest::Body::wrap_stream(body));
@@ -94,26 +188,34 @@ async fn forward(shared: &Shared, passage: Passage) -> Result<Response, Stopped>
 
 /// An alias is known to nobody else, so its model is asked for.
 async fn forward_show(shared: &Shared, mut passage: Passage) -> Result<Response, Stopped> {
-    let bad = |message: String| Stopped { status: 400, message };
-    let mut body = BytesMut::new();
-    while let Some(chunk) = passage.body.next().await {
-        body.extend_from_slice(&chunk.map_err(|error| bad(error.to_string()))?);
-        if body.len() > BODY_BYTES_MAX {
-            return Err(Stopped { status: 413, message: "the body is too large".to_owned() });
-        }
-    }
-    let envelope = Envelope::read(body.freeze()).map_err(bad)?;
+    let envelope = read(&mut passage).await?;
     let mut edits = Edits::default();
     for field in ["model", "name"] {
-        let Some(model) = envelope.field::<String>(field).map_err(bad)? else { continue };
+        let Some(model) = envelope.field::<String>(field).map_err(Stopped::bad)? else { continue };
         if let Some(meant) = resolve::alias(&shared.config.aliases, &model) {
             envelope.set(&mut edits, field, &asked::json(meant));
         }
     }
-    let body = envelope.edited(edits);
+    forward(shared, with_body(passage, envelope.edited(edits))).await
+}
+
+/// Reads the body.
+async fn read(passage: &mut Passage) -> Result<Envelope, Stopped> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = passage.body.next().await {
+        body.extend_from_slice(&chunk.map_err(|error| Stopped::bad(error.to_string()))?);
+        if body.len() > BODY_BYTES_MAX {
+            return Err(Stopped { status: 413, message: "the body is too large".to_owned() });
+        }
+    }
+    Envelope::read(body.freeze()).map_err(Stopped::bad)
+}
+
+/// The same request with this body.
+fn with_body(mut passage: Passage, body: Bytes) -> Passage {
     passage.headers.retain(|(name, _)| *name != "content-length");
     passage.body = Box::pin(futures_util::stream::once(async { Ok(body) }));
-    forward(shared, passage).await
+    passage
 }
 
 /// A list of models, with an entry behind the others for every alias whose model is installed.

@@ -102,7 +102,7 @@ impl Stage {
     }
 
     /// What a client gets that talks to Ollama itself.
-    async fn direct(&self, path: &str, body: &Value) -> (u16, String) {
+    pub(crate) async fn direct(&self, path: &str, body: &Value) -> (u16, String) {
         let url = format!("{}{path}", self.ollama.url());
         let http = reqwest::Client::new();
         let response = http.post(url).body(body.to_string()).send().await.unwrap();

@@ -1,6 +1,7 @@
 //! The lane against a simulated Ollama, over real connections.
 #![expect(clippy::unwrap_used, reason = "clippy exempts tests, but not the functions they share")]
 
+mod errands;
 mod figures;
 mod gateway;
 mod patience;
