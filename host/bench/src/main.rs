@@ -51,8 +51,8 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Vec<String>) -> Result<()> {
     match arguments.split_first() {
-        Some((first, rest)) if first == "queue" => queue(rest).await,
-        Some((first, rest)) if first == "gateway" => gateway(rest).await,
+        Some((first, rest)) if first == "queue" => measure_queue(rest).await,
+        Some((first, rest)) if first == "gateway" => measure_gateway(rest).await,
         Some((first, [])) if first == "lane" => {
             println!("{}", lane::simulate());
             Ok(())
@@ -63,7 +63,7 @@ async fn run(arguments: Vec<String>) -> Result<()> {
     }
 }
 
-async fn queue(arguments: &[String]) -> Result<()> {
+async fn measure_queue(arguments: &[String]) -> Result<()> {
     let names = cells::ALL.map(|(name, _)| name);
     let stand = Stand::find(Options::read(arguments, &names)?)?.with_peer().await?;
     let mut rows = Vec::new();
@@ -79,7 +79,7 @@ async fn queue(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-async fn gateway(arguments: &[String]) -> Result<()> {
+async fn measure_gateway(arguments: &[String]) -> Result<()> {
     let names = gateway::ALL.map(|(name, _)| name);
     let stand = Stand::find(Options::read(arguments, &names)?)?;
     let proxy = if stand.options.peer { gateway::Installed::find().await } else { None };

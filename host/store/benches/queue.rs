@@ -127,9 +127,9 @@ impl Bench {
     async fn run(&self, claimed: Claimed, slots: u32) {
         let mut next = vec![claimed];
         while !next.is_empty() {
-            let ends = next.into_iter().map(|one| async {
-                tokio::join!(biased; self.finish(one), self.claim(slots)).1
-            });
+            let ends = next
+                .into_iter()
+                .map(|one| async { tokio::join!(biased; self.finish(one), self.claim(slots)).1 });
             next = join_all(ends).await.into_iter().flatten().collect();
         }
     }
