@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 use async_trait::async_trait;
 use roughneck_jobs::{
     child::{NewChild, SubmittedChild},
+    clock::Millis,
     flow::Dependency,
     id::JobId,
     intake,
@@ -24,12 +25,14 @@ pub(crate) struct Kin {
     shared: Arc<Shared>,
     run: Run,
     trace_parent: Option<String>,
+    /// That of the job, which its children have as well: nobody would wait for one that outlives it.
+    deadline: Option<Millis>,
 }
 
 impl Kin {
     pub(crate) fn new(shared: &Arc<Shared>, run: Run, job: &Job) -> Arc<Self> {
         let (shared, trace_parent) = (Arc::clone(shared), job.trace_parent.clone());
-        Arc::new(Self { shared, run, trace_parent })
+        Arc::new(Self { shared, run, trace_parent, deadline: job.deadline })
     }
 
     fn job(&self, wish: Wish) -> Result<NewJob, NotSubmitted> {
@@ -41,7 +44,8 @@ impl Kin {
             return Err(NotSubmitted::UnknownKind { kind: wish.kind, suggestion });
         };
         let job = intake::child(wish, &served, &*parts.clock, &*parts.entropy)?;
-        Ok(NewJob { trace_parent: self.trace_parent.clone(), ..job })
+        let trace_parent = self.trace_parent.clone();
+        Ok(NewJob { trace_parent, deadline: self.deadline, ..job })
     }
 }
 

@@ -12,6 +12,9 @@ use crate::{
     host::{LIMIT, Setup},
 };
 
+/// The fixture asks for the default.
+const PREEMPT: &str = "\n[ollama]\npreempt = true\naliases = { default = \"qwen3:4b\" }\n";
+
 #[tokio::test]
 async fn calls_of_every_class_go_through_the_lane_one_at_a_time() {
     let mut config = Config::demo();
@@ -102,7 +105,7 @@ async fn cancelling_reaches_into_a_model_call() {
 async fn a_bulk_job_gives_way_to_an_urgent_client_and_burns_no_attempt() {
     let ollama = FakeOllama::start(Config::instant()).await.unwrap();
     ollama.script([Reply::Stall { after_tokens: 3 }, Reply::Text("It is seven.".to_owned())]);
-    let host = Setup::new(&ollama.url()).more_config("\n[ollama]\npreempt = true\n").start();
+    let host = Setup::new(&ollama.url()).more_config(PREEMPT).start();
     let bulk = json!({
         "kind": "llm",
         "priority": "bulk",

@@ -130,3 +130,32 @@ async fn a_dead_letter_of_this_kind_runs_without_a_deadline_when_it_is_retried()
     world.until(id, State::Done).await;
     assert_eq!(world.row(id).deadline, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn children_end_with_their_parent_at_its_deadline() {
+    let slow = Act::Work(HOUR);
+    let world = World::start([Act::Gather("act", 2), slow.clone(), slow]).await;
+    let id = world.submit(MINUTE).await;
+    world.until(id, State::Blocked).await;
+    world.until_true("both children work", || world.actors.at_once("io") == 2).await;
+    world.until(id, State::Failed).await;
+    world.pass(Duration::from_millis(100)).await;
+    assert_eq!(world.store.ids().len(), 3);
+    for id in world.store.ids() {
+        assert_eq!(world.row(id).failure.unwrap().code, "deadline-passed");
+        assert_eq!(world.row(id).finished_at.unwrap().since_ms(world.row(id).deadline.unwrap()), 0);
+    }
+    assert_eq!(world.actors.dropped.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parent_that_is_retried_after_its_deadline_has_time_again_and_so_have_its_children() {
+    let (gather, slow) = (Act::Gather("act", 1), Act::Work(HOUR));
+    let world = World::start([gather.clone(), slow, gather.clone(), Act::Echo, gather]).await;
+    let id = world.submit(MINUTE).await;
+    world.until(id, State::Failed).await;
+    world.pass(Duration::from_secs(60)).await;
+    world.store.retry(id, world.time_in(Duration::ZERO)).await.unwrap();
+    world.until(id, State::Done).await;
+    assert!(world.store.ids().into_iter().all(|id| world.row(id).deadline.is_none()));
+}
