@@ -7,7 +7,7 @@ use crate::{class::Class, id::JobId};
 pub enum Change {
     /// This job.
     Job(JobId),
-    /// Jobs of this class may be ready, or a slot of it free.
+    /// Jobs of this class may be ready, or a slot of it free, and no claim that came with the change has seen to it.
     Class(Class),
     /// A job became due later than now.
     Due,

@@ -94,7 +94,8 @@ impl Submitted {
 pub struct Claim {
     /// Of this class.
     pub class: Class,
-    /// At most so many jobs; never more than there are free slots.
+    /// At most so many jobs; never more than there are free slots. Whoever has room for more asks again: no bell
+    /// rings for what was left.
     pub limit: u32,
     /// Now.
     pub at: Millis,
