@@ -50,6 +50,10 @@ pub mod code {
     pub const HOST_STOPPED: &str = "host-stopped";
     /// The job was not over at its deadline, or could not have been.
     pub const DEADLINE_PASSED: &str = "deadline-passed";
+    /// The tokens of the day are used up.
+    pub const OVER_BUDGET: &str = "over-budget";
+    /// The job has used all the tokens that it may use.
+    pub const JOB_OVER_BUDGET: &str = "job-over-budget";
     /// The run no longer holds its lease.
     pub const FENCED: &str = "fenced";
 }

@@ -4,7 +4,7 @@
 //! one runs again ([`retry`]), when a job must be over ([`deadline`]), what goes first ([`priority`],
 //! [`preference`]), which jobs wait for which ([`flow`], [`child`]),
 //! what must wait although there is room ([`pause`], [`rate`], [`input_key`], [`guard`]), when the host
-//! is full ([`mark`]), what a plugin asks for ([`manifest`]) and may have ([`grant`]), when a schedule
+//! is full ([`mark`]), who has tokens left ([`budget`]), what a plugin asks for ([`manifest`]) and may have ([`grant`]), when a schedule
 //! fires ([`schedule`]), and how a webhook is signed ([`signature`]).
 //!
 //! What it deliberately does not: no IO, no clock, no randomness, no async runtime. Time and dice
@@ -13,6 +13,7 @@
 //! To add a state, start in [`state`] and let the compiler walk you through [`lifecycle`]. To add
 //! something the host must provide, add a trait to [`ports`] and implement it in one sibling crate.
 
+pub mod budget;
 pub mod child;
 pub mod class;
 pub mod clock;

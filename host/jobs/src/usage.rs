@@ -42,6 +42,12 @@ impl Usage {
         }
     }
 
+    /// All tokens, read and generated.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+
     /// Generated tokens per second, as `ollama run --verbose` prints it, or none when fewer than
     /// two tokens or no time make the figure meaningless.
     #[must_use]

@@ -36,6 +36,7 @@ pub(super) fn limits(written: &written::Limits) -> Result<Limits, ManifestError>
         host_calls_max: written.host_calls.unwrap_or(default.host_calls_max),
         output_bytes_max: size("limits.output", &written.output, default.output_bytes_max)?,
         log_bytes_max: size("limits.log", &written.log, default.log_bytes_max)?,
+        job_tokens_max: written.tokens_per_job,
     };
     let most = [
         (
@@ -63,6 +64,9 @@ pub(super) fn limits(written: &written::Limits) -> Result<Limits, ManifestError>
         if written > max {
             return Err(value(key, why));
         }
+    }
+    if limits.job_tokens_max == Some(0) {
+        return Err(value("limits.tokens-per-job", "must be at least 1, or left out"));
     }
     Ok(limits)
 }

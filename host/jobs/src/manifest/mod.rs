@@ -157,6 +157,8 @@ pub struct Limits {
     pub output_bytes_max: u64,
     /// The job's own log.
     pub log_bytes_max: u64,
+    /// Tokens of all its calls to models, over all attempts of a job; what the operator allows if there is none.
+    pub job_tokens_max: Option<u64>,
 }
 
 impl Default for Limits {
@@ -167,6 +169,7 @@ impl Default for Limits {
             host_calls_max: 1_000,
             output_bytes_max: 1 << 20,
             log_bytes_max: 64 << 10,
+            job_tokens_max: None,
         }
     }
 }

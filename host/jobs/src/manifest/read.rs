@@ -258,6 +258,7 @@ kv = { max-bytes = "1MiB" }
 [limits]
 memory = "128MiB"
 cpu = "30s"
+tokens-per-job = 60000
 [[cron]]
 id = "weekly"
 kind = "draft-section"
@@ -278,6 +279,7 @@ owner = "content"
         assert_eq!(kind.concurrency.as_ref().unwrap().limit, 1);
         assert_eq!(kind.rate, Some(Rate { count: 30, per_ms: 60_000 }));
         assert_eq!(manifest.limits.memory_bytes_max, 128 << 20);
+        assert_eq!(manifest.limits.job_tokens_max, Some(60_000));
         assert_eq!(manifest.capabilities.kv.as_ref().unwrap().bytes_max, 1 << 20);
         assert_eq!(manifest.schedules[0].spec.id, "newsletter/weekly");
         assert_eq!(manifest.schedules[0].spec.input, r#"{"issue":"auto"}"#);
@@ -335,6 +337,11 @@ owner = "content"
                 "`limits.output`: a result may have at most 16MiB",
             ),
             ("cpu = \"30s\"", "log = \"5MiB\"", "at most 4MiB"),
+            (
+                "tokens-per-job = 60000",
+                "tokens-per-job = 0",
+                "`limits.tokens-per-job`: must be at least 1",
+            ),
             ("max-bytes = \"1MiB\"", "max-bytes = \"1GiB\"", "`kv.max-bytes`: a plugin may keep"),
             ("[\"qwen3:*\"]", "[\"\"]", "`llm.models`: a model has 1 to 256 bytes"),
             ("max-bytes", "maxbytes", "did you mean `max-bytes`?"),

@@ -137,6 +137,7 @@ pub(super) struct Limits {
     pub(super) host_calls: Option<u32>,
     pub(super) output: Option<String>,
     pub(super) log: Option<String>,
+    pub(super) tokens_per_job: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,6 +3,7 @@
 
 pub mod attended;
 pub mod bell;
+pub mod budgets;
 pub mod catalog;
 pub mod children;
 pub mod control;
@@ -14,4 +15,5 @@ pub mod llm;
 pub mod outbox;
 pub mod runner;
 pub mod schedules;
+pub mod spending;
 pub mod store;
