@@ -27,6 +27,7 @@ mod remove;
 mod replay;
 mod row;
 mod schedules;
+mod spending;
 mod store;
 mod submit;
 mod tables;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roughneck_jobs::{
+    budget::Whose,
     class::Class,
     clock::{Entropy, Millis},
     delivery::Delivery,
@@ -32,6 +33,8 @@ pub(crate) struct Tables {
     pub(crate) fires: BTreeSet<(String, Millis)>,
     /// By plugin, namespace and key.
     pub(crate) values: BTreeMap<(String, String, String), Vec<u8>>,
+    /// What was spent of the token budgets, by day.
+    pub(crate) spent: BTreeMap<(String, Whose), u64>,
     /// No deleted job had a higher token.
     pub(crate) token_floor: i64,
     /// What is to be rung for when the change is made.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use roughneck_jobs::ports::{
     bell::Bell, children::Children, flows::Flows, kv::KeyValue, outbox::Outbox,
-    schedules::Schedules, store::Store,
+    schedules::Schedules, spending::Spending, store::Store,
 };
 
 use crate::Time;
 
 /// All ports of one store.
-pub trait Ports: Store + Flows + Children + Outbox + Schedules + KeyValue {}
-impl<T: Store + Flows + Children + Outbox + Schedules + KeyValue> Ports for T {}
+pub trait Ports: Store + Flows + Children + Outbox + Schedules + KeyValue + Spending {}
+impl<T: Store + Flows + Children + Outbox + Schedules + KeyValue + Spending> Ports for T {}
 
 /// A database that outlives the stores that are opened on it.
 #[async_trait]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use roughneck_jobs::{
+    budget::Spent,
     child::{NewChild, SubmittedChild},
     class::{Class, Slots},
     clock::Millis,
@@ -115,6 +116,8 @@ macro_rules! commands {
                         | Self::Reap
                         | Self::FailOverdue
                         | Self::RecordDelivery
+                        | Self::RememberSpent
+                        | Self::ForgetSpent
                 )
             }
         }
@@ -214,6 +217,10 @@ commands! {
         "settle", "settle the fires of a schedule";
     ForgetFires { until: Millis, limit: u32 } -> u32,
         "forget_fires", "forget the old fires of schedules";
+    RememberSpent { date: String, spent: Vec<Spent> } -> (),
+        "remember_spent", "remember what was spent of the budgets";
+    ForgetSpent { date: String, limit: u32 } -> u32,
+        "forget_spent", "forget what was spent of the budgets long ago";
     SetValue { run: Run, entry: Box<Entry> } -> Written,
         "set_value", "set a value of a plugin";
     DeleteValue { run: Run, key: Key } -> bool,

@@ -19,6 +19,7 @@
 //! [`Outbox`]: roughneck_jobs::ports::outbox::Outbox
 //! [`Schedules`]: roughneck_jobs::ports::schedules::Schedules
 //! [`KeyValue`]: roughneck_jobs::ports::kv::KeyValue
+//! [`Spending`]: roughneck_jobs::ports::spending::Spending
 
 /// The statement in `sql/sqlite/<name>.sql`.
 macro_rules! sql {
@@ -75,6 +76,7 @@ mod schedules;
 mod schema;
 mod script;
 pub mod snapshot;
+mod spending;
 mod sqlite_store;
 mod store;
 mod syncer;

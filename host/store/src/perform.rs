@@ -16,7 +16,7 @@ use crate::{
     write::{
         bury, cancel, cancel_flow, claim, finish, kv, leave, loading, lost, mend_waits, overdue,
         pause, promote, purge, record, release, renew, replay, retire, retry, schedule, settle,
-        slots, submit, submit_child, submit_flow, withdraw,
+        slots, spending, submit, submit_child, submit_flow, withdraw,
     },
 };
 
@@ -244,6 +244,12 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         }
         Command::ForgetFires { until, limit, reply } => {
             Answer::new(reply, kind, settle::forget(tx, until, limit).await)
+        }
+        Command::RememberSpent { date, spent, reply } => {
+            Answer::new(reply, kind, spending::remember(tx, &date, &spent).await)
+        }
+        Command::ForgetSpent { date, limit, reply } => {
+            Answer::new(reply, kind, spending::forget(tx, &date, limit).await)
         }
         Command::SetValue { run, entry, reply } => {
             Answer::new(reply, kind, kv::set(tx, run, &entry).await)

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "model", include_str!("../migrations/0008_model.sql")),
     (9, "children", include_str!("../migrations/0009_children.sql")),
     (10, "deadlines", include_str!("../migrations/0010_deadlines.sql")),
+    (11, "budgets", include_str!("../migrations/0011_budgets.sql")),
 ];
 
 /// The last migration.

@@ -5,6 +5,7 @@ mod flows;
 mod kv;
 mod outbox;
 mod schedules;
+mod spending;
 mod store;
 
 use std::{future::pending, sync::Arc};

@@ -28,6 +28,7 @@ pub(crate) mod schedule;
 pub(crate) mod set_aside;
 pub(crate) mod settle;
 pub(crate) mod slots;
+pub(crate) mod spending;
 pub(crate) mod submit;
 pub(crate) mod submit_child;
 pub(crate) mod submit_flow;

@@ -14,15 +14,18 @@ use roughneck_jobs::{
     mark::Marks,
     ports::{
         bell::Bell, children::Children, flows::Flows, kv::KeyValue, outbox::Outbox,
-        schedules::Schedules, store::Store,
+        schedules::Schedules, spending::Spending, store::Store,
     },
 };
 use roughneck_store::{Config, SqliteStore};
 use tempfile::TempDir;
 
 /// All ports of one store.
-pub(crate) trait Ports: Store + Flows + Children + Outbox + Schedules + KeyValue {}
-impl<T: Store + Flows + Children + Outbox + Schedules + KeyValue> Ports for T {}
+pub(crate) trait Ports:
+    Store + Flows + Children + Outbox + Schedules + KeyValue + Spending
+{
+}
+impl<T: Store + Flows + Children + Outbox + Schedules + KeyValue + Spending> Ports for T {}
 
 /// An empty database that can be opened again after its store is gone.
 #[async_trait]

@@ -33,5 +33,6 @@ mod pages;
 mod preference;
 mod retention;
 mod schedules;
+mod spending;
 mod sqlite;
 mod submit;

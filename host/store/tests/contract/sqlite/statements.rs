@@ -42,7 +42,8 @@ const PARTIAL: [&str; 8] = [
 ];
 
 /// Statements that are asked all the time and stop at a LIMIT: sorting first would read everything.
-const IN_ORDER: [&str; 15] = [
+const IN_ORDER: [&str; 16] = [
+    "budget_spent/forget",
     "job/expired",
     "job/due",
     "job/overdue",

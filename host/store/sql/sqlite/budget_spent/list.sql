@@ -1,0 +1,1 @@
+SELECT scope, subject, tokens FROM budget_spent WHERE day = ?1
