@@ -171,6 +171,7 @@ pub(crate) async fn find_model(app: &App, model: &str) -> Result<String, Problem
             LlmError::Unavailable { .. }
             | LlmError::Refused { .. }
             | LlmError::Full { .. }
+            | LlmError::OverBudget(_)
             | LlmError::BrokenOff(_)
             | LlmError::Invalid(_),
         ) => Ok(model.to_owned()),

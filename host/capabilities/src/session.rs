@@ -6,6 +6,7 @@ use std::{
 };
 
 use roughneck_jobs::{
+    budget::{Payer, PayingJob},
     clock::{Clock, Millis},
     failure::Failure,
     flow::Dependency,
@@ -38,6 +39,8 @@ pub struct Ports {
 pub struct Session {
     pub(crate) run: Run,
     pub(crate) plugin: String,
+    /// On whose account its calls go.
+    pub(crate) payer: Payer,
     pub(crate) rank: Millis,
     pub(crate) priority: Priority,
     pub(crate) attempt: u32,
@@ -81,6 +84,15 @@ impl Session {
         Self {
             run: *run,
             plugin: manifest.name.clone(),
+            payer: Payer {
+                kind: job.kind.clone(),
+                caller: None,
+                job: Some(PayingJob {
+                    id: job.id,
+                    spent: job.usage.tokens(),
+                    max: manifest.limits.job_tokens_max,
+                }),
+            },
             rank: job.rank,
             priority: job.priority,
             attempt: job.attempt,
@@ -113,8 +125,8 @@ impl Session {
         &self.supervisor
     }
 
-    /// Why what the run needed was not there, if that was so at its last try: a retryable failure of
-    /// the guest is then no fault of the job.
+    /// Why what the run needed was not there, if that was so at its last try: a failure of the guest for this
+    /// reason is then no fault of the job, or one that no attempt mends.
     #[must_use]
     pub fn upstream_down(&self) -> Option<&Failure> {
         self.upstream_down.as_ref()

@@ -138,7 +138,8 @@ fn judge(outcome: Outcome, policy: &RetryPolicy, chance: &Chance) -> Verdict {
         Outcome::Done { output } => Verdict::Done { output },
         Outcome::Awaits(children) => Verdict::Await { children },
         Outcome::Postponed(failure) => {
-            let delay_ms = delay_ms(&POSTPONED, chance.postponements.saturating_add(1));
+            let planned_ms = || delay_ms(&POSTPONED, chance.postponements.saturating_add(1));
+            let delay_ms = failure.retry_after_ms.unwrap_or_else(planned_ms);
             Verdict::Postpone { delay_ms, failure }
         }
         Outcome::Failed(failure) => {

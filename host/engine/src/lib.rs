@@ -2,7 +2,7 @@
 //!
 //! What it does: dispatches by class (`dispatcher`), takes an attempt from claim to verdict
 //! (`attempt`), keeps the books of jobs whose submitters wait (`attended`, `books`), renews leases (`heartbeat`), takes back what is due or lost (`sweeper`), fires
-//! schedules (`cron`), sends deliveries (`deliveries`), puts the results that a job needs into its
+//! schedules (`cron`), sends deliveries (`deliveries`), keeps the token budgets (`budgets`), puts the results that a job needs into its
 //! input (`needs`), mends what is blocked for no reason (`mend`) and deletes what ended long ago
 //! (`retention`).
 //!
@@ -18,6 +18,7 @@ mod attended;
 mod bells;
 mod books;
 mod breaker;
+mod budgets;
 mod config;
 mod control;
 mod cron;
@@ -38,6 +39,7 @@ mod start;
 mod sweeper;
 
 pub use bells::Bells;
+pub use budgets::Budgets;
 pub use config::{Config, Retention};
 pub use metrics::Metrics;
 pub use parts::Parts;

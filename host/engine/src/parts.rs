@@ -10,7 +10,7 @@ use roughneck_jobs::{
     },
 };
 
-use crate::{Bells, Metrics};
+use crate::{Bells, Budgets, Metrics};
 
 /// What the engine works with.
 pub struct Parts {
@@ -38,6 +38,8 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Wakes the services; the store and the lane ring it.
     pub bells: Arc<Bells>,
+    /// Who may still use how many tokens; the lane asks them.
+    pub budgets: Arc<Budgets>,
     /// What is counted.
     pub metrics: Metrics,
 }

@@ -10,8 +10,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    Config, Parts, attended, breaker::Breakers, cron, deliveries, dispatcher, heartbeat, mend,
-    metrics::LostBy, retention, shared::Shared, sweeper,
+    Config, Parts, attended, breaker::Breakers, budgets, cron, deliveries, dispatcher, heartbeat,
+    mend, metrics::LostBy, retention, shared::Shared, sweeper,
 };
 
 /// The running engine.
@@ -30,6 +30,7 @@ impl Engine {
     pub async fn start(parts: Parts, config: Config) -> Result<Arc<Self>, StoreError> {
         parts.store.set_slots(&config.slots).await?;
         parts.store.set_rates(&rates(&*parts.catalog)).await?;
+        parts.budgets.load(&*parts.catalog).await?;
         attended::clear(&parts).await?;
         let lost = parts.store.recover(parts.clock.now()).await?;
         parts.metrics.lost(LostBy::restart, lost as usize);
@@ -58,6 +59,7 @@ impl Engine {
         engine.services.spawn(retention::serve(Arc::clone(shared)));
         engine.services.spawn(mend::serve(Arc::clone(shared)));
         engine.services.spawn(deliveries::serve(Arc::clone(shared)));
+        engine.services.spawn(budgets::serve(Arc::clone(shared)));
         Ok(engine)
     }
 

@@ -2,7 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Millis, failure::code, priority::Priority, usage::Usage};
+use crate::{
+    budget::{OverBudget, Payer, Renewal},
+    clock::Millis,
+    failure::code,
+    priority::Priority,
+    usage::Usage,
+};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +66,8 @@ pub struct Tool {
 pub struct Call {
     /// The plugin that asks, for the metrics.
     pub plugin: String,
+    /// On whose account it goes.
+    pub payer: Payer,
     /// The rank of the job it belongs to: lower goes first, among calls as among jobs.
     pub rank: Millis,
     /// The priority of that job.
@@ -182,6 +190,9 @@ pub enum LlmError {
         /// How many may wait.
         waiting_max: usize,
     },
+    /// There are no tokens left for it.
+    #[error(transparent)]
+    OverBudget(#[from] OverBudget),
     /// The answer broke off.
     #[error("the answer of Ollama broke off: {0}")]
     BrokenOff(String),
@@ -200,6 +211,7 @@ impl LlmError {
             Self::Refused { status: 503 | 429, .. } => "ollama-busy",
             Self::Refused { .. } => "ollama-refused",
             Self::Full { .. } => "lane-full",
+            Self::OverBudget(over) => over.code(),
             Self::BrokenOff(_) => "ollama-broke-off",
             Self::Invalid(_) => "invalid-request",
         }
@@ -211,6 +223,7 @@ impl LlmError {
         match self {
             Self::Unavailable { .. } | Self::Full { .. } | Self::BrokenOff(_) => true,
             Self::Refused { status, .. } => *status >= 500 || *status == 429,
+            Self::OverBudget(over) => over.renewal != Renewal::Never,
             Self::NotInstalled { .. } | Self::Invalid(_) => false,
         }
     }

@@ -1,17 +1,19 @@
 //! A plugin's call, from its place in the queue to the beginning of its answer. It can be made anew.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use roughneck_jobs::{
     model::{Call, Delivery, LlmError, Resolved},
     ports::runner::{Standing, Supervisor},
 };
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::{
     broken::Broken,
     course::Course,
+    demand::{self, NUM_PREDICT},
     drain::Begun,
     lane::Shared,
     load::{self, Said, Says, Way},
@@ -50,10 +52,13 @@ impl Asking {
         };
         let model = shared.installed(&wanted, &models).await?;
         course.account.model(shared.inventory.label(&model.name));
+        let mut options = shared.config.with_pin(&model.name, &call.options);
+        let demand = || demand::of_call(call, &options);
+        course.has(shared.budgets.reserve(&call.payer, &demand).map_err(LlmError::OverBudget)?);
+        limit_answer(&mut options, course.answer_max());
         if shared.config.preempt {
-            course.may_give_way(call.options.get("num_predict").and_then(|max| max.as_u64()));
+            course.may_give_way(demand::named(options.get(NUM_PREDICT)));
         }
-        let options = shared.config.with_pin(&model.name, &call.options);
         let keep_alive = shared.config.keep_alive.as_deref();
         let body = request::chat(call, &options, &model.name, keep_alive)?.into();
         let key = RunnerKey::of(&model, &options);
@@ -91,6 +96,9 @@ impl Asking {
                 Some(Err(broken)) => {
                     if broken.casts_doubt() {
                         turn.residency().doubt();
+                    }
+                    if broken.is_free() {
+                        course.refused();
                     }
                     return Err(self.missing(broken));
                 }
@@ -147,6 +155,15 @@ impl Asking {
             Standing::Overdue => "the deadline of the job passed while it waited for its model",
         };
         Err(Broken { outcome: Outcome::Cancelled, error: LlmError::Invalid(why.to_owned()) })
+    }
+}
+
+/// Has an answer end where its reservation does, if nothing else ends it.
+fn limit_answer(options: &mut Cow<'_, Map<String, Value>>, answer_max: Option<u64>) {
+    if let Some(tokens) = answer_max
+        && demand::named(options.get(NUM_PREDICT)).is_none()
+    {
+        options.to_mut().insert(NUM_PREDICT.to_owned(), tokens.into());
     }
 }
 

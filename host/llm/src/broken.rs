@@ -34,10 +34,23 @@ impl Broken {
     pub(crate) fn casts_doubt(&self) -> bool {
         match &self.error {
             LlmError::Refused { status, .. } => casts_doubt(*status),
-            LlmError::Full { .. } | LlmError::Invalid(_) => false,
+            LlmError::Full { .. } | LlmError::OverBudget(_) | LlmError::Invalid(_) => false,
             LlmError::Unavailable { .. }
             | LlmError::NotInstalled { .. }
             | LlmError::BrokenOff(_) => true,
+        }
+    }
+
+    /// Whether no model has done anything for the call.
+    pub(crate) fn is_free(&self) -> bool {
+        match &self.error {
+            LlmError::BrokenOff(_) => false,
+            LlmError::Unavailable { .. }
+            | LlmError::NotInstalled { .. }
+            | LlmError::Refused { .. }
+            | LlmError::Full { .. }
+            | LlmError::OverBudget(_)
+            | LlmError::Invalid(_) => true,
         }
     }
 }
@@ -53,6 +66,7 @@ pub(crate) fn casts_doubt(status: u16) -> bool {
 }
 
 impl From<LlmError> for Broken {
+    /// A call that failed before its answer began.
     fn from(error: LlmError) -> Self {
         Self { outcome: Outcome::of(&error), error }
     }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use roughneck_jobs::{budget::OverBudget, ports::budgets::Reservation};
 use tokio::time::Instant;
 
 use crate::{
-    metrics::Account,
+    metrics::{Account, Outcome},
     preempt::Past,
     queue::{Ticket, Turn},
-    stats::Measured,
+    stats::{Cost, Measured},
 };
 
 /// With fewer pieces nobody can tell how fast they come.
@@ -17,6 +18,8 @@ const PIECES_FOR_SPEED_MIN: u32 = 8;
 /// The course of one call.
 pub(crate) struct Course {
     pub(crate) account: Account,
+    /// The tokens it may use.
+    reserved: Option<Box<dyn Reservation>>,
     pub(crate) measured: Measured,
     /// Whether it gives way to urgent calls.
     gives_way: bool,
@@ -31,12 +34,23 @@ impl Course {
     pub(crate) fn open(account: Account) -> Self {
         Self {
             account,
+            reserved: None,
             measured: Measured::default(),
             gives_way: false,
             past: Past::default(),
             tokens_max: None,
             dispatched_at: Instant::now(),
         }
+    }
+
+    /// It has tokens of its own.
+    pub(crate) fn has(&mut self, reserved: Box<dyn Reservation>) {
+        self.reserved = Some(reserved);
+    }
+
+    /// How many tokens its answer may have; no limit if none.
+    pub(crate) fn answer_max(&self) -> Option<u64> {
+        self.reserved.as_ref()?.answer_max()
     }
 
     /// The call may be made anew. If its request says so, its answer has at most `tokens_max`.
@@ -65,6 +79,9 @@ impl Course {
     /// Ollama is sent it now.
     pub(crate) fn dispatch(&mut self, turn: &mut Turn) {
         self.dispatched_at = Instant::now();
+        if let Some(reserved) = &mut self.reserved {
+            reserved.sent();
+        }
         if self.gives_way {
             turn.offer(self.past);
         }
@@ -75,13 +92,38 @@ impl Course {
     }
 
     /// Something that can be seen has come: about one token.
-    pub(crate) fn piece(&mut self) {
+    ///
+    /// # Errors
+    /// [`OverBudget`], if there is none left for it.
+    pub(crate) fn piece(&mut self) -> Result<(), OverBudget> {
         self.account.piece();
         if self.measured.first_token.is_none() {
             let took = self.dispatched_at.elapsed();
             self.measured.first_token = Some(took);
             self.account.first_token(took);
         }
+        self.reserved.as_mut().map_or(Ok(()), |reserved| reserved.token())
+    }
+
+    /// Its answer has reached its end.
+    pub(crate) fn complete(&mut self, cost: &Cost) {
+        self.account.complete(cost);
+        if let Some(mut reserved) = self.reserved.take() {
+            reserved.settle(&cost.usage);
+        }
+    }
+
+    /// The model has done nothing for it.
+    pub(crate) fn refused(&mut self) {
+        if let Some(mut reserved) = self.reserved.take() {
+            reserved.refused();
+        }
+    }
+
+    /// It failed. What came of it is paid for.
+    pub(crate) fn fail(&mut self, outcome: Outcome) {
+        self.account.fail(outcome);
+        self.reserved = None;
     }
 
     /// How much longer the answer takes at most, if that is known.
@@ -98,6 +140,9 @@ impl Course {
         let pieces = self.account.gave_way();
         self.measured.wasted_tokens = self.measured.wasted_tokens.saturating_add(pieces);
         self.measured.first_token = None;
+        if let Some(reserved) = &mut self.reserved {
+            reserved.gave_way();
+        }
         turn.give_way()
     }
 }

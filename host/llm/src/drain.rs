@@ -184,12 +184,12 @@ impl Drain {
             return Err(Broken::off(Outcome::Error, error));
         }
         for piece in chunk.take_pieces() {
-            self.piece(piece);
+            self.piece(piece)?;
         }
         let number = self.asking.tool_calls_before.saturating_add(self.completion.tool_calls.len());
         let tool_calls = chunk.take_tool_calls(number);
         if !tool_calls.is_empty() {
-            self.course.piece();
+            self.seen()?;
             self.completion.tool_calls.extend(tool_calls);
         }
         if chunk.done {
@@ -199,8 +199,8 @@ impl Drain {
         Ok(())
     }
 
-    fn piece(&mut self, piece: Piece) {
-        self.course.piece();
+    fn piece(&mut self, piece: Piece) -> Result<(), Broken> {
+        self.seen()?;
         match &piece {
             Piece::Text(text) => self.completion.text.push_str(text),
             Piece::Thinking(text) => {
@@ -208,13 +208,20 @@ impl Drain {
             }
         }
         self.pieces.put(piece);
+        Ok(())
+    }
+
+    /// Something that can be seen has come.
+    fn seen(&mut self) -> Result<(), Broken> {
+        let over = |over| Broken { outcome: Outcome::Cancelled, error: LlmError::OverBudget(over) };
+        self.course.piece().map_err(over)
     }
 
     fn complete(&mut self, figures: &Figures, reason: Option<String>) {
         let cost = stats::cost(figures, &self.course.measured);
         self.completion.usage = cost.usage;
         self.completion.finish_reason = reason.unwrap_or_default();
-        self.course.account.complete(&cost);
+        self.course.complete(&cost);
         // The turn is free at once.
         if let Some(mut wire) = self.wire.take() {
             wire.turn.residency().confirm(Instant::now());
@@ -222,10 +229,12 @@ impl Drain {
     }
 
     fn fail(&mut self, broken: Broken) -> LlmError {
-        if let Some(mut wire) = self.wire.take() {
+        if let Some(mut wire) = self.wire.take()
+            && broken.casts_doubt()
+        {
             wire.turn.residency().doubt();
         }
-        self.course.account.fail(broken.outcome);
+        self.course.fail(broken.outcome);
         self.asking.shared.react(&broken.error);
         broken.error
     }

@@ -8,6 +8,7 @@ use roughneck_jobs::{
     model::{Call, Health, LlmError, Resolved},
     ports::{
         bell::Bell,
+        budgets::Budgets,
         gateway::CallRoute,
         llm::{Answer, Llm},
         runner::Supervisor,
@@ -42,6 +43,16 @@ pub struct Lane {
     _watch: DropGuard,
 }
 
+/// What the host lends to the lane.
+pub struct Ports {
+    /// Rung when Ollama comes back.
+    pub bell: Arc<dyn Bell>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Who may still use how many tokens.
+    pub budgets: Arc<dyn Budgets>,
+}
+
 /// What outlives the lane as long as a load or an answer needs it.
 pub(crate) struct Shared {
     pub(crate) config: Config,
@@ -54,20 +65,22 @@ pub(crate) struct Shared {
     /// What clients are changing of what is installed.
     pub(crate) errands: Errands,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Every call that costs tokens asks them first.
+    pub(crate) budgets: Arc<dyn Budgets>,
 }
 
 impl Lane {
     /// Starts to watch over the Ollama of `config`, until `shutdown` or until the lane is dropped.
-    /// `bell` is rung for the class `ollama` when Ollama comes back. Needs a Tokio runtime.
+    /// The bell is rung for the class `ollama` when Ollama comes back. Needs a Tokio runtime.
     ///
     /// # Errors
     /// [`BadConfig`]. That Ollama cannot be reached is none: see [`Llm::health`].
     pub fn start(
         config: Config,
-        bell: Arc<dyn Bell>,
-        clock: Arc<dyn Clock>,
+        ports: Ports,
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, BadConfig> {
+        let Ports { bell, clock, budgets } = ports;
         config.check_keep_alive()?;
         let client = Arc::new(Client::new(&config)?);
         let metrics = Arc::new(Metrics::new());
@@ -84,6 +97,7 @@ impl Lane {
             embeddings,
             errands,
             clock,
+            budgets,
         });
         let stop = shutdown.child_token();
         let watched = Arc::clone(&shared);
@@ -132,7 +146,7 @@ impl Llm for Lane {
                     Ok(Streamed::new(asking, begun, course))
                 }
                 Err(Broken { outcome, error }) => {
-                    course.account.fail(outcome);
+                    course.fail(outcome);
                     self.shared.react(&error);
                     Err(error)
                 }
@@ -199,7 +213,10 @@ impl Shared {
         match error {
             LlmError::Unavailable { .. } => self.inventory.lost(error),
             LlmError::BrokenOff(_) | LlmError::NotInstalled { .. } => self.inventory.suspect(),
-            LlmError::Refused { .. } | LlmError::Full { .. } | LlmError::Invalid(_) => {}
+            LlmError::Refused { .. }
+            | LlmError::Full { .. }
+            | LlmError::OverBudget(_)
+            | LlmError::Invalid(_) => {}
         }
     }
 }

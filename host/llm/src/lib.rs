@@ -20,6 +20,7 @@ mod chunk;
 mod client;
 mod config;
 mod course;
+mod demand;
 mod drain;
 mod gateway;
 mod inventory;
@@ -40,4 +41,4 @@ mod stats;
 pub mod swap;
 
 pub use config::{BadConfig, Config, Record};
-pub use lane::Lane;
+pub use lane::{Lane, Ports};

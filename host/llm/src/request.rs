@@ -180,7 +180,7 @@ pub(crate) fn keep_alive_value(text: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roughneck_jobs::{clock::Millis, model::Delivery, priority::Priority};
+    use roughneck_jobs::{budget::Payer, clock::Millis, model::Delivery, priority::Priority};
     use serde_json::json;
 
     fn message(role: Role, text: &str) -> Message {
@@ -196,6 +196,7 @@ mod tests {
     fn call(messages: Vec<Message>) -> Call {
         Call {
             plugin: "test".to_owned(),
+            payer: Payer::of("test"),
             rank: Millis(0),
             priority: Priority::NORMAL,
             model: "default".to_owned(),

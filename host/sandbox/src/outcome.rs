@@ -46,7 +46,8 @@ pub(crate) enum End {
 }
 
 /// The outcome, and how it is counted. `upstream_down` is why what the run needed was not there: a guest
-/// that fails for this reason, and says so by its code, is put off without losing an attempt.
+/// that fails for this reason, and says so by its code, is put off without losing an attempt, or fails for good
+/// if that will never be there.
 pub(crate) fn outcome(
     end: End,
     limits: &Limits,
@@ -61,7 +62,11 @@ pub(crate) fn outcome(
         },
         End::Failed(failure) => match (failure.disposition, upstream_down) {
             (Disposition::Retry, Some(down)) if failure.code == down.code => {
-                (RunEnd::Postponed, Outcome::Postponed(down.clone()))
+                match down.disposition {
+                    Disposition::Retry => (RunEnd::Postponed, Outcome::Postponed(down.clone())),
+                    // Whatever the guest hopes.
+                    Disposition::Fail | Disposition::Cancel => failed(RunEnd::Failed, down.clone()),
+                }
             }
             (Disposition::Retry | Disposition::Fail | Disposition::Cancel, _) => {
                 failed(RunEnd::Failed, bounded(failure))
@@ -266,6 +271,14 @@ mod tests {
         assert_eq!(end(of_its_own.clone()), Outcome::Failed(of_its_own));
         let fatal = Failure::fatal("invalid-input", "no text");
         assert_eq!(end(fatal.clone()), Outcome::Failed(fatal));
+    }
+
+    #[test]
+    fn a_failure_for_what_will_never_be_there_is_not_tried_again() {
+        let down = Failure::fatal(code::JOB_OVER_BUDGET, "the job has used its tokens");
+        let hopeful = End::Failed(Failure::retry(code::JOB_OVER_BUDGET, "later"));
+        let (end, outcome) = outcome(hopeful, &Limits::default(), 1, Some(&down));
+        assert_eq!((end, outcome), (RunEnd::Failed, Outcome::Failed(down)));
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
-use roughneck_engine::{Bells, Config, Engine, Metrics, Parts, Retention};
+use roughneck_engine::{Bells, Budgets, Config, Engine, Metrics, Parts, Retention};
 use roughneck_jobs::{
+    budget::{Ledger, Limits},
     child::DEPTH_MAX,
     class::{Class, Slots},
+    clock::Clock as _,
     guard::Breaker,
     id::JobId,
     pause::Scope,
@@ -163,6 +165,11 @@ impl Story<'_> {
             courier: Arc::clone(actors) as _,
             clock: Arc::clone(&self.time) as _,
             entropy: Arc::clone(&self.time) as _,
+            budgets: Budgets::new(
+                Ledger::utc(Limits::default(), self.time.now()),
+                Arc::clone(store) as _,
+                Arc::clone(&self.time) as _,
+            ),
             bells,
             metrics: Metrics::register(&mut Registry::default()),
         }

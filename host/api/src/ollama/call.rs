@@ -11,13 +11,13 @@ use roughneck_jobs::{
     class::{CLIENT, Class},
     intake::{self, Submission},
     job::NewJob,
-    ports::gateway::{CallRoute, ClientCall, Origin, Place},
+    ports::gateway::{CallRoute, ClientCall, KIND, Origin, Place},
     priority::{NotAPriority, Priority},
 };
 use serde_json::value::RawValue;
 
 use super::{
-    KIND, later, packed,
+    later, packed,
     reply::{refused, response},
 };
 use crate::{
@@ -62,11 +62,6 @@ async fn read(
     let bytes_max = app.settings.call_bytes_max;
     let body = body::read(headers, body, bytes_max).await?;
     let body = packed::unpacked(headers, body, bytes_max)?;
-    let text = |name: &str| {
-        let value = headers.get(name)?.to_str().ok()?;
-        let value = value.get(..CALLER_BYTES_MAX).unwrap_or(value);
-        (!value.is_empty()).then(|| value.to_owned())
-    };
     Ok(ClientCall {
         route,
         body,
@@ -74,8 +69,18 @@ async fn read(
             .get(header::USER_AGENT)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned),
-        caller: CALLERS.into_iter().find_map(text),
+        caller: caller(headers),
         origin: Origin::Client,
+        job: None,
+    })
+}
+
+/// Who calls, as far as they say.
+pub(super) fn caller(headers: &HeaderMap) -> Option<String> {
+    CALLERS.into_iter().find_map(|name| {
+        let value = headers.get(name)?.to_str().ok()?;
+        let value = value.get(..CALLER_BYTES_MAX).unwrap_or(value);
+        (!value.is_empty()).then(|| value.to_owned())
     })
 }
 

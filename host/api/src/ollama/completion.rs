@@ -1,9 +1,8 @@
 //! The artifact of a call: the words of the model, as plain text. The result of the job has them too, wrapped
 //! in the JSON of the surface that was called.
 
-use roughneck_jobs::job::Job;
+use roughneck_jobs::{job::Job, ports::gateway::KIND};
 
-use super::KIND;
 use crate::App;
 
 /// Its name among the artifacts of the job.

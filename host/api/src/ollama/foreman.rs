@@ -15,7 +15,7 @@ use roughneck_jobs::{
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
-use super::later;
+use super::{call::caller, later};
 use crate::{App, problem::Problem, submit_job::check_callback};
 
 /// What tells this shape from ours: a model and no kind.
@@ -67,7 +67,8 @@ pub(crate) async fn submit(
     let Submitted { route, webhook } = submitted;
     let callback = webhook.map(Target::Url);
     check_callback(app, callback.as_ref())?;
-    let call = ClientCall { route, body, user_agent: None, caller: None, origin: Origin::Job };
+    let (caller, job, origin) = (caller(headers), None, Origin::Job);
+    let call = ClientCall { route, body, user_agent: None, caller, origin, job };
     let id = later::accept(app, headers, &call, callback).await?.id;
     let location = [(header::LOCATION, format!("/jobs/{id}"))];
     Ok((StatusCode::ACCEPTED, location, Json(Accepted { job_id: id, state: State::Queued }))

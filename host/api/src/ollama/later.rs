@@ -21,6 +21,9 @@ use crate::{
 #[derive(Serialize)]
 struct Input<'a> {
     path: &'static str,
+    /// On whose account it goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller: Option<&'a str>,
     body: &'a RawValue,
 }
 
@@ -29,7 +32,7 @@ impl<'a> Input<'a> {
         let body = serde_json::from_slice(&call.body).map_err(|error| {
             Problem::new(Code::MalformedJson, format!("the body is not JSON: {error}"))
         })?;
-        Ok(Self { path: call.route.path(), body })
+        Ok(Self { path: call.route.path(), caller: call.caller.as_deref(), body })
     }
 
     fn written(&self) -> String {

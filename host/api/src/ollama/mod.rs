@@ -11,9 +11,6 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
-/// The kind of a call that a client sends to Ollama's surface.
-pub(crate) const KIND: &str = "ollama.call";
-
 /// `GET /`: what Ollama's clients ask to see whether it is there.
 pub(crate) async fn root() -> &'static str {
     "Ollama is running"

@@ -78,6 +78,10 @@ async fn a_client_that_comes_back_later_gets_a_durable_job() {
     assert_eq!(response.headers()["location"], format!("/jobs/{}", job.id).as_str());
     assert_eq!((job.kind.as_str(), job.class.0.as_str()), ("ollama.call", OLLAMA));
     assert_eq!(job.input, format!(r#"{{"path":"/api/chat","body":{CHAT}}}"#));
+    let named = [("prefer", "respond-async"), ("x-roughneck-caller", "alice")];
+    assert_eq!(chat(&host, &named, CHAT).await.status(), 202);
+    let job = host.fakes.store.submitted().remove(1);
+    assert_eq!(job.input, format!(r#"{{"path":"/api/chat","caller":"alice","body":{CHAT}}}"#));
     assert!(host.fakes.control.attended().is_empty());
     let wrong = chat(&host, &[("prefer", "respond-async")], "{}").await;
     assert_eq!(

@@ -165,10 +165,25 @@ impl Session {
         Ok(())
     }
 
+    /// What the guest is told. What is no fault of its own, or can never be mended, is remembered: it decides
+    /// what becomes of the job if the guest fails for it.
     fn llm_failed(&mut self, error: &LlmError) -> HostError {
+        let host_error = HostError::fatal(error.code(), clip(&error.to_string(), 2 << 10));
+        let retryable = error.is_retryable();
         match error {
             LlmError::Unavailable { .. } => {
                 self.upstream_down = Some(Failure::retry(error.code(), error.to_string()));
+            }
+            LlmError::OverBudget(over) => {
+                let retry_after_ms = over.renewed_in_ms(self.ports.clock.now());
+                let (code, message) = (over.code(), over.to_string());
+                let failure = if retryable {
+                    Failure { retry_after_ms, ..Failure::retry(code, message) }
+                } else {
+                    Failure::fatal(code, message)
+                };
+                self.upstream_down = Some(failure);
+                return HostError { retryable, retry_after_ms, ..host_error };
             }
             LlmError::NotInstalled { .. }
             | LlmError::Refused { .. }
@@ -176,8 +191,7 @@ impl Session {
             | LlmError::BrokenOff(_)
             | LlmError::Invalid(_) => {}
         }
-        let host_error = HostError::fatal(error.code(), clip(&error.to_string(), 2 << 10));
-        HostError { retryable: error.is_retryable(), ..host_error }
+        HostError { retryable, ..host_error }
     }
 }
 

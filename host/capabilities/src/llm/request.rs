@@ -144,6 +144,7 @@ impl Request {
         }
         Ok(Call {
             plugin: session.plugin.clone(),
+            payer: session.payer.clone(),
             rank: session.rank,
             priority: session.priority,
             model: draft.model.clone(),

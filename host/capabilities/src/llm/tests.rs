@@ -1,5 +1,7 @@
 use roughneck_jobs::{
-    clock::Millis,
+    budget::{OverBudget, Renewal, Whose},
+    clock::{Clock as _, Millis},
+    failure::Disposition,
     manifest::LlmWish,
     model::{Message, Role, Tool, ToolCall},
     ports::runner::Standing,
@@ -211,6 +213,51 @@ async fn an_unavailable_ollama_is_remembered_until_it_answers_again() {
     world.llm.answer(&["back"]);
     session.complete(&request).await.unwrap();
     assert_eq!(session.upstream_down(), None);
+}
+
+#[tokio::test]
+async fn a_budget_without_room_is_told_with_its_renewal_and_remembered() {
+    let over = |whose, renewal| {
+        LlmError::OverBudget(OverBudget {
+            whose,
+            limit: 100,
+            spent: 70,
+            reserved: 20,
+            needs: 50,
+            renewal,
+        })
+    };
+    let kind = Whose::Kind("probe".into());
+    let now = World::new().clock.now();
+    for (failure, code, retryable, retry_after_ms) in [
+        (over(kind.clone(), Renewal::At(now.plus_ms(5_000))), "over-budget", true, Some(5_000)),
+        (over(kind.clone(), Renewal::Soon), "over-budget", true, None),
+        (over(kind, Renewal::Never), "over-budget", false, None),
+        (over(Whose::Job, Renewal::Never), "job-over-budget", false, None),
+    ] {
+        let world = world();
+        let mut session = world.session();
+        let request = ask(&mut session, "default");
+        world.llm.fail(failure);
+        let error = told(session.complete(&request).await);
+        assert_eq!((error.code.as_str(), error.retryable), (code, retryable));
+        assert_eq!(error.retry_after_ms, retry_after_ms);
+        let down = session.upstream_down().unwrap();
+        assert_eq!((down.code.as_str(), down.retry_after_ms), (code, retry_after_ms));
+        let disposition = if retryable { Disposition::Retry } else { Disposition::Fail };
+        assert_eq!(down.disposition, disposition);
+    }
+}
+
+#[tokio::test]
+async fn a_call_goes_on_the_account_of_its_kind_and_its_job() {
+    let world = world().limits(|limits| limits.job_tokens_max = Some(9));
+    let mut session = world.session();
+    let request = ask(&mut session, "default");
+    session.complete(&request).await.unwrap();
+    let payer = &world.llm.calls()[0].payer;
+    assert_eq!((payer.kind.as_str(), payer.caller.as_deref()), ("probe", None));
+    assert_eq!(payer.job.map(|job| (job.spent, job.max)), Some((0, Some(9))));
 }
 
 #[tokio::test]

@@ -48,6 +48,12 @@ fn told(config: &Config) -> Result<String> {
     for slots in config.classes.slots()? {
         line("class", &format_args!("{} with {} slots", slots.class, slots.count));
     }
+    let budgets = config.budgets.limits()?;
+    let daily = budgets.kinds.iter().map(|(name, limit)| ("kind", name, limit));
+    let daily = daily.chain(budgets.callers.iter().map(|(name, limit)| ("caller", name, limit)));
+    for (scope, name, limit) in daily {
+        line("budget", &format_args!("{limit} tokens a day for the {scope} {name}"));
+    }
     for (name, target) in config.callbacks.targets()? {
         line("target", &format_args!("{name} at {}", target.url));
     }

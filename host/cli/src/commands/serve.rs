@@ -9,7 +9,12 @@ use roughneck_capabilities::{
     egress::Egress,
     webhook::{self, Webhooks},
 };
-use roughneck_engine::{Bells, Engine};
+use roughneck_engine::{Bells, Budgets, Engine};
+use roughneck_jobs::{
+    budget::Ledger,
+    clock::Clock as _,
+    ports::{bell::Bell, budgets},
+};
 use roughneck_llm::Lane;
 use roughneck_sandbox::Plugins;
 use roughneck_store::SqliteStore;
@@ -137,7 +142,8 @@ impl Host {
         let store = store(config, &data_dir, &bells).await?;
         let secret = signing_secret::load(&data_dir, &*system)?;
         let lane_stop = CancellationToken::new();
-        let lane = lane(config, &bells, &lane_stop)?;
+        let budgets = budgets(config, &store)?;
+        let lane = lane(config, &bells, Arc::clone(&budgets) as _, &lane_stop)?;
         let egress = egress.await??;
         let courier = Webhooks::new(webhooks(config, secret)?, egress.clone());
         let capabilities = roughneck_capabilities::Ports {
@@ -153,6 +159,7 @@ impl Host {
         let mut registry = Registry::default();
         store.metrics().register(&mut registry);
         lane.metrics().register(&mut registry);
+        budgets.register(&mut registry);
         plugins.register(&mut registry);
         let engine_metrics = roughneck_engine::Metrics::register(&mut registry);
         let api_metrics = roughneck_api::Metrics::register(&mut registry);
@@ -168,6 +175,7 @@ impl Host {
             courier: Arc::new(courier),
             clock: Arc::clone(&system) as _,
             entropy: Arc::clone(&system) as _,
+            budgets,
             bells,
             metrics: engine_metrics,
         };
@@ -185,15 +193,7 @@ impl Host {
             clock: Arc::clone(&system) as _,
             entropy: system,
         };
-        let settings = Settings {
-            body_bytes_max: config.server.body_bytes_max()?,
-            call_bytes_max: config.server.call_bytes_max()?,
-            host_names: config.server.names.clone(),
-            slots: config.classes.slots()?,
-            callback_targets: config.callbacks.targets()?.into_keys().collect(),
-            ..Settings::default()
-        };
-        let app = App::new(ports, settings, Arc::new(registry), api_metrics);
+        let app = App::new(ports, settings(config)?, Arc::new(registry), api_metrics);
         let closing = CancellationToken::new();
         let url = format!("http://{}", listener.local_addr()?);
         let until = closing.clone().cancelled_owned();
@@ -228,6 +228,17 @@ async fn store(config: &Config, data_dir: &Path, bells: &Arc<Bells>) -> Result<A
     Ok(Arc::new(SqliteStore::open(&store, Arc::clone(bells) as _, Arc::new(System)).await?))
 }
 
+fn settings(config: &Config) -> Result<Settings> {
+    Ok(Settings {
+        body_bytes_max: config.server.body_bytes_max()?,
+        call_bytes_max: config.server.call_bytes_max()?,
+        host_names: config.server.names.clone(),
+        slots: config.classes.slots()?,
+        callback_targets: config.callbacks.targets()?.into_keys().collect(),
+        ..Settings::default()
+    })
+}
+
 fn engine_config(config: &Config) -> Result<roughneck_engine::Config> {
     Ok(roughneck_engine::Config {
         slots: config.classes.slots()?,
@@ -241,9 +252,18 @@ fn engine_config(config: &Config) -> Result<roughneck_engine::Config> {
 pub(crate) fn lane(
     config: &Config,
     bells: &Arc<Bells>,
+    budgets: Arc<dyn budgets::Budgets>,
     stop: &CancellationToken,
 ) -> Result<Arc<Lane>> {
-    Ok(Lane::start(config.ollama.lane()?, Arc::clone(bells) as _, Arc::new(System), stop)?)
+    let bell: Arc<dyn Bell> = Arc::clone(bells) as _;
+    let ports = roughneck_llm::Ports { bell, clock: Arc::new(System), budgets };
+    Ok(Lane::start(config.ollama.lane()?, ports, stop)?)
+}
+
+fn budgets(config: &Config, store: &Arc<SqliteStore>) -> Result<Arc<Budgets>> {
+    let (limits, zone) = (config.budgets.limits()?, config.budgets.zone()?);
+    let ledger = Ledger::new(limits, zone, System.now());
+    Ok(Budgets::new(ledger, Arc::clone(store) as _, Arc::new(System)))
 }
 
 fn webhooks(config: &Config, secret: roughneck_jobs::signature::Secret) -> Result<webhook::Config> {

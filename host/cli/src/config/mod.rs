@@ -1,6 +1,7 @@
 //! Configuration: `roughneck.toml`, then `ROUGHNECK_*`, then flags; the last one wins. No
 //! configuration at all works.
 
+mod budgets;
 mod callbacks;
 mod classes;
 mod guard;
@@ -19,6 +20,7 @@ use anyhow::{Context, Result, bail};
 use roughneck_jobs::{grant::Grant, manifest::text, strict};
 use serde::Deserialize;
 
+pub(crate) use budgets::Budgets;
 pub(crate) use callbacks::Callbacks;
 pub(crate) use classes::Classes;
 pub(crate) use guard::Guard;
@@ -51,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) classes: Classes,
     /// What pauses a kind by itself.
     pub(crate) guard: Guard,
+    /// How many tokens may be used.
+    pub(crate) budgets: Budgets,
     /// When no new jobs are taken.
     pub(crate) intake: Intake,
     /// How long ended jobs are kept.
@@ -127,6 +131,8 @@ impl Config {
         self.classes.slots()?;
         self.guard.runaway()?;
         self.guard.breaker()?;
+        self.budgets.limits()?;
+        self.budgets.zone()?;
         self.intake.marks()?;
         self.retention.limits()?;
         self.callbacks.targets()?;
@@ -209,6 +215,11 @@ mod tests {
             ("[callbacks.targets.cms]\nurl = \"https://\"", "names no host"),
             ("[callbacks.targets.C_M]\nurl = \"https://a\"", "lower-case letters"),
             ("[guard]\nfailures-pause = \"a bit\"", "`guard.failures-pause` is wrong"),
+            ("[budgets]\njob = 0", "`budgets.job` must be at least 1 token"),
+            ("[budgets.kinds]\ndraft = 0", "`budgets.kinds.draft` must be at least 1"),
+            ("[budgets.callers]\nalice = -1", "line 2"),
+            ("[budgets]\ncallers-default = 1", "did you mean `caller-default`?"),
+            ("[budgets]\nreset-zone = \"Berlin\"", "`Berlin` is no IANA time zone"),
             ("[retention]\ndone = \"later\"", "`retention.done` is wrong"),
             ("[intake]\nbytes-max = \"1KiB\"", "must be at least 256MiB"),
             ("[intake]\njobs-max = 0", "must be at least 1"),
@@ -240,6 +251,18 @@ mod tests {
         assert_eq!((breaker.failures, breaker.pause_ms), (3, 60_000));
         let default = roughneck_jobs::guard::Runaway::default();
         assert_eq!(load("").unwrap().guard.runaway().unwrap(), Some(default));
+    }
+
+    #[test]
+    fn budgets_are_those_of_the_operator_and_none_by_default() {
+        let text = "[budgets]\njob = 9\ncaller-default = 8\nreset-zone = \"Europe/Berlin\"\n\
+                    kinds = { \"ollama.call\" = 7 }\n[budgets.callers]\nanonymous = 6";
+        let budgets = load(text).unwrap().budgets;
+        let limits = budgets.limits().unwrap();
+        assert_eq!((limits.job, limits.caller_default), (Some(9), Some(8)));
+        assert_eq!((limits.kinds["ollama.call"], limits.callers["anonymous"]), (7, 6));
+        assert_eq!(budgets.zone().unwrap().iana_name(), Some("Europe/Berlin"));
+        assert!(load("").unwrap().budgets.limits().unwrap().is_empty());
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use roughneck_jobs::{
+    budget::PayingJob,
     failure::{Failure, code},
     id::JobId,
     manifest::ManifestError,
     ports::{
         attended::{Attended, Halt},
-        gateway::{CallRoute, ClientCall, Gateway, Origin, Place, Reply, ReplyBody},
+        gateway::{CODE, CallRoute, ClientCall, Gateway, Origin, Place, Reply, ReplyBody},
         runner::{Assignment, Outcome, Runner, Supervisor},
     },
 };
@@ -53,6 +54,8 @@ struct Calls(Arc<dyn Gateway>);
 #[derive(Deserialize)]
 struct Input {
     path: String,
+    /// On whose account the call goes.
+    caller: Option<String>,
     body: Box<RawValue>,
 }
 
@@ -61,8 +64,9 @@ impl Runner for Calls {
     async fn run(&self, assignment: Assignment, supervisor: Arc<dyn Supervisor>) -> Outcome {
         supervisor.began();
         let job = &assignment.job;
+        let paying = PayingJob { id: job.id, spent: job.usage.tokens(), max: None };
         let call = match call(&job.input) {
-            Ok(call) => call,
+            Ok(call) => ClientCall { job: Some(paying), ..call },
             Err(why) => return Outcome::Failed(Failure::fatal("invalid-input", why)),
         };
         let place = Place { rank: job.rank, priority: job.priority };
@@ -82,12 +86,13 @@ fn call(input: &str) -> Result<ClientCall, String> {
         format!("`{}` is no path of a call; there are {paths}", input.path)
     })?;
     let body = input.body.get().to_owned().into();
-    Ok(ClientCall { route, body, user_agent: None, caller: None, origin: Origin::Job })
+    let (caller, job, origin) = (input.caller, None, Origin::Job);
+    Ok(ClientCall { route, body, user_agent: None, caller, origin, job })
 }
 
 /// How the job ends that got this answer.
 fn ended(reply: Reply) -> Outcome {
-    let Reply { status, body, .. } = reply;
+    let Reply { status, headers, body } = reply;
     let text = match body {
         ReplyBody::Whole(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         // It was asked for in one piece.
@@ -97,12 +102,24 @@ fn ended(reply: Reply) -> Outcome {
         return Outcome::Done { output: text };
     }
     let message = format!("the call was answered with status {status}: {text}");
+    let header = |name: &str| headers.iter().find(|(known, _)| *known == name);
+    if let Some((_, code)) = header(CODE) {
+        let wait_s = header("retry-after").and_then(|(_, wait_s)| wait_s.parse::<u64>().ok());
+        return over_budget(code, message, wait_s);
+    }
     match status {
         503 => Outcome::Postponed(Failure::retry(code::OLLAMA_UNAVAILABLE, message)),
         404 => Outcome::Failed(Failure::fatal(code::MODEL_NOT_INSTALLED, message)),
         400..500 => Outcome::Failed(Failure::fatal("ollama-refused", message)),
         _ => Outcome::Failed(Failure::retry("ollama-broke-off", message)),
     }
+}
+
+/// A budget has no room for the call: the job waits, unless there will never be any.
+fn over_budget(code: &str, message: String, wait_s: Option<u64>) -> Outcome {
+    let Some(wait_s) = wait_s else { return Outcome::Failed(Failure::fatal(code, message)) };
+    let retry_after_ms = Some(wait_s.saturating_mul(1000));
+    Outcome::Postponed(Failure { retry_after_ms, ..Failure::retry(code, message) })
 }
 
 /// A run that the engine keeps the books of: it stops the run by dropping it, and hears of its end by
@@ -133,6 +150,8 @@ impl Attended for Run {
 
 #[cfg(test)]
 mod tests {
+    use roughneck_jobs::failure::Disposition;
+
     use super::*;
 
     #[test]
@@ -149,6 +168,26 @@ mod tests {
             let why = call(input).unwrap_err();
             assert!(why.starts_with(words), "{why}");
         }
-        assert_eq!(call(r#"{"path":"/api/chat","body":{}}"#).unwrap().route, CallRoute::Chat);
+        let named = call(r#"{"path":"/api/chat","caller":"alice","body":{}}"#).unwrap();
+        assert_eq!((named.route, named.caller.as_deref()), (CallRoute::Chat, Some("alice")));
+        assert_eq!(call(r#"{"path":"/api/chat","body":{}}"#).unwrap().caller, None);
+    }
+
+    #[test]
+    fn a_call_over_budget_waits_for_its_renewal_and_fails_if_there_is_none() {
+        let refused = |wait: Option<&str>| {
+            let mut headers = vec![(CODE, "over-budget".to_owned())];
+            headers.extend(wait.map(|wait| ("retry-after", wait.to_owned())));
+            ended(Reply { status: 429, headers, body: ReplyBody::Whole("used up".into()) })
+        };
+        let Outcome::Postponed(failure) = refused(Some("90")) else { panic!("it must wait") };
+        assert_eq!((failure.code.as_str(), failure.retry_after_ms), ("over-budget", Some(90_000)));
+        assert!(failure.message.contains("used up"), "{}", failure.message);
+        let Outcome::Failed(failure) = refused(None) else { panic!("it must fail") };
+        assert_eq!(failure.disposition, Disposition::Fail);
+        // One of Ollama's own is none of ours.
+        let body = ReplyBody::Whole("slow down".into());
+        let outcome = ended(Reply { status: 429, headers: Vec::new(), body });
+        assert!(matches!(outcome, Outcome::Failed(_)));
     }
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod attended;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod children;
 #[cfg(test)]
 mod clock;

@@ -12,8 +12,9 @@ use std::{
 
 use async_trait::async_trait;
 use prometheus_client::registry::Registry;
-use roughneck_engine::{Bells, Config, Engine, Metrics, Parts, Retention};
+use roughneck_engine::{Bells, Budgets, Config, Engine, Metrics, Parts, Retention};
 use roughneck_jobs::{
+    budget::{Ledger, Limits},
     child::DEPTH_MAX,
     class::{Class, default_slots},
     clock::{Clock, Entropy, Millis},
@@ -269,6 +270,8 @@ pub(crate) struct World {
     pub(crate) actors: Arc<Actors>,
     pub(crate) time: Arc<Time>,
     pub(crate) bells: Arc<Bells>,
+    pub(crate) budgets: Arc<Budgets>,
+    limits: Limits,
 }
 
 impl World {
@@ -282,7 +285,7 @@ impl World {
         cron: &str,
         prepare: impl FnOnce(&Memory),
     ) -> Self {
-        Self::with(acts, cron, Retention::default(), prepare).await
+        Self::with(acts, cron, Retention::default(), Limits::default(), prepare).await
     }
 
     /// A world that keeps its ended jobs for so long.
@@ -290,13 +293,19 @@ impl World {
         acts: impl IntoIterator<Item = Act>,
         retention: Retention,
     ) -> Self {
-        Self::with(acts, "", retention, |_| {}).await
+        Self::with(acts, "", retention, Limits::default(), |_| {}).await
+    }
+
+    /// A world with token budgets.
+    pub(crate) async fn with_budgets(acts: impl IntoIterator<Item = Act>, limits: Limits) -> Self {
+        Self::with(acts, "", Retention::default(), limits, |_| {}).await
     }
 
     async fn with(
         acts: impl IntoIterator<Item = Act>,
         cron: &str,
         retention: Retention,
+        limits: Limits,
         prepare: impl FnOnce(&Memory),
     ) -> Self {
         let time = Arc::new(Time {
@@ -320,22 +329,26 @@ impl World {
             received: Mutex::default(),
         });
         prepare(&store);
-        let parts = parts(&store, &actors, &time, &bells);
+        let budgets = budgets(&limits, &store, &time);
+        let parts = parts(&store, &actors, &time, (&bells, &budgets));
         let config = config(retention);
         let engine = Engine::start(parts, config).await.unwrap();
-        Self { engine, store, actors, time, bells }
+        Self { engine, store, actors, time, bells, budgets, limits }
     }
 
     /// Another engine on the same store, which hears none of its bells.
     pub(crate) async fn second_engine(&self) -> Arc<Engine> {
-        let parts = parts(&self.store, &self.actors, &self.time, &Arc::default());
+        let budgets = budgets(&self.limits, &self.store, &self.time);
+        let parts = parts(&self.store, &self.actors, &self.time, (&Arc::default(), &budgets));
         Engine::start(parts, config(Retention::default())).await.unwrap()
     }
 
     /// Stops the engine at once and starts another one.
     pub(crate) async fn restart(&mut self) {
         self.engine.stop(Duration::ZERO).await;
-        let parts = parts(&self.store, &self.actors, &self.time, &self.bells);
+        self.budgets = budgets(&self.limits, &self.store, &self.time);
+        let own = (&self.bells, &self.budgets);
+        let parts = parts(&self.store, &self.actors, &self.time, own);
         self.engine = Engine::start(parts, config(Retention::default())).await.unwrap();
     }
 
@@ -401,7 +414,17 @@ fn config(retention: Retention) -> Config {
     Config { slots: default_slots(), retention, breaker: Some(BREAKER), depth_max: DEPTH_MAX }
 }
 
-fn parts(store: &Arc<Memory>, actors: &Arc<Actors>, time: &Arc<Time>, bells: &Arc<Bells>) -> Parts {
+fn budgets(limits: &Limits, store: &Arc<Memory>, time: &Arc<Time>) -> Arc<Budgets> {
+    let ledger = Ledger::utc(limits.clone(), time.now());
+    Budgets::new(ledger, Arc::clone(store) as _, Arc::clone(time) as _)
+}
+
+fn parts(
+    store: &Arc<Memory>,
+    actors: &Arc<Actors>,
+    time: &Arc<Time>,
+    (bells, budgets): (&Arc<Bells>, &Arc<Budgets>),
+) -> Parts {
     Parts {
         store: Arc::clone(store) as _,
         flows: Arc::clone(store) as _,
@@ -414,6 +437,7 @@ fn parts(store: &Arc<Memory>, actors: &Arc<Actors>, time: &Arc<Time>, bells: &Ar
         courier: Arc::clone(actors) as _,
         clock: Arc::clone(time) as _,
         entropy: Arc::clone(time) as _,
+        budgets: Arc::clone(budgets),
         bells: Arc::clone(bells),
         metrics: Metrics::register(&mut Registry::default()),
     }

@@ -39,6 +39,9 @@ pub trait Reservation: Send + Sync + fmt::Debug {
     /// [`OverBudget`], if there is none left: the answer must be stopped.
     fn token(&mut self) -> Result<(), OverBudget>;
 
+    /// What came of the call is thrown away for the sake of another one, and it will be sent again. It pays once.
+    fn gave_way(&mut self);
+
     /// The model refused the call, which therefore costs nothing.
     fn refused(&mut self);
 
@@ -76,6 +79,7 @@ impl Reservation for Free {
     fn token(&mut self) -> Result<(), OverBudget> {
         Ok(())
     }
+    fn gave_way(&mut self) {}
     fn refused(&mut self) {}
     fn settle(&mut self, _: &Usage) {}
 }

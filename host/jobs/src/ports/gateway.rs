@@ -7,7 +7,13 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
 use super::attended::Attended;
-use crate::{clock::Millis, priority::Priority};
+use crate::{budget::PayingJob, clock::Millis, priority::Priority};
+
+/// The kind of a call that a client sends to Ollama's surface.
+pub const KIND: &str = "ollama.call";
+
+/// The header that tells the code of a refusal, where the form of a surface has no place for it.
+pub const CODE: &str = "x-roughneck-code";
 
 /// A route whose calls wait for the lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -224,6 +230,8 @@ pub struct ClientCall {
     pub caller: Option<String>,
     /// Who waits for the answer.
     pub origin: Origin,
+    /// The job that makes it, if that is a durable one. It may wait for its budget.
+    pub job: Option<PayingJob>,
 }
 
 /// Where a call comes from.

@@ -1,7 +1,10 @@
 //! What a client asks for, as far as the lane must know it.
 
 use bytes::Bytes;
-use roughneck_jobs::ports::gateway::{CallRoute, ClientCall, Origin};
+use roughneck_jobs::{
+    budget::{Answer, Demand, Payer},
+    ports::gateway::{CallRoute, ClientCall, KIND, Origin},
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -9,6 +12,7 @@ use super::{
     envelope::{Edits, Envelope},
     keep_alive::{self, KeepAlive},
 };
+use crate::demand::{self, NUM_PREDICT};
 
 /// A call that was read.
 #[derive(Clone, Debug)]
@@ -26,7 +30,9 @@ pub(crate) struct Asked {
     pub(crate) options: Map<String, Value>,
     pub(crate) keep_alive: Option<KeepAlive>,
     pub(crate) user_agent: Option<String>,
-    pub(crate) caller: Option<String>,
+    pub(crate) payer: Payer,
+    /// The most tokens that the client wants to be answered.
+    answer_max: Option<u64>,
     envelope: Envelope,
 }
 
@@ -49,6 +55,8 @@ pub(crate) struct Changes<'a> {
     pub(crate) keep_alive: Option<String>,
     /// The context to pin, if the client names none.
     pub(crate) num_ctx: Option<u64>,
+    /// Where an answer has to end that nobody can stop.
+    pub(crate) answer_max: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -63,7 +71,7 @@ impl Asked {
     /// # Errors
     /// What is wrong with it, in Ollama's words where it has some.
     pub(crate) fn read(call: ClientCall) -> Result<Self, String> {
-        let ClientCall { route, body, user_agent, caller, origin } = call;
+        let ClientCall { route, body, user_agent, caller, origin, job } = call;
         let envelope = Envelope::read(body)?;
         let model: Option<String> = envelope.field("model")?;
         let model = model.filter(|model| !model.trim().is_empty());
@@ -76,6 +84,10 @@ impl Asked {
             (envelope.field("options")?.unwrap_or_default(), keep_alive)
         } else {
             (Map::new(), None)
+        };
+        let named = match limit_field(route) {
+            Some(field) => envelope.field::<Value>(field)?,
+            None => options.get(NUM_PREDICT).cloned(),
         };
         let usage: Option<StreamOptions> = match route {
             CallRoute::ChatCompletions | CallRoute::Completions => {
@@ -100,7 +112,8 @@ impl Asked {
             options,
             keep_alive,
             user_agent,
-            caller,
+            payer: Payer { kind: KIND.to_owned(), caller, job },
+            answer_max: demand::named(named.as_ref()),
             envelope,
         })
     }
@@ -109,6 +122,17 @@ impl Asked {
     /// only then does it see the first token, and Ollama a client that has left.
     pub(crate) fn streams_upstream(&self) -> bool {
         self.streams || (self.wish == Wish::Answer && is_native(self.route))
+    }
+
+    /// How many tokens it may need, with the options that it goes out with.
+    pub(crate) fn demand(&self, options: &Map<String, Value>) -> Demand {
+        let answer = match self.answer_max {
+            Some(_) | None if self.route.embeds() => Answer::None,
+            Some(tokens) => Answer::Limited(tokens),
+            None if self.streams_upstream() => Answer::Watched,
+            None => Answer::Whole,
+        };
+        Demand { prompt: demand::prompt_of(self.request(), options), answer }
     }
 
     /// The bytes for Ollama.
@@ -128,6 +152,12 @@ impl Asked {
         }
         if let Some(keep_alive) = &changes.keep_alive {
             envelope.set(&mut edits, "keep_alive", keep_alive);
+        }
+        if let (Some(tokens), Some(field)) = (changes.answer_max, limit_field(self.route))
+            && !self.streams_upstream()
+            && self.answer_max.is_none()
+        {
+            envelope.set(&mut edits, field, &tokens.to_string());
         }
         if let Some(num_ctx) = changes.num_ctx.filter(|_| self.can_pin()) {
             let options = envelope.raw("options").and_then(|raw| raw.strip_prefix(b"{"));
@@ -196,6 +226,21 @@ fn wish(envelope: &Envelope, route: CallRoute, keep_alive: Option<KeepAlive>) ->
     }
 }
 
+/// The field that limits an answer, on the routes that have it outside of Ollama's options.
+fn limit_field(route: CallRoute) -> Option<&'static str> {
+    match route {
+        CallRoute::ChatCompletions | CallRoute::Completions | CallRoute::Messages => {
+            Some("max_tokens")
+        }
+        CallRoute::Responses => Some("max_output_tokens"),
+        CallRoute::Generate
+        | CallRoute::Chat
+        | CallRoute::Embed
+        | CallRoute::Embeddings
+        | CallRoute::OpenAiEmbeddings => None,
+    }
+}
+
 fn is_native(route: CallRoute) -> bool {
     matches!(route, CallRoute::Generate | CallRoute::Chat)
 }
@@ -227,17 +272,13 @@ mod tests {
 
     fn read(route: CallRoute, body: &'static str) -> Result<Asked, String> {
         let body = Bytes::from_static(body.as_bytes());
-        Asked::read(ClientCall {
-            route,
-            body,
-            user_agent: None,
-            caller: None,
-            origin: Origin::Client,
-        })
+        let (user_agent, caller, job) = (None, None, None);
+        Asked::read(ClientCall { route, body, user_agent, caller, origin: Origin::Client, job })
     }
 
     fn sent(route: CallRoute, body: &'static str, num_ctx: Option<u64>) -> Bytes {
-        read(route, body).unwrap().body(&Changes { model: "m", keep_alive: None, num_ctx })
+        let changes = Changes { model: "m", keep_alive: None, num_ctx, answer_max: None };
+        read(route, body).unwrap().body(&changes)
     }
 
     #[test]
@@ -301,6 +342,63 @@ mod tests {
             ),
         ] {
             assert_eq!(sent(CallRoute::Generate, body, Some(8192)), sent_on);
+        }
+    }
+
+    #[test]
+    fn only_an_answer_that_nobody_can_stop_is_given_a_limit() {
+        let limited = |route, body: &'static str| {
+            let changes =
+                Changes { model: "m", keep_alive: None, num_ctx: None, answer_max: Some(9) };
+            read(route, body).unwrap().body(&changes)
+        };
+        for (route, body, sent_on) in [
+            (
+                CallRoute::ChatCompletions,
+                r#"{"model":"m","messages":[{}]}"#,
+                r#"{"max_tokens":9,"model":"m","messages":[{}]}"#,
+            ),
+            (
+                CallRoute::Responses,
+                r#"{"model":"m","input":"x"}"#,
+                r#"{"max_output_tokens":9,"model":"m","input":"x"}"#,
+            ),
+            (
+                CallRoute::Messages,
+                r#"{"model":"m","max_tokens":5}"#,
+                r#"{"model":"m","max_tokens":5}"#,
+            ),
+            (
+                CallRoute::Messages,
+                r#"{"model":"m","stream":true}"#,
+                r#"{"model":"m","stream":true}"#,
+            ),
+            (
+                CallRoute::Chat,
+                r#"{"model":"m","messages":[{}]}"#,
+                r#"{"model":"m","messages":[{}]}"#,
+            ),
+            (CallRoute::Embed, r#"{"model":"m","input":"x"}"#, r#"{"model":"m","input":"x"}"#),
+        ] {
+            assert_eq!(limited(route, body), sent_on);
+        }
+    }
+
+    #[test]
+    fn what_an_answer_may_need_is_what_the_client_says_or_what_can_be_watched() {
+        for (route, body, answer) in [
+            (CallRoute::Chat, r#"{"model":"m","options":{"num_predict":7}}"#, Answer::Limited(7)),
+            (CallRoute::Chat, r#"{"model":"m","options":{"num_predict":-1}}"#, Answer::Watched),
+            // The pieces of a whole answer of Ollama's own are put together here.
+            (CallRoute::Chat, r#"{"model":"m","messages":[{}],"stream":false}"#, Answer::Watched),
+            (CallRoute::ChatCompletions, r#"{"model":"m","max_tokens":7}"#, Answer::Limited(7)),
+            (CallRoute::ChatCompletions, r#"{"model":"m","stream":true}"#, Answer::Watched),
+            (CallRoute::ChatCompletions, r#"{"model":"m"}"#, Answer::Whole),
+            (CallRoute::Responses, r#"{"model":"m","max_output_tokens":7}"#, Answer::Limited(7)),
+            (CallRoute::Embed, r#"{"model":"m","input":"x"}"#, Answer::None),
+            (CallRoute::OpenAiEmbeddings, r#"{"model":"m","max_tokens":7}"#, Answer::None),
+        ] {
+            assert_eq!(read(route, body).unwrap().demand(&Map::new()).answer, answer, "{body}");
         }
     }
 

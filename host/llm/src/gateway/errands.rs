@@ -178,7 +178,7 @@ impl Told {
                 Ok(None) => break,
                 Err(error) => format!("the connection to Ollama broke: {}", root_cause(&error)),
             };
-            return self.say(form::broken_off(Form::Native, &broken));
+            return self.say(form::broken_off(Form::Native, &broken, None));
         }
         let rest = frames.rest();
         if !rest.is_empty() {

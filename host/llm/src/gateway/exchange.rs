@@ -30,7 +30,7 @@ use super::{
     flow::{Flow, halted},
     form,
     gathered::{Gathered, TooLarge},
-    opening::{self, Opened, Opening},
+    opening::{Opened, Opening},
     outcome::{self, Ended},
     reading,
     refused::{QUEUE_FULL, Refused},
@@ -39,8 +39,9 @@ use crate::{
     broken::{Broken, casts_doubt},
     client,
     config::Config,
+    course::Course,
     lane::Shared,
-    metrics::{self, Account},
+    metrics,
     queue::{Queue, Seat, Turn},
     runner_key::RunnerKey,
     stats::{self, Cost},
@@ -54,7 +55,7 @@ pub(crate) struct Exchange {
     pub(crate) shared: Arc<Shared>,
     pub(crate) asked: Arc<Asked>,
     pub(crate) model: Resolved,
-    pub(crate) account: Account,
+    pub(crate) course: Course,
 }
 
 type Opens = BoxFuture<'static, Result<Opened, Refused>>;
@@ -71,24 +72,23 @@ impl Admitted for Exchange {
     }
 
     async fn run(self: Box<Self>, place: Place, job: Arc<dyn Attended>) -> Reply {
-        let Self { shared, asked, model, mut account } = *self;
-        let key = key(&shared, &asked, &model);
+        let Self { shared, asked, model, mut course } = *self;
+        let key = RunnerKey::of(&model, &shared.options(&asked, &model.name));
         if asked.wish == Wish::Unload && !shared.may_unload(&key) {
-            account.complete(&Cost::default());
+            course.complete(&Cost::default());
             return kept(&shared, &asked, &*job);
         }
         let seat = Seat { key: key.clone(), rank: place.rank, priority: place.priority };
         let queue = shared.queue_of(asked.route, &model.name);
         let Ok(ticket) = queue.line_up(seat) else {
-            account.fail(metrics::Outcome::Rejected);
-            let message = QUEUE_FULL.to_owned();
-            let full = Refused { status: 503, message, code: "queue-full" };
+            course.fail(metrics::Outcome::Rejected);
+            let full = Refused::new(503, QUEUE_FULL, "queue-full");
             job.end(full.outcome());
-            return full.reply(asked.route);
+            return full.reply(asked.route, shared.clock.now());
         };
         let waiter = Waiter { queue: queue.clone(), ticket: ticket.number() };
         let opening = Opening {
-            course: opening::course(&shared, &asked, account),
+            course,
             shared: Arc::clone(&shared),
             asked: Arc::clone(&asked),
             model,
@@ -109,15 +109,6 @@ impl Admitted for Exchange {
             opened = &mut opens => call.answer(opened).await,
             () = tokio::time::sleep(quiet) => call.wait(opens, waiter),
         }
-    }
-}
-
-/// What Ollama would keep loaded for this call.
-fn key(shared: &Shared, asked: &Asked, model: &Resolved) -> RunnerKey {
-    if asked.can_pin() {
-        RunnerKey::of(model, &shared.config.with_pin(&model.name, &asked.options))
-    } else {
-        RunnerKey::of(model, &asked.options)
     }
 }
 
@@ -153,7 +144,7 @@ struct Call {
 impl Call {
     fn refused(&self, refused: &Refused) -> Reply {
         self.job.end(refused.outcome());
-        let mut reply = refused.reply(self.asked.route);
+        let mut reply = refused.reply(self.asked.route, self.shared.clock.now());
         reply.headers.push((JOB_ID, self.job.id().to_string()));
         reply
     }
@@ -289,15 +280,14 @@ impl Call {
             }
             Ok(opened) => match self.whole(opened).await {
                 Ok(Whole { status, body, .. }) => {
-                    let message = client::words(&body);
-                    Refused { status, message, code: "ollama-refused" }
+                    Refused::new(status, client::words(&body), "ollama-refused")
                 }
                 Err(refused) => refused,
             },
             Err(refused) => refused,
         };
         self.job.end(refused.outcome());
-        (form::broken_off(self.asked.route.form(), &refused.message), Stage::Over)
+        (refused.last_piece(self.asked.route), Stage::Over)
     }
 
     fn sign_of_life(&self, waiter: &Waiter) -> Bytes {
@@ -348,7 +338,7 @@ impl Call {
                 let read = read.map_err(silent).and_then(|read| read);
                 read.map_err(|broken| {
                     turn.residency().doubt();
-                    course.account.fail(broken.outcome);
+                    course.fail(broken.outcome);
                     self.shared.react(&broken.error);
                     Refused::of(self.asked.route, &self.asked.model, &broken.error)
                 })
@@ -365,16 +355,17 @@ impl Call {
         drop(turn);
         if (200..300).contains(&status) {
             let cost = stats::cost(&reading::whole(&body), &course.measured);
-            course.account.complete(&cost);
+            course.complete(&cost);
             self.job.supervisor().spent(&cost.usage);
             let kept = self.shared.config.record.keeps_words();
             let kept = kept.then(|| serde_json::from_slice(&body).ok()).flatten();
             let ended = Ended { status, reason: "", answer: None, body: kept };
             self.job.end(outcome::done(&ended));
         } else {
-            course.account.fail(metrics::Outcome::Error);
-            let message = client::words(&body);
-            self.job.end(Refused { status, message, code: "ollama-refused" }.outcome());
+            course.fail(metrics::Outcome::Error);
+            course.refused();
+            let refused = Refused::new(status, client::words(&body), "ollama-refused");
+            self.job.end(refused.outcome());
         }
         Ok(Whole { status, r#type, body })
     }
@@ -422,7 +413,7 @@ fn content_type(response: &Response) -> String {
 
 fn too_large() -> Refused {
     let message = format!("the answer is larger than {} MiB", WHOLE_BYTES_MAX >> 20);
-    Refused { status: 502, message, code: "answer-too-large" }
+    Refused::new(502, message, "answer-too-large")
 }
 
 async fn read(response: &mut Response) -> Result<Bytes, Broken> {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use roughneck_jobs::ports::attended::{Attended, Halt};
+use roughneck_jobs::{
+    budget::OverBudget,
+    ports::attended::{Attended, Halt},
+};
 use tokio::time::Instant;
 
 use super::{
     asked::Asked,
-    form,
     frames::Frames,
     opening::{Opened, Opening},
     outcome::{self, Ended},
@@ -43,8 +45,8 @@ pub(crate) struct Flow {
     unloads: bool,
     script: Script,
     frames: Frames,
-    /// Why the answer broke off, while what came before that is on its way to the client.
-    broken: Option<Broken>,
+    /// Why the answer is over, while what came before that is on its way to the client.
+    stop: Option<Stop>,
     figures: Figures,
     reason: String,
     /// What was said, if it is to be kept.
@@ -74,7 +76,7 @@ impl Flow {
             unloads,
             script,
             frames: Frames::new(script.framing()),
-            broken: None,
+            stop: None,
             figures: Figures::default(),
             reason: String::new(),
             text,
@@ -89,7 +91,7 @@ impl Flow {
     pub(crate) async fn next(&mut self) -> Option<Bytes> {
         match self.advance().await {
             Ok(bytes) => bytes,
-            Err(refused) => Some(form::broken_off(self.asked.route.form(), &refused.message)),
+            Err(refused) => Some(refused.last_piece(self.asked.route)),
         }
     }
 
@@ -100,8 +102,8 @@ impl Flow {
     /// Why the answer broke off. It is over then.
     pub(crate) async fn advance(&mut self) -> Result<Option<Bytes>, Refused> {
         while self.wire.is_some() {
-            let read = match self.broken.take() {
-                Some(broken) => Err(broken.into()),
+            let read = match self.stop.take() {
+                Some(stop) => Err(stop),
                 None => self.read().await,
             };
             match read {
@@ -110,6 +112,7 @@ impl Flow {
                 Err(Stop::Halted(halt)) => return Err(self.stop(Refused::halted(&halt))),
                 // Only the turn is kept, so the connection is closed.
                 Err(Stop::Wanted) => self.wanted = self.wire.take().map(|wire| wire.turn),
+                Err(Stop::Over(over)) => return Err(self.stop(Refused::stopped(over))),
                 Err(Stop::Broken(broken)) => return Err(self.fail(&broken)),
             }
         }
@@ -159,8 +162,8 @@ impl Flow {
         Ok(self.pass(whole)?)
     }
 
-    /// Learns from frames that are whole, and returns those that are the client's. An error behind some of
-    /// them waits for its turn: it may have come in one piece with them.
+    /// Learns from frames that are whole, and returns those that are the client's. What ends the answer behind
+    /// some of them waits for its turn: it may have come in one piece with them.
     fn pass(&mut self, whole: Bytes) -> Result<Bytes, Broken> {
         let mut kept: Option<BytesMut> = None;
         let mut passed = 0;
@@ -171,24 +174,29 @@ impl Flow {
                 if passed == 0 {
                     return Err(broken);
                 }
-                self.broken = Some(broken);
+                self.stop = Some(broken.into());
                 return Ok(kept.map_or_else(|| whole.slice(..passed), BytesMut::freeze));
             }
             let is_ours = said.is_usage_only && self.asked.adds_usage();
-            self.learn(said);
+            let over = self.learn(said).err();
             if is_ours && kept.is_none() {
                 kept = Some(BytesMut::from(whole.get(..passed).unwrap_or_default()));
             } else if let (false, Some(kept)) = (is_ours, &mut kept) {
                 kept.extend_from_slice(&frame);
             }
             passed += frame.len();
+            if let Some(over) = over {
+                self.stop = Some(Stop::Over(over));
+                return Ok(kept.map_or_else(|| whole.slice(..passed), BytesMut::freeze));
+            }
         }
         Ok(kept.map_or(whole, BytesMut::freeze))
     }
 
-    fn learn(&mut self, said: Said<'_>) {
+    fn learn(&mut self, said: Said<'_>) -> Result<(), OverBudget> {
+        let mut counted = Ok(());
         if said.is_visible {
-            self.opening.course.piece();
+            counted = self.opening.course.piece();
             self.last_token_at = Some(Instant::now());
         }
         if let (Some(kept), Some(text)) = (&mut self.text, &said.text) {
@@ -204,6 +212,7 @@ impl Flow {
         if said.is_end {
             self.complete();
         }
+        counted
     }
 
     fn complete(&mut self) {
@@ -213,7 +222,7 @@ impl Flow {
         let last = self.last_token_at.map(|at| at - course.dispatched_at());
         self.figures.fill_in(first_token, last.unwrap_or_default());
         let cost = stats::cost(&self.figures, &course.measured);
-        course.account.complete(&cost);
+        course.complete(&cost);
         if self.unloads {
             wire.turn.residency().doubt();
         } else {
@@ -229,7 +238,7 @@ impl Flow {
 
     fn stop(&mut self, refused: Refused) -> Refused {
         self.wire = None;
-        self.opening.course.account.fail(metrics::Outcome::Cancelled);
+        self.opening.course.fail(metrics::Outcome::Cancelled);
         self.job.end(refused.outcome());
         refused
     }
@@ -238,7 +247,7 @@ impl Flow {
         if let Some(mut wire) = self.wire.take() {
             wire.turn.residency().doubt();
         }
-        self.opening.course.account.fail(broken.outcome);
+        self.opening.course.fail(broken.outcome);
         self.shared.react(&broken.error);
         let refused = Refused::of(self.asked.route, &self.asked.model, &broken.error);
         self.job.end(refused.outcome());
@@ -251,6 +260,8 @@ enum Stop {
     Halted(Halt),
     /// An urgent call needs the turn.
     Wanted,
+    /// There are no tokens left for it.
+    Over(OverBudget),
     Broken(Broken),
 }
 

@@ -3,7 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use roughneck_jobs::ports::gateway::{CallRoute, Form, Reply, ReplyBody};
+use roughneck_jobs::{
+    budget::{OverBudget, Renewal},
+    clock::Millis,
+    ports::gateway::{CODE, CallRoute, Form, Reply, ReplyBody},
+};
 use serde_json::{Value, json};
 
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
@@ -17,13 +21,47 @@ pub(crate) fn refusal(form: Form, status: u16, message: &str) -> Reply {
     if matches!(status, 429 | 503) {
         headers.push(("retry-after", RETRY_AFTER_S.to_owned()));
     }
-    let body = ReplyBody::Whole(error(form, status, message).into());
+    let body = ReplyBody::Whole(error(form, status, message, None).into());
     Reply { status, headers, body }
 }
 
+/// The same for a call that a budget has no room for, with the headers that clients of the surface look at.
+pub(crate) fn over_budget(form: Form, message: &str, over: &OverBudget, now: Millis) -> Reply {
+    let mut headers = vec![("content-type", JSON.to_owned()), (CODE, over.code().to_owned())];
+    let wait_s = match over.renewal {
+        Renewal::At(at) => Some(at.since_ms(now).div_ceil(1000).to_string()),
+        Renewal::Soon => Some(RETRY_AFTER_S.to_owned()),
+        Renewal::Never => None,
+    };
+    if let Some(wait_s) = &wait_s {
+        headers.push(("retry-after", wait_s.clone()));
+    }
+    if over.renewal != Renewal::Soon {
+        // Their libraries would try again in a moment.
+        headers.push(("x-should-retry", "false".to_owned()));
+    }
+    let (limit, remaining) = (over.limit.to_string(), over.remaining().to_string());
+    match (form, over.renewal) {
+        (Form::Native | Form::OpenAi, _) => {
+            headers.push(("x-ratelimit-limit-tokens", limit));
+            headers.push(("x-ratelimit-remaining-tokens", remaining));
+            headers.extend(wait_s.map(|wait_s| ("x-ratelimit-reset-tokens", format!("{wait_s}s"))));
+        }
+        (Form::Anthropic, renewal) => {
+            headers.push(("anthropic-ratelimit-tokens-limit", limit));
+            headers.push(("anthropic-ratelimit-tokens-remaining", remaining));
+            if let Renewal::At(at) = renewal {
+                headers.push(("anthropic-ratelimit-tokens-reset", at.to_string()));
+            }
+        }
+    }
+    let body = ReplyBody::Whole(error(form, 429, message, Some(over.code())).into());
+    Reply { status: 429, headers, body }
+}
+
 /// The body of an error. The order of the keys is that of upstream.
-pub(crate) fn error(form: Form, status: u16, message: &str) -> String {
-    let message = Value::from(message);
+pub(crate) fn error(form: Form, status: u16, message: &str, code: Option<&str>) -> String {
+    let (message, code) = (Value::from(message), Value::from(code));
     match form {
         Form::Native => format!("{{\"error\":{message}}}"),
         Form::OpenAi => {
@@ -34,7 +72,7 @@ pub(crate) fn error(form: Form, status: u16, message: &str) -> String {
                 _ => "api_error",
             };
             format!(
-                "{{\"error\":{{\"message\":{message},\"type\":\"{type}\",\"param\":null,\"code\":null}}}}"
+                "{{\"error\":{{\"message\":{message},\"type\":\"{type}\",\"param\":null,\"code\":{code}}}}}"
             )
         }
         Form::Anthropic => {
@@ -62,8 +100,9 @@ static ERRORS: AtomicU64 = AtomicU64::new(1);
 /// The last piece of an answer that breaks off: its status was 200 long before. Upstream says nothing
 /// on the OpenAI routes, so that clients take half an answer for a whole one; with this their libraries
 /// raise an error.
-pub(crate) fn broken_off(form: Form, message: &str) -> Bytes {
-    let error = error(form, 500, message);
+pub(crate) fn broken_off(form: Form, message: &str, over: Option<&OverBudget>) -> Bytes {
+    let status = if over.is_some() { 429 } else { 500 };
+    let error = error(form, status, message, over.map(OverBudget::code));
     match form {
         Form::Native => format!("{error}\n"),
         Form::OpenAi => format!("data: {error}\n\n"),
@@ -124,6 +163,8 @@ pub(crate) fn space() -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use roughneck_jobs::budget::Whose;
+
     use super::*;
 
     fn body(reply: &Reply) -> String {
@@ -145,6 +186,50 @@ mod tests {
         let anthropic = body(&refusal(Form::Anthropic, 400, "no"));
         let start = r#"{"type":"error","error":{"type":"invalid_request_error","message":"no"},"request_id":"req_"#;
         assert!(anthropic.starts_with(start), "{anthropic}");
+    }
+
+    #[test]
+    fn a_call_over_budget_is_told_when_there_is_more_in_the_headers_of_its_surface() {
+        let over = |renewal| OverBudget {
+            whose: Whose::Caller("alice".to_owned()),
+            limit: 100,
+            spent: 70,
+            reserved: 20,
+            needs: 50,
+            renewal,
+        };
+        let until = over(Renewal::At(Millis(90_500)));
+        let native = over_budget(Form::Native, "used up", &until, Millis(0));
+        assert_eq!((native.status, body(&native).as_str()), (429, r#"{"error":"used up"}"#));
+        for header in [
+            ("x-roughneck-code", "over-budget"),
+            ("retry-after", "91"),
+            ("x-should-retry", "false"),
+            ("x-ratelimit-limit-tokens", "100"),
+            ("x-ratelimit-remaining-tokens", "10"),
+            ("x-ratelimit-reset-tokens", "91s"),
+        ] {
+            assert!(native.headers.contains(&(header.0, header.1.to_owned())), "{header:?}");
+        }
+        let openai = over_budget(Form::OpenAi, "used up", &until, Millis(0));
+        assert_eq!(
+            body(&openai),
+            r#"{"error":{"message":"used up","type":"rate_limit_error","param":null,"code":"over-budget"}}"#
+        );
+        let anthropic = over_budget(Form::Anthropic, "used up", &until, Millis(0));
+        assert!(body(&anthropic).contains(r#""type":"rate_limit_error""#));
+        let reset = ("anthropic-ratelimit-tokens-reset", "1970-01-01T00:01:30.500Z".to_owned());
+        assert!(anthropic.headers.contains(&reset));
+
+        let has = |reply: &Reply, name: &str| reply.headers.iter().any(|(known, _)| *known == name);
+        let soon = over_budget(Form::OpenAi, "reserved", &over(Renewal::Soon), Millis(0));
+        assert!(soon.headers.contains(&("retry-after", "10".to_owned())));
+        assert!(!has(&soon, "x-should-retry"));
+        let never = over_budget(Form::OpenAi, "too much", &over(Renewal::Never), Millis(0));
+        assert!(!has(&never, "retry-after") && has(&never, "x-should-retry"));
+
+        let last = broken_off(Form::OpenAi, "used up", Some(&until));
+        assert!(last.starts_with(b"data: {") && last.ends_with(b"\"code\":\"over-budget\"}}\n\n"));
     }
 
     #[test]

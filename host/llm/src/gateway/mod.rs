@@ -23,13 +23,18 @@ mod pieces;
 mod reading;
 mod refused;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use async_trait::async_trait;
 use roughneck_jobs::{
+    budget::OverBudget,
     model::{LlmError, Resolved},
-    ports::gateway::{Admitted, CallRoute, ClientCall, Form, Gateway, Passage, Reply},
+    ports::{
+        budgets::{Free, Reservation},
+        gateway::{Admitted, CallRoute, ClientCall, Form, Gateway, Passage, Reply},
+    },
 };
+use serde_json::{Map, Value};
 
 use crate::{
     lane::{Lane, Shared},
@@ -38,10 +43,16 @@ use crate::{
     resolve,
     runner_key::RunnerKey,
 };
-use asked::Asked;
+use asked::{Asked, Wish};
 pub(crate) use errands::Errands;
 use exchange::Exchange;
 use refused::Refused;
+
+/// A call with its model and its tokens.
+type Granted = (Asked, Resolved, Box<dyn Reservation>);
+
+/// Why there is none, for the client and for the metrics.
+type Denied = (Refused, Outcome);
 
 #[async_trait]
 impl Gateway for Lane {
@@ -50,16 +61,16 @@ impl Gateway for Lane {
         let shared = Arc::clone(&self.shared);
         let asker = Asker::caller(call.origin, call.caller.as_deref(), &shared.config.callers);
         let mut account = Account::open(Arc::clone(&shared.metrics), asker, route);
-        let asked = Asked::read(call).map_err(|why| {
-            account.fail(Outcome::Rejected);
-            Refused::invalid(why).reply(route)
-        })?;
-        let model = shared.meant(&asked.model).await.map_err(|error| {
-            account.fail(Outcome::of(&error));
-            Refused::of(route, &asked.model, &error).reply(route)
-        })?;
-        account.model(shared.inventory.label(&model.name));
-        Ok(Box::new(Exchange { shared, asked: Arc::new(asked), model, account }))
+        match shared.admit(call, &mut account).await {
+            Ok((asked, model, reserved)) => {
+                let course = opening::course(&shared, &asked, account, reserved);
+                Ok(Box::new(Exchange { shared, asked: Arc::new(asked), model, course }))
+            }
+            Err((refused, outcome)) => {
+                account.fail(outcome);
+                Err(refused.reply(route, shared.clock.now()))
+            }
+        }
     }
 
     async fn pass(&self, passage: Passage) -> Reply {
@@ -92,6 +103,41 @@ impl Shared {
             }
         };
         self.installed(&wanted, &models).await
+    }
+
+    /// Reads a call, looks for its model and reserves its tokens.
+    async fn admit(&self, call: ClientCall, account: &mut Account) -> Result<Granted, Denied> {
+        let route = call.route;
+        let invalid = |why: String| (Refused::invalid(why), Outcome::Rejected);
+        let asked = Asked::read(call).map_err(invalid)?;
+        let model = self
+            .meant(&asked.model)
+            .await
+            .map_err(|error| (Refused::of(route, &asked.model, &error), Outcome::of(&error)))?;
+        account.model(self.inventory.label(&model.name));
+        let reserved = self.reserve(&asked, &model.name);
+        let over = |over| (Refused::over_budget(over), Outcome::Rejected);
+        let reserved = reserved.map_err(over)?;
+        Ok((asked, model, reserved))
+    }
+
+    /// Reserves the tokens of a call. What asks nothing of its model costs none.
+    fn reserve(&self, asked: &Asked, model: &str) -> Result<Box<dyn Reservation>, OverBudget> {
+        match asked.wish {
+            Wish::Answer => {
+                self.budgets.reserve(&asked.payer, &|| asked.demand(&self.options(asked, model)))
+            }
+            Wish::Load | Wish::Unload => Ok(Box::new(Free)),
+        }
+    }
+
+    /// The options that a call goes out with.
+    fn options<'a>(&self, asked: &'a Asked, model: &str) -> Cow<'a, Map<String, Value>> {
+        if asked.can_pin() {
+            self.config.with_pin(model, &asked.options)
+        } else {
+            Cow::Borrowed(&asked.options)
+        }
     }
 
     /// Where a call waits: in the lane, or, for an embedding by the embedder that Ollama has room for beside

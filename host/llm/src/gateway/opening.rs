@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reqwest::Response;
 use roughneck_jobs::{
     model::{LlmError, Resolved},
-    ports::{attended::Attended, gateway::CallRoute},
+    ports::{attended::Attended, budgets::Reservation, gateway::CallRoute},
     priority::Priority,
 };
 use tokio::{sync::mpsc, time::Instant};
@@ -52,8 +52,14 @@ pub(crate) struct Opened {
 }
 
 /// The course of a call that has not begun.
-pub(crate) fn course(shared: &Shared, asked: &Asked, account: Account) -> Course {
+pub(crate) fn course(
+    shared: &Shared,
+    asked: &Asked,
+    account: Account,
+    reserved: Box<dyn Reservation>,
+) -> Course {
     let mut course = Course::open(account);
+    course.has(reserved);
     if shared.config.preempt && asked.wish == Wish::Answer && !asked.route.embeds() {
         course.may_give_way(asked.tokens_max());
     }
@@ -96,7 +102,10 @@ impl Opening {
                     ticket = self.course.gave_way(turn);
                 }
                 Err(broken) => {
-                    self.course.account.fail(broken.outcome);
+                    if broken.is_free() {
+                        self.course.refused();
+                    }
+                    self.course.fail(broken.outcome);
                     return Err(gone(broken, &self.model.name));
                 }
             }
@@ -129,7 +138,8 @@ impl Opening {
         course.account.reach(Phase::Prefill);
         let (keep_alive, unloads) = keep_alive(shared, asked, &model.name, key);
         let num_ctx = shared.config.pinned(&model.name);
-        let body = asked.body(&Changes { model: &model.name, keep_alive, num_ctx });
+        let answer_max = course.answer_max();
+        let body = asked.body(&Changes { model: &model.name, keep_alive, num_ctx, answer_max });
         course.dispatch(&mut turn);
         let sent = shared.client.forward(asked.route.path(), body, asked.user_agent.as_deref());
         let response = turn.unless_wanted(None, sent).await.transpose();

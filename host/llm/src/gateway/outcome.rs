@@ -50,7 +50,7 @@ pub(crate) fn record(asked: &Asked, model: &str, record: Record) -> String {
         model,
         stream: asked.streams,
         bytes: asked.bytes(),
-        caller: asked.caller.as_deref(),
+        caller: asked.payer.caller.as_deref(),
         body: body.flatten(),
     })
 }

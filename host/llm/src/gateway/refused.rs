@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use roughneck_jobs::{
+    budget::OverBudget,
+    clock::Millis,
     failure::{Failure, code},
     model::LlmError,
     ports::{
@@ -25,11 +27,28 @@ pub(crate) struct Refused {
     pub(crate) message: String,
     /// A stable code, for the job.
     pub(crate) code: &'static str,
+    /// The budget that has no room for it.
+    over: Option<OverBudget>,
 }
 
 impl Refused {
+    pub(crate) fn new(status: u16, message: impl Into<String>, code: &'static str) -> Self {
+        Self { status, message: message.into(), code, over: None }
+    }
+
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self { status: 400, message: message.into(), code: "invalid-request" }
+        Self::new(400, message, "invalid-request")
+    }
+
+    pub(crate) fn over_budget(over: OverBudget) -> Self {
+        let refused = Self::new(429, over.to_string(), over.code());
+        Self { over: Some(over), ..refused }
+    }
+
+    /// The tokens ran out while it was answered.
+    pub(crate) fn stopped(over: OverBudget) -> Self {
+        let message = format!("the answer was stopped: {over}");
+        Self { message, ..Self::over_budget(over) }
     }
 
     pub(crate) fn of(route: CallRoute, model: &str, error: &LlmError) -> Self {
@@ -41,8 +60,9 @@ impl Refused {
             LlmError::BrokenOff(why) => (502, why.clone()),
             LlmError::Invalid(why) => (400, why.clone()),
             LlmError::Full { .. } => (503, QUEUE_FULL.to_owned()),
+            LlmError::OverBudget(over) => return Self::over_budget(over.clone()),
         };
-        Self { status, message, code: error.code() }
+        Self::new(status, message, error.code())
     }
 
     pub(crate) fn halted(halt: &Halt) -> Self {
@@ -56,16 +76,25 @@ impl Refused {
             }
             Halt::Refused(error) => (503, format!("{QUEUE_FULL}: {error}"), "queue-full"),
         };
-        Self { status, message, code }
+        Self::new(status, message, code)
     }
 
-    /// What it says, for an answer whose status was sent before.
+    /// What it says, for an answer in one piece whose status was sent before.
     pub(crate) fn body(&self, route: CallRoute) -> Bytes {
-        form::error(route.form(), self.status, &self.message).into()
+        let code = self.over.as_ref().map(OverBudget::code);
+        form::error(route.form(), self.status, &self.message, code).into()
     }
 
-    pub(crate) fn reply(&self, route: CallRoute) -> Reply {
-        form::refusal(route.form(), self.status, &self.message)
+    pub(crate) fn reply(&self, route: CallRoute, now: Millis) -> Reply {
+        match &self.over {
+            Some(over) => form::over_budget(route.form(), &self.message, over, now),
+            None => form::refusal(route.form(), self.status, &self.message),
+        }
+    }
+
+    /// The last piece of an answer that had begun.
+    pub(crate) fn last_piece(&self, route: CallRoute) -> Bytes {
+        form::broken_off(route.form(), &self.message, self.over.as_ref())
     }
 
     /// How the job ends.

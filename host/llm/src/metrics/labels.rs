@@ -86,9 +86,10 @@ impl Outcome {
     /// The outcome of a call that failed before its answer began.
     pub(crate) fn of(error: &LlmError) -> Self {
         match error {
-            LlmError::NotInstalled { .. } | LlmError::Full { .. } | LlmError::Invalid(_) => {
-                Self::Rejected
-            }
+            LlmError::NotInstalled { .. }
+            | LlmError::Full { .. }
+            | LlmError::OverBudget(_)
+            | LlmError::Invalid(_) => Self::Rejected,
             LlmError::Unavailable { .. } | LlmError::Refused { .. } => Self::Error,
             // Whoever knows that there was silence says so: see [`crate::broken`].
             LlmError::BrokenOff(_) => Self::Truncated,

@@ -29,7 +29,7 @@ impl Stage {
     ) -> u16 {
         let caller = caller.map(str::to_owned);
         let body = body.to_string().into();
-        let call = ClientCall { route, body, user_agent: None, caller, origin };
+        let call = ClientCall { route, body, user_agent: None, caller, origin, job: None };
         let place = Place { rank: Millis(0), priority: Priority::HIGH };
         match self.lane.admit(call).await {
             Ok(admitted) => admitted.run(place, Visitor::of(self)).await.status,

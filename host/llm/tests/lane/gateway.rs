@@ -77,6 +77,11 @@ impl Visitor {
     }
 }
 
+pub(crate) fn client_call(route: CallRoute, body: Bytes) -> ClientCall {
+    let (user_agent, caller, job) = (None, None, None);
+    ClientCall { route, body, user_agent, caller, origin: Origin::Client, job }
+}
+
 impl Stage {
     pub(crate) async fn send(&self, route: CallRoute, body: &Value) -> (Reply, Arc<Visitor>) {
         let visitor = Visitor::of(self);
@@ -92,8 +97,7 @@ impl Stage {
         body: &Value,
     ) -> Reply {
         let body = Bytes::from(body.to_string());
-        let call =
-            ClientCall { route, body, user_agent: None, caller: None, origin: Origin::Client };
+        let call = client_call(route, body);
         let place = Place { rank: priority.rank(Millis(0)), priority };
         match self.lane.admit(call).await {
             Ok(admitted) => admitted.run(place, visitor).await,
@@ -424,13 +428,7 @@ async fn the_embedder_that_has_room_answers_beside_a_call_that_holds_the_lane() 
     let (running, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
     let embed = json!({"model": EMBEDDER, "input": "x"});
     let body = Bytes::from(embed.to_string());
-    let call = ClientCall {
-        route: CallRoute::Embed,
-        body,
-        user_agent: None,
-        caller: None,
-        origin: Origin::Client,
-    };
+    let call = client_call(CallRoute::Embed, body);
     let admitted = stage.lane.admit(call).await.ok().unwrap();
     let place = Place { rank: Millis(0), priority: Priority::NORMAL };
     let embedding = tokio::spawn(admitted.run(place, Visitor::of(&stage)));

@@ -1,6 +1,7 @@
 //! The lane against a simulated Ollama, over real connections.
 #![expect(clippy::unwrap_used, reason = "clippy exempts tests, but not the functions they share")]
 
+mod budgets;
 mod errands;
 mod figures;
 mod gateway;
@@ -12,9 +13,9 @@ mod stage;
 use std::{sync::Arc, time::Duration};
 
 use roughneck_jobs::{
-    clock::{Clock, Millis},
+    clock::Millis,
     model::{Call, Health, LlmError},
-    ports::{bell::Bell, llm::Llm as _, runner::Supervisor},
+    ports::{budgets::Unlimited, llm::Llm as _, runner::Supervisor},
 };
 use roughneck_llm::{Config, Lane};
 use roughneck_testkit::{
@@ -143,10 +144,9 @@ async fn a_model_is_loaded_once_for_a_runner_key_and_again_for_another() {
 async fn a_model_that_is_loaded_already_is_not_loaded_again_after_a_restart_of_the_host() {
     let stage = Stage::new().await;
     stage.ask(call(QWEN)).await.unwrap();
-    let bell = Arc::clone(&stage.witness) as Arc<dyn Bell>;
-    let clock = Arc::clone(&stage.witness) as Arc<dyn Clock>;
+    let ports = stage::ports(&stage.witness, Arc::new(Unlimited));
     let config = Config::new(stage.ollama.url());
-    let restarted = Lane::start(config, bell, clock, &stage.shutdown).unwrap();
+    let restarted = Lane::start(config, ports, &stage.shutdown).unwrap();
     let supervisor = Arc::clone(&stage.witness) as Arc<dyn Supervisor>;
     restarted.open(call(QWEN), supervisor).await.unwrap();
     assert_eq!(stage.bodies("/api/generate").len(), 1);

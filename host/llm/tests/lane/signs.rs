@@ -39,7 +39,7 @@ fn ask(stage: &Arc<Stage>, origin: Origin) -> JoinHandle<Reply> {
     tokio::spawn(async move {
         let body = Bytes::from(chat(QWEN, false).to_string());
         let route = CallRoute::Chat;
-        let call = ClientCall { route, body, user_agent: None, caller: None, origin };
+        let call = ClientCall { route, body, user_agent: None, caller: None, origin, job: None };
         let admitted = stage.lane.admit(call).await.ok().unwrap();
         let place = Place { rank: Priority::HIGH.rank(Millis(0)), priority: Priority::HIGH };
         admitted.run(place, Visitor::of(&stage)).await

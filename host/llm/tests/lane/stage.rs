@@ -12,19 +12,21 @@ use std::{
 use async_trait::async_trait;
 use prometheus_client::{encoding::text, registry::Registry};
 use roughneck_jobs::{
+    budget::Payer,
     clock::{Clock, Millis},
     delivery::Notice,
     job::LogLine,
     model::{Call, Completion, Delivery, Health, LlmError, Message, Piece, Role},
     ports::{
         bell::{Bell, Change},
+        budgets::{Budgets, Unlimited},
         llm::{Answer, Llm as _},
         runner::{Standing, Supervisor},
     },
     priority::Priority,
     usage::Usage,
 };
-use roughneck_llm::{Config, Lane};
+use roughneck_llm::{Config, Lane, Ports};
 use roughneck_testkit::{
     eventually,
     metrics::Page,
@@ -109,14 +111,22 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn with(ollama: ollama::Config, change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_budgets(ollama, Arc::new(Unlimited), change).await
+    }
+
+    pub(crate) async fn with_budgets(
+        ollama: ollama::Config,
+        budgets: Arc<dyn Budgets>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let ollama = FakeOllama::start(ollama).await.unwrap();
         let mut config = Config::new(ollama.url());
         config.aliases = BTreeMap::from([("fast".to_owned(), "LLAMA3.2:3b".to_owned())]);
         change(&mut config);
         let witness = Arc::new(Witness::default());
         let shutdown = CancellationToken::new();
-        let bell = Arc::clone(&witness) as Arc<dyn Bell>;
-        let lane = Lane::start(config, bell, Arc::clone(&witness) as _, &shutdown).unwrap();
+        let ports = ports(&witness, budgets);
+        let lane = Lane::start(config, ports, &shutdown).unwrap();
         let stage = Self { ollama, lane, witness, shutdown };
         stage.until_up().await;
         stage
@@ -159,6 +169,10 @@ impl Stage {
     }
 }
 
+pub(crate) fn ports(witness: &Arc<Witness>, budgets: Arc<dyn Budgets>) -> Ports {
+    Ports { bell: Arc::clone(witness) as _, clock: Arc::clone(witness) as _, budgets }
+}
+
 pub(crate) fn call(model: &str) -> Call {
     let question = Message {
         role: Role::User,
@@ -169,6 +183,7 @@ pub(crate) fn call(model: &str) -> Call {
     };
     Call {
         plugin: "test".to_owned(),
+        payer: Payer::of("test"),
         rank: Millis(0),
         priority: Priority::NORMAL,
         model: model.to_owned(),

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use roughneck_engine::Bells;
-use roughneck_jobs::{model::Health, ports::llm::Llm as _};
+use roughneck_jobs::{
+    model::Health,
+    ports::{budgets::Unlimited, llm::Llm as _},
+};
 use roughneck_llm::Lane;
 use tokio_util::sync::CancellationToken;
 
@@ -40,5 +43,6 @@ pub(super) async fn look(config: &Config, lane: &Lane, models: &BTreeSet<String>
 /// # Errors
 /// If the configuration of Ollama cannot be used.
 pub(super) fn lane(config: &Config) -> anyhow::Result<Arc<Lane>> {
-    serve::lane(config, &Arc::new(Bells::default()), &CancellationToken::new())
+    let budgets = Arc::new(Unlimited);
+    serve::lane(config, &Arc::new(Bells::default()), budgets, &CancellationToken::new())
 }
