@@ -7,8 +7,8 @@ use roughneck_jobs::{
     class::{Slots, default_slots},
     clock::{Clock, Entropy},
     ports::{
-        catalog::Catalog, children::Children, control::Control, flows::Flows, gateway::Gateway,
-        llm::Llm, outbox::Outbox, schedules::Schedules, store::Store,
+        budgets::Budgets, catalog::Catalog, children::Children, control::Control, flows::Flows,
+        gateway::Gateway, llm::Llm, outbox::Outbox, schedules::Schedules, store::Store,
     },
 };
 use tokio::sync::watch;
@@ -35,6 +35,8 @@ pub struct Ports {
     pub llm: Arc<dyn Llm>,
     /// Ollama's surface.
     pub gateway: Arc<dyn Gateway>,
+    /// Who may still use how many tokens.
+    pub budgets: Arc<dyn Budgets>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// The dice, for the ids of jobs.

@@ -36,6 +36,7 @@ GET    /classes           what jobs compete for, and how much waits for it
 POST   /classes/{name}/pause, /classes/{name}/resume   {\"for\": \"10m\", \"reason\": \"…\"}
 GET    /kinds             what can be run, and what keeps its jobs back
 POST   /kinds/{name}/pause, /kinds/{name}/resume
+GET    /budgets           tokens a day, of kinds and callers, and what is left of them
 GET    /plugins           installed and refused plugins
 GET    /healthz           is the process alive, is Ollama up
 GET    /readyz            does it take work
@@ -44,7 +45,8 @@ GET    /metrics           OpenMetrics
 Ollama's own surface, queued: set OLLAMA_HOST, or a client's base URL, to this address.
 POST   /api/generate, /api/chat, /api/embed, /api/embeddings
 POST   /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages
-       Prefer: respond-async makes the call a job; X-Roughneck-Priority: urgent … bulk, or 0 to 100
+       Prefer: respond-async makes the call a job; X-Roughneck-Priority: urgent … bulk, or 0 to 100;
+       X-Roughneck-Caller: who pays, where callers have budgets
 GET    /api/version, /api/tags, /api/ps, /api/status, /v1/models; POST /api/show
 POST   /api/pull, /api/push, /api/create, /api/copy; DELETE /api/delete   if the operator allows it
 ";
@@ -95,6 +97,7 @@ mod tests {
             "/schedules/{id}",
             "/classes/{name}/pause",
             "/kinds/{name}/resume",
+            "/budgets",
             "/plugins",
             "/healthz",
             "/readyz",

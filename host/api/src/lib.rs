@@ -39,6 +39,7 @@ mod index;
 mod job_path;
 mod kind_path;
 mod list_artifacts;
+mod list_budgets;
 mod list_classes;
 mod list_dead;
 mod list_flows;

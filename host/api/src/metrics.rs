@@ -47,6 +47,7 @@ pub(crate) enum Route {
     Kinds,
     KindPause,
     KindResume,
+    Budgets,
     Plugins,
     Health,
     Ready,
@@ -59,7 +60,7 @@ pub(crate) enum Route {
 
 impl Route {
     /// Those of the host's own.
-    const OWN: [Self; 29] = [
+    const OWN: [Self; 30] = [
         Self::Root,
         Self::Index,
         Self::Jobs,
@@ -84,6 +85,7 @@ impl Route {
         Self::Kinds,
         Self::KindPause,
         Self::KindResume,
+        Self::Budgets,
         Self::Plugins,
         Self::Health,
         Self::Ready,
@@ -125,6 +127,7 @@ impl EncodeLabelValue for Route {
             Self::Kinds => "/kinds",
             Self::KindPause => "/kinds/{name}/pause",
             Self::KindResume => "/kinds/{name}/resume",
+            Self::Budgets => "/budgets",
             Self::Plugins => "/plugins",
             Self::Health => "/healthz",
             Self::Ready => "/readyz",

@@ -27,6 +27,7 @@ use crate::{
     guard::guard,
     index::{index, no_such_route, wrong_method},
     list_artifacts::list_artifacts,
+    list_budgets::list_budgets,
     list_classes::list_classes,
     list_dead::list_dead,
     list_flows::list_flows,
@@ -83,6 +84,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/kinds", on(Route::Kinds, get(list_kinds)))
         .route("/kinds/{name}/pause", on(Route::KindPause, post(pause_kind)))
         .route("/kinds/{name}/resume", on(Route::KindResume, post(resume_kind)))
+        .route("/budgets", on(Route::Budgets, get(list_budgets)))
         .route("/plugins", on(Route::Plugins, get(list_plugins)))
         .route("/healthz", on(Route::Health, get(check_health)))
         .route("/readyz", on(Route::Ready, get(check_ready)))

@@ -57,6 +57,8 @@ enum Command {
     Class(commands::class::Arguments),
     /// Look at the kinds that can be run, pause and resume them
     Kind(commands::kind::Arguments),
+    /// Look at the token budgets of a running host, and what is left of them today
+    Budget(commands::budget::Arguments),
     /// Look at the plugins of a running host
     Plugin(commands::plugin::Arguments),
     /// Look at the models of a running host, load and unload them
@@ -90,6 +92,7 @@ async fn main() -> ExitCode {
         Command::Dead(arguments) => commands::dead::run(&arguments).await.map(done),
         Command::Class(arguments) => commands::class::run(&arguments).await.map(done),
         Command::Kind(arguments) => commands::kind::run(&arguments).await.map(done),
+        Command::Budget(arguments) => commands::budget::run(&arguments).await.map(done),
         Command::Plugin(arguments) => commands::plugin::run(&arguments).await.map(done),
         Command::Model(arguments) => commands::model::run(&arguments).await.map(done),
         Command::Chat(arguments) => commands::chat::run(arguments).await.map(done),

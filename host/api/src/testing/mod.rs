@@ -1,6 +1,7 @@
 //! A host of fakes for the tests of this crate.
 
 mod fake_attended;
+mod fake_budgets;
 mod fake_children;
 mod fake_flows;
 mod fake_gateway;
@@ -34,6 +35,7 @@ use roughneck_jobs::{
 };
 use tower::ServiceExt;
 
+pub(crate) use fake_budgets::FakeBudgets;
 pub(crate) use fake_children::FakeChildren;
 pub(crate) use fake_flows::FakeFlows;
 pub(crate) use fake_gateway::FakeGateway;
@@ -82,6 +84,7 @@ pub(crate) struct Fakes {
     pub(crate) control: Arc<FakeControl>,
     pub(crate) llm: Arc<FakeLlm>,
     pub(crate) gateway: Arc<FakeGateway>,
+    pub(crate) budgets: Arc<FakeBudgets>,
 }
 
 /// The HTTP surface in front of fakes.
@@ -103,6 +106,7 @@ impl Host {
             control: Arc::new(FakeControl::of(Arc::clone(&store), Arc::clone(&flows))),
             llm: Arc::default(),
             gateway: Arc::default(),
+            budgets: Arc::default(),
             flows,
             store,
         };
@@ -116,6 +120,7 @@ impl Host {
             control: fakes.control.clone(),
             llm: fakes.llm.clone(),
             gateway: fakes.gateway.clone(),
+            budgets: fakes.budgets.clone(),
             clock: Arc::new(Fixed),
             entropy: Arc::new(Counting::default()),
         };

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod backup;
+pub(crate) mod budget;
 pub(crate) mod chat;
 pub(crate) mod class;
 pub(crate) mod completions;

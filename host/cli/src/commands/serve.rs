@@ -175,7 +175,7 @@ impl Host {
             courier: Arc::new(courier),
             clock: Arc::clone(&system) as _,
             entropy: Arc::clone(&system) as _,
-            budgets,
+            budgets: Arc::clone(&budgets),
             bells,
             metrics: engine_metrics,
         };
@@ -190,6 +190,7 @@ impl Host {
             control: Arc::clone(&engine) as _,
             gateway: Arc::clone(&lane) as _,
             llm: lane,
+            budgets,
             clock: Arc::clone(&system) as _,
             entropy: system,
         };

@@ -4,6 +4,8 @@
 mod backup;
 #[cfg(test)]
 mod bad_input;
+#[cfg(test)]
+mod budgets;
 mod chat;
 #[cfg(test)]
 mod children;
