@@ -12,9 +12,6 @@ use crate::{
     host::{LIMIT, Setup},
 };
 
-/// The fixture asks for the default.
-const PREEMPT: &str = "\n[ollama]\npreempt = true\naliases = { default = \"qwen3:4b\" }\n";
-
 #[tokio::test]
 async fn calls_of_every_class_go_through_the_lane_one_at_a_time() {
     let mut config = Config::demo();
@@ -105,7 +102,7 @@ async fn cancelling_reaches_into_a_model_call() {
 async fn a_bulk_job_gives_way_to_an_urgent_client_and_burns_no_attempt() {
     let ollama = FakeOllama::start(Config::instant()).await.unwrap();
     ollama.script([Reply::Stall { after_tokens: 3 }, Reply::Text("It is seven.".to_owned())]);
-    let host = Setup::new(&ollama.url()).more_config(PREEMPT).start();
+    let host = Setup::new(&ollama.url()).more_config("\n[ollama]\npreempt = true\n").start();
     let bulk = json!({
         "kind": "llm",
         "priority": "bulk",
@@ -133,6 +130,7 @@ async fn a_bulk_job_gives_way_to_an_urgent_client_and_burns_no_attempt() {
     let waits = told.iter().map(data).find(|event| event["reason"].is_string()).unwrap();
     let why = "its call gave way to an urgent one and will be made anew";
     assert_eq!((&waits["state"], &waits["reason"]), (&json!("loading"), &json!(why)));
-    let preemptions = host.metric("roughneck_preemptions_total{model=\"qwen3:4b\"}").await;
-    assert_eq!(preemptions, Some(1.0));
+    // Its model is another one, which was loaded for the urgent call and unloaded again.
+    let preemptions = host.metric("roughneck_preemptions_total{model=\"llama3.2:3b\"}").await;
+    assert_eq!((preemptions, ollama.loads().len()), (Some(1.0), 3));
 }
