@@ -362,8 +362,8 @@ impl Call {
             let ended = Ended { status, reason: "", answer: None, body: kept };
             self.job.end(outcome::done(&ended));
         } else {
-            course.fail(metrics::Outcome::Error);
             course.refused();
+            course.fail(metrics::Outcome::Error);
             let refused = Refused::new(status, client::words(&body), "ollama-refused");
             self.job.end(refused.outcome());
         }

@@ -22,7 +22,7 @@ use crate::{
 
 /// Lets calls through and writes down what happens to them.
 #[derive(Default)]
-struct Purse {
+pub(crate) struct Purse {
     is_empty: bool,
     /// What an answer may have, and after which it is stopped.
     answer_max: u64,
@@ -68,7 +68,7 @@ impl Budgets for Purse {
 }
 
 impl Purse {
-    fn of(answer_max: u64) -> Arc<Self> {
+    pub(crate) fn of(answer_max: u64) -> Arc<Self> {
         Arc::new(Self { answer_max, ..Self::default() })
     }
 
@@ -81,7 +81,7 @@ impl Purse {
     }
 
     /// All that was said after the demand.
-    fn said(&self) -> Vec<String> {
+    pub(crate) fn said(&self) -> Vec<String> {
         self.said.lock().unwrap().iter().skip(1).cloned().collect()
     }
 }

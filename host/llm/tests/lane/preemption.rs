@@ -21,6 +21,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::{
+    budgets::Purse,
     gateway::{Visitor, chat, text},
     stage::{QWEN, SOON, Stage, Witness, call},
 };
@@ -277,4 +278,21 @@ async fn a_client_that_leaves_or_is_halted_while_its_call_waits_again_is_let_go(
     drop(urgent);
     let waited = Duration::from_secs(20);
     tokio::time::timeout(waited, stage.ask(of(Priority::NORMAL))).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_gave_way_pays_for_its_last_answer_alone() {
+    let purse = Purse::of(10_000);
+    let budgets = Arc::clone(&purse) as _;
+    let stage = Stage::with_budgets(ollama::Config::instant(), budgets, preempts).await;
+    stage.ollama.script([stalls(), says("now"), says("all of it")]);
+    let witness = Arc::new(Witness::default());
+    let mut answer = stage.open_as(&witness, bulk(Delivery::Whole)).await;
+    answer.next().await.unwrap().unwrap();
+    answer.next().await.unwrap().unwrap();
+    stage.ask(of(Priority::URGENT)).await.unwrap();
+    rest(&mut *answer).await.unwrap();
+    let said = purse.said();
+    let count = |word: &str| said.iter().filter(|said| said.contains(word)).count();
+    assert_eq!((count("sent"), count("gave way"), count(" and ")), (3, 1, 2), "{said:?}");
 }
