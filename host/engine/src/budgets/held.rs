@@ -66,7 +66,8 @@ impl Reservation for Held {
     fn settle(&mut self, usage: &Usage) {
         // Some answers do not tell what their prompt was.
         let prompt = if usage.input_tokens == 0 { self.prompt } else { usage.input_tokens };
-        self.end(prompt.saturating_add(usage.output_tokens));
+        // And where a model thinks first, the figures may be those of what it said afterwards.
+        self.end(prompt.saturating_add(usage.output_tokens.max(self.counted)));
     }
 }
 

@@ -86,17 +86,21 @@ async fn a_call_pays_for_what_the_model_has_done_however_it_ends() {
     untold.sent();
     untold.settle(&usage(0, 0));
     assert_eq!(world.balance().spent, 137, "a prompt that nobody counts is estimated");
+    let mut thoughtful = world.reserve(hundred());
+    (0..9).for_each(|_| thoughtful.token().unwrap());
+    thoughtful.settle(&usage(10, 4));
+    assert_eq!(world.balance().spent, 156, "what came counts, whatever the figures say");
     let mut refused = world.reserve(hundred());
     refused.sent();
     refused.refused();
     drop(refused);
     drop(world.reserve(hundred()));
-    assert_eq!(world.balance().spent, 137, "what did not run is free");
+    assert_eq!(world.balance().spent, 156, "what did not run is free");
     let mut broken = world.reserve(demand(40, Answer::Watched));
     broken.sent();
     (0..5).for_each(|_| broken.token().unwrap());
     drop(broken);
-    assert_eq!(world.balance().spent, 152, "ten of the prompt, and five that came");
+    assert_eq!(world.balance().spent, 171, "ten of the prompt, and five that came");
 }
 
 #[tokio::test(start_paused = true)]
