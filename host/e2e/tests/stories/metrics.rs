@@ -49,7 +49,8 @@ async fn use_all(host: &Host) {
 async fn the_document_of_the_metrics_names_each_that_is_shown_and_no_other() {
     let timed = Config { pace: Pace::Skipped, ..Config::demo() };
     let ollama = FakeOllama::start(timed).await.unwrap();
-    let host = Setup::new(&ollama.url()).start();
+    let budget = "\n[budgets.kinds]\nsummarize = 1000000\n";
+    let host = Setup::new(&ollama.url()).more_config(budget).start();
     use_all(&host).await;
 
     let shown: BTreeSet<Family> = host.metrics().await.families().into_iter().collect();

@@ -105,7 +105,11 @@ impl Server {
                     drop(stalled);
                     self.one_leaves(before).await;
                 }
-                let free = async || self.chat().await.status() == StatusCode::OK;
+                // To its end: an answer that is dropped holds the lane until that is noticed.
+                let free = async || {
+                    let answer = self.chat().await;
+                    answer.status() == StatusCode::OK && answer.text().await.is_ok()
+                };
                 eventually("the queue has a place", LIMIT, free).await.unwrap();
             }
         }
