@@ -13,6 +13,7 @@ pub struct Faults {
 #[derive(Debug)]
 struct Switches {
     hang: bool,
+    mute: bool,
     refuse: bool,
     gather: bool,
     errors_left: u32,
@@ -21,13 +22,22 @@ struct Switches {
 
 impl Default for Switches {
     fn default() -> Self {
-        Self { hang: false, refuse: false, gather: false, errors_left: 0, slowdown: 1.0 }
+        Self {
+            hang: false,
+            mute: false,
+            refuse: false,
+            gather: false,
+            errors_left: 0,
+            slowdown: 1.0,
+        }
     }
 }
 
 /// What a fault does to a request for work (generate, chat, embed and their `/v1` forms).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
+    /// Nothing, as when the runner hangs.
+    Mute,
     /// 503, as when `OLLAMA_MAX_QUEUE` is reached.
     Refuse,
     /// 500, as when the runner died.
@@ -38,6 +48,12 @@ impl Faults {
     /// While on, requests to every route are accepted and read, and never answered: not even after it is off again.
     pub fn hang(&self, on: bool) {
         locked(&self.switches).hang = on;
+    }
+
+    /// While on, work is accepted and never answered: not even after it is off again. Inventory routes still answer, as
+    /// they do when a machine has slept and its runner hangs.
+    pub fn mute(&self, on: bool) {
+        locked(&self.switches).mute = on;
     }
 
     /// While on, work is refused with 503 and Ollama's queue-full body. Inventory routes still answer.
@@ -77,6 +93,9 @@ impl Faults {
     /// What happens to the request for work that has just arrived. Uses up one of the counted errors.
     pub(super) fn strike(&self) -> Option<Fault> {
         let mut switches = locked(&self.switches);
+        if switches.mute {
+            return Some(Fault::Mute);
+        }
         if switches.refuse {
             return Some(Fault::Refuse);
         }

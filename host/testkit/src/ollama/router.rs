@@ -139,6 +139,7 @@ pub(super) async fn answer(
     }
     let struck = if found.work { server.faults.strike() } else { None };
     let done = match struck {
+        Some(Fault::Mute) => std::future::pending().await,
         Some(Fault::Refuse) => Err(Refusal::new(503, QUEUE_FULL)),
         Some(Fault::Error) => Err(Refusal::new(500, RUNNER_DIED)),
         None => match unpacked(found.route, head, body) {

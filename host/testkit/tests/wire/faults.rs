@@ -97,6 +97,17 @@ async fn a_hanging_server_accepts_and_never_answers() {
 }
 
 #[tokio::test]
+async fn a_mute_server_says_what_it_has_and_does_no_work() {
+    let ollama = instant().await;
+    ollama.faults().mute(true);
+    let body = json!({"model": "qwen3:4b", "prompt": "Hi"}).to_string();
+    let work = client().post(format!("{}/api/generate", ollama.url())).body(body);
+    let work = work.timeout(Duration::from_millis(100)).send().await;
+    assert!(work.unwrap_err().is_timeout());
+    assert_eq!(get(&ollama, "/api/ps").await, json!({"models": []}));
+}
+
+#[tokio::test]
 async fn slowness_shows_in_the_figures() {
     let ollama = exact().await;
     ollama.faults().slow(2.0);
