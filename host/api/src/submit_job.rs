@@ -169,6 +169,7 @@ pub(crate) async fn find_model(app: &App, model: &str) -> Result<String, Problem
         Ok(resolved) => Ok(resolved.name),
         Err(
             LlmError::Unavailable { .. }
+            | LlmError::Unwell { .. }
             | LlmError::Refused { .. }
             | LlmError::Full { .. }
             | LlmError::OverBudget(_)

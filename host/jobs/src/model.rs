@@ -137,7 +137,7 @@ pub struct Resolved {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "state")]
 pub enum Health {
-    /// Not asked yet.
+    /// Not asked yet, or the next call shows whether it works again.
     Unknown,
     /// It answers.
     Up {
@@ -146,7 +146,7 @@ pub enum Health {
         /// Models installed.
         models: usize,
     },
-    /// It does not.
+    /// It cannot be reached, or does not do its work.
     Down {
         /// What was tried and what came back, in one sentence.
         reason: String,
@@ -164,6 +164,14 @@ pub enum LlmError {
         /// Where it was looked for.
         url: String,
         /// What the connection said.
+        why: String,
+    },
+    /// Ollama is there and does not do its work, so the request was never sent.
+    #[error("Ollama at {url} does not do its work ({why}); restart Ollama, and look at its log")]
+    Unwell {
+        /// Where it is.
+        url: String,
+        /// What was tried and what came back.
         why: String,
     },
     /// The model is not there.
@@ -206,7 +214,7 @@ impl LlmError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unavailable { .. } => code::OLLAMA_UNAVAILABLE,
+            Self::Unavailable { .. } | Self::Unwell { .. } => code::OLLAMA_UNAVAILABLE,
             Self::NotInstalled { .. } => code::MODEL_NOT_INSTALLED,
             Self::Refused { status: 503 | 429, .. } => "ollama-busy",
             Self::Refused { .. } => "ollama-refused",
@@ -221,7 +229,10 @@ impl LlmError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::Full { .. } | Self::BrokenOff(_) => true,
+            Self::Unavailable { .. }
+            | Self::Unwell { .. }
+            | Self::Full { .. }
+            | Self::BrokenOff(_) => true,
             Self::Refused { status, .. } => *status >= 500 || *status == 429,
             Self::OverBudget(over) => over.renewal != Renewal::Never,
             Self::NotInstalled { .. } | Self::Invalid(_) => false,

@@ -34,7 +34,10 @@ impl Broken {
     pub(crate) fn casts_doubt(&self) -> bool {
         match &self.error {
             LlmError::Refused { status, .. } => casts_doubt(*status),
-            LlmError::Full { .. } | LlmError::OverBudget(_) | LlmError::Invalid(_) => false,
+            LlmError::Full { .. }
+            | LlmError::Unwell { .. }
+            | LlmError::OverBudget(_)
+            | LlmError::Invalid(_) => false,
             LlmError::Unavailable { .. }
             | LlmError::NotInstalled { .. }
             | LlmError::BrokenOff(_) => true,
@@ -47,6 +50,7 @@ impl Broken {
             LlmError::BrokenOff(_) => false,
             LlmError::Unavailable { .. }
             | LlmError::NotInstalled { .. }
+            | LlmError::Unwell { .. }
             | LlmError::Refused { .. }
             | LlmError::Full { .. }
             | LlmError::OverBudget(_)

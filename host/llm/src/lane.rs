@@ -214,6 +214,7 @@ impl Shared {
             LlmError::Unavailable { .. } => self.inventory.lost(error),
             LlmError::BrokenOff(_) | LlmError::NotInstalled { .. } => self.inventory.suspect(),
             LlmError::Refused { .. }
+            | LlmError::Unwell { .. }
             | LlmError::Full { .. }
             | LlmError::OverBudget(_)
             | LlmError::Invalid(_) => {}

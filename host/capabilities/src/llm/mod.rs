@@ -171,7 +171,7 @@ impl Session {
         let host_error = HostError::fatal(error.code(), clip(&error.to_string(), 2 << 10));
         let retryable = error.is_retryable();
         match error {
-            LlmError::Unavailable { .. } => {
+            LlmError::Unavailable { .. } | LlmError::Unwell { .. } => {
                 self.upstream_down = Some(Failure::retry(error.code(), error.to_string()));
             }
             LlmError::OverBudget(over) => {

@@ -203,16 +203,21 @@ async fn a_request_without_a_message_or_a_model_is_refused() {
 
 #[tokio::test]
 async fn an_unavailable_ollama_is_remembered_until_it_answers_again() {
-    let world = world();
-    let mut session = world.session();
-    let request = ask(&mut session, "default");
-    world.llm.fail(LlmError::Unavailable { url: "http://o".into(), why: "refused".into() });
-    let error = told(session.complete(&request).await);
-    assert_eq!((error.code.as_str(), error.retryable), ("ollama-unavailable", true));
-    assert_eq!(session.upstream_down().unwrap().code, "ollama-unavailable");
-    world.llm.answer(&["back"]);
-    session.complete(&request).await.unwrap();
-    assert_eq!(session.upstream_down(), None);
+    for failure in [
+        LlmError::Unavailable { url: "http://o".into(), why: "refused".into() },
+        LlmError::Unwell { url: "http://o".into(), why: "no token".into() },
+    ] {
+        let world = world();
+        let mut session = world.session();
+        let request = ask(&mut session, "default");
+        world.llm.fail(failure);
+        let error = told(session.complete(&request).await);
+        assert_eq!((error.code.as_str(), error.retryable), ("ollama-unavailable", true));
+        assert_eq!(session.upstream_down().unwrap().code, "ollama-unavailable");
+        world.llm.answer(&["back"]);
+        session.complete(&request).await.unwrap();
+        assert_eq!(session.upstream_down(), None);
+    }
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ impl Refused {
     pub(crate) fn of(route: CallRoute, model: &str, error: &LlmError) -> Self {
         let (status, message) = match error {
             LlmError::NotInstalled { .. } => (404, not_found(route, model)),
-            LlmError::Unavailable { .. } => (503, error.to_string()),
+            LlmError::Unavailable { .. } | LlmError::Unwell { .. } => (503, error.to_string()),
             LlmError::Refused { status, message } => (*status, message.clone()),
             // Ollama's own words, or why there were none.
             LlmError::BrokenOff(why) => (502, why.clone()),

@@ -90,7 +90,9 @@ impl Outcome {
             | LlmError::Full { .. }
             | LlmError::OverBudget(_)
             | LlmError::Invalid(_) => Self::Rejected,
-            LlmError::Unavailable { .. } | LlmError::Refused { .. } => Self::Error,
+            LlmError::Unavailable { .. } | LlmError::Unwell { .. } | LlmError::Refused { .. } => {
+                Self::Error
+            }
             // Whoever knows that there was silence says so: see [`crate::broken`].
             LlmError::BrokenOff(_) => Self::Truncated,
         }
