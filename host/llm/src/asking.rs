@@ -92,11 +92,12 @@ impl Asking {
             course.dispatch(&mut turn);
             let sent = self.shared.client.post("/api/chat", self.body.clone());
             match turn.unless_wanted(None, sent).await {
-                Some(Ok(response)) => return Ok(Begun { response, turn }),
+                Some(Ok(response)) => {
+                    turn.hears();
+                    return Ok(Begun { response, turn });
+                }
                 Some(Err(broken)) => {
-                    if broken.casts_doubt() {
-                        turn.residency().doubt();
-                    }
+                    turn.went_wrong(&broken);
                     if broken.is_free() {
                         course.refused();
                     }
@@ -111,7 +112,8 @@ impl Asking {
     async fn turn(&self, ticket: Ticket, says: &Says, course: &mut Course) -> Result<Turn, Broken> {
         let queued_at = Instant::now();
         let kept = self.shared.metrics.kept(self.body.len());
-        let turn = ticket.turn().await;
+        // The job of the call waits in the store for an Ollama that is ill.
+        let turn = ticket.turn_unless_ill(Duration::ZERO).await?;
         drop(kept);
         let queue = queued_at.elapsed();
         course.waited(queue);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use roughneck_jobs::model::LlmError;
 
-use crate::{client::root_cause, metrics::Outcome};
+use crate::{breaker::Sign, client::root_cause, metrics::Outcome};
 
 /// What the caller is told, and what operators count.
 #[derive(Debug)]
@@ -57,6 +57,27 @@ impl Broken {
             | LlmError::Invalid(_) => true,
         }
     }
+
+    /// What it says about Ollama.
+    pub(crate) fn sign(&self) -> Sign {
+        let failed = |why: &str| Sign::Failed { why: why.to_owned(), in_silence: false };
+        match (&self.error, self.outcome) {
+            (LlmError::BrokenOff(_), Outcome::Cancelled) => Sign::None,
+            (LlmError::BrokenOff(why), Outcome::Timeout) => {
+                Sign::Failed { why: why.clone(), in_silence: true }
+            }
+            (LlmError::BrokenOff(why) | LlmError::Unavailable { why, .. }, _) => failed(why),
+            (LlmError::Refused { status, message }, _) => sign(*status, message),
+            (
+                LlmError::NotInstalled { .. }
+                | LlmError::Full { .. }
+                | LlmError::Unwell { .. }
+                | LlmError::OverBudget(_)
+                | LlmError::Invalid(_),
+                _,
+            ) => Sign::None,
+        }
+    }
 }
 
 /// Whether, after an answer of this status, what was loaded may be gone. A request that makes no sense to
@@ -69,9 +90,61 @@ pub(crate) fn casts_doubt(status: u16) -> bool {
     }
 }
 
+/// What an answer of this status says about Ollama. A queue that is full is no failure, and Ollama answers
+/// with 500 to some requests that are at fault themselves.
+pub(crate) fn sign(status: u16, message: &str) -> Sign {
+    const REQUEST_AT_FAULT: [&str; 2] = ["requires more system memory", "must be of type"];
+    let is_its_own = match status {
+        500 => !REQUEST_AT_FAULT.iter().any(|words| message.contains(words)),
+        501 | 503 => false,
+        _ => status > 500,
+    };
+    if is_its_own {
+        Sign::Failed { why: format!("status {status}: {message}"), in_silence: false }
+    } else {
+        Sign::None
+    }
+}
+
 impl From<LlmError> for Broken {
     /// A call that failed before its answer began.
     fn from(error: LlmError) -> Self {
         Self { outcome: Outcome::of(&error), error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_ollama_s_own_fault_says_that_it_is_ill() {
+        let refused = |status, message: &str| {
+            LlmError::Refused { status, message: message.to_owned() }.into()
+        };
+        let away =
+            || LlmError::Unavailable { url: "u".to_owned(), why: "refused".to_owned() }.into();
+        let table: [(Broken, Option<bool>); 12] = [
+            (Broken::silent(Duration::from_secs(1)), Some(true)),
+            (Broken::off(Outcome::Truncated, "cut"), Some(false)),
+            (Broken::off(Outcome::Error, "the runner died"), Some(false)),
+            (away(), Some(false)),
+            (refused(500, "llama runner process has terminated"), Some(false)),
+            (refused(502, ""), Some(false)),
+            (Broken::off(Outcome::Cancelled, "nobody read it"), None),
+            (refused(500, "model requires more system memory (9 GiB)"), None),
+            (refused(500, "option \"num_ctx\" must be of type integer"), None),
+            (refused(503, "server busy"), None),
+            (refused(404, "model 'm' not found"), None),
+            (LlmError::Invalid("no".to_owned()).into(), None),
+        ];
+        for (broken, silence) in table {
+            let sign = match broken.sign() {
+                Sign::Failed { in_silence, .. } => Some(in_silence),
+                Sign::None => None,
+                other @ (Sign::Well | Sign::Left) => panic!("{other:?}"),
+            };
+            assert_eq!(sign, silence, "{broken:?}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use reqwest::Url;
+use roughneck_jobs::guard::Breaker;
 use serde_json::{Map, Value};
 
 use crate::resolve;
@@ -34,6 +35,11 @@ pub struct Config {
     pub stall: Duration,
     /// How often a healthy Ollama is asked for its inventory.
     pub poll_every: Duration,
+    /// So many calls in a row that fail by Ollama's fault stop the lane until one token has been had of it, and for
+    /// so long at first if it is not. See `breaker`.
+    pub breaker: Breaker,
+    /// How long that token may take, if first tokens do not take longer anyway.
+    pub pulse_min: Duration,
     /// How many calls may wait for the lane; the next one is refused.
     pub waiting_max: usize,
     /// How long a client that waits hears nothing. Then its answer is begun with a sign of life, and
@@ -95,6 +101,8 @@ impl Config {
             first_byte: Duration::from_secs(600),
             stall: Duration::from_secs(120),
             poll_every: Duration::from_secs(30),
+            breaker: Breaker { failures: 3, pause_ms: 5_000 },
+            pulse_min: Duration::from_secs(10),
             waiting_max: 512,
             // Below the 60 s of most proxies, far below the 300 s of Node.
             quiet_for: Duration::from_secs(20),

@@ -79,6 +79,7 @@ impl Course {
     /// Ollama is sent it now.
     pub(crate) fn dispatch(&mut self, turn: &mut Turn) {
         self.dispatched_at = Instant::now();
+        turn.asks();
         if let Some(reserved) = &mut self.reserved {
             reserved.sent();
         }
@@ -91,16 +92,19 @@ impl Course {
         self.dispatched_at
     }
 
-    /// Something that can be seen has come: about one token.
+    /// Something that can be seen has come: about one token. Who has the turn learns how long the first one took.
     ///
     /// # Errors
     /// [`OverBudget`], if there is none left for it.
-    pub(crate) fn piece(&mut self) -> Result<(), OverBudget> {
+    pub(crate) fn piece(&mut self, turn: Option<&mut Turn>) -> Result<(), OverBudget> {
         self.account.piece();
         if self.measured.first_token.is_none() {
             let took = self.dispatched_at.elapsed();
             self.measured.first_token = Some(took);
             self.account.first_token(took);
+            if let Some(turn) = turn {
+                turn.first_token(took);
+            }
         }
         self.reserved.as_mut().map_or(Ok(()), |reserved| reserved.token())
     }

@@ -214,7 +214,8 @@ impl Drain {
     /// Something that can be seen has come.
     fn seen(&mut self) -> Result<(), Broken> {
         let over = |over| Broken { outcome: Outcome::Cancelled, error: LlmError::OverBudget(over) };
-        self.course.piece().map_err(over)
+        let turn = self.wire.as_mut().map(|wire| &mut wire.turn);
+        self.course.piece(turn).map_err(over)
     }
 
     fn complete(&mut self, figures: &Figures, reason: Option<String>) {
@@ -224,15 +225,13 @@ impl Drain {
         self.course.complete(&cost);
         // The turn is free at once.
         if let Some(mut wire) = self.wire.take() {
-            wire.turn.residency().confirm(Instant::now());
+            wire.turn.went_well();
         }
     }
 
     fn fail(&mut self, broken: Broken) -> LlmError {
-        if let Some(mut wire) = self.wire.take()
-            && broken.casts_doubt()
-        {
-            wire.turn.residency().doubt();
+        if let Some(mut wire) = self.wire.take() {
+            wire.turn.went_wrong(&broken);
         }
         self.course.fail(broken.outcome);
         self.asking.shared.react(&broken.error);

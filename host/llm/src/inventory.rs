@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     client::Client,
     metrics::{Metrics, OTHER},
-    probe::{self, Installed, Probed},
+    probe::{self, Installed, Loaded, Probed},
     resolve,
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct Inventory {
     /// One look at a time: those who wait share the result.
     looking: Mutex<()>,
     wake: Notify,
+    /// Rung when Ollama is there that was not.
+    returned: Notify,
 }
 
 /// The last look.
@@ -63,6 +65,7 @@ impl Inventory {
             seen: watch::Sender::new(nothing),
             looking: Mutex::new(()),
             wake: Notify::new(),
+            returned: Notify::new(),
         }
     }
 
@@ -112,6 +115,18 @@ impl Inventory {
         let seen = self.seen.borrow();
         let same = seen.models.iter().filter(|model| model.digest == digest);
         same.map(|model| model.name.clone()).collect()
+    }
+
+    /// Whether a model that is loaded can generate.
+    pub(crate) fn can_chat(&self, loaded: &Loaded) -> bool {
+        let seen = self.seen.borrow();
+        let is_it = |model: &&Installed| model.digest == loaded.digest || model.name == loaded.name;
+        seen.models.iter().find(is_it).is_some_and(Installed::can_chat)
+    }
+
+    /// Waits until Ollama is there that was not.
+    pub(crate) async fn returned(&self) {
+        self.returned.notified().await;
     }
 
     /// The metrics label of a model: its name if it is installed.
@@ -193,7 +208,7 @@ impl Inventory {
     }
 
     fn announce(&self, up: bool) {
-        self.metrics.up(up);
+        self.metrics.upstream.up(up);
         match self.health() {
             Health::Up { version, models } => {
                 let url = self.client.shown();
@@ -203,8 +218,14 @@ impl Inventory {
             Health::Unknown => {}
         }
         if up {
-            self.bell.ring(Change::Class(Class(OLLAMA.to_owned())));
+            self.returned.notify_one();
+            self.ring();
         }
+    }
+
+    /// Says that jobs that need Ollama may go.
+    pub(crate) fn ring(&self) {
+        self.bell.ring(Change::Class(Class(OLLAMA.to_owned())));
     }
 }
 

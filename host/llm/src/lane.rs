@@ -22,6 +22,7 @@ use crate::{
     answer::Streamed,
     asking::Asking,
     broken::Broken,
+    circuit::Circuit,
     client::Client,
     config::{BadConfig, Config},
     course::Course,
@@ -34,6 +35,7 @@ use crate::{
     queue::Queue,
     residency::Resident,
     resolve::{self, Wanted},
+    watchman,
 };
 
 /// The one path to one Ollama. Dropping it stops the watch over the inventory; calls that are under
@@ -67,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     /// Every call that costs tokens asks them first.
     pub(crate) budgets: Arc<dyn Budgets>,
+    /// Whether calls go.
+    pub(crate) circuit: Arc<Circuit>,
 }
 
 impl Lane {
@@ -85,21 +89,22 @@ impl Lane {
         let client = Arc::new(Client::new(&config)?);
         let metrics = Arc::new(Metrics::new());
         let inventory = Inventory::new(Arc::clone(&client), bell, Arc::clone(&metrics));
-        let queue = Queue::new(config.waiting_max, Arc::clone(&metrics));
-        let embeddings = Queue::new(config.waiting_max, Arc::clone(&metrics));
-        let errands = Errands::default();
+        let circuit = Arc::new(Circuit::new(&config, client.shown(), Arc::clone(&metrics)));
+        let stops = Some(Arc::clone(&circuit));
         let shared = Arc::new(Shared {
+            queue: Queue::new(config.waiting_max, Arc::clone(&metrics), stops),
+            embeddings: Queue::new(config.waiting_max, Arc::clone(&metrics), None),
+            errands: Errands::default(),
             config,
             client,
             inventory,
             metrics,
-            queue,
-            embeddings,
-            errands,
             clock,
             budgets,
+            circuit,
         });
         let stop = shutdown.child_token();
+        tokio::spawn(watchman::watch(Arc::clone(&shared), stop.clone()));
         let watched = Arc::clone(&shared);
         let token = stop.clone();
         tokio::spawn(async move {
@@ -170,7 +175,15 @@ impl Llm for Lane {
     }
 
     fn health(&self) -> Health {
-        self.shared.inventory.health()
+        let circuit = &self.shared.circuit;
+        match (self.shared.inventory.health(), circuit.error()) {
+            (down @ Health::Down { .. }, _) => down,
+            (Health::Unknown | Health::Up { .. }, Some(error)) => {
+                Health::Down { reason: error.to_string() }
+            }
+            (Health::Unknown | Health::Up { .. }, None) if circuit.is_on_trial() => Health::Unknown,
+            (health @ (Health::Unknown | Health::Up { .. }), None) => health,
+        }
     }
 }
 
@@ -205,6 +218,13 @@ impl Shared {
                 Ok(models) => wanted.among(&models),
                 Err(_) => Ok(wanted.unchecked()),
             },
+        }
+    }
+
+    /// Learns from a small question that failed.
+    pub(crate) fn unanswered(&self, error: &LlmError) {
+        if matches!(error, LlmError::Unavailable { .. }) {
+            self.inventory.lost(error);
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! What it does: [`Lane`] implements [`roughneck_jobs::ports::llm::Llm`] against Ollama's native
 //! API. It lets one call through at a time, has the model loaded by a request of the host's own,
-//! streams the answer, counts what it cost, and keeps an inventory of what is installed.
+//! streams the answer, counts what it cost, and keeps an inventory of what is installed. An Ollama that does
+//! not do its work gets none, which `breaker` decides, until a token of it says that it does.
 //!
 //! It is also Ollama's own surface ([`roughneck_jobs::ports::gateway::Gateway`]), in `gateway`.
 //!
@@ -14,9 +15,11 @@
 
 mod answer;
 mod asking;
+mod breaker;
 mod broken;
 mod buffer;
 mod chunk;
+mod circuit;
 mod client;
 mod config;
 mod course;
@@ -32,6 +35,7 @@ mod model_name;
 pub mod planner;
 pub mod preempt;
 mod probe;
+mod pulse;
 mod queue;
 mod request;
 mod residency;
@@ -39,6 +43,7 @@ mod resolve;
 mod runner_key;
 mod stats;
 pub mod swap;
+mod watchman;
 
 pub use config::{BadConfig, Config, Record};
 pub use lane::{Lane, Ports};

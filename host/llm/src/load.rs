@@ -69,7 +69,8 @@ pub(crate) async fn ensure_loaded(
     says: &Says,
 ) -> Result<(Turn, Option<Duration>), Broken> {
     if turn.residency().is_doubtful(Instant::now()) {
-        let loaded = probe::loaded(&shared.client).await?;
+        let loaded = probe::loaded(&shared.client).await.map_err(Broken::from);
+        let loaded = loaded.inspect_err(|broken| turn.went_wrong(broken))?;
         turn.residency().observe(loaded, Instant::now());
     }
     let Wanted { name, key, way } = wanted;
@@ -89,6 +90,7 @@ async fn run(shared: Arc<Shared>, mut turn: Turn, load: Load) -> Result<(Turn, D
     let began_at = Instant::now();
     // Until it is done nobody knows what is loaded.
     turn.residency().doubt();
+    turn.asks();
     let keep_alive = shared.config.keep_alive.as_deref();
     let body = request::load(&load.name, load.way, load.key.options(), keep_alive)?;
     let path = match load.way {
@@ -102,7 +104,9 @@ async fn run(shared: Arc<Shared>, mut turn: Turn, load: Load) -> Result<(Turn, D
         while response.chunk().await.map_err(broke)?.is_some() {}
         Ok::<(), Broken>(())
     };
-    tokio::time::timeout(patience, answer).await.map_err(|_elapsed| Broken::silent(patience))??;
+    let answered = tokio::time::timeout(patience, answer).await;
+    let answered = answered.unwrap_or_else(|_elapsed| Err(Broken::silent(patience)));
+    answered.inspect_err(|broken| turn.went_wrong(broken))?;
     let took = began_at.elapsed();
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(model = load.name, key = %load.key, took_ms, "Ollama has loaded a model");

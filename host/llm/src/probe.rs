@@ -1,7 +1,9 @@
 //! What Ollama says about itself: its version, what is installed, what is loaded.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
-use roughneck_jobs::model::LlmError;
+use roughneck_jobs::{clock::Millis, model::LlmError};
 use serde::Deserialize;
 
 use crate::client::Client;
@@ -41,6 +43,32 @@ pub(crate) struct Loaded {
     pub(crate) digest: String,
     /// Tokens; may be less than was asked for, when memory was short.
     pub(crate) context_length: Option<u64>,
+}
+
+/// A model of `/api/ps`, with what changes while it is loaded.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Running {
+    #[serde(flatten)]
+    pub(crate) loaded: Loaded,
+    /// RFC 3339 with the zone of Ollama's machine.
+    #[serde(default)]
+    expires_at: String,
+}
+
+/// A model that stays for ever expires in 292 years, which is as long as Go counts.
+pub(crate) const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl Running {
+    /// When it is unloaded unless somebody uses it.
+    pub(crate) fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at.parse().ok()
+    }
+
+    /// How much longer it stays unless somebody uses it.
+    pub(crate) fn left(&self, now: Millis) -> Option<Duration> {
+        let left_ms = self.expires_at()?.as_millisecond().saturating_sub(now.0);
+        Some(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)))
+    }
 }
 
 impl Installed {
@@ -84,9 +112,15 @@ pub(crate) async fn inventory(client: &Client) -> Result<Probed, LlmError> {
 
 /// Asks for the loaded models.
 pub(crate) async fn loaded(client: &Client) -> Result<Vec<Loaded>, LlmError> {
+    let running = running(client).await?;
+    Ok(running.into_iter().map(|running| running.loaded).collect())
+}
+
+/// Asks for the loaded models and all that Ollama says of them.
+pub(crate) async fn running(client: &Client) -> Result<Vec<Running>, LlmError> {
     #[derive(Deserialize)]
     struct Ps {
-        models: Option<Vec<Loaded>>,
+        models: Option<Vec<Running>>,
     }
     let ps: Ps = client.get("/api/ps").await?;
     Ok(ps.models.unwrap_or_default())

@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use roughneck_jobs::{clock::Millis, priority::Priority};
+use roughneck_jobs::{
+    clock::Millis,
+    model::{LlmError, Resolved},
+    priority::Priority,
+};
 use tokio::{
     runtime::Handle,
     sync::{Notify, oneshot},
@@ -16,6 +20,9 @@ use tokio::{
 };
 
 use crate::{
+    breaker::Sign,
+    broken::Broken,
+    circuit::Circuit,
     metrics::{Counted, Metrics, Waits},
     planner::{self, Choice, Next, Reason, Waiting},
     preempt::{self, Decision, Past, Running},
@@ -33,6 +40,8 @@ struct Inner {
     line: Mutex<Line>,
     waiting_max: usize,
     metrics: Arc<Metrics>,
+    /// What stops it while Ollama is ill. The embedder's queue has none: its runner is another one.
+    circuit: Option<Arc<Circuit>>,
     /// Where the lane lingers.
     runtime: Handle,
 }
@@ -103,6 +112,10 @@ pub(crate) struct Turn {
     /// None unless it would give way.
     offer: Option<Offer>,
     queue: Queue,
+    /// What its end says about Ollama.
+    sign: Sign,
+    /// Since when Ollama has been asked, and has not begun to answer.
+    silent_since: Option<Instant>,
     _in_flight: Counted,
 }
 
@@ -118,7 +131,11 @@ struct Offer {
 
 impl Queue {
     /// An empty queue. Needs a Tokio runtime.
-    pub(crate) fn new(waiting_max: usize, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        waiting_max: usize,
+        metrics: Arc<Metrics>,
+        circuit: Option<Arc<Circuit>>,
+    ) -> Self {
         let line = Mutex::new(Line {
             free: Some(Residency::unknown(Instant::now())),
             waiting: BTreeMap::new(),
@@ -128,19 +145,11 @@ impl Queue {
             next_ticket: 0,
             decides_at: None,
         });
-        Self(Arc::new(Inner { line, waiting_max, metrics, runtime: Handle::current() }))
+        let runtime = Handle::current();
+        Self(Arc::new(Inner { line, waiting_max, metrics, circuit, runtime }))
     }
 
-    /// Waits until it is the caller's turn.
-    ///
-    /// # Errors
-    /// [`Full`].
-    #[cfg(test)]
-    pub(crate) async fn take(&self, seat: Seat) -> Result<Turn, Full> {
-        Ok(self.line_up(seat)?.turn().await)
-    }
-
-    /// Takes a place in the queue, for those who want to know it while they wait.
+    /// Takes a place in the queue.
     ///
     /// # Errors
     /// [`Full`].
@@ -183,8 +192,11 @@ impl Queue {
         let mut line = self.lock();
         line.resident = residency.shown();
         line.bell = None;
-        let waiting = line.waiting(&residency);
-        let chosen = match planner::next(waiting, residency.usage(now), residency.swap_cost()) {
+        let next = self.admits().then(|| {
+            let waiting = line.waiting(&residency);
+            planner::next(waiting, residency.usage(now), residency.swap_cost())
+        });
+        let chosen = match next.flatten() {
             Some(Next::Call(choice)) => {
                 line.waiting.remove(&choice.ticket).map(|waiter| (choice, waiter))
             }
@@ -223,6 +235,10 @@ impl Queue {
                 queue.hand_over(residency);
             }
         });
+    }
+
+    fn admits(&self) -> bool {
+        self.0.circuit.as_ref().is_none_or(|circuit| circuit.admits())
     }
 
     fn lock(&self) -> MutexGuard<'_, Line> {
@@ -267,6 +283,30 @@ impl Queue {
         self.lock().resident.clone()
     }
 
+    /// Waits until Ollama is not known to be ill, but no longer than for `patience`.
+    ///
+    /// # Errors
+    /// [`LlmError::Unwell`].
+    pub(crate) async fn well_within(&self, patience: Duration) -> Result<(), LlmError> {
+        let Some(circuit) = &self.0.circuit else { return Ok(()) };
+        match tokio::time::timeout(patience, circuit.mended()).await {
+            Ok(()) => Ok(()),
+            Err(_elapsed) => circuit.error().map_or(Ok(()), Err),
+        }
+    }
+
+    /// The turn, if nobody has it, whoever waits and whether calls go or not: for a pulse.
+    pub(crate) fn vacant(&self) -> Option<Turn> {
+        let mut line = self.lock();
+        let residency = line.free.take()?;
+        drop(line);
+        // Behind everybody: nobody would give way to it.
+        let nothing = Resolved { name: String::new(), digest: None };
+        let key = RunnerKey::of(&nothing, &serde_json::Map::new());
+        let seat = Seat { key, rank: Millis(i64::MAX), priority: Priority::NORMAL };
+        Some(Turn::new(residency, Reason::Loaded, (seat, u64::MAX), self.clone()))
+    }
+
     /// The place by rank of the one with this ticket, from 1; none once it does not wait any more. What
     /// is loaded decides too, so a call may go sooner or later than its place says.
     pub(crate) fn position(&self, ticket: u64) -> Option<usize> {
@@ -284,6 +324,19 @@ impl Ticket {
         self.number
     }
 
+    /// Waits until it is its turn, but, while Ollama is ill, no longer than for `patience`.
+    ///
+    /// # Errors
+    /// [`LlmError::Unwell`].
+    pub(crate) async fn turn_unless_ill(self, patience: Duration) -> Result<Turn, LlmError> {
+        let Some(circuit) = self.queue.0.circuit.clone() else { return Ok(self.turn().await) };
+        tokio::select! {
+            biased;
+            turn = self.turn() => Ok(turn),
+            error = circuit.given_up(patience) => Err(error),
+        }
+    }
+
     /// Waits until it is its turn.
     pub(crate) async fn turn(mut self) -> Turn {
         let Ok(Grant { residency, choice, seat }) = (&mut self.granted).await else {
@@ -294,9 +347,7 @@ impl Ticket {
         if choice.passes_over {
             queue.0.metrics.swap_avoided();
         }
-        let _in_flight = queue.0.metrics.in_flight();
-        let (reason, ticket) = (choice.reason, self.number);
-        Turn { residency, reason, seat, ticket, offer: None, queue, _in_flight }
+        Turn::new(residency, choice.reason, (seat, self.number), queue)
     }
 }
 
@@ -312,6 +363,44 @@ impl Drop for Ticket {
 }
 
 impl Turn {
+    fn new(residency: Residency, reason: Reason, place: (Seat, u64), queue: Queue) -> Self {
+        let _in_flight = queue.0.metrics.in_flight();
+        let ((seat, ticket), sign) = (place, Sign::None);
+        let (offer, silent_since) = (None, None);
+        Self { residency, reason, seat, ticket, offer, queue, sign, silent_since, _in_flight }
+    }
+
+    /// Ollama is asked now.
+    pub(crate) fn asks(&mut self) {
+        self.silent_since = Some(Instant::now());
+    }
+
+    /// Ollama has begun to answer.
+    pub(crate) fn hears(&mut self) {
+        self.silent_since = None;
+    }
+
+    /// The first token came after so long.
+    pub(crate) fn first_token(&mut self, took: Duration) {
+        self.residency.learn_first_token(took);
+    }
+
+    /// Ollama has done its work.
+    pub(crate) fn went_well(&mut self) {
+        self.hears();
+        self.residency.confirm(Instant::now());
+        self.sign = Sign::Well;
+    }
+
+    /// Ollama has not done what it was asked for.
+    pub(crate) fn went_wrong(&mut self, broken: &Broken) {
+        if broken.casts_doubt() {
+            self.residency.doubt();
+        }
+        self.hears();
+        self.sign = broken.sign();
+    }
+
     /// What is loaded.
     pub(crate) fn residency(&mut self) -> &mut Residency {
         &mut self.residency
@@ -319,6 +408,7 @@ impl Turn {
 
     /// The holder has loaded `key`.
     pub(crate) fn loaded(&mut self, key: RunnerKey, swap: Swap, took: Duration) {
+        self.hears();
         self.residency.loaded(key, Instant::now());
         self.residency.learn(swap, took);
         self.queue.lock().resident = self.residency.shown();
@@ -391,7 +481,9 @@ impl Turn {
 
     /// Takes its old place in the line again, and lets the next one go. The caller has closed its connection
     /// to Ollama.
-    pub(crate) fn give_way(self) -> Ticket {
+    pub(crate) fn give_way(mut self) -> Ticket {
+        // That it was broken off says nothing about Ollama.
+        self.hears();
         let (grant, granted) = oneshot::channel();
         let (queue, number, seat) = (self.queue.clone(), self.ticket, self.seat.clone());
         let _waits = queue.0.metrics.waiting(seat.priority);
@@ -422,6 +514,14 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let now = Instant::now();
         self.residency.leave(now);
+        let sign = std::mem::replace(&mut self.sign, Sign::None);
+        // Before the next one goes: it may be that none does.
+        if let Some(circuit) = &self.queue.0.circuit {
+            let first_token = self.residency.first_token();
+            let is_odd = |since| circuit.is_odd(now.saturating_duration_since(since), first_token);
+            let is_left = self.silent_since.is_some_and(is_odd);
+            circuit.ended(if is_left { Sign::Left } else { sign });
+        }
         let nothing = Residency::unknown(now);
         self.queue.hand_over(std::mem::replace(&mut self.residency, nothing));
     }

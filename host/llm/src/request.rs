@@ -123,6 +123,29 @@ pub(crate) fn load(
     written(&Load { model, input, options, stream: false, keep_alive })
 }
 
+#[derive(Serialize)]
+struct OneToken<'a> {
+    model: &'a str,
+    prompt: &'static str,
+    options: BTreeMap<String, Value>,
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_alive: Option<Value>,
+}
+
+/// The body that asks for one token, with the options that the model was loaded with.
+///
+/// # Errors
+/// [`LlmError::Invalid`] if an option cannot be written.
+pub(crate) fn one_token(
+    model: &str,
+    mut options: BTreeMap<String, Value>,
+    keep_alive: Option<Value>,
+) -> Result<Vec<u8>, LlmError> {
+    options.insert("num_predict".to_owned(), 1.into());
+    written(&OneToken { model, prompt: "Hi", options, stream: false, keep_alive })
+}
+
 fn written(body: &impl Serialize) -> Result<Vec<u8>, LlmError> {
     serde_json::to_vec(body).map_err(|error| LlmError::Invalid(error.to_string()))
 }

@@ -1,7 +1,8 @@
 //! What Ollama has loaded, as far as the lane knows.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
@@ -27,6 +28,10 @@ pub(crate) struct Residency {
     /// When the last turn ended.
     used_until: Option<Instant>,
     swap_cost: SwapCost,
+    /// What the host loaded last, if it is known.
+    loaded_last: Option<RunnerKey>,
+    /// How long first tokens have taken lately, an exponentially weighted mean.
+    first_token: Option<Duration>,
 }
 
 /// What is loaded, and how long it is preferred.
@@ -57,6 +62,8 @@ impl Residency {
             grants_quantum: true,
             used_until: None,
             swap_cost: SwapCost::default(),
+            loaded_last: None,
+            first_token: None,
         }
     }
 
@@ -81,6 +88,7 @@ impl Residency {
 
     /// The host has loaded `key`.
     pub(crate) fn loaded(&mut self, key: RunnerKey, now: Instant) {
+        self.loaded_last = Some(key.clone());
         self.change(Known::Ours(key), now);
         self.at = now;
     }
@@ -130,6 +138,31 @@ impl Residency {
     /// What loads are expected to cost.
     pub(crate) fn swap_cost(&self) -> &SwapCost {
         &self.swap_cost
+    }
+
+    /// A first token has taken so long.
+    pub(crate) fn learn_first_token(&mut self, took: Duration) {
+        self.first_token = Some(self.first_token.map_or(took, |mean| (mean * 3 + took) / 4));
+    }
+
+    /// How long first tokens have taken lately.
+    pub(crate) fn first_token(&self) -> Option<Duration> {
+        self.first_token
+    }
+
+    /// The options that this model was loaded with, as far as they are known: a request with others would
+    /// make Ollama load it again.
+    pub(crate) fn options_of(&self, loaded: &Loaded) -> BTreeMap<String, Value> {
+        let ours = self.loaded_last.as_ref().filter(|key| key.is_model(loaded));
+        let ours = ours.map(RunnerKey::options).cloned();
+        let is_as_seen = |options: &BTreeMap<String, Value>| {
+            let context = options.get("num_ctx").and_then(Value::as_u64);
+            context.is_none_or(|context| Some(context) == loaded.context_length)
+        };
+        ours.filter(is_as_seen).unwrap_or_else(|| {
+            let context = loaded.context_length.map(|tokens| ("num_ctx".to_owned(), tokens.into()));
+            context.into_iter().collect()
+        })
     }
 
     /// A call went well: what was loaded still is.
@@ -217,6 +250,28 @@ mod tests {
         residency.observe(listed("a"), after(40));
         residency.observe(listed("a"), after(50));
         assert_eq!(age(&residency), 60, "the same list is no news");
+    }
+
+    #[test]
+    fn what_a_model_was_loaded_with_is_known_as_long_as_it_is_as_seen() {
+        let now = Instant::now();
+        let mut residency = Residency::unknown(now);
+        let loaded = |context_length| Loaded { context_length, ..listed("a")[0].clone() };
+        let options = |residency: &Residency, context| {
+            serde_json::to_string(&residency.options_of(&loaded(context))).unwrap()
+        };
+        assert_eq!(options(&residency, Some(4096)), r#"{"num_ctx":4096}"#);
+        assert_eq!(options(&residency, None), "{}");
+        let model = Resolved { name: "a".to_owned(), digest: Some("a".to_owned()) };
+        let threads = json!({"num_thread": 2});
+        residency.loaded(RunnerKey::of(&model, threads.as_object().unwrap()), now);
+        residency.doubt();
+        assert_eq!(options(&residency, Some(4096)), r#"{"num_thread":2}"#);
+        residency.loaded(key("a", 8192), now);
+        assert_eq!(options(&residency, Some(8192)), r#"{"num_ctx":8192}"#);
+        assert_eq!(options(&residency, Some(2048)), r#"{"num_ctx":2048}"#, "it was loaded again");
+        residency.loaded(key("b", 8192), now);
+        assert_eq!(options(&residency, Some(4096)), r#"{"num_ctx":4096}"#);
     }
 
     #[test]

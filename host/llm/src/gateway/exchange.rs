@@ -17,7 +17,7 @@ use futures_util::{
 };
 use reqwest::Response;
 use roughneck_jobs::{
-    model::Resolved,
+    model::{LlmError, Resolved},
     ports::{
         attended::{Attended, Halt},
         gateway::{Admitted, Origin, Place, Reply, ReplyBody},
@@ -36,7 +36,7 @@ use super::{
     refused::{QUEUE_FULL, Refused},
 };
 use crate::{
-    broken::{Broken, casts_doubt},
+    broken::Broken,
     client,
     config::Config,
     course::Course,
@@ -337,7 +337,7 @@ impl Call {
                 let silent = |_| Broken::silent(self.shared.config.first_byte);
                 let read = read.map_err(silent).and_then(|read| read);
                 read.map_err(|broken| {
-                    turn.residency().doubt();
+                    turn.went_wrong(&broken);
                     course.fail(broken.outcome);
                     self.shared.react(&broken.error);
                     Refused::of(self.asked.route, &self.asked.model, &broken.error)
@@ -347,13 +347,16 @@ impl Call {
         let r#type = content_type(&response);
         drop(response);
         let body = read.inspect_err(|refused| self.job.end(refused.outcome()))?;
-        if casts_doubt(status) || unloads || self.asked.wish == Wish::Unload {
-            turn.residency().doubt();
-        } else if (200..300).contains(&status) {
-            turn.residency().confirm(Instant::now());
-        }
-        drop(turn);
         if (200..300).contains(&status) {
+            match self.asked.wish {
+                Wish::Answer => turn.went_well(),
+                Wish::Load => turn.residency().confirm(Instant::now()),
+                Wish::Unload => turn.residency().doubt(),
+            }
+            if unloads {
+                turn.residency().doubt();
+            }
+            drop(turn);
             let cost = stats::cost(&reading::whole(&body), &course.measured);
             course.complete(&cost);
             self.job.supervisor().spent(&cost.usage);
@@ -362,10 +365,14 @@ impl Call {
             let ended = Ended { status, reason: "", answer: None, body: kept };
             self.job.end(outcome::done(&ended));
         } else {
+            let message = client::words(&body);
+            let broken = Broken::from(LlmError::Refused { status, message: message.clone() });
+            turn.went_wrong(&broken);
+            drop(turn);
             course.refused();
-            course.fail(metrics::Outcome::Error);
-            let refused = Refused::new(status, client::words(&body), "ollama-refused");
-            self.job.end(refused.outcome());
+            course.fail(broken.outcome);
+            self.shared.react(&broken.error);
+            self.job.end(Refused::new(status, message, "ollama-refused").outcome());
         }
         Ok(Whole { status, r#type, body })
     }

@@ -196,7 +196,8 @@ impl Flow {
     fn learn(&mut self, said: Said<'_>) -> Result<(), OverBudget> {
         let mut counted = Ok(());
         if said.is_visible {
-            counted = self.opening.course.piece();
+            let turn = self.wire.as_mut().map(|wire| &mut wire.turn);
+            counted = self.opening.course.piece(turn);
             self.last_token_at = Some(Instant::now());
         }
         if let (Some(kept), Some(text)) = (&mut self.text, &said.text) {
@@ -223,10 +224,9 @@ impl Flow {
         self.figures.fill_in(first_token, last.unwrap_or_default());
         let cost = stats::cost(&self.figures, &course.measured);
         course.complete(&cost);
+        wire.turn.went_well();
         if self.unloads {
             wire.turn.residency().doubt();
-        } else {
-            wire.turn.residency().confirm(Instant::now());
         }
         // The turn is free at once.
         drop(wire);
@@ -245,7 +245,7 @@ impl Flow {
 
     fn fail(&mut self, broken: &Broken) -> Refused {
         if let Some(mut wire) = self.wire.take() {
-            wire.turn.residency().doubt();
+            wire.turn.went_wrong(broken);
         }
         self.opening.course.fail(broken.outcome);
         self.shared.react(&broken.error);

@@ -116,7 +116,7 @@ impl Opening {
         let Self { shared, asked, model, key, priority, job, course } = self;
         let queued_at = Instant::now();
         let kept = shared.metrics.kept(asked.bytes());
-        let turn = ticket.turn().await;
+        let turn = ticket.turn_unless_ill(shared.config.away_patience).await?;
         drop(kept);
         let queue = queued_at.elapsed();
         course.waited(queue);
@@ -143,7 +143,8 @@ impl Opening {
         course.dispatch(&mut turn);
         let sent = shared.client.forward(asked.route.path(), body, asked.user_agent.as_deref());
         let response = turn.unless_wanted(None, sent).await.transpose();
-        let response = response.inspect_err(|_| turn.residency().doubt())?;
+        let response = response.inspect_err(|broken| turn.went_wrong(broken))?;
+        turn.hears();
         Ok(Sent { response, turn, unloads })
     }
 }

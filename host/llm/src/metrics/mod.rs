@@ -7,6 +7,7 @@
 mod account;
 mod labels;
 mod preemption;
+mod upstream;
 mod waiting;
 
 use std::{
@@ -23,6 +24,7 @@ use roughneck_jobs::priority::Priority;
 pub(crate) use self::{
     account::Account,
     labels::{Asker, OTHER, Outcome, Phase},
+    upstream::ProbeOutcome,
     waiting::{Kept, Waits},
 };
 use self::{
@@ -31,6 +33,7 @@ use self::{
         StageLabels, SwapLabels, TokenLabels, WaitLabels,
     },
     preemption::Preemption,
+    upstream::Upstream,
     waiting::Since,
 };
 use crate::{
@@ -83,8 +86,8 @@ pub struct Metrics {
     swaps_avoided: Counter,
     quantum: Gauge<f64, AtomicU64>,
     preemption: Preemption,
-    up: Gauge,
     in_flight: Gauge,
+    pub(crate) upstream: Upstream,
 }
 
 impl Metrics {
@@ -111,8 +114,8 @@ impl Metrics {
             swaps_avoided: Counter::default(),
             quantum: Gauge::default(),
             preemption: Preemption::default(),
-            up: Gauge::default(),
             in_flight: Gauge::default(),
+            upstream: Upstream::new(),
         };
         for stage in [Stage::Load, Stage::PromptEval, Stage::Eval, Stage::Residual] {
             drop(metrics.stages.get_or_create(&StageLabels { stage }));
@@ -173,12 +176,8 @@ impl Metrics {
         let quantum = "How long calls for the loaded model may go before all others";
         registry.register("residency_quantum_seconds", quantum, self.quantum.clone());
         self.preemption.register(registry);
-        registry.register("upstream_up", "Whether Ollama answers", self.up.clone());
         registry.register("inflight", "Calls that hold the lane", self.in_flight.clone());
-    }
-
-    pub(crate) fn up(&self, up: bool) {
-        self.up.set(up.into());
+        self.upstream.register(registry);
     }
 
     /// A call holds the lane.

@@ -4,6 +4,7 @@ use roughneck_jobs::model::Resolved;
 use serde_json::json;
 
 use super::*;
+use crate::{breaker::Pulse, config::Config};
 
 fn key(model: &str) -> RunnerKey {
     let model = Resolved { name: model.to_owned(), digest: Some(model.to_owned()) };
@@ -15,7 +16,7 @@ fn seat(model: &str, rank: i64) -> Seat {
 }
 
 fn queue(waiting_max: usize) -> Queue {
-    Queue::new(waiting_max, Arc::new(Metrics::new()))
+    Queue::new(waiting_max, Arc::new(Metrics::new()), None)
 }
 
 /// The turn, if it is granted already: no test waits.
@@ -26,6 +27,10 @@ fn granted(ticket: Ticket) -> Option<Turn> {
         Poll::Ready(turn) => Some(turn),
         Poll::Pending => None,
     }
+}
+
+async fn take(queue: &Queue, seat: Seat) -> Turn {
+    queue.line_up(seat).unwrap().turn().await
 }
 
 /// A lane whose turn is taken, with `model` loaded.
@@ -39,7 +44,7 @@ fn busy(model: &str) -> (Queue, Turn) {
 #[tokio::test]
 async fn a_free_lane_is_taken_at_once_and_handed_over_by_rank() {
     let queue = queue(8);
-    let turn = queue.take(seat("a", 0)).await.unwrap();
+    let turn = take(&queue, seat("a", 0)).await;
     let [third, second, fourth] = [2, 1, 2].map(|rank| queue.line_up(seat("a", rank)).unwrap());
     let places = [&second, &third, &fourth].map(|ticket| queue.position(ticket.number()));
     assert_eq!((places, queue.len()), ([Some(1), Some(2), Some(3)], 3));
@@ -53,7 +58,7 @@ async fn a_free_lane_is_taken_at_once_and_handed_over_by_rank() {
     drop(turn);
     drop(granted(fourth).unwrap());
     assert_eq!(queue.len(), 0);
-    drop(queue.take(seat("a", 9)).await.unwrap());
+    drop(take(&queue, seat("a", 9)).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,7 +123,7 @@ async fn a_turn_that_was_granted_and_not_taken_goes_to_the_next() {
     drop(granted(stays).unwrap());
 
     // And with nobody else there, the lane is free.
-    let turn = queue.take(seat("a", 3)).await.unwrap();
+    let turn = take(&queue, seat("a", 3)).await;
     let leaves = queue.line_up(seat("a", 4)).unwrap();
     drop(turn);
     drop(leaves);
@@ -127,7 +132,7 @@ async fn a_turn_that_was_granted_and_not_taken_goes_to_the_next() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_turn_is_lost_or_doubled_among_many_who_come_and_leave() {
-    let queue = Queue::new(512, Arc::new(Metrics::new()));
+    let queue = Queue::new(512, Arc::new(Metrics::new()), None);
     let holders = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let mut tasks = Vec::new();
     for n in 0..400_i64 {
@@ -155,7 +160,7 @@ async fn no_turn_is_lost_or_doubled_among_many_who_come_and_leave() {
 #[tokio::test]
 async fn a_full_queue_refuses_until_somebody_leaves() {
     let queue = queue(1);
-    let _turn = queue.take(seat("a", 0)).await.unwrap();
+    let _turn = take(&queue, seat("a", 0)).await;
     let waits = queue.line_up(seat("a", 1)).unwrap();
     assert_eq!(queue.line_up(seat("a", 0)).unwrap_err(), Full { waiting_max: 1 });
     drop(waits);
@@ -215,4 +220,48 @@ async fn one_who_gives_way_keeps_its_place_even_in_a_full_queue() {
     assert_eq!(equal.unwrap_err(), Full { waiting_max: 1 });
     drop(turn);
     assert!(granted(again).is_some());
+}
+
+/// A queue with its breaker, and one call that has its turn.
+fn guarded() -> (Queue, Arc<Circuit>, Turn) {
+    let metrics = Arc::new(Metrics::new());
+    let config = Config::new("http://o");
+    let circuit = Arc::new(Circuit::new(&config, "http://o", Arc::clone(&metrics)));
+    let queue = Queue::new(8, metrics, Some(Arc::clone(&circuit)));
+    let turn = granted(queue.line_up(seat("a", 0)).unwrap()).unwrap();
+    (queue, circuit, turn)
+}
+
+#[tokio::test]
+async fn after_a_silence_the_turn_is_the_pulse_s_until_it_is_felt() {
+    let (queue, circuit, mut turn) = guarded();
+    turn.went_wrong(&Broken::silent(Duration::from_secs(1)));
+    let waits = queue.line_up(seat("a", 1)).unwrap();
+    drop(turn);
+    assert_eq!(queue.len(), 1, "nobody goes before the pulse");
+    let pulse = queue.vacant().unwrap();
+    assert!(queue.vacant().is_none());
+    circuit.felt(Pulse::Felt);
+    drop(pulse);
+    assert!(granted(waits).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_leaves_is_a_sign_only_after_a_silence_longer_than_first_tokens_take() {
+    for (first_token_s, waits_s, asks) in
+        [(1, 9, false), (1, 10, true), (8, 23, false), (8, 24, true)]
+    {
+        let (_queue, circuit, mut turn) = guarded();
+        turn.first_token(Duration::from_secs(first_token_s));
+        turn.asks();
+        tokio::time::advance(Duration::from_secs(waits_s)).await;
+        drop(turn);
+        assert_eq!(circuit.pulse_at().is_some(), asks, "{first_token_s} s, {waits_s} s");
+    }
+    let (_queue, circuit, mut turn) = guarded();
+    turn.asks();
+    turn.hears();
+    tokio::time::advance(Duration::from_secs(100)).await;
+    drop(turn);
+    assert_eq!(circuit.pulse_at(), None, "it had begun to answer");
 }

@@ -5,6 +5,7 @@ mod budgets;
 mod errands;
 mod figures;
 mod gateway;
+mod health;
 mod patience;
 mod preemption;
 mod signs;
@@ -233,7 +234,11 @@ async fn a_model_that_is_not_installed_is_refused_after_a_second_look() {
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_says_how_and_frees_the_lane() {
-    let quick = |config: &mut Config| config.stall = Duration::from_millis(100);
+    let quick = |config: &mut Config| {
+        config.stall = Duration::from_millis(100);
+        // Nobody asks for a token in between, who would get the next scripted reply.
+        config.breaker.failures = u32::MAX;
+    };
     let stage = Stage::with(ollama::Config::instant(), quick).await;
     let message = "the runner died".to_owned();
     for (reply, outcome, said) in [

@@ -68,7 +68,8 @@ impl Witness {
 
 impl Clock for Witness {
     fn now(&self) -> Millis {
-        Millis(1_800_000_000_000)
+        // As the simulated Ollama tells it.
+        Millis(jiff::Timestamp::now().as_millisecond())
     }
 }
 

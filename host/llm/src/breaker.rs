@@ -1,0 +1,305 @@
+//! Whether Ollama is given work, after how the last of it went. Pure: no clock, no IO.
+//!
+//! Failures in a row, or a call that ended in silence, make the lane stop for a moment: a pulse, which is one
+//! token from the model that is loaded, says whether it was the call or Ollama. No pulse, and the lane rests;
+//! each rest is longer than the one before, and ends with another pulse. Where nothing is loaded there is no
+//! pulse to feel, since loading a model only for that would be work in its own right: then the next call tries.
+//!
+//! A call that fails for its own fault says nothing. Nor does one whose client leaves, unless it had waited
+//! in silence for longer than the pulse would take.
+
+use std::time::Duration;
+
+use roughneck_jobs::{
+    guard::{self, Row},
+    retry::{self, Backoff},
+};
+use tokio::time::Instant;
+
+/// The longest rest. Whoever restarts Ollama does not wait for its end: see [`Breaker::renewed`].
+const REST_MAX: Duration = Duration::from_secs(300);
+
+/// What the end of a turn says about Ollama.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// It has answered.
+    Well,
+    /// It has failed, in these words.
+    Failed { why: String, in_silence: bool },
+    /// The caller left, and had waited for long without a word.
+    Left,
+    /// Nothing.
+    None,
+}
+
+/// What the pulse says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pulse {
+    /// The token came.
+    Felt,
+    /// There is none, for this reason.
+    Missing(Why),
+    /// Nothing is loaded that could be asked.
+    Unasked,
+}
+
+/// What is wrong with Ollama.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It cannot be reached.
+    Away(String),
+    /// It is there, and does not do its work.
+    Ill(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// Calls go.
+    Closed,
+    /// A pulse is due before the next call goes.
+    Suspected { since: Instant, last: String },
+    /// No call goes before the pulse that is due then.
+    Open { why: Why, rests: u32, until: Instant },
+    /// The next call says how Ollama is.
+    Trial { rests: u32 },
+}
+
+/// The breaker of one lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Breaker {
+    policy: guard::Breaker,
+    row: Row,
+    state: State,
+}
+
+impl Breaker {
+    /// A closed one. So many failures in a row as `policy` says open it, for as long at first.
+    pub(crate) fn new(policy: guard::Breaker) -> Self {
+        Self { policy, row: Row::default(), state: State::Closed }
+    }
+
+    /// Whether calls go.
+    pub(crate) fn admits(&self) -> bool {
+        match self.state {
+            State::Closed | State::Trial { .. } => true,
+            State::Suspected { .. } | State::Open { .. } => false,
+        }
+    }
+
+    /// What is wrong with Ollama, while it gets no work for it.
+    pub(crate) fn why(&self) -> Option<&Why> {
+        match &self.state {
+            State::Open { why, .. } => Some(why),
+            State::Closed | State::Suspected { .. } | State::Trial { .. } => None,
+        }
+    }
+
+    /// Whether the next call says how Ollama is.
+    pub(crate) fn is_on_trial(&self) -> bool {
+        match self.state {
+            State::Trial { .. } => true,
+            State::Closed | State::Suspected { .. } | State::Open { .. } => false,
+        }
+    }
+
+    /// When a pulse is due.
+    pub(crate) fn pulse_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Suspected { since, .. } => Some(since),
+            State::Open { until, .. } => Some(until),
+            State::Closed | State::Trial { .. } => None,
+        }
+    }
+
+    /// A turn has ended.
+    pub(crate) fn ended(&mut self, sign: Sign, now: Instant) {
+        match (&self.state, sign) {
+            (_, Sign::None) => {}
+            (_, Sign::Well) => self.close(),
+            (State::Closed, Sign::Failed { why, in_silence }) => {
+                let is_row = self.row.failed(&self.policy);
+                if is_row || in_silence {
+                    self.state = State::Suspected { since: now, last: why };
+                }
+            }
+            (State::Trial { rests }, Sign::Failed { why, .. }) => {
+                let rests = rests.saturating_add(1);
+                let why = format!("the call that tried has failed, too: {why}");
+                self.rest(rests, Why::Ill(why), now);
+            }
+            (State::Closed | State::Trial { .. }, Sign::Left) => {
+                let last = "a caller left that had waited in silence for long".to_owned();
+                self.state = State::Suspected { since: now, last };
+            }
+            // It had begun before the lane stopped, and tells no more than is known.
+            (State::Suspected { .. } | State::Open { .. }, Sign::Failed { .. } | Sign::Left) => {}
+        }
+    }
+
+    /// The pulse that was due has been felt for.
+    pub(crate) fn felt(&mut self, pulse: Pulse, now: Instant) {
+        match (&self.state, pulse) {
+            (_, Pulse::Felt) => self.close(),
+            (State::Suspected { .. }, Pulse::Missing(why)) => self.rest(1, why, now),
+            (State::Open { rests, .. }, Pulse::Missing(why)) => {
+                let rests = rests.saturating_add(1);
+                self.rest(rests, why, now);
+            }
+            (State::Suspected { last, .. }, Pulse::Unasked) => {
+                if self.row.failures() < self.policy.failures {
+                    self.state = State::Closed;
+                } else {
+                    let failures = self.row.failures();
+                    let why =
+                        format!("{failures} calls in a row have failed, the last one: {last}");
+                    self.rest(1, Why::Ill(why), now);
+                }
+            }
+            (State::Open { rests, .. }, Pulse::Unasked) => {
+                self.state = State::Trial { rests: *rests };
+            }
+            (State::Closed | State::Trial { .. }, Pulse::Missing(_) | Pulse::Unasked) => {}
+        }
+    }
+
+    /// Ollama is back after it was away, so it may be another one: the rest is over.
+    pub(crate) fn renewed(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Open { until, .. } => *until = now.min(*until),
+            State::Closed | State::Suspected { .. } | State::Trial { .. } => {}
+        }
+    }
+
+    fn close(&mut self) {
+        self.row = Row::default();
+        self.state = State::Closed;
+    }
+
+    fn rest(&mut self, rests: u32, why: Why, now: Instant) {
+        let cap_ms = u64::try_from(REST_MAX.as_millis()).unwrap_or(u64::MAX);
+        let backoff = Backoff::Exponential { base_ms: self.policy.pause_ms, cap_ms };
+        let rest = Duration::from_millis(retry::delay_ms(&backoff, rests));
+        self.state = State::Open { why, rests, until: now + rest };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: guard::Breaker = guard::Breaker { failures: 3, pause_ms: 5_000 };
+
+    fn failed() -> Sign {
+        Sign::Failed { why: "boom".to_owned(), in_silence: false }
+    }
+
+    fn silent() -> Sign {
+        Sign::Failed { why: "nothing".to_owned(), in_silence: true }
+    }
+
+    fn ill(why: &str) -> Why {
+        Why::Ill(why.to_owned())
+    }
+
+    fn missing() -> Pulse {
+        Pulse::Missing(ill("no token"))
+    }
+
+    /// A breaker after these ends of turns.
+    fn after(signs: impl IntoIterator<Item = Sign>, now: Instant) -> Breaker {
+        let mut breaker = Breaker::new(POLICY);
+        for sign in signs {
+            breaker.ended(sign, now);
+        }
+        breaker
+    }
+
+    /// How long the rest is.
+    fn rest_s(breaker: &Breaker, now: Instant) -> Option<u64> {
+        breaker.why()?;
+        breaker.pulse_at().map(|at| (at - now).as_secs())
+    }
+
+    #[test]
+    fn failures_in_a_row_and_any_silence_ask_for_a_pulse_and_what_is_no_fault_of_ollama_does_not() {
+        let now = Instant::now();
+        for (signs, asks) in [
+            (vec![failed(), failed()], false),
+            (vec![failed(), failed(), failed()], true),
+            (vec![failed(), failed(), Sign::None, failed()], true),
+            (vec![failed(), failed(), Sign::Well, failed()], false),
+            (vec![silent()], true),
+            (vec![Sign::Left], true),
+            (vec![Sign::None; 9], false),
+        ] {
+            let breaker = after(signs.clone(), now);
+            assert_eq!(breaker.pulse_at(), asks.then_some(now), "{signs:?}");
+            assert_eq!(breaker.admits(), !asks, "{signs:?}");
+            assert_eq!(breaker.why(), None, "nobody is told before the pulse: {signs:?}");
+        }
+    }
+
+    #[test]
+    fn a_pulse_that_is_felt_closes_it_and_forgets_the_row() {
+        let now = Instant::now();
+        for mut breaker in [after([silent()], now), after([failed(), failed(), failed()], now)] {
+            breaker.felt(Pulse::Felt, now);
+            assert_eq!(breaker, Breaker::new(POLICY));
+        }
+        let mut open = after([silent()], now);
+        open.felt(missing(), now);
+        open.felt(Pulse::Felt, now);
+        assert_eq!(open, Breaker::new(POLICY));
+    }
+
+    #[test]
+    fn each_rest_is_twice_as_long_up_to_five_minutes() {
+        let now = Instant::now();
+        let mut breaker = after([silent()], now);
+        let rests: Vec<Option<u64>> = (0..8)
+            .map(|_| {
+                breaker.felt(missing(), now);
+                rest_s(&breaker, now)
+            })
+            .collect();
+        assert_eq!(rests, [5, 10, 20, 40, 80, 160, 300, 300].map(Some));
+        assert_eq!(breaker.why(), Some(&ill("no token")));
+        assert!(!breaker.admits());
+    }
+
+    #[test]
+    fn where_nothing_is_loaded_the_next_call_tries() {
+        let now = Instant::now();
+        let mut breaker = after([silent()], now);
+        breaker.felt(Pulse::Unasked, now);
+        assert!(breaker.admits() && !breaker.is_on_trial(), "one silence is no row");
+
+        let mut breaker = after([failed(), failed(), failed()], now);
+        breaker.felt(Pulse::Unasked, now);
+        assert_eq!(rest_s(&breaker, now), Some(5));
+        let why = ill("3 calls in a row have failed, the last one: boom");
+        assert_eq!(breaker.why(), Some(&why));
+        breaker.felt(Pulse::Unasked, now);
+        assert!(breaker.admits() && breaker.is_on_trial());
+        breaker.ended(Sign::None, now);
+        assert!(breaker.is_on_trial(), "a call that says nothing leaves it to the next");
+
+        let mut well = breaker.clone();
+        well.ended(Sign::Well, now);
+        assert_eq!(well, Breaker::new(POLICY));
+        breaker.ended(failed(), now);
+        assert_eq!((breaker.admits(), rest_s(&breaker, now)), (false, Some(10)));
+    }
+
+    #[test]
+    fn an_ollama_that_comes_back_does_not_wait_for_the_end_of_the_rest() {
+        let now = Instant::now();
+        let mut breaker = after([silent()], now);
+        breaker.felt(missing(), now);
+        let later = now + Duration::from_secs(1);
+        breaker.renewed(later);
+        assert_eq!(breaker.pulse_at(), Some(later));
+        breaker.renewed(later + Duration::from_secs(1));
+        assert_eq!(breaker.pulse_at(), Some(later), "it is due already");
+    }
+}

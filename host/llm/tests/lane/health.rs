@@ -1,0 +1,233 @@
+//! An Ollama that is there and does not do its work.
+
+use std::{sync::Arc, time::Duration};
+
+use roughneck_jobs::{
+    model::{Health, LlmError},
+    ports::{gateway::CallRoute, llm::Llm as _},
+};
+use roughneck_llm::Config;
+use roughneck_testkit::{
+    eventually,
+    ollama::{self, Reply},
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    gateway::{chat, header, text},
+    stage::{QWEN, SOON, Stage, call, failed, with_context},
+};
+
+/// One that is found out in a moment, and asked again in another one.
+async fn impatient(change: impl FnOnce(&mut Config)) -> Stage {
+    let quick = |config: &mut Config| {
+        config.first_byte = Duration::from_millis(300);
+        config.pulse_min = Duration::from_millis(200);
+        config.breaker.pause_ms = 50;
+        change(config);
+    };
+    Stage::with(ollama::Config::instant(), quick).await
+}
+
+impl Stage {
+    async fn until_down(&self) -> String {
+        let mut found = None;
+        let is_down = async || {
+            found = match self.lane.health() {
+                Health::Down { reason } => Some(reason),
+                Health::Unknown | Health::Up { .. } => None,
+            };
+            found.is_some()
+        };
+        eventually("the lane is down", SOON, is_down).await.unwrap();
+        found.unwrap()
+    }
+
+    fn probes(&self, outcome: &str) -> f64 {
+        let series = format!(r#"roughneck_upstream_probe_seconds_count{{outcome="{outcome}"}}"#);
+        self.metric(&series).unwrap()
+    }
+
+    /// What was asked for by the host itself and is no load.
+    fn pulses(&self) -> Vec<Value> {
+        let asked = self.bodies("/api/generate").into_iter();
+        let asked = asked.map(|body| serde_json::from_str::<Value>(&body).unwrap());
+        asked.filter(|body| body.pointer("/options/num_predict") == Some(&json!(1))).collect()
+    }
+}
+
+#[tokio::test]
+async fn an_ollama_that_accepts_and_does_not_answer_is_found_out_by_one_token_and_so_is_its_recovery()
+ {
+    let stage = impatient(|_| {}).await;
+    let roomy = || with_context(QWEN, 8192);
+    stage.ask(roomy()).await.unwrap();
+    assert_eq!(stage.metric("roughneck_upstream_breaker_open"), Some(0.0));
+    let rung = stage.witness.rung();
+    stage.ollama.faults().mute(true);
+
+    let error = failed(stage.ask(roomy()).await);
+    assert_eq!(error, LlmError::BrokenOff("Ollama sent nothing for 300ms".to_owned()));
+    let reason = stage.until_down().await;
+    for words in ["accepts connections and does not answer", "restart Ollama"] {
+        assert!(reason.contains(words), "{reason}");
+    }
+    assert_eq!(stage.metric("roughneck_upstream_breaker_open"), Some(1.0));
+    assert_eq!(stage.metric("roughneck_upstream_up"), Some(1.0), "it says what it has");
+    // What needs it waits elsewhere; it is accepted all the same.
+    let error = failed(stage.ask(roomy()).await);
+    assert!(matches!(error, LlmError::Unwell { .. }) && error.is_retryable(), "{error:?}");
+    assert_eq!((error.code(), error.to_string()), ("ollama-unavailable", reason));
+    stage.lane.resolve(QWEN).await.unwrap();
+
+    stage.ollama.faults().mute(false);
+    stage.until_up().await;
+    assert_eq!(stage.witness.rung(), rung + 1, "jobs may go");
+    stage.ask(roomy()).await.unwrap();
+    assert!(stage.probes("silent") >= 1.0 && stage.probes("answered") == 1.0);
+    assert_eq!(stage.metric("roughneck_upstream_breaker_open"), Some(0.0));
+    assert_eq!(stage.ollama.loads().len(), 1, "no pulse has loaded anything");
+    let pulse = &stage.pulses()[0];
+    assert_eq!(pulse["options"], json!({"num_ctx": 8192, "num_predict": 1}));
+    let keep = pulse["keep_alive"].as_str().unwrap().trim_end_matches('s');
+    assert!(
+        (200..=300).contains(&keep.parse::<u64>().unwrap()),
+        "it expires when it would have: {keep}"
+    );
+}
+
+#[tokio::test]
+async fn clients_wait_for_an_ollama_that_is_ill_and_are_told_so_at_last() {
+    let stage = impatient(|config| config.away_patience = Duration::from_millis(400)).await;
+    stage.ask(call(QWEN)).await.unwrap();
+    stage.ollama.faults().mute(true);
+    failed(stage.ask(call(QWEN)).await);
+    let reason = stage.until_down().await;
+    for route in [CallRoute::Chat, CallRoute::ChatCompletions] {
+        let (reply, visitor) = stage.send(route, &chat(QWEN, true)).await;
+        assert_eq!((reply.status, header(&reply, "retry-after")), (503, Some("10")));
+        let said = text(reply).await;
+        assert!(said.contains(&reason) && said.starts_with("{\"error\":"), "{said}");
+        assert!(visitor.ended().is_empty(), "there was no job yet");
+    }
+}
+
+#[tokio::test]
+async fn clients_that_wait_for_an_ollama_that_is_ill_are_answered_when_it_recovers() {
+    let stage = impatient(|config| config.away_patience = SOON).await;
+    stage.ask(call(QWEN)).await.unwrap();
+    stage.ollama.faults().mute(true);
+    failed(stage.ask(call(QWEN)).await);
+    stage.until_down().await;
+    let recovers = async {
+        let asked = async || stage.pulses().len() >= 3;
+        eventually("it is asked again and again", SOON, asked).await.unwrap();
+        stage.ollama.faults().mute(false);
+    };
+    let body = chat(QWEN, false);
+    let ((reply, _), ()) = tokio::join!(stage.send(CallRoute::Chat, &body), recovers);
+    assert_eq!(reply.status, 200);
+}
+
+#[tokio::test]
+async fn those_who_wait_already_wait_on_until_the_patience_is_over() {
+    let stage =
+        Arc::new(impatient(|config| config.away_patience = Duration::from_millis(400)).await);
+    stage.ask(call(QWEN)).await.unwrap();
+    stage.ollama.faults().mute(true);
+    // The second one waits for its turn while the first one waits for an answer.
+    let ask = |stage: &Arc<Stage>| {
+        let stage = Arc::clone(stage);
+        tokio::spawn(async move { stage.send(CallRoute::Chat, &chat(QWEN, false)).await })
+    };
+    let first = ask(&stage);
+    let asked = async || stage.bodies("/api/chat").len() == 2;
+    eventually("the first is sent", SOON, asked).await.unwrap();
+    let second = ask(&stage);
+    assert_eq!(first.await.unwrap().0.status, 502);
+    let (reply, visitor) = second.await.unwrap();
+    assert_eq!((reply.status, visitor.ended()), (503, vec!["ollama-unavailable".to_owned()]));
+    assert_eq!(stage.bodies("/api/chat").len(), 2, "it was never sent");
+    let errors = r#"roughneck_requests_total{model="qwen3:4b",outcome="error"}"#;
+    assert_eq!(stage.metric(errors), Some(1.0));
+}
+
+#[tokio::test]
+async fn an_ollama_that_is_restarted_is_tried_at_once() {
+    let rests_long = |config: &mut Config| {
+        config.breaker.pause_ms = 3_600_000;
+        config.poll_every = Duration::from_millis(30);
+    };
+    let stage = impatient(rests_long).await;
+    stage.ask(call(QWEN)).await.unwrap();
+    stage.ollama.faults().mute(true);
+    failed(stage.ask(call(QWEN)).await);
+    stage.until_down().await;
+    stage.ollama.stop_listening().await;
+    let is_away = async || stage.metric("roughneck_upstream_up") == Some(0.0);
+    eventually("it is seen to be away", SOON, is_away).await.unwrap();
+    stage.ollama.faults().mute(false);
+    stage.ollama.listen_again().await.unwrap();
+    let tries = async || stage.lane.health() == Health::Unknown;
+    eventually("the next call tries", SOON, tries).await.unwrap();
+    stage.ask(call(QWEN)).await.unwrap();
+    stage.until_up().await;
+}
+
+#[tokio::test]
+async fn where_failures_follow_each_other_and_nothing_is_loaded_one_call_tries() {
+    let stage = impatient(|config| config.breaker.pause_ms = 300).await;
+    stage.ollama.faults().fail_next(4);
+    for _ in 0..3 {
+        let error = failed(stage.ask(call(QWEN)).await);
+        assert!(matches!(error, LlmError::Refused { status: 500, .. }), "{error:?}");
+    }
+    let tries = async || stage.lane.health() == Health::Unknown;
+    eventually("the next call tries", SOON, tries).await.unwrap();
+    failed(stage.ask(call(QWEN)).await);
+    let reason = stage.until_down().await;
+    assert!(reason.contains("the call that tried has failed, too: status 500"), "{reason}");
+    assert!(stage.pulses().is_empty(), "nothing is loaded that could be asked");
+
+    eventually("the next call tries", SOON, tries).await.unwrap();
+    stage.ask(call(QWEN)).await.unwrap();
+    assert!(matches!(stage.lane.health(), Health::Up { .. }));
+}
+
+#[tokio::test]
+async fn a_request_that_is_at_fault_itself_does_not_make_ollama_ill() {
+    let stage = impatient(|_| {}).await;
+    stage.ask(call(QWEN)).await.unwrap();
+    let too_large = r#"{"error":"model requires more system memory (9.1 GiB) than is available"}"#;
+    let nonsense = r#"{"error":"\"m\" does not support tools"}"#;
+    for (status, body) in [(500, too_large), (400, nonsense), (500, too_large), (503, nonsense)] {
+        stage.ollama.script([Reply::Status(status, body.to_owned())]);
+        failed(stage.ask(call(QWEN)).await);
+    }
+    stage.ask(call(QWEN)).await.unwrap();
+    assert!(stage.pulses().is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_after_a_long_silence_makes_the_host_ask_and_one_that_leaves_soon_does_not()
+ {
+    let stage = impatient(|config| config.first_byte = SOON).await;
+    stage.send(CallRoute::Chat, &chat(QWEN, false)).await;
+    for (silence, pulses) in [(Duration::ZERO, 0.0), (Duration::from_millis(300), 1.0)] {
+        stage.ollama.script([Reply::Stall { after_tokens: 0 }]);
+        let before = stage.bodies("/api/chat").len();
+        let asked_at = Instant::now();
+        let body = chat(QWEN, true);
+        let leaves =
+            async || stage.bodies("/api/chat").len() > before && asked_at.elapsed() >= silence;
+        tokio::select! {
+            _ = stage.send(CallRoute::Chat, &body) => panic!("nobody answers"),
+            left = eventually("it is time to leave", SOON, leaves) => left.unwrap(),
+        }
+        // Whatever follows, it follows before the next call.
+        let (reply, _) = stage.send(CallRoute::Chat, &chat(QWEN, false)).await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(stage.probes("answered"), pulses, "after {silence:?}");
+    }
+}
