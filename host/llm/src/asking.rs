@@ -56,6 +56,7 @@ impl Asking {
         let demand = || demand::of_call(call, &options);
         course.has(shared.budgets.reserve(&call.payer, &demand).map_err(LlmError::OverBudget)?);
         limit_answer(&mut options, course.answer_max());
+        course.measured.two_passes = call.response_schema.is_some();
         if shared.config.preempt {
             course.may_give_way(demand::named(options.get(NUM_PREDICT)));
         }

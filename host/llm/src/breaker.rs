@@ -162,7 +162,7 @@ impl Breaker {
         }
     }
 
-    /// Ollama is back after it was away, so it may be another one: the rest is over.
+    /// Ollama is back after it was away, or has let go of a runner: it may be well, and the rest is over.
     pub(crate) fn renewed(&mut self, now: Instant) {
         match &mut self.state {
             State::Open { until, .. } => *until = now.min(*until),

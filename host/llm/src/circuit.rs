@@ -97,7 +97,7 @@ impl Circuit {
         self.change(|breaker, now| breaker.felt(pulse, now));
     }
 
-    /// Ollama is back after it was away.
+    /// Ollama is back after it was away, or has let go of a runner.
     pub(crate) fn renewed(&self) {
         self.change(Breaker::renewed);
     }

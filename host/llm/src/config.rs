@@ -33,8 +33,11 @@ pub struct Config {
     /// How long an answer that has begun may stay silent, or stay unread once the lane's buffer for it
     /// is full.
     pub stall: Duration,
-    /// How often a healthy Ollama is asked for its inventory.
+    /// How often a healthy Ollama is asked for its inventory, and, while nothing is loaded and nobody asks for
+    /// anything, for what it has loaded.
     pub poll_every: Duration,
+    /// How often it is asked for what it has loaded otherwise.
+    pub look_every: Duration,
     /// So many calls in a row that fail by Ollama's fault stop the lane until one token has been had of it, and for
     /// so long at first if it is not. See `breaker`.
     pub breaker: Breaker,
@@ -101,6 +104,7 @@ impl Config {
             first_byte: Duration::from_secs(600),
             stall: Duration::from_secs(120),
             poll_every: Duration::from_secs(30),
+            look_every: Duration::from_secs(5),
             breaker: Breaker { failures: 3, pause_ms: 5_000 },
             pulse_min: Duration::from_secs(10),
             waiting_max: 512,

@@ -223,6 +223,7 @@ impl Drain {
         self.completion.usage = cost.usage;
         self.completion.finish_reason = reason.unwrap_or_default();
         self.course.complete(&cost);
+        self.asking.shared.others.judge(&cost);
         // The turn is free at once.
         if let Some(mut wire) = self.wire.take() {
             wire.turn.went_well();

@@ -185,6 +185,9 @@ impl Inventory {
 
     fn take_in(&self, probed: Result<Probed, LlmError>, since: Option<Instant>) {
         let up = probed.is_ok();
+        if let Ok(probed) = &probed {
+            self.metrics.upstream.version(&probed.version);
+        }
         let mut turned = false;
         self.seen.send_modify(|seen| {
             turned = match (&seen.state, up) {

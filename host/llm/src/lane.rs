@@ -15,7 +15,10 @@ use roughneck_jobs::{
     },
     preference::Preference,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
@@ -30,6 +33,7 @@ use crate::{
     inventory::Inventory,
     load,
     metrics::{Account, Asker, Metrics},
+    others::{Others, Trace},
     planner::URGENT_PART,
     probe::Installed,
     queue::Queue,
@@ -37,6 +41,9 @@ use crate::{
     resolve::{self, Wanted},
     watchman,
 };
+
+/// Of the words in which Ollama says that its queue is full.
+const QUEUE_FULL: &str = "maximum pending requests exceeded";
 
 /// The one path to one Ollama. Dropping it stops the watch over the inventory; calls that are under
 /// way end on their own.
@@ -71,6 +78,9 @@ pub(crate) struct Shared {
     pub(crate) budgets: Arc<dyn Budgets>,
     /// Whether calls go.
     pub(crate) circuit: Arc<Circuit>,
+    pub(crate) others: Others,
+    /// Rung when what is loaded may be something else.
+    pub(crate) stirred: Notify,
 }
 
 impl Lane {
@@ -95,6 +105,8 @@ impl Lane {
             queue: Queue::new(config.waiting_max, Arc::clone(&metrics), stops),
             embeddings: Queue::new(config.waiting_max, Arc::clone(&metrics), None),
             errands: Errands::default(),
+            others: Others::new(client.shown(), Arc::clone(&metrics)),
+            stirred: Notify::new(),
             config,
             client,
             inventory,
@@ -232,7 +244,14 @@ impl Shared {
     pub(crate) fn react(&self, error: &LlmError) {
         match error {
             LlmError::Unavailable { .. } => self.inventory.lost(error),
-            LlmError::BrokenOff(_) | LlmError::NotInstalled { .. } => self.inventory.suspect(),
+            LlmError::BrokenOff(_) | LlmError::NotInstalled { .. } => {
+                self.inventory.suspect();
+                self.stirred.notify_one();
+            }
+            LlmError::Refused { status: 503, message } if message.contains(QUEUE_FULL) => {
+                self.others.notice(Trace::Full);
+            }
+            LlmError::Refused { status: 500.., .. } => self.stirred.notify_one(),
             LlmError::Refused { .. }
             | LlmError::Unwell { .. }
             | LlmError::Full { .. }

@@ -32,6 +32,7 @@ mod lines;
 mod load;
 pub mod metrics;
 mod model_name;
+mod others;
 pub mod planner;
 pub mod preempt;
 mod probe;

@@ -111,5 +111,6 @@ async fn run(shared: Arc<Shared>, mut turn: Turn, load: Load) -> Result<(Turn, D
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(model = load.name, key = %load.key, took_ms, "Ollama has loaded a model");
     turn.loaded(load.key, load.swap, took);
+    shared.stirred.notify_one();
     Ok((turn, took))
 }

@@ -50,6 +50,12 @@ pub(crate) struct Loaded {
 pub(crate) struct Running {
     #[serde(flatten)]
     pub(crate) loaded: Loaded,
+    /// Bytes in memory of whatever kind.
+    #[serde(default)]
+    pub(crate) size: u64,
+    /// Those in the memory of the GPU.
+    #[serde(default)]
+    pub(crate) size_vram: u64,
     /// RFC 3339 with the zone of Ollama's machine.
     #[serde(default)]
     expires_at: String,

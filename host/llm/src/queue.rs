@@ -3,7 +3,7 @@
 //! call: a bell says that somebody has come, and then [`preempt`] decides.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -26,6 +26,7 @@ use crate::{
     metrics::{Counted, Metrics, Waits},
     planner::{self, Choice, Next, Reason, Waiting},
     preempt::{self, Decision, Past, Running},
+    probe::Loaded,
     residency::{Residency, Resident},
     runner_key::RunnerKey,
     swap::Swap,
@@ -59,6 +60,12 @@ struct Line {
     /// What is loaded, as far as the last one who had the turn knew.
     resident: Option<Resident>,
     next_ticket: u64,
+    /// How many turns there have been.
+    turns: u64,
+    /// The models of the calls that had their turn since somebody asked, see [`Queue::doings`].
+    asked: BTreeSet<String>,
+    /// When the last turn ended, if Ollama may still be at work for it.
+    left_at: Option<Instant>,
     /// When the lane, which lingers, decides again though nobody has come.
     decides_at: Option<Instant>,
 }
@@ -114,6 +121,8 @@ pub(crate) struct Turn {
     queue: Queue,
     /// What its end says about Ollama.
     sign: Sign,
+    /// Whether Ollama may be at work for it.
+    is_at_work: bool,
     /// Since when Ollama has been asked, and has not begun to answer.
     silent_since: Option<Instant>,
     _in_flight: Counted,
@@ -127,6 +136,30 @@ struct Offer {
     bell: Arc<Notify>,
     /// When it is decided again though nobody has come.
     decides_at: Option<Instant>,
+}
+
+/// What the calls of a queue have done to Ollama.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Doings {
+    /// How many turns there have been.
+    pub(crate) turns: u64,
+    /// Whether nobody has the turn.
+    pub(crate) is_free: bool,
+    /// The models of those who had the turn since this was asked before, or had it then.
+    pub(crate) asked: BTreeSet<String>,
+    /// When the last turn ended, if Ollama may still be at work for it.
+    pub(crate) left_at: Option<Instant>,
+}
+
+impl Doings {
+    /// Those of two queues for one Ollama.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.turns += other.turns;
+        self.is_free &= other.is_free;
+        self.asked.extend(other.asked);
+        self.left_at = self.left_at.max(other.left_at);
+        self
+    }
 }
 
 impl Queue {
@@ -143,6 +176,9 @@ impl Queue {
             bell: None,
             resident: None,
             next_ticket: 0,
+            turns: 0,
+            asked: BTreeSet::new(),
+            left_at: None,
             decides_at: None,
         });
         let runtime = Handle::current();
@@ -212,6 +248,8 @@ impl Queue {
             return None;
         };
         let Waiter { seat, grant, _waits } = waiter;
+        line.turns += 1;
+        line.asked.insert(seat.key.model().to_owned());
         line.serving = Some(seat.key.clone());
         residency.grant_quantum(!choice.passes_over);
         Some((Grant { residency, choice, seat }, grant))
@@ -295,10 +333,40 @@ impl Queue {
         }
     }
 
+    /// How many turns there have been, if nobody has one now.
+    pub(crate) fn quiet(&self) -> Option<u64> {
+        let line = self.lock();
+        line.free.is_some().then_some(line.turns)
+    }
+
+    /// What its calls have done to Ollama.
+    pub(crate) fn doings(&self) -> Doings {
+        let mut line = self.lock();
+        let asked = std::mem::take(&mut line.asked);
+        // Whoever has the turn may still load its model.
+        let serving = line.serving.as_ref().map(|key| key.model().to_owned());
+        line.asked.extend(serving);
+        let Line { turns, left_at, .. } = *line;
+        Doings { turns, is_free: line.free.is_some(), asked, left_at }
+    }
+
+    /// Takes in what Ollama had loaded, if nobody has had the turn since there had been so many.
+    pub(crate) fn observe(&self, turns: u64, loaded: Vec<Loaded>) {
+        let mut line = self.lock();
+        if line.turns != turns {
+            return;
+        }
+        let Some(residency) = &mut line.free else { return };
+        residency.observe(loaded, Instant::now());
+        let shown = residency.shown();
+        line.resident = shown;
+    }
+
     /// The turn, if nobody has it, whoever waits and whether calls go or not: for a pulse.
     pub(crate) fn vacant(&self) -> Option<Turn> {
         let mut line = self.lock();
         let residency = line.free.take()?;
+        line.turns += 1;
         drop(line);
         // Behind everybody: nobody would give way to it.
         let nothing = Resolved { name: String::new(), digest: None };
@@ -366,12 +434,24 @@ impl Turn {
     fn new(residency: Residency, reason: Reason, place: (Seat, u64), queue: Queue) -> Self {
         let _in_flight = queue.0.metrics.in_flight();
         let ((seat, ticket), sign) = (place, Sign::None);
-        let (offer, silent_since) = (None, None);
-        Self { residency, reason, seat, ticket, offer, queue, sign, silent_since, _in_flight }
+        let (offer, is_at_work, silent_since) = (None, false, None);
+        Self {
+            residency,
+            reason,
+            seat,
+            ticket,
+            offer,
+            queue,
+            sign,
+            is_at_work,
+            silent_since,
+            _in_flight,
+        }
     }
 
     /// Ollama is asked now.
     pub(crate) fn asks(&mut self) {
+        self.is_at_work = true;
         self.silent_since = Some(Instant::now());
     }
 
@@ -385,9 +465,15 @@ impl Turn {
         self.residency.learn_first_token(took);
     }
 
+    /// Ollama has answered to the end, whatever it said.
+    pub(crate) fn is_answered(&mut self) {
+        self.is_at_work = false;
+        self.silent_since = None;
+    }
+
     /// Ollama has done its work.
     pub(crate) fn went_well(&mut self) {
-        self.hears();
+        self.is_answered();
         self.residency.confirm(Instant::now());
         self.sign = Sign::Well;
     }
@@ -397,7 +483,8 @@ impl Turn {
         if broken.casts_doubt() {
             self.residency.doubt();
         }
-        self.hears();
+        self.silent_since = None;
+        self.is_at_work &= !matches!(broken.error, LlmError::Refused { .. });
         self.sign = broken.sign();
     }
 
@@ -408,7 +495,7 @@ impl Turn {
 
     /// The holder has loaded `key`.
     pub(crate) fn loaded(&mut self, key: RunnerKey, swap: Swap, took: Duration) {
-        self.hears();
+        self.is_answered();
         self.residency.loaded(key, Instant::now());
         self.residency.learn(swap, took);
         self.queue.lock().resident = self.residency.shown();
@@ -515,6 +602,7 @@ impl Drop for Turn {
         let now = Instant::now();
         self.residency.leave(now);
         let sign = std::mem::replace(&mut self.sign, Sign::None);
+        self.queue.lock().left_at = self.is_at_work.then_some(now);
         // Before the next one goes: it may be that none does.
         if let Some(circuit) = &self.queue.0.circuit {
             let first_token = self.residency.first_token();

@@ -60,6 +60,9 @@ pub(crate) struct Measured {
     pub(crate) first_token: Option<Duration>,
     /// Pieces of earlier tries, which gave way to urgent calls.
     pub(crate) wasted_tokens: u64,
+    /// Whether Ollama may generate twice for it, and account for one time only: so it does where a model
+    /// that thinks has to give its answer a form.
+    pub(crate) two_passes: bool,
 }
 
 /// The cost of one call.
@@ -70,6 +73,8 @@ pub(crate) struct Cost {
     /// Time inside Ollama that no stage accounts for, in nanoseconds. Near zero with one call in
     /// flight; more means that somebody else uses the same Ollama.
     pub(crate) residual_ns: u64,
+    /// How long of that it must have waited for somebody else's call.
+    pub(crate) hidden_wait: Duration,
     /// Tokens of the prompt that Ollama had read before, as far as it tells.
     pub(crate) cached_tokens: u64,
     /// Whether it is known how many tokens of the prompt were read: Ollama says so, or the model had just
@@ -94,6 +99,7 @@ pub(crate) fn cost(figures: &Figures, measured: &Measured) -> Cost {
     let prompt_ns = positive(figures.prompt_eval_duration);
     let generate_ns = positive(figures.eval_duration);
     let accounted_ns = load_in_call_ns.saturating_add(prompt_ns).saturating_add(generate_ns);
+    let residual_ns = positive(figures.total_duration).saturating_sub(accounted_ns);
     Cost {
         usage: Usage {
             calls: 1,
@@ -108,7 +114,13 @@ pub(crate) fn cost(figures: &Figures, measured: &Measured) -> Cost {
             first_token_ns: measured.first_token.map_or(0, nanoseconds),
             wasted_tokens: measured.wasted_tokens,
         },
-        residual_ns: positive(figures.total_duration).saturating_sub(accounted_ns),
+        residual_ns,
+        // Where nothing is accounted for, as for an embedding, the rest is the work itself.
+        hidden_wait: if measured.two_passes || generate_ns == 0 {
+            Duration::ZERO
+        } else {
+            Duration::from_nanos(residual_ns)
+        },
         cached_tokens: figures.prompt_eval_cached_count.map_or(0, positive),
         is_prefill_known: figures.prompt_eval_cached_count.is_some() || measured.load.is_some(),
     }
@@ -142,6 +154,7 @@ mod tests {
             load: None,
             first_token: Some(Duration::from_nanos(350)),
             wasted_tokens: 5,
+            two_passes: false,
         };
         let usage = Usage {
             calls: 1,
@@ -157,6 +170,18 @@ mod tests {
         let cost = cost(&last, &measured);
         assert_eq!((cost.usage, cost.residual_ns, cost.cached_tokens), (usage, 100, 0));
         assert_eq!(cost.prefill_per_second(), None, "some of it may have been cached");
+    }
+
+    #[test]
+    fn only_what_nothing_else_explains_was_a_wait_for_somebody_else() {
+        let wait = |figures: &str, two_passes| {
+            let measured = Measured { two_passes, ..Measured::default() };
+            cost(&self::figures(figures), &measured).hidden_wait.as_nanos()
+        };
+        let answer = r#"{"total_duration":900,"load_duration":100,"eval_duration":300}"#;
+        assert_eq!(wait(answer, false), 500);
+        assert_eq!(wait(answer, true), 0);
+        assert_eq!(wait(r#"{"total_duration":900,"load_duration":100}"#, false), 0, "an embedding");
     }
 
     #[test]

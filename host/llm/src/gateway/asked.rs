@@ -118,6 +118,11 @@ impl Asked {
         })
     }
 
+    /// Whether the answer has to have a form.
+    pub(crate) fn has_format(&self) -> bool {
+        self.envelope.raw("format").is_some()
+    }
+
     /// Whether Ollama is asked for pieces. It always is where this host can put them together again:
     /// only then does it see the first token, and Ollama a client that has left.
     pub(crate) fn streams_upstream(&self) -> bool {

@@ -347,6 +347,7 @@ impl Call {
         let r#type = content_type(&response);
         drop(response);
         let body = read.inspect_err(|refused| self.job.end(refused.outcome()))?;
+        turn.is_answered();
         if (200..300).contains(&status) {
             match self.asked.wish {
                 Wish::Answer => turn.went_well(),
@@ -359,6 +360,7 @@ impl Call {
             drop(turn);
             let cost = stats::cost(&reading::whole(&body), &course.measured);
             course.complete(&cost);
+            self.shared.others.judge(&cost);
             self.job.supervisor().spent(&cost.usage);
             let kept = self.shared.config.record.keeps_words();
             let kept = kept.then(|| serde_json::from_slice(&body).ok()).flatten();

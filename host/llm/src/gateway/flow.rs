@@ -224,6 +224,7 @@ impl Flow {
         self.figures.fill_in(first_token, last.unwrap_or_default());
         let cost = stats::cost(&self.figures, &course.measured);
         course.complete(&cost);
+        self.shared.others.judge(&cost);
         wire.turn.went_well();
         if self.unloads {
             wire.turn.residency().doubt();

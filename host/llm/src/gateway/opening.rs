@@ -60,6 +60,7 @@ pub(crate) fn course(
 ) -> Course {
     let mut course = Course::open(account);
     course.has(reserved);
+    course.measured.two_passes = asked.has_format();
     if shared.config.preempt && asked.wish == Wish::Answer && !asked.route.embeds() {
         course.may_give_way(asked.tokens_max());
     }

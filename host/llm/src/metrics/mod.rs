@@ -24,7 +24,7 @@ use roughneck_jobs::priority::Priority;
 pub(crate) use self::{
     account::Account,
     labels::{Asker, OTHER, Outcome, Phase},
-    upstream::ProbeOutcome,
+    upstream::{LoadedModel, ProbeOutcome},
     waiting::{Kept, Waits},
 };
 use self::{

@@ -265,3 +265,37 @@ async fn a_caller_that_leaves_is_a_sign_only_after_a_silence_longer_than_first_t
     drop(turn);
     assert_eq!(circuit.pulse_at(), None, "it had begun to answer");
 }
+
+#[tokio::test]
+async fn what_ollama_was_asked_for_is_told_once_and_as_long_as_it_is_under_way() {
+    let (queue, mut turn) = busy("a");
+    let doings = queue.doings();
+    assert_eq!((doings.turns, doings.is_free, queue.quiet()), (1, false, None));
+    assert!(doings.asked.contains("a") && queue.doings().asked.contains("a"), "it may still load");
+    turn.asks();
+    drop(turn);
+    assert!(queue.doings().asked.contains("a"));
+    let doings = queue.doings();
+    assert!(doings.asked.is_empty() && doings.left_at.is_some(), "{doings:?}");
+    assert_eq!(queue.quiet(), Some(1));
+
+    let mut turn = take(&queue, seat("a", 0)).await;
+    turn.asks();
+    turn.went_well();
+    drop(turn);
+    assert_eq!(queue.doings().left_at, None);
+}
+
+#[tokio::test]
+async fn a_look_that_a_turn_has_overtaken_is_not_believed() {
+    let (queue, turn) = busy("a");
+    drop(turn);
+    let turns = queue.quiet().unwrap();
+    let overtakes = take(&queue, seat("a", 0)).await;
+    queue.observe(turns, Vec::new());
+    drop(overtakes);
+    queue.observe(turns, Vec::new());
+    assert_eq!(queue.resident().map(|resident| resident.model).as_deref(), Some("a"));
+    queue.observe(turns + 1, Vec::new());
+    assert_eq!(queue.resident(), None);
+}

@@ -215,8 +215,9 @@ async fn a_model_that_is_not_there_is_refused_in_ollama_s_words() {
 
 #[tokio::test]
 async fn a_client_that_sends_nonsense_does_not_cast_doubt_on_what_is_loaded() {
-    let stage = Stage::new().await;
+    let stage = Stage::unwatched().await;
     stage.send(CallRoute::Chat, &chat(QWEN, false)).await;
+    stage.until_looked().await;
     let looks = stage.bodies("/api/ps").len();
     let nonsense = r#"{"error":"\"qwen3:4b\" does not support tools"}"#.to_owned();
     stage.ollama.script([ollama::Reply::Status(400, nonsense)]);

@@ -6,6 +6,7 @@ mod errands;
 mod figures;
 mod gateway;
 mod health;
+mod others;
 mod patience;
 mod preemption;
 mod signs;
@@ -278,8 +279,9 @@ async fn an_ollama_that_never_begins_to_answer_is_given_up() {
 
 #[tokio::test]
 async fn a_refusal_carries_the_words_of_ollama() {
-    let stage = Stage::new().await;
+    let stage = Stage::unwatched().await;
     stage.ask(call(QWEN)).await.unwrap();
+    stage.until_looked().await;
     stage.ollama.faults().refuse(true);
     let error = failed(stage.ask(call(QWEN)).await);
     assert!(

@@ -137,6 +137,19 @@ impl Stage {
         Self::with(ollama::Config::instant(), |_| {}).await
     }
 
+    /// One whose Ollama is not asked what it has loaded unless something happens.
+    pub(crate) async fn unwatched() -> Self {
+        let rarely = |config: &mut Config| config.look_every = Duration::from_secs(3600);
+        Self::with(ollama::Config::instant(), rarely).await
+    }
+
+    /// Waits for the look that follows a load.
+    pub(crate) async fn until_looked(&self) {
+        let size = format!(r#"roughneck_model_size_bytes{{model="{QWEN}"}}"#);
+        let looked = async || self.metric(&size).is_some();
+        eventually("the host has looked at what is loaded", SOON, looked).await.unwrap();
+    }
+
     pub(crate) async fn until_up(&self) {
         let is_up = async || matches!(self.lane.health(), Health::Up { .. });
         eventually("the lane sees Ollama", SOON, is_up).await.unwrap();
