@@ -61,6 +61,39 @@ async fn a_job_waits_for_an_ollama_that_is_down_and_burns_no_attempt() {
 }
 
 #[tokio::test]
+async fn an_ollama_that_fails_again_and_again_rests_while_jobs_wait_and_is_tried_again() {
+    let ollama = FakeOllama::start(Config::instant()).await.unwrap();
+    let setup = Setup::new(&ollama.url());
+    let host = setup.start();
+    ollama.faults().fail_next(u32::MAX);
+    let rain = json!({ "kind": "summarize", "input": { "text": "It rained." } });
+    let mut failing = Vec::new();
+    for _ in 0..3 {
+        failing.push(host.submit(&rain).await);
+    }
+    eventually("the host is degraded", LIMIT, async || {
+        host.get("/healthz").await["status"] == "degraded"
+    })
+    .await
+    .unwrap();
+    let why = "3 calls in a row have failed, the last one: status 500: llama runner process";
+    let doctor = ["doctor", "--json", "--url", &host.url];
+    let doctor = tokio::process::Command::from(setup.about(&doctor)).output().await.unwrap();
+    let page = String::from_utf8(doctor.stdout).unwrap();
+    assert!(!doctor.status.success() && page.contains(why), "{page}");
+    let waiting = host.submit(&rain).await;
+    let reason = host.job(&waiting).await["reason"].as_str().unwrap().to_owned();
+    assert!(reason.starts_with("waits for Ollama") && reason.contains(why), "{reason}");
+
+    ollama.faults().fail_next(0);
+    assert_eq!(host.until(&waiting, "done").await["attempt"], 1, "waiting burns no attempt");
+    for id in &failing {
+        host.until(id, "done").await;
+    }
+    assert_eq!(host.get("/healthz").await["status"], "ok");
+}
+
+#[tokio::test]
 async fn an_ollama_that_dies_in_the_middle_of_an_answer_costs_no_job() {
     let ollama = FakeOllama::start(Config::instant()).await.unwrap();
     ollama.script([Reply::Stall { after_tokens: 3 }]);

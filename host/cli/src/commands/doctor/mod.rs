@@ -72,7 +72,8 @@ async fn findings(arguments: &Arguments) -> Vec<Finding> {
         Ok(lane) => {
             let plugins = plugins::look(&config, host.client.as_ref(), &lane).await;
             findings.extend(plugins.findings);
-            findings.extend(ollama::look(&config, &lane, &plugins.models).await);
+            let host = host.client.as_ref();
+            findings.extend(ollama::look(&config, &lane, &plugins.models, host).await);
         }
         Err(error) => findings.push(Finding::error("ollama", format!("{error:#}"))),
     }

@@ -8,14 +8,20 @@ use roughneck_jobs::{
     ports::{budgets::Unlimited, llm::Llm as _},
 };
 use roughneck_llm::Lane;
+use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::finding::Finding;
-use crate::{commands::serve, config::Config};
+use crate::{client::Client, commands::serve, config::Config};
 
 /// Asks Ollama how it is, and whether it has the models: those of the plugins and those that aliases
 /// stand for.
-pub(super) async fn look(config: &Config, lane: &Lane, models: &BTreeSet<String>) -> Vec<Finding> {
+pub(super) async fn look(
+    config: &Config,
+    lane: &Lane,
+    models: &BTreeSet<String>,
+    host: Option<&Client>,
+) -> Vec<Finding> {
     let version = match lane.look().await {
         Health::Up { version, models } => format!("version {version} with {models} models"),
         Health::Down { reason } => {
@@ -24,7 +30,10 @@ pub(super) async fn look(config: &Config, lane: &Lane, models: &BTreeSet<String>
         // It was asked just now.
         Health::Unknown => "it says nothing about itself".to_owned(),
     };
-    let mut findings = vec![Finding::ok("ollama", version)];
+    let mut findings = vec![match host {
+        Some(host) => seen_by(host, version).await,
+        None => Finding::ok("ollama", version),
+    }];
     let wanted: BTreeSet<&String> = models.iter().chain(config.ollama.aliases.keys()).collect();
     for model in wanted {
         findings.push(match lane.resolve(model).await {
@@ -36,6 +45,30 @@ pub(super) async fn look(config: &Config, lane: &Lane, models: &BTreeSet<String>
         });
     }
     findings
+}
+
+/// What the host says of its Ollama, which says of itself what `version` does: only those whose work it does
+/// know whether it does any.
+async fn seen_by(host: &Client, version: String) -> Finding {
+    match host.get("/healthz").await.and_then(|answer| answer.parse::<Seen>()) {
+        Ok(Seen { ollama: Ollama { state, reason: Some(reason) } }) if state == "down" => {
+            Finding::error("ollama", reason)
+        }
+        Ok(_) => Finding::ok("ollama", version),
+        Err(error) => Finding::error("ollama", format!("{error:#}")),
+    }
+}
+
+/// As `GET /healthz` tells it.
+#[derive(Deserialize)]
+struct Seen {
+    ollama: Ollama,
+}
+
+#[derive(Deserialize)]
+struct Ollama {
+    state: String,
+    reason: Option<String>,
 }
 
 /// The lane that asks. It is no host's: it sends nothing but questions.
