@@ -117,9 +117,10 @@ impl Shared {
         account.model(self.inventory.label(&model.name));
         // Before its answer is begun, so that what is wrong can still be said by a status.
         let queue = self.queue_of(route, &model.name);
-        queue.well_within(self.config.away_patience).await.map_err(|error| {
-            (Refused::of(route, &asked.model, &error), Outcome::of(&error))
-        })?;
+        queue
+            .well_within(self.config.away_patience)
+            .await
+            .map_err(|error| (Refused::of(route, &asked.model, &error), Outcome::of(&error)))?;
         let reserved = self.reserve(&asked, &model.name);
         let over = |over| (Refused::over_budget(over), Outcome::Rejected);
         let reserved = reserved.map_err(over)?;

@@ -4,7 +4,7 @@ use roughneck_jobs::model::Resolved;
 use serde_json::json;
 
 use super::*;
-use crate::{breaker::Pulse, config::Config};
+use crate::{breaker::Pulse, broken::Broken, config::Config, preempt::Past, swap::Swap};
 
 fn key(model: &str) -> RunnerKey {
     let model = Resolved { name: model.to_owned(), digest: Some(model.to_owned()) };
