@@ -109,7 +109,7 @@ async fn sixty_four_clients_at_once_never_use_more_than_their_caller_has() {
     assert!(used <= 2000, "{used}");
     assert!(last.retry_after_s.unwrap() <= 86_400);
     let sentence = last.body["error"].as_str().unwrap();
-    assert!(sentence.starts_with("the token budget of the caller `alice` is used up until 20"));
+    assert!(sentence.starts_with("the token budget of the caller `alice` has no room until 20"));
     // Nobody else pays for it.
     assert_eq!(ask(host.url.clone(), "bob", 40).await.status, StatusCode::OK);
 }
@@ -153,7 +153,7 @@ async fn a_job_over_the_budget_of_its_kind_waits_for_the_next_day_and_says_so() 
     assert!(done > 0);
     assert_eq!((&waiting["state"], &waiting["attempt"]), (&json!("scheduled"), &json!(0)));
     let reason = waiting["reason"].as_str().unwrap();
-    assert!(reason.contains("the token budget of the kind `ollama.call` is used up until 20"));
+    assert!(reason.contains("the token budget of the kind `ollama.call` has no room until 20"));
     let renewed = host.get("/budgets").await["resets_at"].as_str().unwrap().to_owned();
     let (run_at, resets_at) = (waiting["run_at"].as_str().unwrap(), renewed.as_str());
     assert!(run_at >= &resets_at[..16], "{run_at} and {resets_at}");

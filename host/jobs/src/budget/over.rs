@@ -70,7 +70,7 @@ impl OverBudget {
         };
         match renewal {
             Renewal::At(at) => format!(
-                "the token budget of {whose} is used up until {at}: {spent} of its {limit} tokens a day are used, and the call may need {needs}"
+                "the token budget of {whose} has no room until {at}: {spent} of its {limit} tokens a day are used, and the call may need {needs}"
             ),
             Renewal::Soon => format!(
                 "the token budget of {whose} is reserved by other calls: of its {limit} tokens a day, {spent} are used and {reserved} reserved, and the call may need {needs}; try again when one of them is over"
@@ -101,7 +101,7 @@ mod tests {
             (
                 over(kind.clone(), Renewal::At(Millis(0))),
                 "over-budget",
-                "the token budget of the kind `draft` is used up until 1970-01-01T00:00:00.000Z: 70 of its 100 tokens a day are used, and the call may need 50",
+                "the token budget of the kind `draft` has no room until 1970-01-01T00:00:00.000Z: 70 of its 100 tokens a day are used, and the call may need 50",
             ),
             (
                 over(caller, Renewal::Soon),

@@ -32,7 +32,7 @@ pub(crate) struct Asked {
     pub(crate) user_agent: Option<String>,
     pub(crate) payer: Payer,
     /// The most tokens that the client wants to be answered.
-    answer_max: Option<u64>,
+    pub(crate) answer_max: Option<u64>,
     envelope: Envelope,
 }
 
@@ -181,11 +181,6 @@ impl Asked {
     /// Whether a context can be put into the request: the others of the routes have no place for it.
     pub(crate) fn can_pin(&self) -> bool {
         self.takes_keep_alive() && !self.options.contains_key("num_ctx")
-    }
-
-    /// The most tokens of an answer, if the client says so where its pieces can be counted.
-    pub(crate) fn tokens_max(&self) -> Option<u64> {
-        self.options.get("num_predict").and_then(Value::as_u64)
     }
 
     /// Whether the usage is asked for although the client did not: it costs one more piece, which is

@@ -110,17 +110,13 @@ impl Shared {
         let route = call.route;
         let invalid = |why: String| (Refused::invalid(why), Outcome::Rejected);
         let asked = Asked::read(call).map_err(invalid)?;
-        let model = self
-            .meant(&asked.model)
-            .await
-            .map_err(|error| (Refused::of(route, &asked.model, &error), Outcome::of(&error)))?;
+        let failed =
+            |error: LlmError| (Refused::of(route, &asked.model, &error), Outcome::of(&error));
+        let model = self.meant(&asked.model).await.map_err(failed)?;
         account.model(self.inventory.label(&model.name));
         // Before its answer is begun, so that what is wrong can still be said by a status.
         let queue = self.queue_of(route, &model.name);
-        queue
-            .well_within(self.config.away_patience)
-            .await
-            .map_err(|error| (Refused::of(route, &asked.model, &error), Outcome::of(&error)))?;
+        queue.well_within(self.config.away_patience).await.map_err(failed)?;
         let reserved = self.reserve(&asked, &model.name);
         let over = |over| (Refused::over_budget(over), Outcome::Rejected);
         let reserved = reserved.map_err(over)?;

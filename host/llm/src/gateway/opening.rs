@@ -62,7 +62,7 @@ pub(crate) fn course(
     course.has(reserved);
     course.measured.two_passes = asked.has_format();
     if shared.config.preempt && asked.wish == Wish::Answer && !asked.route.embeds() {
-        course.may_give_way(asked.tokens_max());
+        course.may_give_way(asked.answer_max);
     }
     course
 }

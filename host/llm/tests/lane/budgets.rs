@@ -140,7 +140,7 @@ fn long(stream: bool) -> Value {
 async fn a_client_over_budget_is_refused_before_there_is_a_job_in_the_form_of_its_surface() {
     let stage = stage(&Purse::empty()).await;
     for (route, shape) in [
-        (CallRoute::Chat, r#"{"error":"the token budget of the caller `alice` is used up until "#),
+        (CallRoute::Chat, r#"{"error":"the token budget of the caller `alice` has no room until "#),
         (CallRoute::Embed, r#"{"error":"the token budget"#),
         (CallRoute::ChatCompletions, r#"{"error":{"message":"the token budget"#),
         (CallRoute::Responses, r#"{"error":{"message":"the token budget"#),
