@@ -341,7 +341,7 @@ impl Queue {
         let nothing = Resolved { name: String::new(), digest: None };
         let key = RunnerKey::of(&nothing, &serde_json::Map::new());
         let seat = Seat { key, rank: Millis(i64::MAX), priority: Priority::NORMAL };
-        Some(Turn::new(residency, Reason::Loaded, (seat, u64::MAX), self.clone()))
+        Some(Turn::new(residency, Reason::Loaded, seat, u64::MAX, self.clone()))
     }
 
     /// The place by rank of the one with this ticket, from 1; none once it does not wait any more. What
@@ -384,7 +384,7 @@ impl Ticket {
         if choice.passes_over {
             queue.0.metrics.swap_avoided();
         }
-        Turn::new(residency, choice.reason, (seat, self.number), queue)
+        Turn::new(residency, choice.reason, seat, self.number, queue)
     }
 }
 

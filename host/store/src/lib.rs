@@ -1,4 +1,4 @@
-//! The ports [`Store`], [`Flows`], [`Outbox`], [`Schedules`] and [`KeyValue`] on SQLite.
+//! The ports [`Store`], [`Flows`], [`Children`], [`Outbox`], [`Schedules`], [`KeyValue`] and [`Spending`] on SQLite.
 //!
 //! What it does: keeps jobs, slots, attempts, events, deliveries, schedules and the state of plugins
 //! in one file. One thread owns the only write connection; intentions reach it as commands, are
@@ -18,6 +18,7 @@
 //! [`Flows`]: roughneck_jobs::ports::flows::Flows
 //! [`Outbox`]: roughneck_jobs::ports::outbox::Outbox
 //! [`Schedules`]: roughneck_jobs::ports::schedules::Schedules
+//! [`Children`]: roughneck_jobs::ports::children::Children
 //! [`KeyValue`]: roughneck_jobs::ports::kv::KeyValue
 //! [`Spending`]: roughneck_jobs::ports::spending::Spending
 

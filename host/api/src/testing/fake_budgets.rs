@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use roughneck_jobs::{
     budget::{Demand, OverBudget, Payer, Sheet},
-    ports::budgets::{Budgets, Free, Reservation},
+    ports::budgets::{Budgets, Reservation, Unlimited},
 };
 
 #[derive(Default)]
@@ -15,10 +15,10 @@ pub(crate) struct FakeBudgets {
 impl Budgets for FakeBudgets {
     fn reserve(
         &self,
-        _: &Payer,
-        _: &dyn Fn() -> Demand,
+        payer: &Payer,
+        demand: &dyn Fn() -> Demand,
     ) -> Result<Box<dyn Reservation>, OverBudget> {
-        Ok(Box::new(Free))
+        Unlimited.reserve(payer, demand)
     }
 
     fn sheet(&self) -> Sheet {

@@ -55,22 +55,21 @@ impl Turn {
     pub(super) fn new(
         residency: Residency,
         reason: Reason,
-        place: (Seat, u64),
+        seat: Seat,
+        ticket: u64,
         queue: Queue,
     ) -> Self {
         let _in_flight = queue.0.metrics.in_flight();
-        let ((seat, ticket), sign) = (place, Sign::None);
-        let (offer, is_at_work, silent_since) = (None, false, None);
         Self {
             residency,
             reason,
             seat,
             ticket,
-            offer,
+            offer: None,
             queue,
-            sign,
-            is_at_work,
-            silent_since,
+            sign: Sign::None,
+            is_at_work: false,
+            silent_since: None,
             _in_flight,
         }
     }
