@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use roughneck_jobs::model::LlmError;
 
-use crate::{breaker::Sign, client::root_cause, metrics::Outcome};
+use crate::{breaker::Sign, metrics::Outcome, response::Cut};
 
 /// What the caller is told, and what operators count.
 #[derive(Debug)]
@@ -19,10 +19,9 @@ impl Broken {
         Self { outcome, error: LlmError::BrokenOff(why.into()) }
     }
 
-    /// The connection was cut by this error.
-    pub(crate) fn cut(error: &reqwest::Error) -> Self {
-        let why = format!("the connection to Ollama broke: {}", root_cause(error));
-        Self::off(Outcome::Truncated, why)
+    /// The connection was cut.
+    pub(crate) fn cut(cut: &Cut) -> Self {
+        Self::off(Outcome::Truncated, format!("the connection to Ollama broke: {cut}"))
     }
 
     /// Ollama said nothing for `patience`.

@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use reqwest::{Body, Method, Response, Url, header, redirect, retry};
+use bytes::Bytes;
+use reqwest::{Body, Method, RequestBuilder, Url, header, redirect, retry};
 use roughneck_jobs::model::LlmError;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     broken::Broken,
     config::{BadConfig, Config},
+    direct::{self, Direct, Undone},
+    response::{Cut, Response},
 };
+
+const USER_AGENT: &str = concat!("roughneck/", env!("CARGO_PKG_VERSION"));
 
 /// Enough for the inventory of thousands of models.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -20,6 +24,8 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 pub(crate) struct Client {
     http: reqwest::Client,
     url: Url,
+    /// Where work is sent by. None where TLS is wanted, which is reqwest's.
+    direct: Option<Direct>,
     /// The address without user and password, for people.
     shown: String,
     probe_timeout: Duration,
@@ -40,16 +46,18 @@ impl Client {
             .retry(retry::never())
             // `HTTP_PROXY` is meant for the world outside; Ollama is at home.
             .no_proxy()
-            .user_agent(concat!("roughneck/", env!("CARGO_PKG_VERSION")));
+            .user_agent(USER_AGENT);
         if url.scheme() == "http" {
             // A machine without any certificates can still talk to its own Ollama.
             builder = builder.tls_certs_only([]);
         }
+        let direct = (url.scheme() == "http").then(|| Direct::new(config.connect_timeout));
         let http = builder.build().map_err(BadConfig::Client)?;
         Ok(Self {
             http,
             shown: without_secrets(&url),
             url,
+            direct,
             probe_timeout: config.probe_timeout,
             first_byte: config.first_byte,
         })
@@ -64,9 +72,9 @@ impl Client {
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, LlmError> {
         let request = self.http.get(self.at(path)).timeout(self.probe_timeout);
         let response = request.send().await.map_err(|error| self.unavailable(&error))?;
-        let mut response = accepted(response).await?;
-        let read = read(&mut response, BODY_BYTES_MAX).await;
-        let body = read.map_err(|error| self.unavailable(&error))?.unwrap_or_default();
+        let mut response = accepted(response.into()).await?;
+        let read = response.read(BODY_BYTES_MAX).await;
+        let body = read.map_err(|cut| self.away(cut.to_string()))?.unwrap_or_default();
         serde_json::from_slice(&body).map_err(|error| LlmError::Unavailable {
             url: self.shown.clone(),
             why: format!("{path} does not answer as Ollama does: {error}"),
@@ -75,17 +83,8 @@ impl Client {
 
     /// Sends work, and returns when the answer begins.
     pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Result<Response, Broken> {
-        let request = self
-            .http
-            .post(self.at(path))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body)
-            .send();
-        let answered = tokio::time::timeout(self.first_byte, request).await;
-        let response = answered
-            .map_err(|_elapsed| Broken::silent(self.first_byte))?
-            .map_err(|error| self.undone(&error))?;
-        Ok(accepted(response).await?)
+        let request = self.work(path, body, USER_AGENT);
+        Ok(accepted(self.answer(request).await?).await?)
     }
 
     /// Sends a client's work as it came, and returns when an answer begins, whatever its status.
@@ -95,15 +94,34 @@ impl Client {
         body: Bytes,
         user_agent: Option<&str>,
     ) -> Result<Response, Broken> {
-        let mut request =
-            self.http.post(self.at(path)).header(header::CONTENT_TYPE, "application/json");
-        if let Some(user_agent) = user_agent {
-            request = request.header(header::USER_AGENT, user_agent);
-        }
-        let answered = tokio::time::timeout(self.first_byte, request.body(body).send()).await;
-        answered
-            .map_err(|_elapsed| Broken::silent(self.first_byte))?
-            .map_err(|error| self.undone(&error))
+        self.answer(self.work(path, body, user_agent.unwrap_or(USER_AGENT))).await
+    }
+
+    fn work(&self, path: &str, body: impl Into<Body>, user_agent: &str) -> RequestBuilder {
+        self.http
+            .post(self.at(path))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::USER_AGENT, user_agent)
+            .body(body)
+    }
+
+    /// Sends work, and returns when an answer begins, whatever its status.
+    async fn answer(&self, request: RequestBuilder) -> Result<Response, Broken> {
+        // In a box: many futures hold this one, and would be as large.
+        let answered = tokio::time::timeout(self.first_byte, Box::pin(self.send(request))).await;
+        answered.map_err(|_elapsed| Broken::silent(self.first_byte))?
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Broken> {
+        let Some(direct) = &self.direct else {
+            let sent = request.send().await;
+            return sent.map(Response::from).map_err(|error| self.undone(&error));
+        };
+        let request = request.build().map_err(|error| self.undone(&error))?;
+        direct.send(request).await.map_err(|undone| match undone {
+            Undone::Unconnected(error) => self.away(error.to_string()).into(),
+            Undone::Cut(cut) => Broken::cut(&cut),
+        })
     }
 
     /// Sends a request that needs no model, and returns when its answer begins. Gigabytes may follow in
@@ -124,7 +142,8 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        request.body(body).send().await.map_err(|error| self.unavailable(&error))
+        let sent = request.body(body).send().await;
+        sent.map(Response::from).map_err(|error| self.unavailable(&error))
     }
 
     fn at(&self, path: &str) -> Url {
@@ -136,26 +155,21 @@ impl Client {
     /// Work without an answer. Ollama is away only if no connection was made: work that was on its way
     /// may be what killed it, and must use up an attempt, or it would come back to kill it for ever.
     fn undone(&self, error: &reqwest::Error) -> Broken {
-        if error.is_connect() { self.unavailable(error).into() } else { Broken::cut(error) }
+        if error.is_connect() {
+            self.unavailable(error).into()
+        } else {
+            Broken::cut(&Cut::by(error))
+        }
     }
 
     fn unavailable(&self, error: &reqwest::Error) -> LlmError {
-        let why = if error.is_timeout() {
-            "it does not answer in time".to_owned()
-        } else {
-            root_cause(error)
-        };
+        let is_late = error.is_timeout();
+        self.away(if is_late { direct::LATE.to_owned() } else { Cut::by(error).to_string() })
+    }
+
+    fn away(&self, why: String) -> LlmError {
         LlmError::Unavailable { url: self.shown.clone(), why }
     }
-}
-
-/// The innermost error: the layers above it only repeat themselves and the address.
-pub(crate) fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    if cause.is::<reqwest::Error>() { "the request failed".to_owned() } else { cause.to_string() }
 }
 
 async fn accepted(mut response: Response) -> Result<Response, LlmError> {
@@ -163,7 +177,7 @@ async fn accepted(mut response: Response) -> Result<Response, LlmError> {
     if status.is_success() {
         return Ok(response);
     }
-    let body = read(&mut response, BODY_BYTES_MAX).await.ok().flatten().unwrap_or_default();
+    let body = response.read(BODY_BYTES_MAX).await.ok().flatten().unwrap_or_default();
     Err(LlmError::Refused { status: status.as_u16(), message: words(&body) })
 }
 
@@ -187,21 +201,6 @@ pub(crate) fn words(body: &[u8]) -> String {
     }
     let text: String = String::from_utf8_lossy(body).trim().chars().take(200).collect();
     if text.is_empty() { "it gave no reason".to_owned() } else { text }
-}
-
-/// The body of an answer, unless it is longer than `bytes_max`.
-pub(crate) async fn read(
-    response: &mut Response,
-    bytes_max: usize,
-) -> Result<Option<Bytes>, reqwest::Error> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > bytes_max {
-            return Ok(None);
-        }
-    }
-    Ok(Some(body.freeze()))
 }
 
 fn without_secrets(url: &Url) -> String {

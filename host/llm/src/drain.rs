@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use reqwest::Response;
 use roughneck_jobs::{
     model::{Completion, LlmError, Piece},
     ports::runner::Supervisor,
@@ -22,6 +21,7 @@ use crate::{
     load::{self, Says},
     metrics::Outcome,
     queue::Turn,
+    response::Response,
     stats::{self, Figures},
 };
 
@@ -145,9 +145,8 @@ impl Drain {
         let Some(chunk) = wire.turn.unless_wanted(rest, chunk).await else {
             return Ok(Read::Wanted);
         };
-        let chunk = chunk
-            .map_err(|_elapsed| Broken::silent(patience))?
-            .map_err(|error| Broken::cut(&error))?;
+        let chunk =
+            chunk.map_err(|_elapsed| Broken::silent(patience))?.map_err(|cut| Broken::cut(&cut))?;
         let Some(bytes) = chunk else { return self.end().map(|()| Read::Done) };
         wire.began = true;
         wire.lines.push(&bytes);
@@ -225,8 +224,9 @@ impl Drain {
         self.course.complete(&cost);
         self.asking.shared.others.judge(&cost);
         // The turn is free at once.
-        if let Some(mut wire) = self.wire.take() {
-            wire.turn.went_well();
+        if let Some(Wire { response, mut turn, .. }) = self.wire.take() {
+            response.done();
+            turn.went_well();
         }
     }
 

@@ -15,10 +15,7 @@ use roughneck_jobs::{
     },
     preference::Preference,
 };
-use tokio::{
-    sync::{Notify, mpsc},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
@@ -29,7 +26,7 @@ use crate::{
     client::Client,
     config::{BadConfig, Config},
     course::Course,
-    gateway::Errands,
+    gateway::{Errands, Readers},
     inventory::Inventory,
     load,
     metrics::{Account, Asker, Metrics},
@@ -73,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) embeddings: Queue,
     /// What clients are changing of what is installed.
     pub(crate) errands: Errands,
+    /// Clients that are reading their answers.
+    pub(crate) readers: Readers,
     pub(crate) clock: Arc<dyn Clock>,
     /// Every call that costs tokens asks them first.
     pub(crate) budgets: Arc<dyn Budgets>,
@@ -105,6 +104,7 @@ impl Lane {
             queue: Queue::new(config.waiting_max, Arc::clone(&metrics), stops),
             embeddings: Queue::new(config.waiting_max, Arc::clone(&metrics), None),
             errands: Errands::default(),
+            readers: Readers::default(),
             others: Others::new(client.shown(), Arc::clone(&metrics)),
             stirred: Notify::new(),
             config,
@@ -117,10 +117,13 @@ impl Lane {
         });
         let stop = shutdown.child_token();
         tokio::spawn(watchman::watch(Arc::clone(&shared), stop.clone()));
-        let watched = Arc::clone(&shared);
-        let token = stop.clone();
+        let (watched, token) = (Arc::clone(&shared), stop.clone());
         tokio::spawn(async move {
             watched.inventory.watch_over(watched.config.poll_every, token).await;
+        });
+        let (watched, token) = (Arc::clone(&shared), stop.clone());
+        tokio::spawn(async move {
+            token.run_until_cancelled_owned(watched.readers.watch(watched.config.stall)).await
         });
         Ok(Arc::new(Self { shared, _watch: stop.drop_guard() }))
     }
@@ -146,9 +149,8 @@ impl Llm for Lane {
         call: Call,
         supervisor: Arc<dyn Supervisor>,
     ) -> Result<Box<dyn Answer>, LlmError> {
-        let (says, said) = mpsc::unbounded_channel();
         let teller = Arc::clone(&supervisor);
-        let opening = async {
+        let answer = load::telling(&*teller, |says| async move {
             let asker = Asker::plugin(&call.plugin);
             let metrics = Arc::clone(&self.shared.metrics);
             let mut course = Course::open(Account::open(metrics, asker, CallRoute::Chat));
@@ -158,20 +160,15 @@ impl Llm for Lane {
                 Ok((asking, begun))
             };
             match begun.await {
-                Ok((asking, begun)) => {
-                    drop(says);
-                    Ok(Streamed::new(asking, begun, course))
-                }
+                Ok((asking, begun)) => Ok(Streamed::new(asking, begun, course)),
                 Err(Broken { outcome, error }) => {
                     course.fail(outcome);
                     self.shared.react(&error);
                     Err(error)
                 }
             }
-        };
-        // Side by side: a slow disk under the store must not keep the turn, nor the GPU idle.
-        let (answer, ()) = tokio::join!(opening, load::tell(&*teller, said));
-        Ok(Box::new(answer?))
+        });
+        Ok(Box::new(answer.await?))
     }
 
     async fn resolve(&self, model: &str) -> Result<Resolved, LlmError> {

@@ -1,6 +1,14 @@
 //! Loading a model: a request of the host's own, which no client can abort by leaving.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use roughneck_jobs::ports::runner::Supervisor;
 use tokio::{sync::mpsc, time::Instant};
@@ -24,9 +32,44 @@ pub(crate) enum Said {
     GaveWay,
 }
 
+/// Does work that says what it waits for, and passes that on beside it: the store must not keep the turn, nor the
+/// GPU idle. Returns once all that was said is passed on.
+pub(crate) async fn telling<T, Work>(
+    supervisor: &dyn Supervisor,
+    work: impl FnOnce(Says) -> Work,
+) -> T
+where
+    Work: Future<Output = T>,
+{
+    let (says, mut said) = mpsc::unbounded_channel();
+    let is_over = AtomicBool::new(false);
+    let works = async {
+        let done = work(says.clone()).await;
+        is_over.store(true, Ordering::Relaxed);
+        done
+    };
+    let tells = async {
+        // That the work is over is seen in the same poll. A channel that closes would wake this task from within itself.
+        let next = |cx: &mut Context<'_>| match said.poll_recv(cx) {
+            Poll::Pending if is_over.load(Ordering::Relaxed) => Poll::Ready(None),
+            polled @ (Poll::Pending | Poll::Ready(_)) => polled,
+        };
+        pass_on(supervisor, next).await;
+    };
+    let (done, ()) = tokio::join!(biased; works, tells);
+    done
+}
+
 /// Passes on what is said, in its order, until nothing more can be said.
 pub(crate) async fn tell(supervisor: &dyn Supervisor, mut said: mpsc::UnboundedReceiver<Said>) {
-    while let Some(said) = said.recv().await {
+    pass_on(supervisor, |cx| said.poll_recv(cx)).await;
+}
+
+async fn pass_on(
+    supervisor: &dyn Supervisor,
+    mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<Said>>,
+) {
+    while let Some(said) = poll_fn(&mut next).await {
         match said {
             Said::Loading => supervisor.loading(true).await,
             Said::Ready => supervisor.loading(false).await,
@@ -100,8 +143,8 @@ async fn run(shared: Arc<Shared>, mut turn: Turn, load: Load) -> Result<(Turn, D
     let patience = shared.config.first_byte;
     let answer = async {
         let mut response = shared.client.post(path, body).await?;
-        let broke = |error| Broken::cut(&error);
-        while response.chunk().await.map_err(broke)?.is_some() {}
+        while response.chunk().await.map_err(|cut| Broken::cut(&cut))?.is_some() {}
+        response.done();
         Ok::<(), Broken>(())
     };
     let answered = tokio::time::timeout(patience, answer).await;

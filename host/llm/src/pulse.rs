@@ -55,8 +55,8 @@ async fn ask(shared: &Shared, turn: &mut Turn, model: &Running) -> Pulse {
     turn.asks();
     let answer = async {
         let mut response = shared.client.post("/api/generate", body?).await?;
-        let broke = |error| Broken::cut(&error);
-        while response.chunk().await.map_err(broke)?.is_some() {}
+        while response.chunk().await.map_err(|cut| Broken::cut(&cut))?.is_some() {}
+        response.done();
         Ok::<(), Broken>(())
     };
     let (outcome, pulse) = match tokio::time::timeout(patience, answer).await {

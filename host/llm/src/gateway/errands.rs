@@ -8,7 +8,6 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
-use reqwest::Response;
 use roughneck_jobs::ports::gateway::{Form, Reply, ReplyBody};
 use tokio::sync::{
     broadcast::{self, error::RecvError},
@@ -21,7 +20,7 @@ use super::{
     form,
     frames::{Frames, Framing},
 };
-use crate::{client::root_cause, lines::TooLong};
+use crate::{lines::TooLong, response::Response};
 
 /// How many pieces of news wait for a client that is slow to read. It misses those before them: each says
 /// again how far the work is.
@@ -159,9 +158,7 @@ impl Told {
 
     /// Tells all of an answer of Ollama's.
     pub(crate) async fn pass_on(&self, mut response: Response) {
-        let r#type = response.headers().get(reqwest::header::CONTENT_TYPE);
-        let r#type = r#type.and_then(|value| value.to_str().ok());
-        let headers = r#type.map(|value| ("content-type", value.to_owned()));
+        let headers = response.content_type().map(|r#type| ("content-type", r#type.to_owned()));
         let status = response.status().as_u16();
         self.begin(Head { status, headers: headers.into_iter().collect() });
         let mut frames = Frames::new(Framing::Lines);
@@ -176,7 +173,7 @@ impl Told {
                     Err(TooLong) => "Ollama sent a line without an end".to_owned(),
                 },
                 Ok(None) => break,
-                Err(error) => format!("the connection to Ollama broke: {}", root_cause(&error)),
+                Err(cut) => format!("the connection to Ollama broke: {cut}"),
             };
             return self.say(form::broken_off(Form::Native, &broken, None));
         }

@@ -1,13 +1,6 @@
 //! One call of a client, from its place in the queue to the last byte of its answer.
 
-use std::{
-    io,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,7 +8,6 @@ use futures_util::{
     future::BoxFuture,
     stream::{self, BoxStream},
 };
-use reqwest::Response;
 use roughneck_jobs::{
     model::{LlmError, Resolved},
     ports::{
@@ -23,7 +15,7 @@ use roughneck_jobs::{
         gateway::{Admitted, Origin, Place, Reply, ReplyBody},
     },
 };
-use tokio::{sync::Mutex, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     asked::{Asked, Wish},
@@ -43,6 +35,7 @@ use crate::{
     lane::Shared,
     metrics,
     queue::{Queue, Seat, Turn},
+    response::Response,
     runner_key::RunnerKey,
     stats::{self, Cost},
 };
@@ -155,7 +148,7 @@ impl Call {
             Ok(opened) if opened.response.status().is_success() && self.wants_answer() => {
                 let flow = Flow::new(settled(opened));
                 let r#type = form::stream_type(self.asked.route.form());
-                let body = ReplyBody::Stream(guarded(flow, self.shared.config.stall));
+                let body = ReplyBody::Stream(self.shared.readers.stream(flow));
                 Reply { status: 200, headers: stream_headers(&*self.job, r#type), body }
             }
             Ok(opened) => self.reply(self.whole(opened).await),
@@ -276,7 +269,7 @@ impl Call {
             Ok(opened) if opened.response.status().is_success() => {
                 let mut flow = Flow::new(settled(opened));
                 let first = flow.next().await.unwrap_or_default();
-                return (first, Stage::Flowing(guarded(flow, self.shared.config.stall)));
+                return (first, Stage::Flowing(self.shared.readers.stream(flow)));
             }
             Ok(opened) => match self.whole(opened).await {
                 Ok(Whole { status, body, .. }) => {
@@ -344,8 +337,11 @@ impl Call {
                 })
             }
         };
-        let r#type = content_type(&response);
-        drop(response);
+        let r#type = response.content_type().unwrap_or(form::JSON).to_owned();
+        match &read {
+            Ok(_whole) => response.done(),
+            Err(_broken) => drop(response),
+        }
         let body = read.inspect_err(|refused| self.job.end(refused.outcome()))?;
         turn.is_answered();
         if (200..300).contains(&status) {
@@ -415,53 +411,12 @@ fn stream_headers(job: &dyn Attended, r#type: &str) -> Vec<(&'static str, String
     headers
 }
 
-fn content_type(response: &Response) -> String {
-    let r#type = response.headers().get(reqwest::header::CONTENT_TYPE);
-    r#type.and_then(|value| value.to_str().ok()).unwrap_or(form::JSON).to_owned()
-}
-
 fn too_large() -> Refused {
     let message = format!("the answer is larger than {} MiB", WHOLE_BYTES_MAX >> 20);
     Refused::new(502, message, "answer-too-large")
 }
 
 async fn read(response: &mut Response) -> Result<Bytes, Broken> {
-    let broke = |error: reqwest::Error| Broken::cut(&error);
-    let body = client::read(response, WHOLE_BYTES_MAX).await.map_err(broke)?;
+    let body = response.read(WHOLE_BYTES_MAX).await.map_err(|cut| Broken::cut(&cut))?;
     body.ok_or_else(|| Broken::off(metrics::Outcome::Error, too_large().message))
-}
-
-/// A flow that is taken away from a client which does not read it for `patience`: it has the lane.
-fn guarded(flow: Flow, patience: Duration) -> BoxStream<'static, io::Result<Bytes>> {
-    let held = Arc::new(Held { flow: Mutex::new(Some(flow)), reads: AtomicU64::new(0) });
-    tokio::spawn(watch(Arc::downgrade(&held), patience));
-    Box::pin(stream::unfold(held, |held| async move {
-        held.reads.fetch_add(1, Ordering::Relaxed);
-        let next = match held.flow.lock().await.as_mut() {
-            Some(flow) => flow.next().await.map(Ok),
-            None => Some(Err(io::Error::other("the answer was not read for too long"))),
-        };
-        Some((next?, held))
-    }))
-}
-
-struct Held {
-    flow: Mutex<Option<Flow>>,
-    reads: AtomicU64,
-}
-
-async fn watch(held: Weak<Held>, patience: Duration) {
-    let mut seen = None;
-    loop {
-        tokio::time::sleep(patience).await;
-        let Some(held) = held.upgrade() else { return };
-        let reads = held.reads.load(Ordering::Relaxed);
-        // While it is locked it waits for Ollama, which has a limit of its own.
-        if seen.replace(reads) == Some(reads)
-            && let Ok(mut flow) = held.flow.try_lock()
-        {
-            *flow = None;
-            return;
-        }
-    }
 }

@@ -144,7 +144,7 @@ impl Flow {
         let chunk = chunk
             .ok_or(Stop::Wanted)?
             .map_err(|_elapsed| Broken::silent(patience))?
-            .map_err(|error| Broken::cut(&error))?;
+            .map_err(|cut| Broken::cut(&cut))?;
         wire.began = true;
         let Some(chunk) = chunk else {
             let rest = self.frames.rest();
@@ -217,7 +217,7 @@ impl Flow {
     }
 
     fn complete(&mut self) {
-        let Some(mut wire) = self.wire.take() else { return };
+        let Some(Wire { pieces, mut turn, .. }) = self.wire.take() else { return };
         let course = &mut self.opening.course;
         let first_token = course.measured.first_token.unwrap_or_default();
         let last = self.last_token_at.map(|at| at - course.dispatched_at());
@@ -225,12 +225,13 @@ impl Flow {
         let cost = stats::cost(&self.figures, &course.measured);
         course.complete(&cost);
         self.shared.others.judge(&cost);
-        wire.turn.went_well();
+        turn.went_well();
         if self.unloads {
-            wire.turn.residency().doubt();
+            turn.residency().doubt();
         }
-        // The turn is free at once.
-        drop(wire);
+        pieces.done();
+        // It is free at once.
+        drop(turn);
         self.job.supervisor().spent(&cost.usage);
         let answer = self.text.as_deref();
         let ended = Ended { status: 200, reason: &self.reason, answer, body: None };

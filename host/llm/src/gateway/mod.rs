@@ -20,6 +20,7 @@ mod opening;
 mod outcome;
 mod passage;
 mod pieces;
+mod readers;
 mod reading;
 mod refused;
 
@@ -46,6 +47,7 @@ use crate::{
 use asked::{Asked, Wish};
 pub(crate) use errands::Errands;
 use exchange::Exchange;
+pub(crate) use readers::Readers;
 use refused::Refused;
 
 /// A call with its model and its tokens.

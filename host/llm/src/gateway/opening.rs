@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use reqwest::Response;
 use roughneck_jobs::{
     model::{LlmError, Resolved},
     ports::{attended::Attended, budgets::Reservation, gateway::CallRoute},
     priority::Priority,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     asked::{Asked, Changes, Wish},
@@ -23,6 +22,7 @@ use crate::{
     load::{self, Said, Says, Wanted, Way},
     metrics::{Account, Phase},
     queue::{Ticket, Turn},
+    response::Response,
     runner_key::RunnerKey,
 };
 
@@ -71,11 +71,9 @@ impl Opening {
     /// Waits for the turn, has the model loaded and sends the call, as often as it must give way before
     /// its answer begins.
     pub(crate) async fn run(self, ticket: Ticket) -> Result<Opened, Refused> {
-        let (says, said) = mpsc::unbounded_channel();
         let supervisor = self.job.supervisor();
         let (shared, asked) = (Arc::clone(&self.shared), Arc::clone(&self.asked));
-        // Side by side: the store must not keep the turn.
-        let (opened, ()) = tokio::join!(self.begin(ticket, says), load::tell(&*supervisor, said));
+        let opened = load::telling(&*supervisor, |says| self.begin(ticket, says)).await;
         opened.map_err(|broken| {
             shared.react(&broken.error);
             Refused::of(asked.route, &asked.model, &broken.error)

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use reqwest::Response;
 use roughneck_jobs::ports::gateway::{Form, PassRoute, Passage, Reply, ReplyBody};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
@@ -17,11 +16,7 @@ use super::{
     errands::{Head, InTheWay, Told},
     form,
 };
-use crate::{
-    client::{self, root_cause},
-    lane::Shared,
-    resolve,
-};
+use crate::{lane::Shared, resolve, response::Response};
 
 /// Largest body that is read here, in bytes. Blobs are not: they pass.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -221,7 +216,7 @@ fn with_body(mut passage: Passage, body: Bytes) -> Passage {
 /// A list of models, with an entry behind the others for every alias whose model is installed.
 async fn with_aliases(shared: &Shared, mut response: Response, form: Form, names: Names) -> Reply {
     let status = response.status().as_u16();
-    let Ok(Some(body)) = client::read(&mut response, BODY_BYTES_MAX).await else {
+    let Ok(Some(body)) = response.read(BODY_BYTES_MAX).await else {
         return form::refusal(form, 502, "the list of models broke off, or is too long");
     };
     let merged = merge(&body, &shared.config.aliases, names).unwrap_or(body);
@@ -276,9 +271,7 @@ fn streamed(response: Response) -> Reply {
         let value = response.headers().get(name).and_then(|value| value.to_str().ok());
         headers.extend(value.map(|value| (name, value.to_owned())));
     }
-    let body = response
-        .bytes_stream()
-        .map(|chunk| chunk.map_err(|error| std::io::Error::other(root_cause(&error))));
+    let body = response.into_stream().map(|chunk| chunk.map_err(std::io::Error::other));
     Reply { status, headers, body: ReplyBody::Stream(Box::pin(body)) }
 }
 

@@ -2,7 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
-use reqwest::Response;
+
+use crate::response::{Cut, Response};
 
 /// Bytes that are passed on together, if so many have come: one write to the client instead of hundreds.
 const TOGETHER_BYTES: usize = 16 << 10;
@@ -11,7 +12,7 @@ const TOGETHER_BYTES: usize = 16 << 10;
 pub(crate) struct Pieces {
     response: Response,
     /// What was read behind the pieces that were passed on: the end, or an error.
-    ahead: Option<reqwest::Result<Option<Bytes>>>,
+    ahead: Option<Result<Option<Bytes>, Cut>>,
 }
 
 impl Pieces {
@@ -24,7 +25,7 @@ impl Pieces {
     ///
     /// # Errors
     /// If the connection broke off.
-    pub(crate) async fn next(&mut self) -> reqwest::Result<Option<Bytes>> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Cut> {
         let first = match self.ahead.take() {
             Some(read) => read?,
             None => self.response.chunk().await?,
@@ -32,8 +33,6 @@ impl Pieces {
         let Some(first) = first else { return Ok(None) };
         let mut together = BytesMut::new();
         while together.len() < TOGETHER_BYTES {
-            // The task that reads the connection hands over one piece at a time, and needs its turn for the next.
-            tokio::task::yield_now().await;
             match self.response.chunk().now_or_never() {
                 None => break,
                 Some(Ok(Some(more))) => {
@@ -49,6 +48,11 @@ impl Pieces {
             }
         }
         Ok(Some(if together.is_empty() { first } else { together.freeze() }))
+    }
+
+    /// What was wanted has come whole.
+    pub(crate) fn done(self) {
+        self.response.done();
     }
 }
 

@@ -1,0 +1,72 @@
+//! Clients that read answers as these come. Whoever reads nothing for long loses the answer: it has the lane.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex as Lock, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream};
+use tokio::sync::Mutex;
+
+use super::flow::Flow;
+
+/// Those who read at present.
+#[derive(Default)]
+pub(crate) struct Readers(Lock<Vec<Weak<Held>>>);
+
+/// An answer in the hands of its client.
+struct Held {
+    /// None once it is taken away.
+    flow: Mutex<Option<Flow>>,
+    reads: AtomicU64,
+    /// How many reads there were when somebody looked.
+    seen: AtomicU64,
+}
+
+impl Readers {
+    /// The answer, for a client that reads it.
+    pub(crate) fn stream(&self, flow: Flow) -> BoxStream<'static, io::Result<Bytes>> {
+        let (reads, seen) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
+        let held = Arc::new(Held { flow: Mutex::new(Some(flow)), reads, seen });
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|one| one.strong_count() > 0);
+        all.push(Arc::downgrade(&held));
+        drop(all);
+        Box::pin(stream::unfold(held, |held| async move {
+            held.reads.fetch_add(1, Ordering::Relaxed);
+            let next = match held.flow.lock().await.as_mut() {
+                Some(flow) => flow.next().await.map(Ok),
+                None => Some(Err(io::Error::other("the answer was not read for too long"))),
+            };
+            Some((next?, held))
+        }))
+    }
+
+    /// Takes the answers away that nobody reads for `patience`, or somewhat longer. One watch is for all: a task for
+    /// each answer would wake a thread for it.
+    pub(crate) async fn watch(&self, patience: Duration) {
+        loop {
+            tokio::time::sleep(patience).await;
+            let all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            all.iter().filter_map(Weak::upgrade).for_each(|held| held.look());
+        }
+    }
+}
+
+impl Held {
+    /// Takes the answer away, if nothing was read since the last look.
+    fn look(&self) {
+        let reads = self.reads.load(Ordering::Relaxed);
+        // While it is locked it waits for Ollama, which has a limit of its own.
+        if self.seen.swap(reads, Ordering::Relaxed) == reads
+            && let Ok(mut flow) = self.flow.try_lock()
+        {
+            *flow = None;
+        }
+    }
+}
