@@ -87,7 +87,13 @@ impl Tables {
         preference.order(&[best], &preferred, claim.at).first().copied()
     }
 
-    fn begin(&mut self, id: JobId, at: Millis, lease_until: Millis) -> Result<Claimed, StoreError> {
+    /// Hands out a job, whatever its class has of slots.
+    pub(crate) fn begin(
+        &mut self,
+        id: JobId,
+        at: Millis,
+        lease_until: Millis,
+    ) -> Result<Claimed, StoreError> {
         let row = self.row(id)?;
         let next = advance(&row.progress(), Event::Claimed)?;
         (row.job.state, row.job.attempt) = (next.state, next.attempt);

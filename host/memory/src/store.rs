@@ -1,6 +1,6 @@
 //! The queue.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use roughneck_jobs::{
@@ -12,6 +12,7 @@ use roughneck_jobs::{
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     lifecycle::Event,
     mark::Passed,
+    past::Past,
     pause::{Pause, Scope},
     ports::{
         bell::Change,
@@ -107,6 +108,15 @@ impl Store for Memory {
         })
     }
 
+    async fn keep(&self, past: Arc<Past>) -> Result<Option<State>, StoreError> {
+        // The sender is ours: it outlives this call.
+        let _ = self.submissions_held.subscribe().wait_for(|held| !held).await;
+        self.write(|tables| {
+            tables.break_submission()?;
+            tables.keep(&past)
+        })
+    }
+
     async fn withdraw(&self, id: JobId, reason: &str, at: Millis) -> Result<Cancelled, StoreError> {
         self.write(|tables| tables.cancel(id, reason, at))
     }
@@ -159,27 +169,7 @@ impl Store for Memory {
     async fn finish(&self, run: Run, finish: Finish) -> Result<State, StoreError> {
         self.write(|tables| {
             tables.break_finish()?;
-            tables.held(run)?;
-            if matches!(finish.verdict, Verdict::Done { .. }) {
-                // Before the callback: they happened before the end.
-                for notice in &finish.notices {
-                    tables.notify(run.job, finish.at, notice);
-                }
-            }
-            let waits = match &finish.verdict {
-                Verdict::Await { children } => Some(tables.wait_for(run.job, children)?),
-                Verdict::Done { .. }
-                | Verdict::Retry { .. }
-                | Verdict::Fail { .. }
-                | Verdict::Postpone { .. }
-                | Verdict::Cancel { .. } => None,
-            };
-            let mut step = Step::end(&finish);
-            if let Some(open) = waits {
-                step.event = Event::AwaitsChildren { open };
-                step.reason = Some(child::waits_for(open));
-            }
-            tables.make(run.job, step)
+            tables.finish(run, &finish)
         })
     }
 
@@ -325,8 +315,38 @@ impl Store for Memory {
 }
 
 impl Tables {
+    /// Ends a run.
+    pub(crate) fn finish(&mut self, run: Run, finish: &Finish) -> Result<State, StoreError> {
+        self.held(run)?;
+        if matches!(finish.verdict, Verdict::Done { .. }) {
+            // Before the callback: they happened before the end.
+            for notice in &finish.notices {
+                self.notify(run.job, finish.at, notice);
+            }
+        }
+        let waits = match &finish.verdict {
+            Verdict::Await { children } => Some(self.wait_for(run.job, children)?),
+            Verdict::Done { .. }
+            | Verdict::Retry { .. }
+            | Verdict::Fail { .. }
+            | Verdict::Postpone { .. }
+            | Verdict::Cancel { .. } => None,
+        };
+        let mut step = Step::end(finish);
+        if let Some(open) = waits {
+            step.event = Event::AwaitsChildren { open };
+            step.reason = Some(child::waits_for(open));
+        }
+        self.make(run.job, step)
+    }
+
     /// Cancels a job in any state.
-    fn cancel(&mut self, id: JobId, reason: &str, at: Millis) -> Result<Cancelled, StoreError> {
+    pub(crate) fn cancel(
+        &mut self,
+        id: JobId,
+        reason: &str,
+        at: Millis,
+    ) -> Result<Cancelled, StoreError> {
         let row = self.row(id)?;
         let (state, run) = (row.job.state, row.run());
         if state.is_terminal() {

@@ -3,6 +3,7 @@
 use roughneck_jobs::{
     id::JobId,
     job::NewJob,
+    past::{Fate, Past},
     ports::{
         bell::Change,
         store::{StoreError, Submitted},
@@ -21,6 +22,25 @@ impl Tables {
         self.check_marks()?;
         self.insert(new);
         Ok(Submitted::Created(new.id))
+    }
+
+    /// Keeps a job that is over, by the moves that it would have made.
+    pub(crate) fn keep(&mut self, past: &Past) -> Result<Option<State>, StoreError> {
+        past.life()?;
+        let id = match self.submit(&past.job)? {
+            Submitted::Created(id) => id,
+            Submitted::Existing(_) => return Ok(None),
+        };
+        match &past.fate {
+            Fate::Ran { began, finish } => {
+                let run = self.begin(id, *began, *began)?.run;
+                self.finish(run, finish)?;
+            }
+            Fate::Withdrawn { reason, at } => {
+                self.cancel(id, reason, *at)?;
+            }
+        }
+        Ok(Some(self.row(id)?.job.state))
     }
 
     /// The job that stands in the way of a new one: that of its idempotency key, its id or its unique key.

@@ -11,6 +11,7 @@ use roughneck_jobs::{
     flow::NewFlow,
     id::{DeliveryId, FlowId, JobId},
     job::{DeadLetters, LogLine, NewJob},
+    past::Past,
     pause::{Pause, Scope},
     ports::{
         flows::{CancelledFlow, RetriedFlow, SubmittedFlow},
@@ -45,6 +46,12 @@ pub(crate) struct Ending {
     pub(crate) run: Run,
     pub(crate) finish: Box<Finish>,
     pub(crate) reply: Reply<State>,
+}
+
+/// A job that is over, on its way in.
+pub(crate) struct Keeping {
+    pub(crate) past: Arc<Past>,
+    pub(crate) reply: Reply<Option<State>>,
 }
 
 /// A claim on its way to its jobs.
@@ -105,6 +112,7 @@ macro_rules! commands {
                     self,
                     Self::Claim
                         | Self::Begin
+                        | Self::Keep
                         | Self::Withdraw
                         | Self::WithdrawAll
                         | Self::SetLoading
@@ -153,6 +161,8 @@ commands! {
         "claim", "claim jobs";
     Begin { id: JobId, at: Millis, lease_until: Millis } -> Option<Run>,
         "begin", "begin a run";
+    Keep { past: Arc<Past> } -> Option<State>,
+        "keep", "keep a job that is over";
     Withdraw { id: JobId, reason: String, at: Millis } -> Cancelled,
         "withdraw", "cancel a job that nobody waits for";
     WithdrawAll { class: Class, reason: String, at: Millis, limit: u32 } -> u32,
@@ -236,6 +246,12 @@ impl From<Submission> for Command {
 impl From<Ending> for Command {
     fn from(Ending { run, finish, reply }: Ending) -> Self {
         Self::Finish { run, finish, reply }
+    }
+}
+
+impl From<Keeping> for Command {
+    fn from(Keeping { past, reply }: Keeping) -> Self {
+        Self::Keep { past, reply }
     }
 }
 

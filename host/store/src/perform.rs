@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use roughneck_jobs::{
     job::NewJob,
+    past::Past,
     ports::store::{Claims, Finish, StoreError, Submitted},
     run::Run,
     state::State,
 };
 
 use crate::{
-    command::{self, Command, Ending, Kind, Reply, Submission, Wish},
+    command::{self, Command, Ending, Keeping, Kind, Reply, Submission, Wish},
     fault::Fault,
     transaction::Transaction,
     write::{
-        bury, cancel, cancel_flow, claim, finish, kv, leave, loading, lost, mend_waits, overdue,
-        pause, promote, purge, record, release, renew, replay, retire, retry, schedule, settle,
-        slots, spending, submit, submit_child, submit_flow, withdraw,
+        bury, cancel, cancel_flow, claim, finish, keep, kv, leave, loading, lost, mend_waits,
+        overdue, pause, promote, purge, record, release, renew, replay, retire, retry, schedule,
+        settle, slots, spending, submit, submit_child, submit_flow, withdraw,
     },
 };
 
@@ -101,6 +102,24 @@ pub(crate) fn answer_endings(
         .map(|(ending, ended)| Answer::new(ending.reply, Kind::Finish, ended.map_err(Fault::from)))
 }
 
+/// Keeps jobs that are over, all with one statement for each table, if all of them are new.
+pub(crate) async fn keepings(
+    tx: &mut Transaction<'_>,
+    keepings: &[Keeping],
+) -> Result<Option<Vec<State>>, Fault> {
+    let pasts: Vec<&Past> = keepings.iter().map(|keeping| &*keeping.past).collect();
+    keep::all(tx, &pasts).await
+}
+
+/// Answers those whose jobs were all new.
+pub(crate) fn answer_keepings(
+    keepings: Vec<Keeping>,
+    states: Vec<State>,
+) -> impl Iterator<Item = Answer> {
+    let pairs = keepings.into_iter().zip(states);
+    pairs.map(|(keeping, state)| Answer::new(keeping.reply, Kind::Keep, Ok(Some(state))))
+}
+
 /// Hands out jobs of one class to all who want some: to the first what there is, and to the next only if the first
 /// got all it wanted. They fail together.
 pub(crate) async fn wishes(
@@ -152,6 +171,7 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         Command::Begin { id, at, lease_until, reply } => {
             Answer::new(reply, kind, claim::one(tx, id, at, lease_until).await)
         }
+        Command::Keep { past, reply } => Answer::new(reply, kind, keep::one(tx, &past).await),
         Command::Withdraw { id, reason, at, reply } => {
             Answer::new(reply, kind, cancel::because(tx, id, &reason, at).await)
         }

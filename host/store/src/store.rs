@@ -1,5 +1,7 @@
 //! The queue: [`Store`] on SQLite.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use roughneck_jobs::{
     class::{Class, Slots},
@@ -8,6 +10,7 @@ use roughneck_jobs::{
     id::{JobId, NotAnId},
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     mark::Passed,
+    past::Past,
     pause::{Pause, Scope},
     ports::store::{
         Cancelled, Claim, Claims, Cleared, Count, Finish, Overdue, Promoted, Reaped, Retried,
@@ -66,11 +69,7 @@ impl Store for SqliteStore {
         }
         self.intake.check()?;
         let job = Box::new(job);
-        let submitted = self.ask(|reply| Command::Submit { job, reply }).await;
-        if matches!(submitted, Err(StoreError::DiskFull { .. })) {
-            self.intake.overflowed();
-        }
-        submitted
+        self.taken_in(self.ask(|reply| Command::Submit { job, reply }).await)
     }
 
     fn passed_mark(&self) -> Option<Passed> {
@@ -88,6 +87,11 @@ impl Store for SqliteStore {
         lease_until: Millis,
     ) -> Result<Option<Run>, StoreError> {
         self.ask(|reply| Command::Begin { id, at, lease_until, reply }).await
+    }
+
+    async fn keep(&self, past: Arc<Past>) -> Result<Option<State>, StoreError> {
+        self.intake.check()?;
+        self.taken_in(self.ask(|reply| Command::Keep { past, reply }).await)
     }
 
     async fn withdraw(&self, id: JobId, reason: &str, at: Millis) -> Result<Cancelled, StoreError> {
@@ -221,6 +225,16 @@ impl Store for SqliteStore {
 
     async fn counts(&self) -> Result<Vec<Count>, StoreError> {
         self.read_counts().await.map_err(|fault| fault.told("count the jobs"))
+    }
+}
+
+impl SqliteStore {
+    /// What became of a new job. One for which the disk had no room is counted.
+    fn taken_in<T>(&self, taken: Result<T, StoreError>) -> Result<T, StoreError> {
+        if matches!(taken, Err(StoreError::DiskFull { .. })) {
+            self.intake.overflowed();
+        }
+        taken
     }
 }
 

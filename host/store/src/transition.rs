@@ -209,7 +209,12 @@ impl<'a> Ended<'a> {
     }
 }
 
-async fn call_back(tx: &mut Transaction<'_>, job: &Job, at: Millis) -> Result<(), Fault> {
+/// Tells whoever wanted to be told that the job is over.
+pub(crate) async fn call_back(
+    tx: &mut Transaction<'_>,
+    job: &Job,
+    at: Millis,
+) -> Result<(), Fault> {
     let Some(target) = &job.callback else { return Ok(()) };
     let event = delivery::end_event(job);
     let body = delivery::body(&event, at, &delivery::end_data(job));
@@ -264,7 +269,7 @@ pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, Fault>
 }
 
 /// Most jobs call no model, and what they spent is not written.
-fn spent(usage: &Usage) -> Option<&Usage> {
+pub(crate) fn spent(usage: &Usage) -> Option<&Usage> {
     (*usage != Usage::default()).then_some(usage)
 }
 

@@ -13,7 +13,7 @@ use std::{
 use roughneck_jobs::class::Class;
 
 use crate::{
-    command::{Command, Ending, Submission, Wish},
+    command::{Command, Ending, Keeping, Submission, Wish},
     perform::{self, Answer},
     transaction::Transaction,
 };
@@ -27,6 +27,8 @@ pub(crate) enum Unit {
     Endings(Vec<Ending>),
     /// New jobs.
     Submissions(Vec<Submission>),
+    /// Jobs that are over.
+    Keepings(Vec<Keeping>),
     /// Claims of one class.
     Wishes(Vec<Wish>),
     /// Anything else.
@@ -37,7 +39,7 @@ pub(crate) enum Unit {
 pub(crate) enum Performed {
     /// Its answers; they wait for the commit. An answer that is not ok left nothing behind.
     Answered(Vec<Answer>),
-    /// One of its commands is at fault, or a submission is known. Nothing must be kept of them, and each
+    /// One of its commands is at fault, or a new job is known. Nothing must be kept of them, and each
     /// is tried alone.
     Split(Vec<Unit>),
 }
@@ -58,6 +60,12 @@ impl Unit {
                 Ok(done) => Performed::Answered(perform::answer_endings(endings, done).collect()),
                 Err(_) => Performed::split(endings),
             },
+            Self::Keepings(keepings) => match perform::keepings(tx, &keepings).await {
+                Ok(Some(states)) => {
+                    Performed::Answered(perform::answer_keepings(keepings, states).collect())
+                }
+                Ok(None) | Err(_) => Performed::split(keepings),
+            },
             Self::Wishes(wishes) => match perform::wishes(tx, &wishes).await {
                 Ok(granted) => {
                     Performed::Answered(perform::answer_wishes(wishes, granted).collect())
@@ -73,6 +81,7 @@ impl Unit {
             Self::One(command) => command.reject(error),
             Self::Submissions(submissions) => reject(submissions, error),
             Self::Endings(endings) => reject(endings, error),
+            Self::Keepings(keepings) => reject(keepings, error),
             Self::Wishes(wishes) => reject(wishes, error),
         }
     }
@@ -100,6 +109,7 @@ fn reject<T: Into<Command>>(commands: Vec<T>, error: &Arc<sqlx::Error>) {
 /// Groups and orders the commands of a batch.
 pub(crate) fn units(batch: Vec<Command>) -> VecDeque<Unit> {
     let (mut endings, mut submissions) = (Group::default(), Group::default());
+    let mut keepings = Group::default();
     let (mut others, mut wishes) = (Vec::new(), BTreeMap::<Class, Vec<Wish>>::new());
     let mut ending = HashSet::new();
     for command in batch {
@@ -113,6 +123,10 @@ pub(crate) fn units(batch: Vec<Command>) -> VecDeque<Unit> {
                 let bytes = job.input.len();
                 submissions.add(Submission { job, reply }, bytes);
             }
+            Command::Keep { past, reply } => {
+                let bytes = past.bytes();
+                keepings.add(Keeping { past, reply }, bytes);
+            }
             Command::Claim { claim, reply } => {
                 wishes.entry(claim.class.clone()).or_default().push(Wish { claim, reply });
             }
@@ -121,8 +135,9 @@ pub(crate) fn units(batch: Vec<Command>) -> VecDeque<Unit> {
     }
     let endings = endings.chunks().into_iter().map(Unit::Endings);
     let submissions = submissions.chunks().into_iter().map(Unit::Submissions);
+    let keepings = keepings.chunks().into_iter().map(Unit::Keepings);
     let wishes = wishes.into_values().map(Unit::Wishes);
-    endings.chain(submissions).chain(others).chain(wishes).collect()
+    endings.chain(submissions).chain(keepings).chain(others).chain(wishes).collect()
 }
 
 /// Commands of one kind, cut where a statement would become too large.
@@ -189,7 +204,7 @@ mod tests {
         let units = units(vec![claim("io"), promote(), claim("cpu"), promote(), claim("io")]);
         let wishes = |unit: &Unit| match unit {
             Unit::Wishes(wishes) => wishes.len(),
-            Unit::Endings(_) | Unit::Submissions(_) | Unit::One(_) => 0,
+            Unit::Endings(_) | Unit::Submissions(_) | Unit::Keepings(_) | Unit::One(_) => 0,
         };
         assert_eq!(units.iter().map(wishes).collect::<Vec<_>>(), [0, 0, 1, 2]);
     }

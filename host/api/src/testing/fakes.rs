@@ -12,18 +12,16 @@ use async_trait::async_trait;
 use roughneck_jobs::{
     class::{Class, Slots},
     clock::Millis,
-    event::{JobEvent, Live},
-    id::{FlowId, JobId},
+    event::JobEvent,
+    id::JobId,
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     manifest,
     mark::Passed,
     model::{Call, Health, LlmError, Resolved},
+    past::Past,
     pause::{Pause, Scope},
     ports::{
-        attended::Attended,
         catalog::{Catalog, Plugin, RefusedPlugin, Served},
-        control::{Control, Watch},
-        flows::CancelledFlow,
         llm::{Answer, Llm},
         runner::Supervisor,
         store::{
@@ -36,10 +34,6 @@ use roughneck_jobs::{
     state::State,
     usage::Usage,
 };
-use tokio::sync::watch;
-
-use super::{fake_attended::FakeAttended, fake_flows::FakeFlows};
-
 #[derive(Default)]
 pub(crate) struct FakeStore {
     jobs: Mutex<BTreeMap<JobId, Job>>,
@@ -234,6 +228,9 @@ impl Store for FakeStore {
     async fn begin(&self, _: JobId, _: Millis, _: Millis) -> Result<Option<Run>, StoreError> {
         unreachable!("the engine's")
     }
+    async fn keep(&self, _: Arc<Past>) -> Result<Option<State>, StoreError> {
+        unreachable!("the engine's")
+    }
     async fn withdraw(&self, _: JobId, _: &str, _: Millis) -> Result<Cancelled, StoreError> {
         unreachable!("the engine's")
     }
@@ -359,102 +356,6 @@ impl Catalog for FakeCatalog {
 
     fn refused(&self) -> Vec<RefusedPlugin> {
         self.refused.lock().unwrap().clone()
-    }
-}
-
-pub(crate) struct FakeControl {
-    store: Arc<FakeStore>,
-    flows: Arc<FakeFlows>,
-    live: Mutex<Option<Live>>,
-    changes: watch::Sender<()>,
-    is_stopping: AtomicBool,
-    attended: Mutex<Vec<Arc<FakeAttended>>>,
-}
-
-impl FakeControl {
-    pub(crate) fn of(store: Arc<FakeStore>, flows: Arc<FakeFlows>) -> Self {
-        let changes = watch::Sender::new(());
-        let is_stopping = AtomicBool::new(false);
-        let (live, attended) = (Mutex::default(), Mutex::default());
-        Self { store, flows, live, changes, is_stopping, attended }
-    }
-
-    /// The jobs whose submitters wait or waited, the oldest first.
-    pub(crate) fn attended(&self) -> Vec<Arc<FakeAttended>> {
-        self.attended.lock().unwrap().clone()
-    }
-
-    pub(crate) fn stop(&self) {
-        self.is_stopping.store(true, Ordering::SeqCst);
-    }
-
-    /// The job runs and shows this.
-    pub(crate) fn show(&self, live: Live) {
-        *self.live.lock().unwrap() = Some(live);
-        self.ring();
-    }
-
-    /// The job's run writes more text.
-    pub(crate) fn write(&self, piece: &str) {
-        self.live.lock().unwrap().as_mut().unwrap().text.push_str(piece);
-        self.ring();
-    }
-
-    /// The job no longer runs.
-    pub(crate) fn hide(&self) {
-        *self.live.lock().unwrap() = None;
-        self.ring();
-    }
-
-    pub(crate) fn ring(&self) {
-        self.changes.send_replace(());
-    }
-
-    pub(crate) fn watchers(&self) -> usize {
-        self.changes.receiver_count()
-    }
-}
-
-#[async_trait]
-impl Control for FakeControl {
-    async fn cancel(&self, id: JobId) -> Result<Cancelled, StoreError> {
-        let job = self.store.job(id).await?.ok_or(StoreError::NoSuchJob(id))?;
-        if job.state.is_terminal() {
-            return Ok(Cancelled::Ended(job.state));
-        }
-        self.store.advance(id, State::Cancelled, job.attempt);
-        Ok(Cancelled::Waiting)
-    }
-
-    async fn cancel_flow(&self, id: FlowId) -> Result<CancelledFlow, StoreError> {
-        self.flows.cancel(id)
-    }
-
-    fn attend(&self, job: NewJob) -> Arc<dyn Attended> {
-        let attended = FakeAttended::new(job);
-        self.attended.lock().unwrap().push(Arc::clone(&attended));
-        attended.submitter()
-    }
-
-    fn live(&self, _: JobId) -> Option<Live> {
-        self.live.lock().unwrap().clone()
-    }
-
-    fn watch(&self, _: JobId) -> Box<dyn Watch> {
-        Box::new(FakeWatch(self.changes.subscribe()))
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::SeqCst)
-    }
-}
-
-struct FakeWatch(watch::Receiver<()>);
-
-#[async_trait]
-impl Watch for FakeWatch {
-    async fn changed(&mut self) {
-        self.0.changed().await.unwrap();
     }
 }
 

@@ -3,6 +3,7 @@
 mod fake_attended;
 mod fake_budgets;
 mod fake_children;
+mod fake_control;
 mod fake_flows;
 mod fake_gateway;
 mod fake_outbox;
@@ -37,10 +38,11 @@ use tower::ServiceExt;
 
 pub(crate) use fake_budgets::FakeBudgets;
 pub(crate) use fake_children::FakeChildren;
+pub(crate) use fake_control::FakeControl;
 pub(crate) use fake_flows::FakeFlows;
 pub(crate) use fake_gateway::FakeGateway;
 pub(crate) use fake_outbox::FakeOutbox;
-pub(crate) use fakes::{FakeCatalog, FakeControl, FakeLlm, FakeStore};
+pub(crate) use fakes::{FakeCatalog, FakeLlm, FakeStore};
 pub(crate) use reader::{Reader, Sent};
 pub(crate) use schedules::FakeSchedules;
 

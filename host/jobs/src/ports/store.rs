@@ -6,18 +6,19 @@
 //! renewals, ends of runs), and the job of a client that waits on a connection, reaches the disk some milliseconds later and before anybody outside is
 //! told; a host that loses power in between does it again.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::{
     class::{Class, Slots},
     clock::Millis,
-    delivery::Notice,
     event::JobEvent,
-    failure::Failure,
     id::{FlowId, JobId},
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     lifecycle::Refused,
     mark::Passed,
+    past::Past,
     pause::{Pause, Scope},
     preference::Preference,
     rate::Rate,
@@ -25,6 +26,8 @@ use crate::{
     state::State,
     usage::Usage,
 };
+
+pub use crate::finish::{Finish, Verdict};
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -123,80 +126,6 @@ pub struct Claims {
     pub claimed: Vec<Claimed>,
     /// When to look again: the earliest end of a pause or of a rate limit that kept something back.
     pub next_at: Option<Millis>,
-}
-
-/// How a run ended, as the retry policy judged it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// A result.
-    Done {
-        /// JSON.
-        output: String,
-    },
-    /// Another attempt later.
-    Retry {
-        /// Milliseconds until then.
-        delay_ms: u64,
-        /// What went wrong.
-        failure: Failure,
-    },
-    /// The dead letters.
-    Fail {
-        /// What went wrong.
-        failure: Failure,
-    },
-    /// Not the job's fault; the attempt is given back.
-    Postpone {
-        /// Milliseconds until the job may run again.
-        delay_ms: u64,
-        /// What went wrong.
-        failure: Failure,
-    },
-    /// No longer wanted, says the plugin.
-    Cancel {
-        /// Why.
-        failure: Failure,
-    },
-    /// The job runs again when these children of it are over. The attempt is given back, and so is the slot.
-    Await {
-        /// The children.
-        children: Vec<JobId>,
-    },
-}
-
-/// The end of a run, written in one transaction with its slot, attempt, event and deliveries.
-#[derive(Clone, Debug)]
-pub struct Finish {
-    /// How it ended.
-    pub verdict: Verdict,
-    /// When.
-    pub at: Millis,
-    /// Digest of the plugin that ran.
-    pub plugin: Option<String>,
-    /// What the run cost.
-    pub usage: Usage,
-    /// The job's own log.
-    pub log: Vec<LogLine>,
-    /// What the plugin asked to be told; sent only with [`Verdict::Done`].
-    pub notices: Vec<Notice>,
-}
-
-impl Finish {
-    /// Bytes of what the plugin made: its result, its failure, its log.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let verdict = match &self.verdict {
-            Verdict::Done { output } => output.len(),
-            Verdict::Retry { failure, .. }
-            | Verdict::Fail { failure }
-            | Verdict::Postpone { failure, .. }
-            | Verdict::Cancel { failure } => {
-                failure.message.len() + failure.detail.as_deref().map_or(0, str::len)
-            }
-            Verdict::Await { .. } => 0,
-        };
-        self.log.iter().map(|line| line.message.len()).sum::<usize>() + verdict
-    }
 }
 
 /// What became of a wish to cancel.
@@ -338,6 +267,13 @@ pub trait Store: Send + Sync {
         at: Millis,
         lease_until: Millis,
     ) -> Result<Option<Run>, StoreError>;
+
+    /// Keeps a job that was over before the store was told of it: what is kept is what would have been if it had been
+    /// submitted, begun and ended, or withdrawn. Returns the state it ended in; none if there is a job of its id.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] if a high-water mark is passed; [`StoreError::Refused`] if its verdict does not end it.
+    async fn keep(&self, past: Arc<Past>) -> Result<Option<State>, StoreError>;
 
     /// Cancels a job, in any state, because nobody waits for it any more.
     ///

@@ -1,5 +1,7 @@
 //! The queue.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use roughneck_jobs::{
     class::{Class, Slots},
@@ -8,6 +10,7 @@ use roughneck_jobs::{
     id::JobId,
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     mark::Passed,
+    past::Past,
     pause::{Pause, Scope},
     ports::store::{
         Cancelled, Claim, Claimed, Claims, Cleared, Count, Finish, Overdue, Promoted, Reaped,
@@ -70,6 +73,10 @@ impl Store for Frail {
         lease_until: Millis,
     ) -> Result<Option<Run>, StoreError> {
         self.cross(self.inner.begin(id, at, lease_until)).await
+    }
+
+    async fn keep(&self, past: Arc<Past>) -> Result<Option<State>, StoreError> {
+        self.cross(self.inner.keep(past)).await
     }
 
     async fn withdraw(&self, id: JobId, reason: &str, at: Millis) -> Result<Cancelled, StoreError> {

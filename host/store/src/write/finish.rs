@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use roughneck_jobs::{
     child,
-    clock::Millis,
     delivery::{self, Notice},
     id::JobId,
     lifecycle::Event,
@@ -61,9 +60,7 @@ pub(crate) async fn all(
         };
         if step.event == Event::Succeeded {
             // Before the callback: they happened before the end.
-            for notice in &finish.notices {
-                notify(tx, run.job, finish.at, notice).await?;
-            }
+            notify(tx, run.job, finish).await?;
         }
         let one = Moved::by(step, held)?;
         answers.push(Ok(one.job.state));
@@ -87,15 +84,17 @@ async fn wait(
     Ok(Step { event, reason: Some(child::waits_for(open)), ..Step::end(finish) })
 }
 
-async fn notify(
+/// Puts into the outbox what a run that succeeded wanted to be told.
+pub(super) async fn notify(
     tx: &mut Transaction<'_>,
     job: JobId,
-    at: Millis,
-    notice: &Notice,
+    finish: &Finish,
 ) -> Result<(), Fault> {
-    // The sandbox has checked that it is JSON; if it is not, the receiver gets the text.
-    let data = serde_json::from_str(&notice.data).unwrap_or_else(|_| Value::from(&*notice.data));
-    let body = delivery::body(&notice.event, at, &data);
-    let message = Message { target: &notice.target, event: &notice.event, body: &body };
-    transition::post(tx, job, at, &message).await
+    for Notice { target, event, data } in &finish.notices {
+        // The sandbox has checked that it is JSON; if it is not, the receiver gets the text.
+        let data = serde_json::from_str(data).unwrap_or_else(|_| Value::from(&**data));
+        let body = delivery::body(event, finish.at, &data);
+        transition::post(tx, job, finish.at, &Message { target, event, body: &body }).await?;
+    }
+    Ok(())
 }

@@ -8,6 +8,7 @@ mod candidates;
 pub(crate) mod claim;
 pub(crate) mod finish;
 mod gates;
+pub(crate) mod keep;
 pub(crate) mod kv;
 pub(crate) mod leave;
 pub(crate) mod loading;

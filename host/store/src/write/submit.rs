@@ -31,12 +31,16 @@ pub(crate) async fn all(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<bo
     tx.open_jobs += i64::try_from(jobs.len()).unwrap_or(i64::MAX);
     for job in jobs {
         ring(tx, job);
-        if let Some(pause) = tx.memory.count(job) {
-            warn!(kind = job.kind, "the kind {} is paused: {}", job.kind, pause.reason);
-            super::pause::begin(tx, &pause).await?;
-        }
+        guard(tx, job).await?;
     }
     Ok(true)
+}
+
+/// Counts a job that was accepted, and pauses its kind if there are too many of it.
+pub(super) async fn guard(tx: &mut Transaction<'_>, job: &NewJob) -> Result<(), Fault> {
+    let Some(pause) = tx.memory.count(job) else { return Ok(()) };
+    warn!(kind = job.kind, "the kind {} is paused: {}", job.kind, pause.reason);
+    super::pause::begin(tx, &pause).await
 }
 
 fn ring(tx: &mut Transaction<'_>, job: &NewJob) {
@@ -164,14 +168,14 @@ async fn insert_edges(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<(), 
 
 /// An input as `job_input/insert` reads it.
 #[derive(Serialize)]
-struct Input<'a> {
+pub(super) struct Input<'a> {
     id: JobId,
     idempotency_key: Option<&'a str>,
     input: &'a str,
 }
 
 impl<'a> Input<'a> {
-    fn of(job: &'a NewJob) -> Self {
+    pub(super) fn of(job: &'a NewJob) -> Self {
         let idempotency_key = job.idempotency_key.as_deref();
         Self { id: job.id, idempotency_key, input: &job.input }
     }

@@ -30,6 +30,7 @@ mod kv;
 mod leave;
 mod made_schedules;
 mod pages;
+mod past;
 mod preference;
 mod retention;
 mod schedules;

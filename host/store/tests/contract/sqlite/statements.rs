@@ -14,10 +14,11 @@ use crate::{database::Sqlite, given::Rung};
 
 /// Statements that read a table from end to end: those of classes, pauses and rates, of which there are a few, and
 /// of the schedules, which are bounded and all wanted; and that of the jobs, for a backup.
-const WHOLE: [&str; 10] = [
+const WHOLE: [&str; 11] = [
     // One row.
     "token_floor/raise",
     "job/insert",
+    "job/keep",
     "class/list",
     "pause/list",
     "pause/gates",
@@ -62,7 +63,8 @@ const IN_ORDER: [&str; 16] = [
 ];
 
 /// What each hot statement reads. The wrong index may be right by its order and wrong by its size.
-const INDEX: [(&str, &str); 68] = [
+const INDEX: [(&str, &str); 69] = [
+    ("attempt/keep", "sqlite_autoindex_job_1"),
     ("job/claim", "sqlite_autoindex_job_1"),
     ("job/to_begin", "sqlite_autoindex_job_1"),
     ("job/list_open_of_class", "job_ready"),
@@ -134,7 +136,7 @@ const INDEX: [(&str, &str); 68] = [
 ];
 
 /// What a statement has worked out itself from a few rows: the free slots, the array it was given.
-const WORKED_OUT: [&str; 13] = [
+const WORKED_OUT: [&str; 14] = [
     "SCAN lineage",
     "SCAN size",
     "SCAN ready",
@@ -145,6 +147,7 @@ const WORKED_OUT: [&str; 13] = [
     "SCAN run",
     "SCAN ended",
     "SCAN submission",
+    "SCAN past",
     "SCAN doomed",
     "SCAN freed",
     "SCAN wanted",

@@ -7,6 +7,7 @@ use roughneck_jobs::{
     delivery::{DeliveryOutcome, DeliveryState, Notice},
     id::JobId,
     job::{DeadLetters, Filter, NewJob},
+    past::{Fate, Past},
     ports::{
         bell::Change,
         outbox::Outbox as _,
@@ -108,6 +109,25 @@ async fn what_waits_together_is_committed_together() {
     }
     let commits = commits(&store);
     assert!(commits < 16, "64 submissions took {commits} commits");
+}
+
+#[tokio::test]
+async fn jobs_that_are_over_and_come_together_are_committed_together_and_wait_for_no_disk() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    let past = || {
+        let finish = Box::new(ending(done(), at(2)));
+        Arc::new(Past { job: new_job(), fate: Fate::Ran { began: at(1), finish } })
+    };
+    let before = commits(&store);
+    let kept = futures_util::future::join_all((0..200).map(|_| store.keep(past()))).await;
+    assert!(kept.into_iter().all(|kept| matches!(kept, Ok(Some(State::Done)))));
+    // The first may go alone; the others find each other. 200 are four full batches.
+    let commits = commits(&store) - before;
+    assert!(commits <= 12, "200 jobs took {commits} commits");
+    let commands =
+        |kind| metric(&store, &format!("roughneck_store_commands_total{{command=\"{kind}\"}} "));
+    assert_eq!(["keep", "submit", "begin", "finish"].map(commands), [200, 0, 0, 0]);
 }
 
 #[tokio::test]
