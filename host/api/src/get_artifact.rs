@@ -7,7 +7,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use roughneck_jobs::{id::JobId, job::Job};
+use roughneck_jobs::job::Job;
 
 use crate::{App, code::Code, job_path, ollama::completion, problem::Problem};
 
@@ -16,7 +16,7 @@ pub(crate) async fn get_artifact(
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path((id, name)) = path.map_err(|bad| Problem::new(Code::MalformedId, bad.body_text()))?;
-    let id: JobId = job_path::read(&id)?;
+    let id = job_path::named(&app, &id).await?;
     let job = app.ports.store.job(id).await?.ok_or_else(|| Problem::unknown_job(id))?;
     let text = (name == completion::NAME).then(|| completion::of(&app, &job)).flatten();
     let text = text.ok_or_else(|| missing(&job, &name))?;

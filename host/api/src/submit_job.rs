@@ -137,7 +137,10 @@ async fn standing(app: &App, repeated: &Repeated<'_>) -> Result<Option<Job>, Pro
         return Err(key_reused(&job));
     }
     match repeated.id {
-        Some(id) => Ok(store.job(id).await?),
+        Some(id) => {
+            app.ports.control.written(id).await;
+            Ok(store.job(id).await?)
+        }
         None => Ok(None),
     }
 }

@@ -6,12 +6,12 @@ use roughneck_jobs::{
     clock::Millis,
     deadline,
     failure::{Failure, code},
+    id::JobId,
     ports::{
         runner::{Assignment, Outcome, Standing},
         store::{Claimed, Finish, StoreError, Verdict},
     },
     retry::{self, Backoff, Next, RetryPolicy, delay_ms},
-    run::Run,
     state::State,
 };
 use tracing::{debug, error, info, warn};
@@ -169,7 +169,7 @@ pub(crate) async fn finish(shared: &Shared, record: &Record, finish: Finish) {
     let run = record.run();
     loop {
         match shared.parts.store.finish(run, finish.clone()).await {
-            Ok(state) => return report(shared, run, state, &finish.verdict),
+            Ok(state) => return report(shared, run.job, state, &finish.verdict),
             Err(StoreError::Fenced) => {
                 debug!(job = %run.job, "the run of job {} ended after it had lost it", run.job);
                 return;
@@ -198,21 +198,22 @@ pub(crate) async fn finish(shared: &Shared, record: &Record, finish: Finish) {
     }
 }
 
-fn report(shared: &Shared, run: Run, state: State, verdict: &Verdict) {
+/// Counts an end that is kept, and tells the operator.
+pub(crate) fn report(shared: &Shared, job: JobId, state: State, verdict: &Verdict) {
     shared.parts.metrics.ended(verdict);
     match verdict {
-        Verdict::Done { .. } => info!(job = %run.job, "job {} is done", run.job),
+        Verdict::Done { .. } => info!(%job, "job {job} is done"),
         Verdict::Await { children } => {
             let of = children.len();
-            info!(job = %run.job, "job {} is {}, for {of} children", run.job, state.as_str());
+            info!(%job, "job {job} is {}, for {of} children", state.as_str());
         }
         Verdict::Retry { failure, .. }
         | Verdict::Fail { failure }
         | Verdict::Postpone { failure, .. }
         | Verdict::Cancel { failure } => info!(
-            job = %run.job,
+            %job,
             code = failure.code,
-            "job {} is {}: {}", run.job, state.as_str(), failure.message
+            "job {job} is {}: {}", state.as_str(), failure.message
         ),
     }
 }

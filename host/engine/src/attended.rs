@@ -1,5 +1,5 @@
-//! Jobs whose submitters wait on open connections. What is said about one is written down by its
-//! `books`, in the background; here nothing waits for the store.
+//! Jobs whose submitters wait on open connections. What is said about one is written down in the background: in one
+//! go if it is soon over (`drafts`, `closed`), otherwise by its `books`. Here nothing waits for the store.
 
 use std::{
     collections::HashMap,
@@ -27,12 +27,7 @@ use roughneck_jobs::{
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-use crate::{
-    Parts,
-    books::{self, Note},
-    record::Record,
-    shared::Shared,
-};
+use crate::{Parts, books::Note, drafts::Draft, record::Record, shared::Shared};
 
 /// Jobs cancelled by one command at the start, so that it does not take long.
 const BATCH: u32 = 200;
@@ -66,6 +61,8 @@ pub(crate) fn attend(shared: &Arc<Shared>, job: NewJob) -> Arc<dyn Attended> {
         said,
         clock: Arc::clone(&shared.parts.clock),
     });
+    // Before the look at whether the host stops: one that does not yet will wait for the books.
+    let token = shared.attempts.token();
     let present = shared.attended.enter(Arc::clone(&attendance));
     // After it has entered: a host that stops now finds it there.
     if shared.stopping.is_cancelled() {
@@ -73,9 +70,17 @@ pub(crate) fn attend(shared: &Arc<Shared>, job: NewJob) -> Arc<dyn Attended> {
     } else if let Some(passed) = shared.parts.store.passed_mark() {
         attendance.refuse(passed);
     } else {
-        shared.attempts.spawn(books::keep(Arc::clone(shared), job, present, notes));
+        shared.drafts.add(Draft::new(job, present, notes, token));
     }
     submitter
+}
+
+/// Returns once the store knows what was said about an attended job until now. None if the job is none.
+pub(crate) async fn written(shared: &Shared, id: JobId) -> Option<Arc<Attendance>> {
+    let attendance = shared.attended.of(id)?;
+    shared.drafts.want(&attendance);
+    attendance.written().await;
+    Some(attendance)
 }
 
 /// The job as one of a client that waits: it is not repeated, nothing but its client keeps it back, and
@@ -99,9 +104,15 @@ pub(crate) struct Attendance {
     record: Arc<Record>,
     /// Its turn has come.
     has_begun: AtomicBool,
+    /// It waited for its model, or gave way.
+    has_detours: AtomicBool,
+    /// It has ended, or its submitter has left. Nothing that is said later counts.
+    is_over: AtomicBool,
+    /// Somebody waits for its books.
+    is_wanted: AtomicBool,
     /// The mark because of which the queue did not take it.
     refused: OnceLock<Passed>,
-    /// The store has said what became of the submission.
+    /// The store has said what became of the submission, and knows what was said meanwhile.
     written: watch::Sender<bool>,
 }
 
@@ -110,6 +121,9 @@ impl Attendance {
         Self {
             record: Record::waiting(job, None, parts),
             has_begun: AtomicBool::new(false),
+            has_detours: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            is_wanted: AtomicBool::new(false),
             refused: OnceLock::new(),
             written: watch::Sender::new(false),
         }
@@ -130,12 +144,28 @@ impl Attendance {
         self.record.abort(Standing::Fenced);
     }
 
+    pub(crate) fn has_detours(&self) -> bool {
+        self.has_detours.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn want(&self) {
+        self.is_wanted.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Ordering::Acquire)
+    }
+
     pub(crate) fn set_written(&self) {
         self.written.send_replace(true);
     }
 
     /// Returns once the store has said what became of the submission.
-    pub(crate) async fn written(&self) {
+    async fn written(&self) {
         // The sender is ours: it outlives this call.
         let _ = self.written.subscribe().wait_for(|written| *written).await;
     }
@@ -158,8 +188,8 @@ impl Attendances {
 
     /// Tells those who wait for their turn that the host stops.
     pub(crate) fn dismiss_waiting(&self) {
-        let has_begun = |one: &Attendance| one.has_begun.load(Ordering::Acquire);
-        self.lock().values().filter(|one| !has_begun(one)).for_each(|one| {
+        let waits = |one: &Attendance| !one.has_begun.load(Ordering::Acquire) && !one.is_over();
+        self.lock().values().filter(|one| waits(one)).for_each(|one| {
             one.abort(Standing::Stopping);
         });
     }
@@ -214,7 +244,8 @@ impl Attended for Submitter {
     }
 
     fn supervisor(&self) -> Arc<dyn Supervisor> {
-        Arc::new(Attendant { record: Arc::clone(&self.attendance.record), said: self.said.clone() })
+        let attendance = Arc::clone(&self.attendance);
+        Arc::new(Attendant { attendance, said: self.said.clone() })
     }
 
     fn begin(&self) {
@@ -235,6 +266,8 @@ impl Attended for Submitter {
 
     fn end(&self, outcome: Outcome) {
         self.say(Note::End { outcome, at: self.clock.now() });
+        // After it was said, so that who finds it over finds its end as well.
+        self.attendance.is_over.store(true, Ordering::Release);
     }
 }
 
@@ -242,53 +275,67 @@ impl Drop for Submitter {
     fn drop(&mut self) {
         // After an end, nobody reads it.
         self.say(Note::Left { at: self.clock.now() });
+        self.attendance.is_over.store(true, Ordering::Release);
     }
 }
 
 /// The run's side of an attended job: its record, which does not write to the store.
 struct Attendant {
-    record: Arc<Record>,
+    attendance: Arc<Attendance>,
     said: mpsc::UnboundedSender<Note>,
+}
+
+impl Attendant {
+    fn record(&self) -> &Record {
+        &self.attendance.record
+    }
+
+    /// Says what makes its history longer than that of most.
+    fn say_detour(&self, note: Note) {
+        self.attendance.has_detours.store(true, Ordering::Release);
+        // Books that are closed write nothing more.
+        drop(self.said.send(note));
+    }
 }
 
 #[async_trait]
 impl Supervisor for Attendant {
     fn standing(&self) -> Standing {
-        self.record.standing()
+        self.record().standing()
     }
 
     /// There is no guest whose start could be measured.
     fn began(&self) {}
 
     async fn loading(&self, loading: bool) {
-        drop(self.said.send(Note::Loading(loading)));
+        self.say_detour(Note::Loading(loading));
     }
 
     async fn gave_way(&self) {
-        drop(self.said.send(Note::GaveWay));
+        self.say_detour(Note::GaveWay);
     }
 
     fn text(&self, piece: &str) {
-        self.record.text(piece);
+        self.record().text(piece);
     }
 
     fn retract(&self) {
-        self.record.retract();
+        self.record().retract();
     }
 
     fn progress(&self, percent: Option<u8>, note: String) {
-        self.record.progress(percent, note);
+        self.record().progress(percent, note);
     }
 
     fn log(&self, line: LogLine) {
-        self.record.log(line);
+        self.record().log(line);
     }
 
     fn spent(&self, usage: &Usage) {
-        self.record.spent(usage);
+        self.record().spent(usage);
     }
 
     fn notify(&self, notice: Notice) {
-        self.record.notify(notice);
+        self.record().notify(notice);
     }
 }

@@ -1,4 +1,4 @@
-//! The books of one attended job: what is said about it reaches the store here, in its order.
+//! The books of one attended job that goes on: what is said about it reaches the store here, in its order.
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
@@ -23,6 +23,7 @@ use tracing::{error, warn};
 use crate::{
     attempt,
     attended::{Attendance, Present},
+    drafts::Draft,
     pause::AFTER_ERROR,
     record::Record,
     runs::Entered,
@@ -30,7 +31,7 @@ use crate::{
 };
 
 /// How often a store that fails is asked again, a second apart: as long as a lease holds.
-const TRIES: u32 = 60;
+pub(crate) const TRIES: u32 = 60;
 
 /// How long a run that must stop may take to say what it has cost.
 const GRACE: Duration = Duration::from_secs(1);
@@ -53,16 +54,12 @@ pub(crate) enum Note {
 }
 
 /// Keeps the books of a job until it is over.
-pub(crate) async fn keep(
-    shared: Arc<Shared>,
-    job: NewJob,
-    present: Present,
-    notes: UnboundedReceiver<Note>,
-) {
+pub(crate) async fn keep(shared: Arc<Shared>, draft: Draft) {
+    let Draft { job, present, notes, .. } = draft;
     let (id, due) = (job.id, job.run_at);
     let mut books = Books { shared, id, due, present, notes, entered: None, is_loading: false };
-    if books.submit(job).await {
-        books.present.attendance().set_written();
+    if books.submit(job).await && books.catch_up().await.is_continue() {
+        books.attendance().set_written();
         books.follow().await;
     }
 }
@@ -87,7 +84,7 @@ impl Books {
             match self.shared.parts.store.submit(job.clone()).await {
                 Ok(Submitted::Created(_)) => return true,
                 Ok(Submitted::Existing(_)) => {
-                    error!(job = %self.id, "there is a job {} already, so a client's goes on without books", self.id);
+                    unkept(self.id);
                     return false;
                 }
                 Err(StoreError::Full(passed)) => {
@@ -105,6 +102,14 @@ impl Books {
         false
     }
 
+    /// Writes down what was said so far, so that whoever waits for the books does not read what is past. It breaks at the end.
+    async fn catch_up(&mut self) -> ControlFlow<()> {
+        while let Ok(note) = self.notes.try_recv() {
+            self.hear(note).await?;
+        }
+        ControlFlow::Continue(())
+    }
+
     /// Writes down what is said, until the end.
     async fn follow(&mut self) {
         let record = Arc::clone(self.attendance().record());
@@ -112,17 +117,33 @@ impl Books {
             tokio::select! {
                 biased;
                 note = self.notes.recv() => match note {
-                    Some(Note::Begin { at }) => self.begin(at).await,
-                    Some(Note::Loading(loading)) => self.loading(loading).await,
-                    Some(Note::GaveWay) => self.gave_way().await,
-                    Some(Note::End { outcome, at }) => return self.end(verdict(outcome), at).await,
-                    Some(Note::Left { at }) => return self.leave(at).await,
+                    Some(note) => if self.hear(note).await.is_break() {
+                        return;
+                    },
                     // The submitter says so before it goes.
                     None => return self.leave(self.shared.parts.clock.now()).await,
                 },
                 standing = record.aborted() => return self.halt(standing).await,
             }
         }
+    }
+
+    /// Writes down one thing that was said. It breaks at the end.
+    async fn hear(&mut self, note: Note) -> ControlFlow<()> {
+        match note {
+            Note::Begin { at } => self.begin(at).await,
+            Note::Loading(loading) => self.loading(loading).await,
+            Note::GaveWay => self.gave_way().await,
+            Note::End { outcome, at } => {
+                self.end(verdict(outcome), at).await;
+                return ControlFlow::Break(());
+            }
+            Note::Left { at } => {
+                self.leave(at).await;
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// Has the store hand the job out to the run that has begun. Nothing, if it has done so.
@@ -137,9 +158,7 @@ impl Books {
         self.entered = Some(shared.runs.enter(Arc::clone(record)));
         // What it shows can be seen from now on.
         shared.parts.bells.ring(Change::Job(self.id));
-        if let Some(slots) = shared.config.slots.iter().find(|slots| slots.class.is_attended()) {
-            shared.parts.metrics.waited(&slots.class, at.since_ms(self.due));
-        }
+        waited(shared, self.due, at);
         if self.is_loading {
             record.loading(true).await;
         }
@@ -163,6 +182,8 @@ impl Books {
                     error!(job = %self.id, %error, "the begin of job {} could not be kept; trying again", self.id);
                 }
             }
+            // That may take a while, and whoever asks for the job need not wait for it.
+            self.attendance().set_written();
             if self.pause().await.is_break() {
                 break;
             }
@@ -212,12 +233,9 @@ impl Books {
         attempt::finish(&self.shared, record, finish).await;
     }
 
-    async fn leave(&mut self, at: Millis) {
-        self.give_up(code::CLIENT_LEFT, "the client left", at).await;
-    }
-
     /// Cancels the job, with what its run has cost if it has begun.
-    async fn give_up(&mut self, code: &str, reason: &str, at: Millis) {
+    async fn leave(&mut self, at: Millis) {
+        let (code, reason) = departure(self.attendance().record());
         if self.entered.is_some() {
             let failure = Failure::fatal(code, reason);
             self.end(Verdict::Cancel { failure }, at).await;
@@ -246,8 +264,7 @@ impl Books {
         match (standing, word) {
             (Standing::Stopping, Some((outcome, at))) => self.end(verdict(outcome), at).await,
             (Standing::Stopping, None) => {
-                let now = self.shared.parts.clock.now();
-                self.give_up(code::HOST_STOPPED, "the host stopped", now).await;
+                self.leave(self.shared.parts.clock.now()).await;
             }
             (Standing::Cancelled | Standing::Fenced | Standing::Overdue | Standing::Held, _) => {
                 if let Some(entered) = &self.entered {
@@ -268,12 +285,8 @@ impl Books {
         }
     }
 
-    /// Waits before the store is asked again. It breaks if the run must stop: then there is less to keep.
     async fn pause(&self) -> ControlFlow<()> {
-        match timeout(AFTER_ERROR, self.attendance().record().aborted()).await {
-            Ok(_) => ControlFlow::Break(()),
-            Err(_) => ControlFlow::Continue(()),
-        }
+        pause(self.attendance()).await
     }
 
     fn attendance(&self) -> &Attendance {
@@ -281,8 +294,38 @@ impl Books {
     }
 }
 
+/// Waits before the store is asked again. It breaks if the run must stop: then there is less to keep.
+pub(crate) async fn pause(attendance: &Attendance) -> ControlFlow<()> {
+    match timeout(AFTER_ERROR, attendance.record().aborted()).await {
+        Ok(_) => ControlFlow::Break(()),
+        Err(_) => ControlFlow::Continue(()),
+    }
+}
+
+/// Shows how long a job that was due at `due` had to wait.
+pub(crate) fn waited(shared: &Shared, due: Millis, began: Millis) {
+    if let Some(slots) = shared.config.slots.iter().find(|slots| slots.class.is_attended()) {
+        shared.parts.metrics.waited(&slots.class, began.since_ms(due));
+    }
+}
+
+/// Says that the id of a client's job is taken.
+pub(crate) fn unkept(id: JobId) {
+    error!(job = %id, "there is a job {id} already, so a client's goes on without books");
+}
+
+/// Why a job has no end, as a code and for people: its client has left, maybe because the host sent it away.
+pub(crate) fn departure(record: &Record) -> (&'static str, &'static str) {
+    match record.standing() {
+        Standing::Stopping => (code::HOST_STOPPED, "the host stopped"),
+        Standing::Held | Standing::Cancelled | Standing::Fenced | Standing::Overdue => {
+            (code::CLIENT_LEFT, "the client left")
+        }
+    }
+}
+
 /// What follows from an outcome. Nothing is tried again: the client has its answer.
-fn verdict(outcome: Outcome) -> Verdict {
+pub(crate) fn verdict(outcome: Outcome) -> Verdict {
     match outcome {
         Outcome::Done { output } => Verdict::Done { output },
         Outcome::Postponed(failure) => Verdict::Fail { failure },

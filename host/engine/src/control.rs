@@ -22,10 +22,7 @@ use crate::{Engine, attended};
 impl Control for Engine {
     async fn cancel(&self, id: JobId) -> Result<Cancelled, StoreError> {
         let parts = &self.shared.parts;
-        let attended = self.shared.attended.of(id);
-        if let Some(attended) = &attended {
-            attended.written().await;
-        }
+        let attended = attended::written(&self.shared, id).await;
         let cancelled = parts.store.cancel(id, parts.clock.now()).await?;
         match &cancelled {
             // The store has fenced the run already; this stops the guest and its host calls.
@@ -51,6 +48,10 @@ impl Control for Engine {
 
     fn attend(&self, job: NewJob) -> Arc<dyn Attended> {
         attended::attend(&self.shared, job)
+    }
+
+    async fn written(&self, id: JobId) {
+        attended::written(&self.shared, id).await;
     }
 
     fn live(&self, id: JobId) -> Option<Live> {

@@ -1,7 +1,7 @@
 //! The engine: takes jobs from the store, has them run, and tells the world.
 //!
 //! What it does: dispatches by class (`dispatcher`), takes an attempt from claim to verdict
-//! (`attempt`), keeps the books of jobs whose submitters wait (`attended`, `books`), renews leases (`heartbeat`), takes back what is due or lost (`sweeper`), fires
+//! (`attempt`), keeps the books of jobs whose submitters wait (`attended`, `drafts`, `closed`, `books`), renews leases (`heartbeat`), takes back what is due or lost (`sweeper`), fires
 //! schedules (`cron`), sends deliveries (`deliveries`), keeps the token budgets (`budgets`), puts the results that a job needs into its
 //! input (`needs`), mends what is blocked for no reason (`mend`) and deletes what ended long ago
 //! (`retention`).
@@ -19,11 +19,13 @@ mod bells;
 mod books;
 mod breaker;
 mod budgets;
+mod closed;
 mod config;
 mod control;
 mod cron;
 mod deliveries;
 mod dispatcher;
+mod drafts;
 mod heartbeat;
 mod mend;
 mod metrics;

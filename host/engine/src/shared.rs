@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Config, Parts, attended::Attendances, breaker::Breakers, runs::Runs};
+use crate::{Config, Parts, attended::Attendances, breaker::Breakers, drafts::Drafts, runs::Runs};
 
 /// What all services hold.
 pub(crate) struct Shared {
@@ -13,8 +13,10 @@ pub(crate) struct Shared {
     pub(crate) runs: Arc<Runs>,
     /// The jobs whose submitters wait.
     pub(crate) attended: Arc<Attendances>,
+    /// Those of them of which nothing is written.
+    pub(crate) drafts: Drafts,
     pub(crate) breakers: Breakers,
-    /// The attempts under way.
+    /// The attempts under way, and the books of the jobs whose submitters wait.
     pub(crate) attempts: TaskTracker,
     /// Cancelled when the host takes no new work.
     pub(crate) stopping: CancellationToken,

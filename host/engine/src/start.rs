@@ -10,8 +10,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    Config, Parts, attended, breaker::Breakers, budgets, cron, deliveries, dispatcher, heartbeat,
-    mend, metrics::LostBy, retention, shared::Shared, sweeper,
+    Config, Parts, attended,
+    breaker::Breakers,
+    budgets, cron, deliveries, dispatcher,
+    drafts::{self, Drafts},
+    heartbeat, mend,
+    metrics::LostBy,
+    retention,
+    shared::Shared,
+    sweeper,
 };
 
 /// The running engine.
@@ -43,6 +50,7 @@ impl Engine {
                 config,
                 runs: Arc::default(),
                 attended: Arc::default(),
+                drafts: Drafts::default(),
                 breakers: Breakers::default(),
                 attempts: TaskTracker::new(),
                 stopping: CancellationToken::new(),
@@ -54,6 +62,7 @@ impl Engine {
         let shared = &engine.shared;
         engine.dispatcher.spawn(dispatcher::serve(Arc::clone(shared)));
         engine.services.spawn(heartbeat::serve(Arc::clone(shared)));
+        engine.services.spawn(drafts::serve(Arc::clone(shared)));
         engine.services.spawn(sweeper::serve(Arc::clone(shared)));
         engine.services.spawn(cron::serve(Arc::clone(shared)));
         engine.services.spawn(retention::serve(Arc::clone(shared)));

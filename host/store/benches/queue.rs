@@ -9,10 +9,11 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use futures_util::future::join_all;
 use roughneck_jobs::{
-    class::{Class, Slots},
+    class::{CLIENT, Class, Slots},
     clock::{Entropy, Millis},
     id::JobId,
     job::NewJob,
+    past::{Fate, Past},
     ports::{
         bell::{Bell, Change},
         store::{Claim, Claimed, Finish, Store as _, Verdict},
@@ -54,6 +55,12 @@ fn main() {
         let cell = format!("enqueue, {producers} producers");
         if is_wanted(&cell) {
             runtime.block_on(enqueue(&cell, producers));
+        }
+    }
+    for told in [Told::StepByStep, Told::Together] {
+        let cell = told.cell();
+        if is_wanted(cell) {
+            runtime.block_on(calls(cell, told));
         }
     }
     for slots in [1, 10, 50] {
@@ -135,15 +142,7 @@ impl Bench {
     }
 
     async fn finish(&self, claimed: Claimed) {
-        let finish = Finish {
-            verdict: Verdict::Done { output: "{}".to_owned() },
-            at: NOW,
-            plugin: Some("sha256:0".to_owned()),
-            usage: Usage::default(),
-            log: Vec::new(),
-            notices: Vec::new(),
-        };
-        self.store.finish(claimed.run, finish).await.expect("an end");
+        self.store.finish(claimed.run, done()).await.expect("an end");
     }
 
     fn syncs(&self) -> u64 {
@@ -160,6 +159,17 @@ async fn open(dir: &Path, entropy: &Arc<Counter>) -> SqliteStore {
     SqliteStore::open(&Config::new(dir), Arc::new(Silent), Arc::clone(entropy) as _)
         .await
         .expect("a store")
+}
+
+fn done() -> Finish {
+    Finish {
+        verdict: Verdict::Done { output: "{}".to_owned() },
+        at: NOW,
+        plugin: Some("sha256:0".to_owned()),
+        usage: Usage::default(),
+        log: Vec::new(),
+        notices: Vec::new(),
+    }
 }
 
 fn class() -> Class {
@@ -187,6 +197,56 @@ async fn drain(cell: &str, slots: u32) {
         join_all(claimed.into_iter().map(|one| bench.run(one, slots))).await;
     }
     before.report(&bench, cell, jobs);
+}
+
+/// How the store is told of the calls of clients.
+#[derive(Clone, Copy)]
+enum Told {
+    /// Each is submitted, begun and ended.
+    StepByStep,
+    /// Fifty that are over are kept together.
+    Together,
+}
+
+impl Told {
+    fn cell(self) -> &'static str {
+        match self {
+            Self::StepByStep => "calls, step by step",
+            Self::Together => "calls, 50 kept together",
+        }
+    }
+}
+
+/// Calls of clients that come one after the other.
+async fn calls(cell: &str, told: Told) {
+    const JOBS: usize = 2_000;
+    let bench = Bench::new(1).await;
+    let class = Class(CLIENT.to_owned());
+    let slots = Slots { class: class.clone(), count: 512 };
+    bench.store.set_slots(&[slots]).await.expect("slots");
+    let before = Reading::of(&bench);
+    let call = || NewJob { class: class.clone(), attempts_max: 1, ..bench.job() };
+    match told {
+        Told::StepByStep => {
+            for _ in 0..JOBS {
+                let id = bench.store.submit(call()).await.expect("a submission").id();
+                let run = bench.store.begin(id, NOW, NOW.plus_ms(60_000)).await.expect("a begin");
+                bench.store.finish(run.expect("a slot"), done()).await.expect("an end");
+            }
+        }
+        Told::Together => {
+            for _ in 0..JOBS / 50 {
+                let past = || {
+                    let fate = Fate::Ran { began: NOW, finish: Box::new(done()) };
+                    bench.store.keep(Arc::new(Past { job: call(), fate }))
+                };
+                join_all((0..50).map(|_| past())).await.into_iter().for_each(|kept| {
+                    kept.expect("a job that is kept");
+                });
+            }
+        }
+    }
+    before.report(&bench, cell, JOBS);
 }
 
 struct Reading {

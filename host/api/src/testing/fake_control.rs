@@ -1,15 +1,18 @@
 //! The engine as the HTTP surface sees it, in memory.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use roughneck_jobs::{
     event::Live,
     id::{FlowId, JobId},
-    job::NewJob,
+    job::{Job, NewJob},
     ports::{
         attended::Attended,
         control::{Control, Watch},
@@ -29,14 +32,25 @@ pub(crate) struct FakeControl {
     changes: watch::Sender<()>,
     is_stopping: AtomicBool,
     attended: Mutex<Vec<Arc<FakeAttended>>>,
+    drafts: Mutex<BTreeMap<JobId, Job>>,
 }
 
 impl FakeControl {
     pub(crate) fn of(store: Arc<FakeStore>, flows: Arc<FakeFlows>) -> Self {
         let changes = watch::Sender::new(());
         let is_stopping = AtomicBool::new(false);
-        let (live, attended) = (Mutex::default(), Mutex::default());
-        Self { store, flows, live, changes, is_stopping, attended }
+        let (live, attended, drafts) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { store, flows, live, changes, is_stopping, attended, drafts }
+    }
+
+    /// A job that the store does not know before it is asked for.
+    pub(crate) fn draft(&self, job: Job) {
+        self.drafts.lock().unwrap().insert(job.id, job);
+    }
+
+    /// How many jobs the store does not know.
+    pub(crate) fn drafts(&self) -> usize {
+        self.drafts.lock().unwrap().len()
     }
 
     /// The jobs whose submitters wait or waited, the oldest first.
@@ -94,6 +108,12 @@ impl Control for FakeControl {
         let attended = FakeAttended::new(job);
         self.attended.lock().unwrap().push(Arc::clone(&attended));
         attended.submitter()
+    }
+
+    async fn written(&self, id: JobId) {
+        if let Some(job) = self.drafts.lock().unwrap().remove(&id) {
+            self.store.put(job);
+        }
     }
 
     fn live(&self, _: JobId) -> Option<Live> {

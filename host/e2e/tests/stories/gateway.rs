@@ -145,6 +145,21 @@ async fn a_chat_is_a_job_to_look_at_and_costs_what_its_last_piece_says() {
 }
 
 #[tokio::test]
+async fn the_job_of_a_chat_is_there_for_whoever_knows_its_id_and_works_from_the_first_word_on() {
+    let ollama = FakeOllama::start(slow()).await.unwrap();
+    let host = Setup::new(&ollama.url()).start();
+    host.chat("are you there?", &[]).await.last().await;
+    for path in ["", "/events", "/artifacts"] {
+        let mut chat = host.chat("tell me about mills", &[]).await;
+        let request = http().get(format!("{}/jobs/{}{path}", host.url, chat.job));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert_eq!(host.job(&chat.job).await["state"], "working", "{path}");
+        chat.word().await;
+    }
+}
+
+#[tokio::test]
 async fn cancelling_its_job_ends_a_client_s_stream_with_an_error() {
     let ollama = FakeOllama::start(Config::instant()).await.unwrap();
     ollama.script([Reply::Stall { after_tokens: 3 }]);

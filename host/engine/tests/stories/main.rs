@@ -13,6 +13,8 @@ mod deadlines;
 #[cfg(test)]
 mod deliveries;
 #[cfg(test)]
+mod drafts;
+#[cfg(test)]
 mod flows;
 #[cfg(test)]
 mod jobs;

@@ -271,6 +271,8 @@ pub(crate) struct World {
     pub(crate) time: Arc<Time>,
     pub(crate) bells: Arc<Bells>,
     pub(crate) budgets: Arc<Budgets>,
+    /// The metrics of the first engine.
+    pub(crate) registry: Registry,
     limits: Limits,
 }
 
@@ -330,16 +332,19 @@ impl World {
         });
         prepare(&store);
         let budgets = budgets(&limits, &store, &time);
-        let parts = parts(&store, &actors, &time, (&bells, &budgets));
+        let mut registry = Registry::default();
+        let parts = parts(&store, &actors, &time, (&bells, &budgets), &mut registry);
         let config = config(retention);
         let engine = Engine::start(parts, config).await.unwrap();
-        Self { engine, store, actors, time, bells, budgets, limits }
+        Self { engine, store, actors, time, bells, budgets, registry, limits }
     }
 
     /// Another engine on the same store, which hears none of its bells.
     pub(crate) async fn second_engine(&self) -> Arc<Engine> {
         let budgets = budgets(&self.limits, &self.store, &self.time);
-        let parts = parts(&self.store, &self.actors, &self.time, (&Arc::default(), &budgets));
+        let own = (&Arc::default(), &budgets);
+        let registry = &mut Registry::default();
+        let parts = parts(&self.store, &self.actors, &self.time, own, registry);
         Engine::start(parts, config(Retention::default())).await.unwrap()
     }
 
@@ -348,7 +353,8 @@ impl World {
         self.engine.stop(Duration::ZERO).await;
         self.budgets = budgets(&self.limits, &self.store, &self.time);
         let own = (&self.bells, &self.budgets);
-        let parts = parts(&self.store, &self.actors, &self.time, own);
+        let registry = &mut Registry::default();
+        let parts = parts(&self.store, &self.actors, &self.time, own, registry);
         self.engine = Engine::start(parts, config(Retention::default())).await.unwrap();
     }
 
@@ -424,6 +430,7 @@ fn parts(
     actors: &Arc<Actors>,
     time: &Arc<Time>,
     (bells, budgets): (&Arc<Bells>, &Arc<Budgets>),
+    registry: &mut Registry,
 ) -> Parts {
     Parts {
         store: Arc::clone(store) as _,
@@ -439,6 +446,6 @@ fn parts(
         entropy: Arc::clone(time) as _,
         budgets: Arc::clone(budgets),
         bells: Arc::clone(bells),
-        metrics: Metrics::register(&mut Registry::default()),
+        metrics: Metrics::register(registry),
     }
 }

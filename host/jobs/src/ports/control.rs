@@ -34,6 +34,10 @@ pub trait Control: Send + Sync {
     /// [`crate::class::CLIENT`], due now, with one attempt and without keys.
     fn attend(&self, job: NewJob) -> Arc<dyn Attended>;
 
+    /// Has a job whose submitter waits written to the store as it is now, if it is not yet, and returns then. At once if the job
+    /// is none: whoever is asked for a job by its id asks this first.
+    async fn written(&self, id: JobId);
+
     /// What a running job shows, or none if it does not run here.
     fn live(&self, id: JobId) -> Option<Live>;
 

@@ -1,0 +1,156 @@
+//! The books of attended jobs before anything of them is written.
+//!
+//! Short calls come in crowds, and nobody needs to read about one at once: its client has its answer, and a host that
+//! dies takes the connection with it. So its books lie here for a moment. If it is over by then, it is written in one go,
+//! together with the others of that moment; if it goes on, its books are opened. Whoever asks for it has them written now.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use roughneck_jobs::job::NewJob;
+use tokio::{
+    sync::{Notify, mpsc::UnboundedReceiver},
+    time::{Instant, sleep_until},
+};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::{
+    attended::{Attendance, Present},
+    books::{self, Note},
+    closed::{self, Closed},
+    shared::Shared,
+};
+
+/// How long the books of a job wait for its end. Lists of jobs are as much behind.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// When so many books wait, all are written: they are held in memory.
+const DRAFTS_MAX: usize = 1_000;
+
+/// The books of a job before anything of it is written.
+pub(crate) struct Draft {
+    pub(crate) job: NewJob,
+    pub(crate) present: Present,
+    pub(crate) notes: UnboundedReceiver<Note>,
+    /// A host that stops waits until they are written.
+    pub(crate) token: TaskTrackerToken,
+    due: Instant,
+}
+
+impl Draft {
+    pub(crate) fn new(
+        job: NewJob,
+        present: Present,
+        notes: UnboundedReceiver<Note>,
+        token: TaskTrackerToken,
+    ) -> Self {
+        Self { job, present, notes, token, due: Instant::now() + LINGER }
+    }
+}
+
+/// All books of which nothing is written.
+#[derive(Default)]
+pub(crate) struct Drafts {
+    all: Mutex<Vec<Draft>>,
+    /// They are to be looked at: the first has come, or one is wanted, or there are too many.
+    changed: Notify,
+}
+
+/// What is to be done now.
+#[derive(Default)]
+struct Ripe {
+    /// Jobs that are over, with no more history than a begin and an end.
+    over: Vec<Draft>,
+    /// Jobs that go on, or have more history.
+    open: Vec<Draft>,
+}
+
+impl Drafts {
+    pub(crate) fn add(&self, draft: Draft) {
+        let count = {
+            let mut all = self.lock();
+            all.push(draft);
+            all.len()
+        };
+        // In between nobody need be woken: that is what it saves.
+        if count == 1 || count >= DRAFTS_MAX {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Has the books of a job written now, if they are not.
+    pub(crate) fn want(&self, attendance: &Attendance) {
+        attendance.want();
+        self.changed.notify_one();
+    }
+
+    /// Takes those that are to be written: all that are over, so that they share a transaction, and those that have waited
+    /// long enough or are wanted. All, if the host `hurries`.
+    fn take(&self, hurries: bool) -> Ripe {
+        let now = Instant::now();
+        let mut all = self.lock();
+        let hurries = hurries || all.len() >= DRAFTS_MAX;
+        let mut ripe = Ripe::default();
+        for draft in mem::take(&mut *all) {
+            let attendance = draft.present.attendance();
+            if attendance.is_over() && !attendance.has_detours() {
+                ripe.over.push(draft);
+            } else if hurries || draft.due <= now || attendance.is_over() || attendance.is_wanted()
+            {
+                ripe.open.push(draft);
+            } else {
+                all.push(draft);
+            }
+        }
+        ripe
+    }
+
+    /// When the first of them has waited long enough. They stand in the order in which they came.
+    fn first_due(&self) -> Option<Instant> {
+        self.lock().first().map(|draft| draft.due)
+    }
+
+    /// A poisoned lock holds plain data that is still whole.
+    fn lock(&self) -> MutexGuard<'_, Vec<Draft>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Has the books written, until the last of them is.
+pub(crate) async fn serve(shared: Arc<Shared>) {
+    loop {
+        tokio::select! {
+            () = next(&shared) => write(&shared),
+            // Every draft is awaited before.
+            () = shared.closing.cancelled() => return,
+        }
+    }
+}
+
+/// Returns when there may be something to write.
+async fn next(shared: &Shared) {
+    let drafts = &shared.drafts;
+    match drafts.first_due() {
+        None => drafts.changed.notified().await,
+        Some(due) => tokio::select! {
+            () = drafts.changed.notified() => {}
+            () = sleep_until(due) => {}
+            () = shared.stopping.cancelled() => {}
+        },
+    }
+}
+
+/// Each by a task of its own, so that none waits for another, nor all for a store that fails.
+fn write(shared: &Arc<Shared>) {
+    let Ripe { over, open } = shared.drafts.take(shared.stopping.is_cancelled());
+    for draft in open {
+        shared.attempts.spawn(books::keep(Arc::clone(shared), draft));
+    }
+    if !over.is_empty() {
+        let over: Vec<Closed> = over.into_iter().map(Closed::of).collect();
+        shared.attempts.spawn(closed::keep(Arc::clone(shared), over));
+    }
+}
