@@ -88,8 +88,7 @@ pub(super) fn decide(
         return Ok(Asked::Unload(model));
     }
     check_capabilities(&model, name, request, route)?;
-    let options = request.options.as_ref().map(Options::parse).transpose()?;
-    let options = options.unwrap_or_default();
+    let options = Options::over(&model, request.options.as_ref())?;
     let wanted = Wanted {
         key: RunnerKey::of(&model, &options, server.config.context_length),
         model,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::clock::Pace;
@@ -76,6 +77,8 @@ pub struct Model {
     pub decode_tokens_per_s: Option<f64>,
     /// Prompt speed in tokens per second; none is as fast as it goes.
     pub prefill_tokens_per_s: Option<f64>,
+    /// The `PARAMETER`s of its Modelfile: options of the requests that name no others.
+    pub parameters: Map<String, Value>,
 }
 
 impl Config {
@@ -144,6 +147,7 @@ impl Model {
             load_time: Duration::from_millis(1500),
             decode_tokens_per_s: Some(35.0),
             prefill_tokens_per_s: Some(900.0),
+            parameters: Map::new(),
         }
     }
 
@@ -169,6 +173,18 @@ impl Model {
     #[must_use]
     pub fn alias(&self, name: &str) -> Self {
         Self { name: name.to_owned(), digest: sha256_hex("manifest", name), ..self.clone() }
+    }
+
+    /// The same weights with these parameters over its own, as `/api/create` makes it: it shares the runner of those
+    /// requests that come to the same options.
+    pub(super) fn derived(&self, name: &str, parameters: Map<String, Value>) -> Self {
+        let mut model = self.alias(name);
+        model.parameters.extend(parameters);
+        if !model.parameters.is_empty() {
+            let manifest = format!("{name} with {}", Value::from(model.parameters.clone()));
+            model.digest = sha256_hex("manifest", &manifest);
+        }
+        model
     }
 
     /// A model just like this one, with weights of its own.

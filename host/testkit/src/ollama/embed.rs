@@ -88,8 +88,7 @@ pub(super) async fn run(
     let model = server.model(name).ok_or_else(|| {
         Refusal::new(404, format!("model {name:?} not found, try pulling it first"))
     })?;
-    let options = request.options.as_ref().map(Options::parse).transpose()?;
-    let options = options.unwrap_or_default();
+    let options = Options::over(&model, request.options.as_ref())?;
     let wanted = Wanted {
         key: RunnerKey::of(&model, &options, server.config.context_length),
         model: std::sync::Arc::clone(&model),

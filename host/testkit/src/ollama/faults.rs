@@ -16,6 +16,8 @@ struct Switches {
     mute: bool,
     refuse: bool,
     gather: bool,
+    forbid_creation: bool,
+    forget: bool,
     errors_left: u32,
     slowdown: f64,
 }
@@ -27,6 +29,8 @@ impl Default for Switches {
             mute: false,
             refuse: false,
             gather: false,
+            forbid_creation: false,
+            forget: false,
             errors_left: 0,
             slowdown: 1.0,
         }
@@ -66,6 +70,16 @@ impl Faults {
         locked(&self.switches).gather = on;
     }
 
+    /// While on, no model is made of anything: 500, as when the disk is full.
+    pub fn forbid_creation(&self, on: bool) {
+        locked(&self.switches).forbid_creation = on;
+    }
+
+    /// While on, what is made of a model has none of its parameters.
+    pub fn forget(&self, on: bool) {
+        locked(&self.switches).forget = on;
+    }
+
     /// The next `count` requests for work get a 500.
     pub fn fail_next(&self, count: u32) {
         locked(&self.switches).errors_left = count;
@@ -84,6 +98,14 @@ impl Faults {
 
     pub(super) fn gathers(&self) -> bool {
         locked(&self.switches).gather
+    }
+
+    pub(super) fn forbids_creation(&self) -> bool {
+        locked(&self.switches).forbid_creation
+    }
+
+    pub(super) fn forgets(&self) -> bool {
+        locked(&self.switches).forget
     }
 
     pub(super) fn slowdown(&self) -> f64 {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::config::Model;
 use super::wire::Refusal;
 
 /// Options that load a model differently or shape the answer. Unknown ones are ignored, as upstream.
@@ -31,8 +32,16 @@ const FLOATS: &[&str] = &[
 ];
 
 impl Options {
+    /// The options of a request over the parameters of its model. Null is absent, as in Go.
+    pub(super) fn over(model: &Model, asked: Option<&Map<String, Value>>) -> Result<Self, Refusal> {
+        let mut all = model.parameters.clone();
+        let asked = asked.into_iter().flatten().filter(|(_, value)| !value.is_null());
+        all.extend(asked.map(|(name, value)| (name.clone(), value.clone())));
+        Self::parse(&all)
+    }
+
     /// Reads the object of a request; the wrong type of a known option is a 500, as upstream.
-    pub(super) fn parse(map: &Map<String, Value>) -> Result<Self, Refusal> {
+    fn parse(map: &Map<String, Value>) -> Result<Self, Refusal> {
         for name in INTEGERS {
             integer(map, name)?;
         }

@@ -78,6 +78,48 @@ async fn copies_and_creations_share_the_runner_and_deletions_are_for_good() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_made_with_parameters_has_them_where_a_request_names_none() {
+    let ollama = exact().await;
+    let made = |model: &str, from: &str, parameters: Value| json!({"model": model, "from": from, "parameters": parameters, "stream": false});
+    let roomy = made("roomy", "qwen3:4b", json!({"num_ctx": 8192, "stop": ["begins"]}));
+    assert_eq!(post_json(&ollama, "/api/create", &roomy).await["status"], "success");
+    let both = made("both", "roomy", json!({"temperature": 0.5}));
+    assert_eq!(post_json(&ollama, "/api/create", &both).await["status"], "success");
+    let shown = post_json(&ollama, "/api/show", &json!({"model": "both"})).await;
+    let modelfile = shown["modelfile"].as_str().unwrap();
+    for line in ["num_ctx 8192", "stop begins", "temperature 0.5"] {
+        assert!(modelfile.contains(&format!("PARAMETER {line}\n")), "{modelfile}");
+        assert!(shown["parameters"].as_str().unwrap().contains(line), "{shown}");
+    }
+    let tags = get(&ollama, "/api/tags").await;
+    let digests: std::collections::BTreeSet<&str> = tags["models"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["digest"].as_str().unwrap())
+        .collect();
+    assert_eq!(digests.len(), 5, "each has one of its own");
+
+    let hi = json!({"model": "qwen3:4b", "prompt": "Hi", "options": {"num_ctx": 8192}});
+    assert!(!post(&ollama, "/api/generate", &hi).await.text().await.unwrap().is_empty());
+    let messages = json!([{"role": "user", "content": "Hi"}]);
+    let answer =
+        post_json(&ollama, "/v1/chat/completions", &json!({"model": "both", "messages": messages}))
+            .await;
+    assert_eq!(answer["model"], "both");
+    let said = answer["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(said.ends_with("The prompt "), "it stops where the model says: {said}");
+    let embed = json!({"model": "both", "input": "Hi"});
+    assert_eq!(post_json(&ollama, "/v1/embeddings", &embed).await["model"], "both");
+    assert_eq!(ollama.loads().len(), 1, "{:?}", ollama.loads());
+    assert_eq!(get(&ollama, "/api/ps").await["models"][0]["name"], "qwen3:4b");
+    let plain = json!({"model": "qwen3:4b", "messages": messages});
+    post_json(&ollama, "/v1/chat/completions", &plain).await;
+    let contexts: Vec<u64> = ollama.loads().iter().map(|load| load.context_length).collect();
+    assert_eq!(contexts, [8192, 4096], "the same weights with another context are loaded anew");
+}
+
+#[tokio::test]
 async fn blobs_are_weighed_and_models_made_of_them() {
     let ollama = exact().await;
     let weights = "weights ".repeat(100_000);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::progress::Progress;
 use super::{NOT_IN_REGISTRY, from_registry};
@@ -21,9 +22,13 @@ struct Request {
     from: Option<String>,
     /// Digests by the names of files.
     files: Option<BTreeMap<String, String>>,
+    /// Those of the model that it is made from stay, but for these.
+    parameters: Option<Map<String, Value>>,
     /// Absent is true.
     stream: Option<bool>,
 }
+
+const NO_SPACE: &str = "write /models/blobs/sha256-simulated: no space left on device";
 
 /// Answers `/api/create`.
 pub(in crate::ollama) async fn create(
@@ -37,12 +42,15 @@ pub(in crate::ollama) async fn create(
     let Some(name) = name.map(|name| normalised(&name)) else {
         return Err(Refusal::new(400, "invalid model name"));
     };
+    if server.faults.forbids_creation() {
+        return Err(Refusal::new(500, NO_SPACE));
+    }
     let files = request.files.unwrap_or_default();
     if files.values().any(String::is_empty) {
         return Err(Refusal::new(400, "invalid digest format"));
     }
     let progress = match (request.from.filter(given), files.first_key_value()) {
-        (Some(from), _) => like(server, &from, &name),
+        (Some(from), _) => like(server, &from, &name, request.parameters.unwrap_or_default()),
         (None, Some((_file, digest))) => of_blob(server, digest, &name),
         (None, None) => {
             return Err(Refusal::new(400, "neither 'from' or 'files' was specified"));
@@ -52,11 +60,16 @@ pub(in crate::ollama) async fn create(
 }
 
 /// Another model with other words around the same weights. One that is not here is pulled first.
-fn like(server: &Server, from: &str, name: &str) -> Progress {
+fn like(server: &Server, from: &str, name: &str, parameters: Map<String, Value>) -> Progress {
     let known = server.shelf.find(from).map(|model| Model::clone(&model));
     match known.or_else(|| from_registry(server, from)) {
         None => Progress::to_failure(NOT_IN_REGISTRY).line("pulling manifest"),
-        Some(model) => written(server, model.alias(name)),
+        Some(mut model) => {
+            if server.faults.forgets() {
+                model.parameters.clear();
+            }
+            written(server, model.derived(name, parameters))
+        }
     }
 }
 
