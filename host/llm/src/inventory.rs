@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     client::Client,
     metrics::{Metrics, OTHER},
-    probe::{self, Installed, Loaded, Probed},
-    resolve,
+    probe::{self, Installed, Loaded, Probed, Running},
+    resolve, stand_in,
 };
 
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
@@ -40,11 +40,27 @@ pub(crate) struct Inventory {
 #[derive(Debug)]
 struct Seen {
     state: State,
-    models: Arc<[Installed]>,
+    shelf: Shelf,
     /// The last version that was heard of.
     version: Option<String>,
     /// When that look began.
     since: Option<Instant>,
+}
+
+/// What is installed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shelf {
+    pub(crate) models: Arc<[Installed]>,
+    /// What stands in for some of them, which is nobody's to see.
+    pub(crate) stand_ins: Arc<[Installed]>,
+}
+
+impl Shelf {
+    fn of(models: Vec<Installed>) -> Self {
+        let is_stand_in = |model: &Installed| stand_in::name::num_ctx(&model.name).is_some();
+        let (stand_ins, models): (Vec<_>, Vec<_>) = models.into_iter().partition(is_stand_in);
+        Self { models: models.into(), stand_ins: stand_ins.into() }
+    }
 }
 
 #[derive(Debug)]
@@ -57,7 +73,7 @@ enum State {
 impl Inventory {
     pub(crate) fn new(client: Arc<Client>, bell: Arc<dyn Bell>, metrics: Arc<Metrics>) -> Self {
         let nothing =
-            Seen { state: State::Unknown, models: Arc::from([]), version: None, since: None };
+            Seen { state: State::Unknown, shelf: Shelf::default(), version: None, since: None };
         Self {
             client,
             bell,
@@ -75,7 +91,7 @@ impl Inventory {
         match &seen.state {
             State::Unknown => Health::Unknown,
             State::Up { version } => {
-                Health::Up { version: version.clone(), models: seen.models.len() }
+                Health::Up { version: version.clone(), models: seen.shelf.models.len() }
             }
             State::Down(error) => Health::Down { reason: error.to_string() },
         }
@@ -103,17 +119,49 @@ impl Inventory {
 
     /// What is installed, or none while Ollama cannot be asked.
     pub(crate) fn models(&self) -> Option<Arc<[Installed]>> {
+        self.shelf().map(|shelf| shelf.models)
+    }
+
+    /// The same with what stands in for some of it.
+    pub(crate) fn shelf(&self) -> Option<Shelf> {
         let seen = self.seen.borrow();
         match &seen.state {
-            State::Up { .. } => Some(Arc::clone(&seen.models)),
+            State::Up { .. } => Some(seen.shelf.clone()),
             State::Unknown | State::Down(_) => None,
         }
+    }
+
+    /// Tells of every look from now on.
+    pub(crate) fn looks(&self) -> Looks {
+        Looks(self.seen.subscribe())
+    }
+
+    /// Asks what is loaded. What was loaded by the name of a stand-in is its model.
+    ///
+    /// # Errors
+    /// What stands between the host and Ollama.
+    pub(crate) async fn running(&self) -> Result<Vec<Running>, LlmError> {
+        let mut running = probe::running(&self.client).await?;
+        let seen = self.seen.borrow();
+        for Running { loaded, .. } in &mut running {
+            if let Some(model) = stand_in::name::stands_for(&loaded.name, &seen.shelf.models) {
+                loaded.name.clone_from(&model.name);
+                loaded.digest.clone_from(&model.digest);
+            }
+        }
+        Ok(running)
+    }
+
+    /// Whether requests to this model leave the machine.
+    pub(crate) fn is_remote(&self, name: &str) -> bool {
+        let seen = self.seen.borrow();
+        resolve::find(&seen.shelf.models, name).is_some_and(Installed::is_remote)
     }
 
     /// The installed names of these weights.
     pub(crate) fn names(&self, digest: &str) -> BTreeSet<String> {
         let seen = self.seen.borrow();
-        let same = seen.models.iter().filter(|model| model.digest == digest);
+        let same = seen.shelf.models.iter().filter(|model| model.digest == digest);
         same.map(|model| model.name.clone()).collect()
     }
 
@@ -121,7 +169,7 @@ impl Inventory {
     pub(crate) fn can_chat(&self, loaded: &Loaded) -> bool {
         let seen = self.seen.borrow();
         let is_it = |model: &&Installed| model.digest == loaded.digest || model.name == loaded.name;
-        seen.models.iter().find(is_it).is_some_and(Installed::can_chat)
+        seen.shelf.models.iter().find(is_it).is_some_and(Installed::can_chat)
     }
 
     /// Waits until Ollama is there that was not.
@@ -132,7 +180,7 @@ impl Inventory {
     /// The metrics label of a model: its name if it is installed.
     pub(crate) fn label(&self, name: &str) -> Arc<str> {
         let seen = self.seen.borrow();
-        resolve::find(&seen.models, name).map_or(OTHER, |model| model.name.as_str()).into()
+        resolve::find(&seen.shelf.models, name).map_or(OTHER, |model| model.name.as_str()).into()
     }
 
     /// Looks now, unless somebody began to after this was called.
@@ -150,7 +198,7 @@ impl Inventory {
         let seen = self.seen.borrow();
         match &seen.state {
             State::Down(error) => Err(error.clone()),
-            State::Up { .. } | State::Unknown => Ok(Arc::clone(&seen.models)),
+            State::Up { .. } | State::Unknown => Ok(Arc::clone(&seen.shelf.models)),
         }
     }
 
@@ -197,7 +245,7 @@ impl Inventory {
             seen.since = since.or(seen.since);
             seen.state = match probed {
                 Ok(Probed { version, models }) => {
-                    seen.models = models.into();
+                    seen.shelf = Shelf::of(models);
                     seen.version = Some(version.clone());
                     State::Up { version }
                 }
@@ -229,6 +277,20 @@ impl Inventory {
     /// Says that jobs that need Ollama may go.
     pub(crate) fn ring(&self) {
         self.bell.ring(Change::Class(Class(OLLAMA.to_owned())));
+    }
+}
+
+/// Hears of looks.
+#[derive(Debug)]
+pub(crate) struct Looks(watch::Receiver<Seen>);
+
+impl Looks {
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        if self.0.changed().await.is_err() {
+            // The inventory is gone, so there will be none.
+            std::future::pending::<()>().await;
+        }
     }
 }
 

@@ -36,6 +36,7 @@ use crate::{
     queue::Queue,
     residency::Resident,
     resolve::{self, Wanted},
+    stand_in::{self, StandIns},
     watchman,
 };
 
@@ -72,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) errands: Errands,
     /// Clients that are reading their answers.
     pub(crate) readers: Readers,
+    /// What keeps the pins of models where calls have no place for a context.
+    pub(crate) stand_ins: StandIns,
     pub(crate) clock: Arc<dyn Clock>,
     /// Every call that costs tokens asks them first.
     pub(crate) budgets: Arc<dyn Budgets>,
@@ -105,6 +108,7 @@ impl Lane {
             embeddings: Queue::new(config.waiting_max, Arc::clone(&metrics), None),
             errands: Errands::default(),
             readers: Readers::default(),
+            stand_ins: StandIns::default(),
             others: Others::new(client.shown(), Arc::clone(&metrics)),
             stirred: Notify::new(),
             config,
@@ -117,6 +121,7 @@ impl Lane {
         });
         let stop = shutdown.child_token();
         tokio::spawn(watchman::watch(Arc::clone(&shared), stop.clone()));
+        tokio::spawn(stand_in::keep(Arc::clone(&shared), stop.clone()));
         let (watched, token) = (Arc::clone(&shared), stop.clone());
         tokio::spawn(async move {
             watched.inventory.watch_over(watched.config.poll_every, token).await;

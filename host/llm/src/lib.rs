@@ -3,7 +3,8 @@
 //! What it does: [`Lane`] implements [`roughneck_jobs::ports::llm::Llm`] against Ollama's native
 //! API. It lets one call through at a time, has the model loaded by a request of the host's own,
 //! streams the answer, counts what it cost, and keeps an inventory of what is installed. An Ollama that does
-//! not do its work gets none, which `breaker` decides, until a token of it says that it does.
+//! not do its work gets none, which `breaker` decides, until a token of it says that it does. Where a route has no place for
+//! the context that is pinned for a model, another model stands in for it: see `stand_in`.
 //!
 //! It is also Ollama's own surface ([`roughneck_jobs::ports::gateway::Gateway`]), in `gateway`.
 //!
@@ -44,6 +45,7 @@ mod residency;
 mod resolve;
 mod response;
 mod runner_key;
+mod stand_in;
 mod stats;
 pub mod swap;
 mod watchman;

@@ -14,8 +14,8 @@ use roughneck_jobs::ports::runner::Supervisor;
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
-    broken::Broken, lane::Shared, metrics::Outcome, probe, queue::Turn, request,
-    runner_key::RunnerKey, swap::Swap,
+    broken::Broken, lane::Shared, metrics::Outcome, queue::Turn, request, runner_key::RunnerKey,
+    swap::Swap,
 };
 
 /// Where it is said what a call waits for. Never waits, unlike the store that hears of it.
@@ -112,8 +112,9 @@ pub(crate) async fn ensure_loaded(
     says: &Says,
 ) -> Result<(Turn, Option<Duration>), Broken> {
     if turn.residency().is_doubtful(Instant::now()) {
-        let loaded = probe::loaded(&shared.client).await.map_err(Broken::from);
-        let loaded = loaded.inspect_err(|broken| turn.went_wrong(broken))?;
+        let running = shared.inventory.running().await.map_err(Broken::from);
+        let running = running.inspect_err(|broken| turn.went_wrong(broken))?;
+        let loaded = running.into_iter().map(|running| running.loaded).collect();
         turn.residency().observe(loaded, Instant::now());
     }
     let Wanted { name, key, way } = wanted;

@@ -116,13 +116,8 @@ pub(crate) async fn inventory(client: &Client) -> Result<Probed, LlmError> {
     Ok(Probed { version: version.version, models: tags.models.unwrap_or_default() })
 }
 
-/// Asks for the loaded models.
-pub(crate) async fn loaded(client: &Client) -> Result<Vec<Loaded>, LlmError> {
-    let running = running(client).await?;
-    Ok(running.into_iter().map(|running| running.loaded).collect())
-}
-
-/// Asks for the loaded models and all that Ollama says of them.
+/// Asks for the loaded models and all that Ollama says of them. [`crate::inventory::Inventory::running`] knows what of it
+/// stands in for another one.
 pub(crate) async fn running(client: &Client) -> Result<Vec<Running>, LlmError> {
     #[derive(Deserialize)]
     struct Ps {

@@ -11,7 +11,7 @@ use crate::{
     broken::Broken,
     lane::Shared,
     metrics::ProbeOutcome,
-    probe::{self, FOR_EVER, Running},
+    probe::{FOR_EVER, Running},
     queue::Turn,
     request,
 };
@@ -29,7 +29,7 @@ pub(crate) fn patience(min: Duration, first_token: Option<Duration>) -> Duration
 
 /// Feels for the pulse of what is loaded. It loads nothing, and the model stays for as long as it would have.
 pub(crate) async fn feel(shared: &Shared, turn: &mut Turn) -> Pulse {
-    let running = match probe::running(&shared.client).await {
+    let running = match shared.inventory.running().await {
         Ok(running) => running,
         Err(error) => {
             shared.unanswered(&error);

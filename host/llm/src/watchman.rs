@@ -13,7 +13,7 @@ use crate::{
     lane::Shared,
     metrics::LoadedModel,
     others::{self, Look},
-    probe::{self, Running},
+    probe::Running,
     pulse,
     queue::Doings,
 };
@@ -77,7 +77,7 @@ impl Watchman {
     async fn look(&mut self) {
         let shared = &self.shared;
         let before = [&shared.queue, &shared.embeddings].map(|queue| queue.quiet());
-        let models = match probe::running(&shared.client).await {
+        let models = match shared.inventory.running().await {
             Ok(models) => models,
             Err(error) => {
                 shared.unanswered(&error);

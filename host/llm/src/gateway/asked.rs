@@ -78,7 +78,7 @@ impl Asked {
         let model = model.ok_or_else(|| "model is required".to_owned())?;
         let stream: Option<bool> = envelope.field("stream")?;
         let is_native = matches!(route, CallRoute::Generate | CallRoute::Chat);
-        let (options, keep_alive) = if is_native || is_native_embed(route) {
+        let (options, keep_alive) = if has_options(route) {
             let keep_alive = envelope.field("keep_alive")?;
             let keep_alive = keep_alive.map(|value| keep_alive::read(&value)).transpose()?;
             (envelope.field("options")?.unwrap_or_default(), keep_alive)
@@ -173,14 +173,14 @@ impl Asked {
         envelope.edited(edits)
     }
 
-    /// Whether the route has a field for how long the model is to be kept.
-    pub(crate) fn takes_keep_alive(&self) -> bool {
-        is_native(self.route) || is_native_embed(self.route)
+    /// Whether the route has fields for options and for how long the model is to be kept.
+    pub(crate) fn has_options(&self) -> bool {
+        has_options(self.route)
     }
 
-    /// Whether a context can be put into the request: the others of the routes have no place for it.
+    /// Whether a context can be put into the request. The other routes have no place for it.
     pub(crate) fn can_pin(&self) -> bool {
-        self.takes_keep_alive() && !self.options.contains_key("num_ctx")
+        self.has_options() && !self.options.contains_key("num_ctx")
     }
 
     /// Whether the usage is asked for although the client did not: it costs one more piece, which is
@@ -243,6 +243,11 @@ fn limit_field(route: CallRoute) -> Option<&'static str> {
 
 fn is_native(route: CallRoute) -> bool {
     matches!(route, CallRoute::Generate | CallRoute::Chat)
+}
+
+/// Ollama's own routes do. The others read no options, and keep the model as long as Ollama likes.
+fn has_options(route: CallRoute) -> bool {
+    is_native(route) || is_native_embed(route)
 }
 
 fn is_native_embed(route: CallRoute) -> bool {

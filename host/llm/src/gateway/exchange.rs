@@ -37,6 +37,7 @@ use crate::{
     queue::{Queue, Seat, Turn},
     response::Response,
     runner_key::RunnerKey,
+    stand_in::StandIn,
     stats::{self, Cost},
 };
 
@@ -48,6 +49,8 @@ pub(crate) struct Exchange {
     pub(crate) shared: Arc<Shared>,
     pub(crate) asked: Arc<Asked>,
     pub(crate) model: Resolved,
+    /// What it goes out by, if not by the model itself.
+    pub(crate) stand_in: Option<Arc<StandIn>>,
     pub(crate) course: Course,
 }
 
@@ -65,8 +68,9 @@ impl Admitted for Exchange {
     }
 
     async fn run(self: Box<Self>, place: Place, job: Arc<dyn Attended>) -> Reply {
-        let Self { shared, asked, model, mut course } = *self;
-        let key = RunnerKey::of(&model, &shared.options(&asked, &model.name));
+        let Self { shared, asked, model, stand_in, mut course } = *self;
+        let options = shared.options(&asked, &model.name, stand_in.as_deref());
+        let key = RunnerKey::of(&model, &options);
         if asked.wish == Wish::Unload && !shared.may_unload(&key) {
             course.complete(&Cost::default());
             return kept(&shared, &asked, &*job);
@@ -85,6 +89,7 @@ impl Admitted for Exchange {
             shared: Arc::clone(&shared),
             asked: Arc::clone(&asked),
             model,
+            stand_in,
             key,
             priority: place.priority,
             job: Arc::clone(&job),
@@ -319,7 +324,7 @@ impl Call {
     /// Hands over an answer that comes in one piece, an error among them.
     async fn whole(&self, opened: Opened) -> Result<Whole, Refused> {
         let Opened { mut response, mut turn, unloads, opening } = settled(opened);
-        let mut course = opening.course;
+        let Opening { mut course, stand_in, .. } = opening;
         let status = response.status().as_u16();
         let mut stops = halted(&self.job);
         let deadline = course.dispatched_at() + self.shared.config.first_byte;
@@ -344,7 +349,13 @@ impl Call {
         }
         let body = read.inspect_err(|refused| self.job.end(refused.outcome()))?;
         turn.is_answered();
-        if (200..300).contains(&status) {
+        let is_ok = (200..300).contains(&status);
+        let body = match &stand_in {
+            Some(stand_in) if is_ok => stand_in.unmasked(body),
+            Some(stand_in) => stand_in.unmasked_words(body),
+            None => body,
+        };
+        if is_ok {
             match self.asked.wish {
                 Wish::Answer => turn.went_well(),
                 Wish::Load => turn.residency().confirm(Instant::now()),

@@ -108,7 +108,7 @@ impl Flow {
             };
             match read {
                 Ok(bytes) if bytes.is_empty() => {}
-                Ok(bytes) => return Ok(Some(bytes)),
+                Ok(bytes) => return Ok(Some(self.opening.unmasked(bytes))),
                 Err(Stop::Halted(halt)) => return Err(self.stop(Refused::halted(&halt))),
                 // Only the turn is kept, so the connection is closed.
                 Err(Stop::Wanted) => self.wanted = self.wire.take().map(|wire| wire.turn),

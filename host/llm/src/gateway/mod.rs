@@ -16,6 +16,7 @@ mod form;
 mod frames;
 mod gathered;
 mod keep_alive;
+mod lists;
 mod opening;
 mod outcome;
 mod passage;
@@ -28,7 +29,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use async_trait::async_trait;
 use roughneck_jobs::{
-    budget::OverBudget,
+    budget::{Demand, OverBudget},
     model::{LlmError, Resolved},
     ports::{
         budgets::{Free, Reservation},
@@ -43,6 +44,7 @@ use crate::{
     queue::Queue,
     resolve,
     runner_key::RunnerKey,
+    stand_in::{self, StandIn},
 };
 use asked::{Asked, Wish};
 pub(crate) use errands::Errands;
@@ -51,7 +53,13 @@ pub(crate) use readers::Readers;
 use refused::Refused;
 
 /// A call with its model and its tokens.
-type Granted = (Asked, Resolved, Box<dyn Reservation>);
+struct Granted {
+    asked: Asked,
+    model: Resolved,
+    /// What it goes out by, if not by the model itself.
+    stand_in: Option<Arc<StandIn>>,
+    reserved: Box<dyn Reservation>,
+}
 
 /// Why there is none, for the client and for the metrics.
 type Denied = (Refused, Outcome);
@@ -64,9 +72,9 @@ impl Gateway for Lane {
         let asker = Asker::caller(call.origin, call.caller.as_deref(), &shared.config.callers);
         let mut account = Account::open(Arc::clone(&shared.metrics), asker, route);
         match shared.admit(call, &mut account).await {
-            Ok((asked, model, reserved)) => {
+            Ok(Granted { asked, model, stand_in, reserved }) => {
                 let course = opening::course(&shared, &asked, account, reserved);
-                Ok(Box::new(Exchange { shared, asked: Arc::new(asked), model, course }))
+                Ok(Box::new(Exchange { shared, asked: Arc::new(asked), model, stand_in, course }))
             }
             Err((refused, outcome)) => {
                 account.fail(outcome);
@@ -108,7 +116,11 @@ impl Shared {
     }
 
     /// Reads a call, looks for its model and reserves its tokens.
-    async fn admit(&self, call: ClientCall, account: &mut Account) -> Result<Granted, Denied> {
+    async fn admit(
+        self: &Arc<Self>,
+        call: ClientCall,
+        account: &mut Account,
+    ) -> Result<Granted, Denied> {
         let route = call.route;
         let invalid = |why: String| (Refused::invalid(why), Outcome::Rejected);
         let asked = Asked::read(call).map_err(invalid)?;
@@ -119,25 +131,35 @@ impl Shared {
         // Before its answer is begun, so that what is wrong can still be said by a status.
         let queue = self.queue_of(route, &model.name);
         queue.well_within(self.config.away_patience).await.map_err(failed)?;
-        let reserved = self.reserve(&asked, &model.name);
+        // Before it has its turn, which nobody should wait for meanwhile.
+        let stand_in = if asked.has_options() { None } else { stand_in::of(self, &model).await };
+        let options = || self.options(&asked, &model.name, stand_in.as_deref());
+        let reserved = self.reserve(&asked, &|| asked.demand(&options()));
         let over = |over| (Refused::over_budget(over), Outcome::Rejected);
         let reserved = reserved.map_err(over)?;
-        Ok((asked, model, reserved))
+        Ok(Granted { asked, model, stand_in, reserved })
     }
 
     /// Reserves the tokens of a call. What asks nothing of its model costs none.
-    fn reserve(&self, asked: &Asked, model: &str) -> Result<Box<dyn Reservation>, OverBudget> {
+    fn reserve(
+        &self,
+        asked: &Asked,
+        demand: &dyn Fn() -> Demand,
+    ) -> Result<Box<dyn Reservation>, OverBudget> {
         match asked.wish {
-            Wish::Answer => {
-                self.budgets.reserve(&asked.payer, &|| asked.demand(&self.options(asked, model)))
-            }
+            Wish::Answer => self.budgets.reserve(&asked.payer, demand),
             Wish::Load | Wish::Unload => Ok(Box::new(Free)),
         }
     }
 
-    /// The options that a call goes out with.
-    fn options<'a>(&self, asked: &'a Asked, model: &str) -> Cow<'a, Map<String, Value>> {
-        if asked.can_pin() {
+    /// The options that a call goes out with, be it by those of what stands in for its model.
+    fn options<'a>(
+        &self,
+        asked: &'a Asked,
+        model: &str,
+        stand_in: Option<&StandIn>,
+    ) -> Cow<'a, Map<String, Value>> {
+        if asked.can_pin() || stand_in.is_some() {
             self.config.with_pin(model, &asked.options)
         } else {
             Cow::Borrowed(&asked.options)

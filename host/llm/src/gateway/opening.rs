@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use hyper::StatusCode;
 use roughneck_jobs::{
     model::{LlmError, Resolved},
     ports::{attended::Attended, budgets::Reservation, gateway::CallRoute},
@@ -24,6 +26,7 @@ use crate::{
     queue::{Ticket, Turn},
     response::Response,
     runner_key::RunnerKey,
+    stand_in::StandIn,
 };
 
 /// Keeps a model for so long whose client wanted it to be unloaded while others wait for it, where the
@@ -35,6 +38,8 @@ pub(crate) struct Opening {
     pub(crate) shared: Arc<Shared>,
     pub(crate) asked: Arc<Asked>,
     pub(crate) model: Resolved,
+    /// What it goes out by, if not by the model itself.
+    pub(crate) stand_in: Option<Arc<StandIn>>,
     pub(crate) key: RunnerKey,
     pub(crate) priority: Priority,
     pub(crate) job: Arc<dyn Attended>,
@@ -87,6 +92,14 @@ impl Opening {
         self.run(ticket).await
     }
 
+    /// Whole frames of the answer, as they would be without a stand-in.
+    pub(crate) fn unmasked(&self, answer: Bytes) -> Bytes {
+        match &self.stand_in {
+            Some(stand_in) => stand_in.unmasked(answer),
+            None => answer,
+        }
+    }
+
     async fn begin(mut self, mut ticket: Ticket, says: Says) -> Result<Opened, Broken> {
         if self.course.is_again() {
             let _nobody_listens = says.send(Said::GaveWay);
@@ -112,7 +125,7 @@ impl Opening {
     }
 
     async fn send(&mut self, ticket: Ticket, says: &Says) -> Result<Sent, Broken> {
-        let Self { shared, asked, model, key, priority, job, course } = self;
+        let Self { shared, asked, model, key, priority, job, course, .. } = self;
         let queued_at = Instant::now();
         let kept = shared.metrics.kept(asked.bytes());
         let turn = ticket.turn_unless_ill(shared.config.away_patience).await?;
@@ -136,15 +149,43 @@ impl Opening {
         }
         course.account.reach(Phase::Prefill);
         let (keep_alive, unloads) = keep_alive(shared, asked, &model.name, key);
-        let num_ctx = shared.config.pinned(&model.name);
-        let answer_max = course.answer_max();
-        let body = asked.body(&Changes { model: &model.name, keep_alive, num_ctx, answer_max });
-        course.dispatch(&mut turn);
-        let sent = shared.client.forward(asked.route.path(), body, asked.user_agent.as_deref());
-        let response = turn.unless_wanted(None, sent).await.transpose();
-        let response = response.inspect_err(|broken| turn.went_wrong(broken))?;
+        let mut response = self.dispatch(&mut turn, keep_alive).await?;
+        if self.has_lost_stand_in(response.as_ref()) {
+            // Ollama loads the model with a context of its own.
+            turn.residency().doubt();
+            response = self.dispatch(&mut turn, None).await?;
+        }
         turn.hears();
         Ok(Sent { response, turn, unloads })
+    }
+
+    /// Sends the call, whose model is loaded. None if it must give way.
+    async fn dispatch(
+        &mut self,
+        turn: &mut Turn,
+        keep_alive: Option<String>,
+    ) -> Result<Option<Response>, Broken> {
+        let Self { shared, asked, model, stand_in, course, .. } = self;
+        let body = asked.body(&Changes {
+            model: stand_in.as_ref().map_or(&model.name, |stand_in| stand_in.name()),
+            keep_alive,
+            num_ctx: shared.config.pinned(&model.name),
+            answer_max: course.answer_max(),
+        });
+        course.dispatch(turn);
+        let sent = shared.client.forward(asked.route.path(), body, asked.user_agent.as_deref());
+        let response = turn.unless_wanted(None, sent).await.transpose();
+        response.inspect_err(|broken| turn.went_wrong(broken))
+    }
+
+    /// Whether somebody has deleted what stood in for the model. The call is then made without it: its client did not ask
+    /// for it. The next call has it made anew.
+    fn has_lost_stand_in(&mut self, response: Option<&Response>) -> bool {
+        let is_gone = response.is_some_and(|it| it.status() == StatusCode::NOT_FOUND);
+        let Some(stand_in) = self.stand_in.take_if(|_| is_gone) else { return false };
+        self.shared.stand_ins.forget(stand_in.name());
+        self.shared.metrics.unpinned();
+        true
     }
 }
 
@@ -188,7 +229,7 @@ fn keep_alive(
             (Some(operator.unwrap_or_else(|| KEEP_FOR_OTHERS.to_owned())), false)
         }
         Some(KeepAlive::None) => (None, true),
-        None if asked.takes_keep_alive() => (operator, false),
+        None if asked.has_options() => (operator, false),
         None => (None, false),
     }
 }

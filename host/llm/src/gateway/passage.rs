@@ -1,22 +1,22 @@
 //! Requests that do not wait for the lane: what is installed, what is loaded, and, where the operator
 //! allows it, what changes either.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use roughneck_jobs::ports::gateway::{Form, PassRoute, Passage, Reply, ReplyBody};
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 
 use super::{
     asked,
     envelope::{Edits, Envelope},
     errand::Errand,
     errands::{Head, InTheWay, Told},
-    form,
+    form, lists,
 };
-use crate::{lane::Shared, resolve, response::Response};
+use crate::{lane::Shared, resolve, response::Response, stand_in};
 
 /// Largest body that is read here, in bytes. Blobs are not: they pass.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -53,16 +53,20 @@ pub(crate) async fn pass(shared: &Arc<Shared>, passage: Passage) -> Reply {
         Ok(response) => response,
         Err(why) => return refused(why.status, &why.message),
     };
+    let aliases = &shared.config.aliases;
     match route {
         PassRoute::Tags => {
-            with_aliases(shared, response, form, Names { list: "models", name: "name" }).await
+            listed(response, form, |page| lists::installed(page, aliases, lists::TAGS)).await
         }
         PassRoute::Models => {
-            with_aliases(shared, response, form, Names { list: "data", name: "id" }).await
+            listed(response, form, |page| lists::installed(page, aliases, lists::MODELS)).await
+        }
+        PassRoute::Ps => {
+            let models = shared.inventory.models().unwrap_or_default();
+            listed(response, form, |page| lists::loaded(page, &models)).await
         }
         PassRoute::Version
         | PassRoute::Status
-        | PassRoute::Ps
         | PassRoute::Show
         | PassRoute::Model
         | PassRoute::Pull
@@ -181,7 +185,7 @@ async fn forward(shared: &Shared, passage: Passage) -> Result<Response, Stopped>
     sent.await.map_err(|error| Stopped { status: 503, message: error.to_string() })
 }
 
-/// An alias is known to nobody else, so its model is asked for.
+/// An alias is known to nobody else, so its model is asked for. What stands in for a model is there for nobody.
 async fn forward_show(shared: &Shared, mut passage: Passage) -> Result<Response, Stopped> {
     let envelope = read(&mut passage).await?;
     let mut edits = Edits::default();
@@ -189,6 +193,8 @@ async fn forward_show(shared: &Shared, mut passage: Passage) -> Result<Response,
         let Some(model) = envelope.field::<String>(field).map_err(Stopped::bad)? else { continue };
         if let Some(meant) = resolve::alias(&shared.config.aliases, &model) {
             envelope.set(&mut edits, field, &asked::json(meant));
+        } else if stand_in::name::num_ctx(&model).is_some() {
+            return Err(Stopped { status: 404, message: format!("model '{model}' not found") });
         }
     }
     forward(shared, with_body(passage, envelope.edited(edits))).await
@@ -213,55 +219,19 @@ fn with_body(mut passage: Passage, body: Bytes) -> Passage {
     passage
 }
 
-/// A list of models, with an entry behind the others for every alias whose model is installed.
-async fn with_aliases(shared: &Shared, mut response: Response, form: Form, names: Names) -> Reply {
+/// What Ollama lists, as clients are to see it.
+async fn listed(
+    mut response: Response,
+    form: Form,
+    change: impl FnOnce(&Bytes) -> Option<Bytes>,
+) -> Reply {
     let status = response.status().as_u16();
     let Ok(Some(body)) = response.read(BODY_BYTES_MAX).await else {
         return form::refusal(form, 502, "the list of models broke off, or is too long");
     };
-    let merged = merge(&body, &shared.config.aliases, names).unwrap_or(body);
+    let changed = change(&body).unwrap_or(body);
     let headers = vec![("content-type", form::JSON.to_owned())];
-    Reply { status, headers, body: ReplyBody::Whole(merged) }
-}
-
-/// Where a list has its models, and a model its name.
-#[derive(Clone, Copy)]
-struct Names {
-    list: &'static str,
-    name: &'static str,
-}
-
-/// The list with the aliases; none if there is nothing to add. What was there stays as it is.
-fn merge(body: &Bytes, aliases: &BTreeMap<String, String>, names: Names) -> Option<Bytes> {
-    let page = Envelope::read(body.clone()).ok()?;
-    let list = page.raw(names.list)?;
-    let entries: Vec<&RawValue> = serde_json::from_slice(list).ok()?;
-    let entries: Vec<Envelope> = entries
-        .into_iter()
-        .filter_map(|entry| Envelope::read(Bytes::copy_from_slice(entry.get().as_bytes())).ok())
-        .collect();
-    let of_alias = |(alias, model): (&String, &String)| {
-        let is_meant = |entry: &&Envelope| {
-            let known: Option<String> = entry.field(names.name).ok().flatten();
-            known.is_some_and(|known| resolve::is_same(&known, model))
-        };
-        let entry = entries.iter().find(is_meant)?;
-        let mut edits = Edits::default();
-        for field in [names.name, "model"] {
-            if entry.raw(field).is_some() {
-                entry.set(&mut edits, field, &asked::json(alias));
-            }
-        }
-        String::from_utf8(entry.edited(edits).to_vec()).ok()
-    };
-    let added: Vec<String> = aliases.iter().filter_map(of_alias).collect();
-    if added.is_empty() {
-        return None;
-    }
-    let open = std::str::from_utf8(list).ok()?.trim_end().strip_suffix(']')?;
-    let mut edits = Edits::default();
-    page.set(&mut edits, names.list, &format!("{open},{}]", added.join(",")));
-    Some(page.edited(edits))
+    Reply { status, headers, body: ReplyBody::Whole(changed) }
 }
 
 fn streamed(response: Response) -> Reply {
@@ -278,33 +248,4 @@ fn streamed(response: Response) -> Reply {
 fn json_reply(value: &Value) -> Reply {
     let headers = vec![("content-type", form::JSON.to_owned())];
     Reply { status: 200, headers, body: ReplyBody::Whole(value.to_string().into()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn aliases_stand_behind_the_models_and_nothing_else_changes() {
-        let aliases = BTreeMap::from([
-            ("fast".to_owned(), "M:1".to_owned()),
-            ("gone".to_owned(), "absent".to_owned()),
-        ]);
-        let merged = |body: &'static str, names| {
-            merge(&Bytes::from_static(body.as_bytes()), &aliases, names)
-        };
-        let tags = Names { list: "models", name: "name" };
-        assert_eq!(
-            merged(r#"{"models":[{"z":1.0,"name":"m:1","model":"m:1"} ],"x":2}"#, tags).unwrap(),
-            r#"{"models":[{"z":1.0,"name":"m:1","model":"m:1"} ,{"z":1.0,"name":"fast","model":"fast"}],"x":2}"#
-        );
-        let data = Names { list: "data", name: "id" };
-        assert_eq!(
-            merged(r#"{"object":"list","data":[{"id":"m:1"}]}"#, data).unwrap(),
-            r#"{"object":"list","data":[{"id":"m:1"},{"id":"fast"}]}"#
-        );
-        for nothing in [r#"{"models":[]}"#, r#"{"models":null}"#, r#"{"error":"x"}"#, "rubbish"] {
-            assert_eq!(merged(nothing, tags), None, "{nothing}");
-        }
-    }
 }

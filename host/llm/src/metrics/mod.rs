@@ -87,6 +87,7 @@ pub struct Metrics {
     quantum: Gauge<f64, AtomicU64>,
     preemption: Preemption,
     in_flight: Gauge,
+    unpinned: Counter,
     pub(crate) upstream: Upstream,
 }
 
@@ -115,6 +116,7 @@ impl Metrics {
             quantum: Gauge::default(),
             preemption: Preemption::default(),
             in_flight: Gauge::default(),
+            unpinned: Counter::default(),
             upstream: Upstream::new(),
         };
         for stage in [Stage::Load, Stage::PromptEval, Stage::Eval, Stage::Residual] {
@@ -177,6 +179,9 @@ impl Metrics {
         registry.register("residency_quantum_seconds", quantum, self.quantum.clone());
         self.preemption.register(registry);
         registry.register("inflight", "Calls that hold the lane", self.in_flight.clone());
+        let unpinned =
+            "Calls of /v1 that went out without the context that is pinned for their model";
+        registry.register("unpinned_calls", unpinned, self.unpinned.clone());
         self.upstream.register(registry);
     }
 
@@ -204,6 +209,11 @@ impl Metrics {
 
     pub(crate) fn swap_avoided(&self) {
         self.swaps_avoided.inc();
+    }
+
+    /// A call goes out without the context that is pinned for its model.
+    pub(crate) fn unpinned(&self) {
+        self.unpinned.inc();
     }
 
     pub(crate) fn quantum(&self, quantum: Duration) {

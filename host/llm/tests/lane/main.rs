@@ -8,6 +8,7 @@ mod gateway;
 mod health;
 mod others;
 mod patience;
+mod pinned;
 mod preemption;
 mod signs;
 mod stage;

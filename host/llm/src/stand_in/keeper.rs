@@ -1,0 +1,88 @@
+//! Deletes the stand-ins that nobody needs: their model is gone or another one, or the pin is.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{name, wire};
+use crate::{config::Config, inventory::Shelf, lane::Shared, model_name::normalised};
+
+/// Looks after the stand-ins whenever it is known anew what is installed, until `stop`.
+pub(crate) async fn keep(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut looks = shared.inventory.looks();
+    let mut told = BTreeSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tidy(&shared, &mut told) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = looks.next() => {}
+        }
+    }
+}
+
+/// Deletes what is not needed now. What calls still go out by is left to a later look, as is what Ollama does not delete;
+/// the operator is told of it once.
+async fn tidy(shared: &Shared, told: &mut BTreeSet<String>) {
+    let Some(shelf) = shared.inventory.shelf() else { return };
+    for name in superfluous(&shared.config, &shelf) {
+        if shared.stand_ins.is_in_use(name) {
+            continue;
+        }
+        match wire::delete(shared, name).await {
+            Ok(()) => {
+                shared.stand_ins.forget(name);
+                tracing::info!(stand_in = name, "a stand-in is deleted that nobody needs");
+            }
+            Err(error) if told.insert(name.to_owned()) => {
+                tracing::warn!(stand_in = name, "the stand-in `{name}` cannot be deleted: {error}");
+            }
+            Err(_told_before) => {}
+        }
+    }
+}
+
+/// The stand-ins that are not those of a pinned model as it is.
+fn superfluous<'a>(config: &Config, shelf: &'a Shelf) -> Vec<&'a str> {
+    let needed: BTreeSet<String> = shelf
+        .models
+        .iter()
+        .filter_map(|model| name::of(&model.name, &model.digest, config.pinned(&model.name)?))
+        .collect();
+    let names = shelf.stand_ins.iter().map(|model| model.name.as_str());
+    names.filter(|name| !needed.contains(&normalised(name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::probe::installed;
+
+    #[test]
+    fn a_stand_in_is_needed_as_long_as_its_model_and_its_pin_are_the_same() {
+        let mut config = Config::new("http://host");
+        config.pins.insert("a".to_owned(), 8);
+        config.pins.insert("gone".to_owned(), 8);
+        let models = installed(json!([
+            {"name": "a:latest", "digest": "aaaaaaaaaaaa"},
+            {"name": "b:latest", "digest": "bbbbbbbbbbbb"},
+        ]));
+        let stand_ins: Vec<String> = [
+            ("a", "aaaaaaaaaaaa", 8),
+            ("a", "aaaaaaaaaaaa", 9),
+            ("a", "aaaaaaaaaaab", 8),
+            ("b", "bbbbbbbbbbbb", 8),
+            ("gone", "cccccccccccc", 8),
+        ]
+        .into_iter()
+        .map(|(model, digest, num_ctx)| name::of(model, digest, num_ctx).unwrap())
+        .collect();
+        let listed: Vec<_> = stand_ins.iter().map(|name| json!({"name": name})).collect();
+        let shelf = Shelf { models: models.into(), stand_ins: installed(listed.into()).into() };
+        assert_eq!(superfluous(&config, &shelf), stand_ins[1..]);
+    }
+}
