@@ -5,7 +5,12 @@ use roughneck_testkit::{
     ollama::{Config, FakeOllama},
 };
 
-use crate::host::{LIMIT, Setup};
+use serde_json::json;
+
+use crate::{
+    client::http,
+    host::{LIMIT, Setup},
+};
 
 #[tokio::test]
 async fn models_are_listed_loaded_and_unloaded() {
@@ -35,6 +40,29 @@ async fn models_are_listed_loaded_and_unloaded() {
         .await
         .unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_pinned_context_holds_on_v1_and_what_keeps_it_there_is_not_seen() {
+    let ollama = FakeOllama::start(Config::instant()).await.unwrap();
+    let pin = "\n[ollama]\nnum-ctx = { \"qwen3:4b\" = 16384 }\n";
+    let host = Setup::new(&ollama.url()).more_config(pin).start();
+    let messages = json!([{"role": "user", "content": "Hi"}]);
+    let question = json!({"model": "qwen3:4b", "messages": messages, "max_tokens": 50}).to_string();
+    for path in ["/v1/chat/completions", "/api/chat", "/v1/messages", "/v1/chat/completions"] {
+        let request = http().post(format!("{}{path}", host.url)).body(question.clone());
+        let answer = request.send().await.unwrap().text().await.unwrap();
+        assert!(answer.contains("\"model\":\"qwen3:4b\""), "{path}: {answer}");
+    }
+    let loads = ollama.loads();
+    assert_eq!((loads.len(), loads[0].context_length), (1, 16_384), "{loads:?}");
+    let made = ollama.log().iter().filter(|request| request.path == "/api/create").count();
+    assert_eq!(made, 1);
+    let listed = host.cli(&["model", "list"]).await.exits(0).out;
+    assert_eq!(listed.lines().count(), 4, "{listed}");
+    let ps = host.cli(&["model", "ps"]).await.exits(0).out;
+    assert!(ps.contains("qwen3:4b") && ps.contains("16384"), "{ps}");
+    assert!(!format!("{listed}{ps}").contains("roughneck/"), "{listed}{ps}");
 }
 
 #[tokio::test]

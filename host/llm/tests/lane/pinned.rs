@@ -293,6 +293,21 @@ async fn where_no_stand_in_can_be_made_calls_go_out_as_they_came() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_made_is_asked_for_again_later() {
+    let stage = pinned().await;
+    stage.ollama.faults().forbid_creation(true);
+    stage.ask_v1().await;
+    stage.ollama.faults().forbid_creation(false);
+    stage.ask_v1().await;
+    assert_eq!((stage.made(), stage.metric(UNPINNED)), (1, Some(2.0)));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(301)).await;
+    tokio::time::resume();
+    stage.ask_v1().await;
+    assert_eq!((stage.made(), stage.metric(UNPINNED)), (2, Some(2.0)));
+}
+
+#[tokio::test]
 async fn a_stand_in_that_lacks_something_of_its_model_is_not_used() {
     let mut simulated = ollama::Config::instant();
     let parameters = json!({"stop": ["never said"]});

@@ -117,6 +117,7 @@ async fn answers(runtime: Runtime, script: &str, server: &Server) -> Vec<Answer>
         answers.extend(answer);
     }
     client.end().await;
+    assert!(server.has_kept_pins().await);
     answers
 }
 

@@ -48,7 +48,9 @@ impl Server {
         let ollama = simulator().await;
         let no_plugins = TempDir::new().unwrap();
         let setup = Setup::new(&ollama.url()).plugins(no_plugins.path());
-        let host = setup.more_config(&format!("\n[ollama]\n{config}\n")).start();
+        // With the context that there is anyway, so that a client would see only what it should not.
+        let pins = r#"num-ctx = { "qwen3:4b" = 4096, "nomic-embed-text" = 2048 }"#;
+        let host = setup.more_config(&format!("\n[ollama]\n{pins}\n{config}\n")).start();
         let url = host.url.clone();
         Self { ollama, host: Some(host), url }
     }
@@ -112,6 +114,14 @@ impl Server {
                 };
                 eventually("the queue has a place", LIMIT, free).await.unwrap();
             }
+        }
+    }
+
+    /// Whether no call went out without the context that is pinned for its model.
+    pub(super) async fn has_kept_pins(&self) -> bool {
+        match &self.host {
+            Some(host) => host.metric("roughneck_unpinned_calls_total").await == Some(0.0),
+            None => true,
         }
     }
 
