@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::StatusCode;
 use roughneck_jobs::{
     model::{LlmError, Resolved},
     ports::{attended::Attended, budgets::Reservation, gateway::CallRoute},
@@ -150,7 +149,7 @@ impl Opening {
         course.account.reach(Phase::Prefill);
         let (keep_alive, unloads) = keep_alive(shared, asked, &model.name, key);
         let mut response = self.dispatch(&mut turn, keep_alive).await?;
-        if self.has_lost_stand_in(response.as_ref()) {
+        if self.loses_stand_in(response.as_ref()) {
             // Ollama loads the model with a context of its own.
             turn.residency().doubt();
             response = self.dispatch(&mut turn, None).await?;
@@ -180,8 +179,8 @@ impl Opening {
 
     /// Whether somebody has deleted what stood in for the model. The call is then made without it: its client did not ask
     /// for it. The next call has it made anew.
-    fn has_lost_stand_in(&mut self, response: Option<&Response>) -> bool {
-        let is_gone = response.is_some_and(|it| it.status() == StatusCode::NOT_FOUND);
+    fn loses_stand_in(&mut self, response: Option<&Response>) -> bool {
+        let is_gone = response.is_some_and(|response| response.status().as_u16() == 404);
         let Some(stand_in) = self.stand_in.take_if(|_| is_gone) else { return false };
         self.shared.stand_ins.forget(stand_in.name());
         self.shared.metrics.unpinned();

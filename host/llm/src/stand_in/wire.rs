@@ -1,6 +1,6 @@
 //! What the host asks of Ollama for its stand-ins. No model is needed for any of it.
 
-use reqwest::Method;
+use bytes::Bytes;
 use roughneck_jobs::model::LlmError;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ pub(super) async fn show(shared: &Shared, model: &str) -> Result<String, LlmErro
     struct Shown {
         modelfile: String,
     }
-    let body = ask(shared, Method::POST, "/api/show", json!({"model": model})).await?;
+    let body = ask(shared, "POST", "/api/show", json!({"model": model})).await?;
     let shown: Shown = serde_json::from_slice(&body).map_err(|error| {
         broken_off(format!("/api/show does not answer as Ollama does: {error}"))
     })?;
@@ -32,28 +32,23 @@ pub(super) async fn create(
 ) -> Result<(), LlmError> {
     let parameters = json!({"num_ctx": num_ctx});
     let body = json!({"model": model, "from": from, "parameters": parameters, "stream": false});
-    ask(shared, Method::POST, "/api/create", body).await.map(drop)
+    ask(shared, "POST", "/api/create", body).await.map(drop)
 }
 
 /// Deletes a model, unless it is gone already.
 pub(super) async fn delete(shared: &Shared, model: &str) -> Result<(), LlmError> {
-    match ask(shared, Method::DELETE, "/api/delete", json!({"model": model})).await {
+    match ask(shared, "DELETE", "/api/delete", json!({"model": model})).await {
         Ok(_) | Err(LlmError::Refused { status: 404, .. }) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-async fn ask(
-    shared: &Shared,
-    method: Method,
-    path: &str,
-    body: Value,
-) -> Result<bytes::Bytes, LlmError> {
+async fn ask(shared: &Shared, method: &str, path: &str, body: Value) -> Result<Bytes, LlmError> {
     let patience = shared.config.probe_timeout;
     let headers = [("content-type", "application/json".to_owned())];
     let asked = async {
         let body = body.to_string().into();
-        let mut response = shared.client.pass(method.as_str(), path, &headers, body).await?;
+        let mut response = shared.client.pass(method, path, &headers, body).await?;
         let read = response.read(BODY_BYTES_MAX).await;
         let body = read.map_err(|cut| broken_off(cut.to_string()))?.unwrap_or_default();
         if response.status().is_success() {
