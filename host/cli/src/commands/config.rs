@@ -41,7 +41,7 @@ fn told(config: &Config) -> Result<String> {
     };
     line("data", &config.data_dir().display());
     line("listen", &config.server.address()?);
-    line("ollama", &config.ollama.url()?);
+    line("ollama", &config.ollama.shown_url()?);
     for folder in config.plugins() {
         line("plugins", &folder.display());
     }
@@ -55,10 +55,31 @@ fn told(config: &Config) -> Result<String> {
         line("budget", &format_args!("{limit} tokens a day for the {scope} {name}"));
     }
     for (name, target) in config.callbacks.targets()? {
-        line("target", &format_args!("{name} at {}", target.url));
+        // Many receivers know their senders by the rest of the URL.
+        let origin = target.url.parse::<reqwest::Url>()?.origin().ascii_serialization();
+        line("target", &format_args!("{name} at {origin}"));
     }
     for plugin in config.grants.keys() {
         line("grant", &format_args!("for {plugin}"));
     }
     Ok(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_a_configuration_may_be_shown_to_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("roughneck.toml");
+        let text = "[ollama]\nurl = \"http://me:secret@mini:11434\"\n\
+                    [callbacks.targets.chat]\nurl = \"https://chat.example/hooks/secret?key=secret\"\n";
+        std::fs::write(&file, text).unwrap();
+        let overrides = Overrides { config: Some(file), ..Overrides::default() };
+        let told = told(&Config::load(&overrides).unwrap()).unwrap();
+        assert!(told.contains("http://mini:11434\n"), "{told}");
+        assert!(told.contains("chat at https://chat.example\n"), "{told}");
+        assert!(!told.contains("secret"), "{told}");
+    }
 }

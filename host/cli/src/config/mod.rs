@@ -70,7 +70,7 @@ pub(crate) struct Config {
 pub(crate) struct Overrides {
     /// The configuration file [default: roughneck.toml, if it exists]
     #[arg(long, env = "ROUGHNECK_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Where the queue and all other state live [default: ./data]
     #[arg(long, env = "ROUGHNECK_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -78,7 +78,8 @@ pub(crate) struct Overrides {
     #[arg(long, env = "ROUGHNECK_LISTEN", value_name = "ADDR:PORT")]
     listen: Option<String>,
     /// The Ollama behind the lane [default: OLLAMA_HOST, or http://127.0.0.1:11434]
-    #[arg(long, env = "ROUGHNECK_OLLAMA_URL", value_name = "URL")]
+    // The help would show its value, which may hold a password.
+    #[arg(long, env = "ROUGHNECK_OLLAMA_URL", hide_env_values = true, value_name = "URL")]
     ollama_url: Option<String>,
     /// A folder of plugins; may be given several times [default: DATA_DIR/plugins]
     #[arg(long, env = "ROUGHNECK_PLUGINS", value_name = "DIR", value_delimiter = ':')]

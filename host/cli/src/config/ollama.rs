@@ -99,10 +99,19 @@ impl Ollama {
         let url = self.written_url()?;
         if let Err(error) = reqwest::Url::parse(&url) {
             bail!(
-                "the Ollama URL `{url}` is not a URL ({error}); write it like http://127.0.0.1:11434"
+                "the Ollama URL `{}` is not a URL ({error}); write it like http://127.0.0.1:11434",
+                without_secrets(&url)
             );
         }
         Ok(url.trim_end_matches('/').to_owned())
+    }
+
+    /// The base URL for people: without user and password.
+    ///
+    /// # Errors
+    /// As [`Self::url`].
+    pub(crate) fn shown_url(&self) -> Result<String> {
+        Ok(without_secrets(&self.url()?))
     }
 
     fn written_url(&self) -> Result<String> {
@@ -110,7 +119,10 @@ impl Ollama {
             Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
                 Ok(url.clone())
             }
-            Some(url) => bail!("the Ollama URL `{url}` must start with http:// or https://"),
+            Some(url) => bail!(
+                "the Ollama URL `{}` must start with http:// or https://",
+                without_secrets(url)
+            ),
             None => Ok(from_ollama_host(&std::env::var("OLLAMA_HOST").unwrap_or_default())),
         }
     }
@@ -120,6 +132,16 @@ fn duration(key: &str, written: Option<&str>, default: Duration) -> Result<Durat
     let Some(written) = written else { return Ok(default) };
     let ms = text::duration_ms(written).with_context(|| format!("`ollama.{key}` is wrong"))?;
     Ok(Duration::from_millis(ms))
+}
+
+/// A URL, or what was meant to be one, without anything that may be a user or a password: whoever mistypes
+/// an address has often mistyped what stands before its `@`.
+fn without_secrets(url: &str) -> String {
+    let Some((before, rest)) = url.rsplit_once('@') else { return url.to_owned() };
+    match before.split_once("://") {
+        Some((scheme, _secrets)) => format!("{scheme}://{rest}"),
+        None => rest.to_owned(),
+    }
 }
 
 /// The URL that Ollama's own clients make of `OLLAMA_HOST`: scheme and port may be missing, and the
@@ -158,6 +180,24 @@ mod tests {
         for (text, preempt) in [("", false), ("preempt = true", true)] {
             let ollama: Ollama = toml::from_str(text).unwrap();
             assert_eq!(ollama.lane().unwrap().preempt, preempt, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for (url, shown) in [
+            ("http://u:secret@h:1/p", "http://h:1/p"),
+            ("http://u:sec/ret@h", "http://h"),
+            ("u:secret@h", "h"),
+            ("http://h:1/", "http://h:1/"),
+        ] {
+            assert_eq!(without_secrets(url), shown, "{url}");
+        }
+        let at = |url: &str| Ollama { url: Some(url.to_owned()), ..Ollama::default() };
+        assert_eq!(at("http://u:secret@h:1/p/").shown_url().unwrap(), "http://h:1/p");
+        for url in ["u:secret@h:1", "http://u:secret@h:port", "ftp://u:secret@h"] {
+            let error = format!("{:#}", at(url).lane().unwrap_err());
+            assert!(error.contains("h") && !error.contains("secret"), "{error}");
         }
     }
 
