@@ -23,6 +23,8 @@ pub enum Code {
     ForeignHost,
     /// A page of another origin sent the request.
     ForeignOrigin,
+    /// A host sent the request to its Ollama, and this is none.
+    CallsItself,
     /// No installed plugin serves the kind.
     UnknownKind,
     /// No class of this name has slots.
@@ -153,6 +155,7 @@ impl Code {
             Self::QueueFull => ("queue-full", S::TOO_MANY_REQUESTS, "Too many jobs have not ended"),
             Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "The host failed"),
             Self::StoreBroken => ("store-broken", S::INTERNAL_SERVER_ERROR, "The store failed"),
+            Self::CallsItself => ("calls-itself", S::LOOP_DETECTED, "The host is its own Ollama"),
             Self::StoreFull => ("store-full", S::SERVICE_UNAVAILABLE, "The database is full"),
             Self::DiskFull => ("disk-full", S::SERVICE_UNAVAILABLE, "The disk is full"),
             Self::Stopping => ("stopping", S::SERVICE_UNAVAILABLE, "The host stops"),

@@ -3,6 +3,9 @@
 //! A page in the user's own browser can reach `127.0.0.1`. It gives itself away by its `Origin`, or,
 //! after DNS rebinding, by a `Host` that is its own name. Programs send no `Origin` and call the host
 //! by an address or `localhost`. A missing `Host` (HTTP/1.0) is let through: browsers always send one.
+//!
+//! It keeps hosts away, too: what one of them sends to its Ollama comes here only if a way leads in a circle,
+//! which no request would ever leave.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -12,6 +15,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use roughneck_jobs::ports::gateway::is_by_host;
 
 use crate::{App, code::Code, problem::Problem};
 
@@ -24,6 +28,10 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
 }
 
 fn check(uri: &Uri, headers: &HeaderMap, names: &[String]) -> Result<(), Problem> {
+    let mut hops = headers.get_all(header::VIA).iter().filter_map(|via| via.to_str().ok());
+    if hops.any(is_by_host) {
+        return Err(calls_itself());
+    }
     let host = match (uri.authority(), headers.get(header::HOST)) {
         (Some(authority), _) => Some(authority.as_str().to_owned()),
         (None, Some(host)) => Some(String::from_utf8_lossy(host.as_bytes()).into_owned()),
@@ -62,6 +70,12 @@ fn is_same(origin: &str, host: &str) -> bool {
     bare(authority) == bare(host)
 }
 
+fn calls_itself() -> Problem {
+    let detail = "a roughneck host sent this request to its Ollama, but this is a roughneck host; \
+         let `url` under [ollama] in roughneck.toml name the address of Ollama itself";
+    Problem::new(Code::CallsItself, detail)
+}
+
 fn foreign_host(host: &str) -> Problem {
     let host: String = host.chars().take(100).collect();
     Problem::new(
@@ -86,6 +100,8 @@ fn foreign_origin(origin: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use roughneck_jobs::ports::gateway::VIA;
+
     use super::*;
     use crate::testing::{Host, json};
 
@@ -147,6 +163,18 @@ mod tests {
             assert_eq!(code(Some(host), Some(origin)), Some("foreign-origin"), "{origin}");
         }
         assert_eq!(code(None, Some("http://127.0.0.1")), Some("foreign-origin"));
+    }
+
+    #[tokio::test]
+    async fn what_a_host_sends_to_its_ollama_goes_in_no_circle() {
+        let host = Host::new();
+        let call = |via: &'static str| {
+            let request = axum::http::Request::get("/api/tags").header("via", "1.0 fred");
+            request.header("via", via).body("".into()).unwrap()
+        };
+        assert_eq!(host.call(call("1.1 proxy.example")).await.status(), 200);
+        assert_eq!(host.call(call(VIA)).await.status(), 508);
+        assert_eq!(host.fakes.gateway.passed.lock().unwrap().len(), 1);
     }
 
     #[tokio::test]

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::{Body, Method, RequestBuilder, Url, header, redirect, retry};
-use roughneck_jobs::model::LlmError;
+use reqwest::{
+    Body, Method, RequestBuilder, Url,
+    header::{self, HeaderMap, HeaderValue},
+    redirect, retry,
+};
+use roughneck_jobs::{model::LlmError, ports::gateway::VIA};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
@@ -46,6 +50,7 @@ impl Client {
             .retry(retry::never())
             // `HTTP_PROXY` is meant for the world outside; Ollama is at home.
             .no_proxy()
+            .default_headers(HeaderMap::from_iter([(header::VIA, HeaderValue::from_static(VIA))]))
             .user_agent(USER_AGENT);
         if url.scheme() == "http" {
             // A machine without any certificates can still talk to its own Ollama.
@@ -97,11 +102,13 @@ impl Client {
         self.answer(self.work(path, body, user_agent.unwrap_or(USER_AGENT))).await
     }
 
+    /// With all of its headers: those of the client are added by reqwest when it sends itself.
     fn work(&self, path: &str, body: impl Into<Body>, user_agent: &str) -> RequestBuilder {
         self.http
             .post(self.at(path))
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::USER_AGENT, user_agent)
+            .header(header::VIA, VIA)
             .body(body)
     }
 

@@ -29,7 +29,7 @@ enum Action {
 /// What is wrong with the configuration, in one sentence.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.action {
-        Action::Check(overrides) => terminal::print(&told(&Config::load(overrides)?)?),
+        Action::Check(overrides) => terminal::print(&told(&Config::load_to_serve(overrides)?)?),
     }
 }
 
@@ -76,8 +76,7 @@ mod tests {
         let text = "[ollama]\nurl = \"http://me:secret@mini:11434\"\n\
                     [callbacks.targets.chat]\nurl = \"https://chat.example/hooks/secret?key=secret\"\n";
         std::fs::write(&file, text).unwrap();
-        let overrides = Overrides { config: Some(file), ..Overrides::default() };
-        let told = told(&Config::load(&overrides).unwrap()).unwrap();
+        let told = told(&Config::load(&Overrides::of(&file)).unwrap()).unwrap();
         assert!(told.contains("http://mini:11434\n"), "{told}");
         assert!(told.contains("chat at https://chat.example\n"), "{told}");
         assert!(!told.contains("secret"), "{told}");

@@ -65,7 +65,7 @@ impl Arguments {
 /// Why it cannot start, in a sentence that says what to do.
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let started = Instant::now();
-    let config = Config::load(&arguments.overrides)?;
+    let config = Config::load_to_serve(&arguments.overrides)?;
     let natives = arguments.natives()?;
     logging::start(arguments.log_format)?;
     install_tls();

@@ -70,7 +70,7 @@ pub(crate) struct Config {
 pub(crate) struct Overrides {
     /// The configuration file [default: roughneck.toml, if it exists]
     #[arg(long, env = "ROUGHNECK_CONFIG", value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    config: Option<PathBuf>,
     /// Where the queue and all other state live [default: ./data]
     #[arg(long, env = "ROUGHNECK_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -84,6 +84,14 @@ pub(crate) struct Overrides {
     /// A folder of plugins; may be given several times [default: DATA_DIR/plugins]
     #[arg(long, env = "ROUGHNECK_PLUGINS", value_name = "DIR", value_delimiter = ':')]
     plugins: Vec<PathBuf>,
+}
+
+#[cfg(test)]
+impl Overrides {
+    /// Nothing but this file.
+    pub(crate) fn of(file: &Path) -> Self {
+        Self { config: Some(file.to_owned()), ..Self::default() }
+    }
 }
 
 impl Config {
@@ -109,6 +117,17 @@ impl Config {
             config.plugins = Some(overrides.plugins.clone());
         }
         config.validate()?;
+        Ok(config)
+    }
+
+    /// Reads the configuration of a host that is to serve.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; and if its Ollama is the host itself, which does not matter to a command that asks
+    /// nothing of Ollama: where `OLLAMA_HOST` is set for clients, every one of them would fail.
+    pub(crate) fn load_to_serve(overrides: &Overrides) -> Result<Self> {
+        let config = Self::load(overrides)?;
+        config.ollama.leads_away_from(config.server.address()?)?;
         Ok(config)
     }
 
@@ -181,7 +200,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("roughneck.toml");
         std::fs::write(&file, text).unwrap();
-        Config::load(&Overrides { config: Some(file), ..Overrides::default() })
+        Config::load(&Overrides::of(&file))
     }
 
     fn refusal(text: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
@@ -114,6 +115,36 @@ impl Ollama {
         Ok(without_secrets(&self.url()?))
     }
 
+    /// Whether the URL leads to an Ollama, and not to the host itself, which would then send every request to
+    /// itself, without end. Of a longer way round, the mark in [`roughneck_jobs::ports::gateway::VIA`] tells.
+    ///
+    /// # Errors
+    /// A sentence, if it leads to the address that the host listens on.
+    pub(crate) fn leads_away_from(&self, listen: SocketAddr) -> Result<()> {
+        let url = reqwest::Url::parse(&self.url()?)?;
+        // A name is looked up only where it could lead here: that may take seconds.
+        if url.port_or_known_default() != Some(listen.port()) {
+            return Ok(());
+        }
+        // One that cannot be looked up leads nowhere.
+        let addresses = url.socket_addrs(|| None).unwrap_or_default();
+        if !addresses.iter().any(|address| is_heard_at(address.ip(), listen.ip())) {
+            return Ok(());
+        }
+        let remedy = match &self.url {
+            Some(_) => {
+                "let `url` under [ollama], --ollama-url or ROUGHNECK_OLLAMA_URL name Ollama's own address, or choose another address for the host with --listen"
+            }
+            None => {
+                "it comes from OLLAMA_HOST, which clients of this host set; name Ollama's own address with `url` under [ollama] or --ollama-url, such as http://127.0.0.1:11434"
+            }
+        };
+        bail!(
+            "the Ollama URL `{}` leads back to this host, which listens on {listen}: {remedy}",
+            self.shown_url()?
+        )
+    }
+
     fn written_url(&self) -> Result<String> {
         match &self.url {
             Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
@@ -132,6 +163,15 @@ fn duration(key: &str, written: Option<&str>, default: Duration) -> Result<Durat
     let Some(written) = written else { return Ok(default) };
     let ms = text::duration_ms(written).with_context(|| format!("`ollama.{key}` is wrong"))?;
     Ok(Duration::from_millis(ms))
+}
+
+/// Whether who connects to an address comes out where `listen` is listened on. To connect to the wildcard
+/// address means this machine.
+fn is_heard_at(address: IpAddr, listen: IpAddr) -> bool {
+    let (address, listen) = (address.to_canonical(), listen.to_canonical());
+    address == listen
+        || address.is_unspecified()
+        || (listen.is_unspecified() && address.is_loopback())
 }
 
 /// A URL, or what was meant to be one, without anything that may be a user or a password: whoever mistypes
@@ -198,6 +238,37 @@ mod tests {
         for url in ["u:secret@h:1", "http://u:secret@h:port", "ftp://u:secret@h"] {
             let error = format!("{:#}", at(url).lane().unwrap_err());
             assert!(error.contains("h") && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_leads_back_to_the_host_is_refused_in_every_spelling() {
+        let leads_away = |url: &str, listen: &str| {
+            let ollama = Ollama { url: Some(url.to_owned()), ..Ollama::default() };
+            ollama.leads_away_from(listen.parse().unwrap())
+        };
+        for (url, listen) in [
+            ("http://127.0.0.1:7117", "127.0.0.1:7117"),
+            ("http://localhost:7117/prefix", "127.0.0.1:7117"),
+            ("http://0.0.0.0:7117", "127.0.0.1:7117"),
+            ("http://[::]:7117", "[::1]:7117"),
+            ("http://[::1]:7117", "[::1]:7117"),
+            ("http://[::ffff:127.0.0.1]:7117", "127.0.0.1:7117"),
+            ("http://127.0.0.1:7117", "0.0.0.0:7117"),
+            ("http://127.0.0.1", "127.0.0.1:80"),
+        ] {
+            let error = leads_away(url, listen).unwrap_err().to_string();
+            assert!(error.contains("leads back to this host") && error.contains("--ollama-url"));
+        }
+        for (url, listen) in [
+            ("http://127.0.0.1:11434", "127.0.0.1:7117"),
+            ("http://127.0.0.1:7117", "[::1]:7117"),
+            ("http://127.0.0.2:7117", "127.0.0.1:7117"),
+            ("http://192.0.2.1:7117", "127.0.0.1:7117"),
+            // The host takes any free port.
+            ("http://127.0.0.1:11434", "127.0.0.1:0"),
+        ] {
+            assert!(leads_away(url, listen).is_ok(), "{url}");
         }
     }
 

@@ -176,6 +176,31 @@ fn a_port_that_is_taken_and_an_address_that_others_reach_are_refused() {
 }
 
 #[test]
+fn a_host_that_would_be_its_own_ollama_is_refused() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let setup = Setup::new(&format!("http://localhost:{}", free.port())).listen(&free.to_string());
+    let refusal = setup.refusal();
+    assert!(refusal.contains("leads back to this host") && refusal.contains("--ollama-url"));
+    let checked =
+        setup.about(&["config", "check", "--listen", &free.to_string()]).output().unwrap();
+    assert!(String::from_utf8(checked.stderr).unwrap().contains("leads back to this host"));
+}
+
+#[tokio::test]
+async fn a_host_that_is_the_ollama_of_another_says_so() {
+    let ollama = FakeOllama::start(Config::instant()).await.unwrap();
+    let first = Setup::new(&ollama.url()).start();
+    let second = Setup::new(&first.url).start();
+    roughneck_testkit::eventually("the host is degraded", crate::host::LIMIT, async || {
+        second.get("/healthz").await["status"] == "degraded"
+    })
+    .await
+    .unwrap();
+    let health = second.get("/healthz").await.to_string();
+    assert!(health.contains("a roughneck host sent this request"), "{health}");
+}
+
+#[test]
 fn a_configuration_with_an_unknown_key_is_refused_with_the_right_one() {
     let setup = Setup::new(NOBODY).more_config("\n[ollamma]\nurl = \"x\"\n");
     let refusal = setup.refusal();

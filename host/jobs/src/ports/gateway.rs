@@ -15,6 +15,17 @@ pub const KIND: &str = "ollama.call";
 /// The header that tells the code of a refusal, where the form of a surface has no place for it.
 pub const CODE: &str = "x-roughneck-code";
 
+/// What the host signs its requests to Ollama with (`Via`, RFC 9110, section 7.6.3), so that it knows them again
+/// if a way leads them back to it.
+pub const VIA: &str = "1.1 roughneck";
+
+/// Whether a request with this `Via` was sent to Ollama by a host.
+#[must_use]
+pub fn is_by_host(via: &str) -> bool {
+    let ours = VIA.split_ascii_whitespace().nth(1);
+    via.split(',').any(|hop| hop.split_ascii_whitespace().nth(1) == ours)
+}
+
 /// A route whose calls wait for the lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CallRoute {
@@ -317,4 +328,19 @@ pub trait Gateway: Send + Sync {
 
     /// An error in the form of a surface.
     fn refusal(&self, form: Form, status: u16, message: &str) -> Reply;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_knows_its_own_requests_among_the_hops_of_others() {
+        for via in [VIA, "1.0 fred, 1.1 roughneck", "1.1 roughneck (comment), 2 proxy.example:80"] {
+            assert!(is_by_host(via), "{via}");
+        }
+        for via in ["", "1.1", "1.1 fred", "1.1 fred (roughneck)", "roughneck"] {
+            assert!(!is_by_host(via), "{via}");
+        }
+    }
 }

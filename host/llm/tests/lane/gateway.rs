@@ -15,7 +15,7 @@ use roughneck_jobs::{
         attended::{Attended, Halt},
         gateway::{
             CallRoute, ClientCall, Gateway as _, Origin, PassRoute, Passage, Place, Reply,
-            ReplyBody,
+            ReplyBody, VIA,
         },
         llm::Llm as _,
         runner::{Outcome, Supervisor},
@@ -242,6 +242,30 @@ async fn an_alias_stands_for_its_model_and_is_listed() {
     };
     let listed = text(stage.lane.pass(passage).await).await;
     assert!(listed.contains("\"name\":\"fast\""), "{listed}");
+}
+
+#[tokio::test]
+async fn whatever_is_sent_to_ollama_bears_the_mark_of_a_host() {
+    let stage = Stage::new().await;
+    stage.ask(crate::call(QWEN)).await.unwrap();
+    for stream in [true, false] {
+        text(stage.send(CallRoute::Chat, &chat(QWEN, stream)).await.0).await;
+    }
+    let passage = Passage {
+        route: PassRoute::Ps,
+        method: "GET".to_owned(),
+        path: "/api/ps".to_owned(),
+        headers: Vec::new(),
+        body: Box::pin(futures_util::stream::empty()),
+    };
+    text(stage.lane.pass(passage).await).await;
+    let log = stage.ollama.log();
+    for path in ["/api/tags", "/api/generate", "/api/chat", "/api/ps"] {
+        assert!(log.iter().any(|request| request.path == path), "{path} was asked");
+    }
+    for request in log {
+        assert_eq!(request.headers.get("via").unwrap(), VIA, "{}", request.path);
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use hyper::Method;
+use hyper::{HeaderMap, Method, http::request::Parts};
 use tokio::time::Instant;
 
 use super::ring::Ring;
@@ -17,6 +17,8 @@ pub struct Recorded {
     pub method: Method,
     /// Its path, without the query.
     pub path: String,
+    /// Its headers.
+    pub headers: HeaderMap,
     /// The body, as sent.
     pub body: Bytes,
     /// When its body had arrived.
@@ -63,10 +65,11 @@ impl Log {
         self.stopping.store(stopping, Ordering::SeqCst);
     }
 
-    pub(super) fn begin(self: &Arc<Self>, method: Method, path: String, body: Bytes) -> Recording {
+    pub(super) fn begin(self: &Arc<Self>, head: &Parts, body: Bytes) -> Recording {
         let number = locked(&self.entries).push(Recorded {
-            method,
-            path,
+            method: head.method.clone(),
+            path: head.uri.path().to_owned(),
+            headers: head.headers.clone(),
             body,
             started_at: Instant::now(),
             ended_at: None,

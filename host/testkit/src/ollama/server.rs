@@ -98,15 +98,14 @@ impl Server {
 impl Handler for Server {
     async fn handle(self: Arc<Self>, request: Request<Incoming>) -> io::Result<Response<Body>> {
         let (head, body) = request.into_parts();
-        let path = head.uri.path().to_owned();
         if admin::is_upload(&head) && router::is_welcome(&head.headers) {
-            let recording = self.log.begin(head.method, path.clone(), Bytes::new());
-            let answer = admin::upload(&self, &path, body).await?;
+            let recording = self.log.begin(&head, Bytes::new());
+            let answer = admin::upload(&self, head.uri.path(), body).await?;
             return self.response(answer, &recording);
         }
         // Read to its end first: only then can hyper notice that the client leaves.
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        let recording = self.log.begin(head.method.clone(), path, body.clone());
+        let recording = self.log.begin(&head, body.clone());
         if self.faults.hangs() {
             return pending().await;
         }

@@ -50,7 +50,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Exit> {
 async fn findings(arguments: &Arguments) -> Vec<Finding> {
     let overrides = &arguments.overrides;
     let file = Config::file(overrides);
-    let config = match Config::load(overrides) {
+    let config = match Config::load_to_serve(overrides) {
         Ok(config) => config,
         // Without it, nobody knows where to look.
         Err(error) => return vec![Finding::error("config", format!("{error:#}"))],
