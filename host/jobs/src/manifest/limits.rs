@@ -14,8 +14,8 @@ const CPU_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 
 const HOST_CALLS_MAX: u32 = 1_000_000;
 
-/// A result is a row of the store, and whole in memory several times on its way there.
-const OUTPUT_BYTES_MAX: u64 = 16 << 20;
+/// Largest result of a job, in bytes of JSON: it is a row of the store, and whole in memory several times on its way there.
+pub const OUTPUT_BYTES_MAX: u64 = 16 << 20;
 
 /// A log is kept with its attempt.
 const LOG_BYTES_MAX: u64 = 4 << 20;

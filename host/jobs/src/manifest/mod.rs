@@ -24,6 +24,7 @@ use crate::{
 };
 
 pub use contract::CONTRACT;
+pub use limits::OUTPUT_BYTES_MAX;
 pub use read::parse;
 
 /// The manifest version this host reads.

@@ -302,7 +302,7 @@ pub trait Admitted: Send {
     /// The installed model that is meant, or the name as it was asked for while Ollama is away.
     fn model(&self) -> &str;
 
-    /// What the job keeps of it, JSON.
+    /// What the job keeps of it: JSON, and no longer than an input may be.
     fn record(&self) -> String;
 
     /// Waits for the lane and answers. Returns when the answer begins, or, if it takes long, when the

@@ -23,7 +23,7 @@ use super::{
     form,
     gathered::{Gathered, TooLarge},
     opening::{Opened, Opening},
-    outcome::{self, Ended},
+    outcome::{self, Answer, Ended},
     reading,
     refused::{QUEUE_FULL, Refused},
 };
@@ -113,7 +113,7 @@ impl Admitted for Exchange {
 /// The answer to a client that wants a model unloaded which others are using or waiting for.
 fn kept(shared: &Shared, asked: &Asked, job: &dyn Attended) -> Reply {
     job.begin();
-    job.end(outcome::done(&Ended { status: 200, reason: "unload", answer: None, body: None }));
+    job.end(outcome::done(&Ended { status: 200, reason: "unload", answer: Answer::None }));
     let body = form::unloaded(asked.route, &asked.model, &shared.now());
     Reply { status: 200, headers: headers(job, form::JSON), body: ReplyBody::Whole(body) }
 }
@@ -371,8 +371,8 @@ impl Call {
             self.job.supervisor().spent(&cost.usage);
             let kept = self.shared.config.record.keeps_words();
             let kept = kept.then(|| serde_json::from_slice(&body).ok()).flatten();
-            let ended = Ended { status, reason: "", answer: None, body: kept };
-            self.job.end(outcome::done(&ended));
+            let answer = kept.map_or(Answer::None, Answer::Whole);
+            self.job.end(outcome::done(&Ended { status, reason: "", answer }));
         } else {
             let message = client::words(&body);
             let broken = Broken::from(LlmError::Refused { status, message: message.clone() });

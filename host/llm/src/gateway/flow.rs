@@ -15,7 +15,7 @@ use super::{
     asked::Asked,
     frames::Frames,
     opening::{Opened, Opening},
-    outcome::{self, Ended},
+    outcome::{self, Answer, Ended, Words},
     pieces::Pieces,
     reading::{Said, Script},
     refused::Refused,
@@ -49,8 +49,8 @@ pub(crate) struct Flow {
     stop: Option<Stop>,
     figures: Figures,
     reason: String,
-    /// What was said, if it is to be kept.
-    text: Option<String>,
+    /// What is kept of what was said.
+    words: Words,
 }
 
 /// The connection and the turn. The order matters: the connection is closed first.
@@ -66,7 +66,7 @@ impl Flow {
         let Opening { shared, asked, job, .. } = &opening;
         let (shared, asked, job) = (Arc::clone(shared), Arc::clone(asked), Arc::clone(job));
         let script = Script::of(asked.route);
-        let text = shared.config.record.keeps_words().then(String::new);
+        let words = Words::of(shared.config.record);
         Self {
             halted: halted(&job),
             wire: Some(Wire { pieces: Pieces::of(response), began: false, turn }),
@@ -79,7 +79,7 @@ impl Flow {
             stop: None,
             figures: Figures::default(),
             reason: String::new(),
-            text,
+            words,
             shared,
             asked,
             job,
@@ -200,8 +200,9 @@ impl Flow {
             counted = self.opening.course.piece(turn);
             self.last_token_at = Some(Instant::now());
         }
-        if let (Some(kept), Some(text)) = (&mut self.text, &said.text) {
-            kept.push_str(text);
+        if let Some(text) = &said.text
+            && self.words.push(text)
+        {
             self.job.supervisor().text(text);
         }
         if let Some(figures) = said.figures {
@@ -233,9 +234,8 @@ impl Flow {
         // It is free at once.
         drop(turn);
         self.job.supervisor().spent(&cost.usage);
-        let answer = self.text.as_deref();
-        let ended = Ended { status: 200, reason: &self.reason, answer, body: None };
-        self.job.end(outcome::done(&ended));
+        let answer = Answer::Words(&self.words);
+        self.job.end(outcome::done(&Ended { status: 200, reason: &self.reason, answer }));
     }
 
     fn stop(&mut self, refused: Refused) -> Refused {

@@ -11,6 +11,7 @@ use futures_util::StreamExt as _;
 use roughneck_jobs::{
     clock::Millis,
     id::JobId,
+    intake::INPUT_BYTES_MAX,
     ports::{
         attended::{Attended, Halt},
         gateway::{
@@ -22,7 +23,7 @@ use roughneck_jobs::{
     },
     priority::Priority,
 };
-use roughneck_llm::Config;
+use roughneck_llm::{Config, Record};
 use roughneck_testkit::{eventually, ollama};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -242,6 +243,23 @@ async fn an_alias_stands_for_its_model_and_is_listed() {
     };
     let listed = text(stage.lane.pass(passage).await).await;
     assert!(listed.contains("\"name\":\"fast\""), "{listed}");
+}
+
+#[tokio::test]
+async fn a_call_that_is_larger_than_an_input_may_be_is_recorded_without_its_words() {
+    let full = |config: &mut Config| config.record = Record::Full;
+    let stage = Stage::with(ollama::Config::instant(), full).await;
+    // The second fits, but not beside what else is told of it.
+    for (bytes, is_kept) in [(1 << 10, true), (INPUT_BYTES_MAX - 60, false), (5 << 20, false)] {
+        let body = json!({"model": QWEN, "prompt": "x".repeat(bytes)}).to_string();
+        let call = client_call(CallRoute::Generate, body.clone().into());
+        let record = stage.lane.admit(call).await.ok().unwrap().record();
+        assert!(record.len() <= INPUT_BYTES_MAX);
+        let record: Value = serde_json::from_str(&record).unwrap();
+        assert_eq!(record["bytes"], body.len());
+        assert_eq!(record["body"].is_object(), is_kept);
+        assert_eq!(record["words"] == "too large to keep", !is_kept);
+    }
 }
 
 #[tokio::test]
