@@ -14,7 +14,7 @@ use crate::{
     find_schedule::find,
     problem::Problem,
     schedule_path::SchedulePath,
-    submit_job::{check_model, created},
+    submit_job::{Taken, check_model},
     trace_parent::trace_parent,
     unknown_kind::unknown_kind,
 };
@@ -38,7 +38,7 @@ pub(crate) async fn run_schedule(
         .map_err(|error| Problem::new(Code::InputTooLarge, error.to_string()))?;
     let job = NewJob { trace_parent: trace_parent(&headers), ..job };
     ports.store.submit(job.clone()).await?;
-    Ok(created(&job))
+    Ok(Taken::Now(job).answer(&app))
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ pub(crate) async fn submit_job(
         input: submission.input(),
     };
     if let Some(job) = standing(&app, &repeated).await? {
-        return Ok(existing(&app, &job));
+        return Ok(Taken::Before(job).answer(&app));
     }
     if ports.control.is_stopping() {
         return Err(Problem::stopping());
@@ -88,8 +88,20 @@ pub(crate) async fn submit_job(
     let job = intake::accept(submission, &served, ports.clock.as_ref(), ports.entropy.as_ref())
         .map_err(|error| not_accepted(&error))?;
     let job = NewJob { idempotency_key: key, trace_parent: trace_parent(&head.headers), ..job };
-    match ports.store.submit(job.clone()).await? {
-        Submitted::Created(_) => Ok(created(&job)),
+    Ok(take(&app, job).await?.answer(&app))
+}
+
+/// A submission that was accepted.
+pub(crate) enum Taken {
+    Now(NewJob),
+    /// Another one with this id or key came first.
+    Before(Job),
+}
+
+/// Hands a job over to the store.
+pub(crate) async fn take(app: &App, job: NewJob) -> Result<Taken, Problem> {
+    match app.ports.store.submit(job.clone()).await? {
+        Submitted::Created(_) => Ok(Taken::Now(job)),
         // Another request with this id or key was faster.
         Submitted::Existing(id) => {
             let repeated = Repeated {
@@ -98,8 +110,8 @@ pub(crate) async fn submit_job(
                 kind: &job.kind,
                 input: &job.input,
             };
-            let job = standing(&app, &repeated).await?.ok_or_else(|| Problem::unknown_job(id))?;
-            Ok(existing(&app, &job))
+            let job = standing(app, &repeated).await?.ok_or_else(|| Problem::unknown_job(id))?;
+            Ok(Taken::Before(job))
         }
     }
 }
@@ -118,15 +130,15 @@ pub(crate) fn not_accepted(error: &NotAccepted) -> Problem {
 }
 
 /// What tells whether a submission was accepted before.
-struct Repeated<'a> {
-    key: Option<&'a str>,
-    id: Option<JobId>,
-    kind: &'a str,
-    input: &'a str,
+pub(crate) struct Repeated<'a> {
+    pub(crate) key: Option<&'a str>,
+    pub(crate) id: Option<JobId>,
+    pub(crate) kind: &'a str,
+    pub(crate) input: &'a str,
 }
 
 /// The job of an earlier submission with the same key or, if there is none, the same id.
-async fn standing(app: &App, repeated: &Repeated<'_>) -> Result<Option<Job>, Problem> {
+pub(crate) async fn standing(app: &App, repeated: &Repeated<'_>) -> Result<Option<Job>, Problem> {
     let store = &app.ports.store;
     if let Some(key) = repeated.key
         && let Some(job) = store.job_of_key(key).await?
@@ -205,42 +217,63 @@ pub(crate) fn check_callback(app: &App, callback: Option<&Target>) -> Result<(),
     }
 }
 
-/// The answer for a job that was accepted.
-pub(crate) fn created(job: &NewJob) -> Response {
-    let is_due = job.run_at <= job.enqueued_at;
-    let accepted = Accepted {
-        id: job.id,
-        state: if is_due { state::State::Queued } else { state::State::Scheduled },
-        kind: &job.kind,
-        class: &job.class.0,
-        priority: job.priority,
-        enqueued_at: At(job.enqueued_at),
-        run_at: At(job.run_at),
-        deadline: job.deadline.map(At),
-        links: Links::of(job.id),
-    };
-    answer(StatusCode::ACCEPTED, &accepted)
-}
+impl Taken {
+    pub(crate) fn id(&self) -> JobId {
+        match self {
+            Self::Now(job) => job.id,
+            Self::Before(job) => job.id,
+        }
+    }
 
-fn existing(app: &App, job: &Job) -> Response {
-    app.metrics.repeated.inc();
-    let accepted = Accepted {
-        id: job.id,
-        state: job.state,
-        kind: &job.kind,
-        class: &job.class.0,
-        priority: job.priority,
-        enqueued_at: At(job.enqueued_at),
-        run_at: At(job.run_at),
-        deadline: job.deadline.map(At),
-        links: Links::of(job.id),
-    };
-    answer(StatusCode::OK, &accepted)
-}
+    pub(crate) fn state(&self) -> state::State {
+        match self {
+            Self::Now(job) if job.run_at <= job.enqueued_at => state::State::Queued,
+            Self::Now(_) => state::State::Scheduled,
+            Self::Before(job) => job.state,
+        }
+    }
 
-fn answer(status: StatusCode, accepted: &Accepted<'_>) -> Response {
-    let location = [(header::LOCATION, format!("/jobs/{}", accepted.id))];
-    (status, location, Json(accepted)).into_response()
+    /// 202 for a new job; 200 for one that stands already, which is counted.
+    pub(crate) fn status(&self, app: &App) -> StatusCode {
+        match self {
+            Self::Now(_) => StatusCode::ACCEPTED,
+            Self::Before(_) => {
+                app.metrics.repeated.inc();
+                StatusCode::OK
+            }
+        }
+    }
+
+    /// The answer to the submitter.
+    pub(crate) fn answer(&self, app: &App) -> Response {
+        let (id, state) = (self.id(), self.state());
+        let accepted = match self {
+            Self::Now(job) => Accepted {
+                id,
+                state,
+                kind: &job.kind,
+                class: &job.class.0,
+                priority: job.priority,
+                enqueued_at: At(job.enqueued_at),
+                run_at: At(job.run_at),
+                deadline: job.deadline.map(At),
+                links: Links::of(id),
+            },
+            Self::Before(job) => Accepted {
+                id,
+                state,
+                kind: &job.kind,
+                class: &job.class.0,
+                priority: job.priority,
+                enqueued_at: At(job.enqueued_at),
+                run_at: At(job.run_at),
+                deadline: job.deadline.map(At),
+                links: Links::of(id),
+            },
+        };
+        let location = [(header::LOCATION, format!("/jobs/{id}"))];
+        (self.status(app), location, Json(accepted)).into_response()
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use axum::{
     Json,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use roughneck_jobs::{
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{call::caller, later};
-use crate::{App, problem::Problem, submit_job::check_callback};
+use crate::{App, problem::Problem};
 
 /// What tells this shape from ours: a model and no kind.
 #[derive(Deserialize)]
@@ -66,13 +66,12 @@ pub(crate) async fn submit(
 ) -> Result<Response, Problem> {
     let Submitted { route, webhook } = submitted;
     let callback = webhook.map(Target::Url);
-    check_callback(app, callback.as_ref())?;
     let (caller, job, origin) = (caller(headers), None, Origin::Job);
     let call = ClientCall { route, body, user_agent: None, caller, origin, job };
-    let id = later::accept(app, headers, &call, callback).await?.id;
-    let location = [(header::LOCATION, format!("/jobs/{id}"))];
-    Ok((StatusCode::ACCEPTED, location, Json(Accepted { job_id: id, state: State::Queued }))
-        .into_response())
+    let taken = later::accept(app, headers, &call, callback).await?;
+    let (job_id, state) = (taken.id(), taken.state());
+    let location = [(header::LOCATION, format!("/jobs/{job_id}"))];
+    Ok((taken.status(app), location, Json(Accepted { job_id, state })).into_response())
 }
 
 #[cfg(test)]

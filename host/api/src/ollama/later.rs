@@ -4,7 +4,11 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue},
     response::Response,
 };
-use roughneck_jobs::{delivery::Target, job::NewJob, ports::gateway::ClientCall};
+use roughneck_jobs::{
+    delivery::Target,
+    job::NewJob,
+    ports::gateway::{ClientCall, KIND},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -12,8 +16,9 @@ use super::call::{new_job, priority};
 use crate::{
     App,
     code::Code,
+    idempotency_key::idempotency_key,
     problem::Problem,
-    submit_job::{created, find_model},
+    submit_job::{Repeated, Taken, check_callback, find_model, standing, take},
     trace_parent::trace_parent,
 };
 
@@ -55,24 +60,29 @@ pub(super) async fn accept(
     headers: &HeaderMap,
     call: &ClientCall,
     callback: Option<Target>,
-) -> Result<NewJob, Problem> {
+) -> Result<Taken, Problem> {
     #[derive(Deserialize)]
     struct Asked {
         model: Option<String>,
     }
+    let key = idempotency_key(headers)?;
+    let input = Input::of(call)?.written();
+    // A repeated submission is answered even if it would be refused by now.
+    let repeated = Repeated { key: key.as_deref(), id: None, kind: KIND, input: &input };
+    if let Some(job) = standing(app, &repeated).await? {
+        return Ok(Taken::Before(job));
+    }
     if app.ports.control.is_stopping() {
         return Err(Problem::stopping());
     }
-    let input = Input::of(call)?.written();
+    check_callback(app, callback.as_ref())?;
     let Ok(Asked { model: Some(model) }) = serde_json::from_slice(&call.body) else {
         return Err(Problem::new(Code::InvalidSubmission, "model is required"));
     };
     let model = Some(find_model(app, &model).await?);
     let job = new_job(app, priority(headers)?, &input)?;
-    let job = NewJob { model, callback, trace_parent: trace_parent(headers), ..job };
-    // The id is new, so there is no other job that it could be.
-    app.ports.store.submit(job.clone()).await?;
-    Ok(job)
+    let trace_parent = trace_parent(headers);
+    take(app, NewJob { model, callback, trace_parent, idempotency_key: key, ..job }).await
 }
 
 pub(super) async fn submit(
@@ -80,7 +90,7 @@ pub(super) async fn submit(
     headers: &HeaderMap,
     call: &ClientCall,
 ) -> Result<Response, Problem> {
-    let mut accepted = created(&accept(app, headers, call, None).await?);
+    let mut accepted = accept(app, headers, call, None).await?.answer(app);
     let applied = HeaderValue::from_static("respond-async");
     accepted.headers_mut().insert(HeaderName::from_static("preference-applied"), applied);
     Ok(accepted)

@@ -4,11 +4,13 @@ use axum::{body::Body, http::Request, response::Response};
 use roughneck_jobs::{
     class::{CLIENT, OLLAMA},
     delivery::Target,
+    job::Job,
     ports::gateway::PassRoute,
     priority::Priority,
+    state::State,
 };
 
-use crate::testing::{Host, json, text};
+use crate::testing::{Host, a_job, json, text};
 
 const CHAT: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
 
@@ -100,6 +102,35 @@ async fn scripts_of_foreman_find_their_own_shape() {
     assert_eq!(json(response).await["job_id"], job.id.to_string().as_str());
     assert_eq!(job.callback, Some(Target::Url("http://127.0.0.1:9/hook".to_owned())));
     assert_eq!(job.input, format!(r#"{{"path":"/api/generate","body":{body}}}"#));
+}
+
+#[tokio::test]
+async fn a_key_of_the_submitter_s_makes_one_job_of_a_call_that_is_sent_twice() {
+    let foreman = r#"{"model":"m","prompt":"hi"}"#;
+    for (path, body) in [("/api/chat", CHAT), ("/jobs", foreman)] {
+        let host = host();
+        let send = async |body: &str| {
+            let request = Request::post(path).header("prefer", "respond-async");
+            let request = request.header("idempotency-key", "order-7");
+            host.call(request.body(Body::from(body.to_owned())).unwrap()).await
+        };
+        assert_eq!(send(body).await.status(), 202);
+        let job = host.fakes.store.submitted().remove(0);
+        assert_eq!(job.idempotency_key.as_deref(), Some("order-7"));
+        let stands = Job { kind: job.kind, input: job.input, state: State::Done, ..a_job() };
+        host.fakes.store.put_keyed("order-7", stands);
+        // Whatever else has changed since.
+        host.fakes.control.stop();
+        let repeated = send(body).await;
+        assert_eq!(repeated.status(), 200, "{path}");
+        assert_eq!(repeated.headers()["location"], format!("/jobs/{}", a_job().id).as_str());
+        let answer = json(repeated).await;
+        assert_eq!(answer["state"], "done");
+        let other = send(&body.replace("hi", "ho")).await;
+        assert_eq!(other.status(), 422, "{path}");
+        assert!(text(other).await.contains("was submitted with this `Idempotency-Key`"));
+        assert_eq!(host.fakes.store.submitted().len(), 1);
+    }
 }
 
 #[tokio::test]
