@@ -23,6 +23,10 @@ pub enum Code {
     ForeignHost,
     /// A page of another origin sent the request.
     ForeignOrigin,
+    /// Nobody may do this through the host: it concerns the operator's account.
+    OperatorOnly,
+    /// Ollama has the route, and this host does not.
+    NotImplemented,
     /// A host sent the request to its Ollama, and this is none.
     CallsItself,
     /// No installed plugin serves the kind.
@@ -123,6 +127,7 @@ impl Code {
             Self::InvalidQuery => ("invalid-query", S::BAD_REQUEST, "A query parameter cannot be used"),
             Self::ForeignHost => ("foreign-host", S::FORBIDDEN, "The request is meant for another host"),
             Self::ForeignOrigin => ("foreign-origin", S::FORBIDDEN, "The request comes from a foreign page"),
+            Self::OperatorOnly => ("operator-only", S::FORBIDDEN, "Only the operator may do this"),
             Self::UnknownKind => ("unknown-kind", S::NOT_FOUND, "No plugin serves this kind"),
             Self::UnknownClass => ("unknown-class", S::NOT_FOUND, "There is no such class"),
             Self::UnknownJob => ("unknown-job", S::NOT_FOUND, "There is no such job"),
@@ -156,6 +161,7 @@ impl Code {
             Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "The host failed"),
             Self::StoreBroken => ("store-broken", S::INTERNAL_SERVER_ERROR, "The store failed"),
             Self::CallsItself => ("calls-itself", S::LOOP_DETECTED, "The host is its own Ollama"),
+            Self::NotImplemented => ("not-implemented", S::NOT_IMPLEMENTED, "This host does not do this"),
             Self::StoreFull => ("store-full", S::SERVICE_UNAVAILABLE, "The database is full"),
             Self::DiskFull => ("disk-full", S::SERVICE_UNAVAILABLE, "The disk is full"),
             Self::Stopping => ("stopping", S::SERVICE_UNAVAILABLE, "The host stops"),

@@ -13,17 +13,17 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, Uri, header, uri::Authority},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use roughneck_jobs::ports::gateway::is_by_host;
 
-use crate::{App, code::Code, problem::Problem};
+use crate::{App, code::Code, ollama::reply::refused_at, problem::Problem};
 
 /// Refuses requests of foreign pages before any operation sees them.
 pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match check(request.uri(), request.headers(), &app.settings.host_names) {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => refused_at(&app, request.uri().path(), problem),
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use roughneck_jobs::ports::gateway::VIA;
 
     use super::*;
-    use crate::testing::{Host, json};
+    use crate::testing::{Host, json, text};
 
     fn code(host: Option<&str>, origin: Option<&str>) -> Option<&'static str> {
         let mut headers = HeaderMap::new();
@@ -175,6 +175,20 @@ mod tests {
         assert_eq!(host.call(call("1.1 proxy.example")).await.status(), 200);
         assert_eq!(host.call(call(VIA)).await.status(), 508);
         assert_eq!(host.fakes.gateway.passed.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_told_in_the_form_of_its_surface() {
+        let host = Host::new();
+        for (path, form) in
+            [("/api/chat", "Native"), ("/v1/models", "OpenAi"), ("/v1/messages", "Anthropic")]
+        {
+            let request = axum::http::Request::post(path).header("host", "evil.example");
+            let response = host.call(request.body("".into()).unwrap()).await;
+            assert_eq!(response.status(), 403);
+            let words = text(response).await;
+            assert!(words.starts_with(&format!("{form}: the request is for `evil")), "{words}");
+        }
     }
 
     #[tokio::test]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::{
     extract::State,
     http::{Method, Uri},
-    response::IntoResponse,
+    response::Response,
 };
 
-use crate::{App, code::Code, problem::Problem};
+use crate::{App, code::Code, ollama::reply::refused_at, problem::Problem};
 
 const ROUTES: &str = "\
 POST   /jobs              submit a job: {\"kind\": \"…\", \"input\": {…}}
@@ -57,25 +57,31 @@ pub(crate) async fn index(State(app): State<Arc<App>>) -> String {
 }
 
 /// Any path without a route.
-pub(crate) async fn no_such_route(uri: Uri) -> Problem {
+pub(crate) async fn no_such_route(State(app): State<Arc<App>>, uri: Uri) -> Response {
     let path: String = uri.path().chars().take(200).collect();
     // The ids of schedules of manifests have one.
     let hint = match path.strip_prefix("/schedules/") {
         Some(_) => "; write a slash in the id of a schedule as %2F",
         None => "",
     };
-    Problem::new(
+    let problem = Problem::new(
         Code::NoSuchRoute,
         format!("there is nothing at `{path}`{hint}; `GET /help` lists what there is"),
-    )
+    );
+    refused_at(&app, uri.path(), problem)
 }
 
 /// Any path with a route that does not take the method. The router adds `Allow`.
-pub(crate) async fn wrong_method(method: Method, uri: Uri) -> impl IntoResponse {
-    Problem::new(
+pub(crate) async fn wrong_method(
+    State(app): State<Arc<App>>,
+    method: Method,
+    uri: Uri,
+) -> Response {
+    let problem = Problem::new(
         Code::WrongMethod,
         format!("`{}` does not take {method}; the header `Allow` names what it takes", uri.path()),
-    )
+    );
+    refused_at(&app, uri.path(), problem)
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub(crate) struct Problem {
     cause: Option<String>,
     /// When the same request may succeed.
     retry_after_s: Option<u32>,
+    /// The status and the words of Ollama's own, where it says the same.
+    native: Option<(u16, String)>,
 }
 
 /// Travels with the response to whoever logs it.
@@ -61,13 +63,26 @@ struct Wire<'a> {
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         let (detail, extra) = (detail.into(), Map::new());
-        Self { code, detail, extra, cause: None, retry_after_s: None }
+        Self { code, detail, extra, cause: None, retry_after_s: None, native: None }
     }
 
     /// Adds a member for programs.
     pub(crate) fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
         self.extra.insert(member.to_owned(), value.into());
         self
+    }
+
+    /// On Ollama's surface this is said as Ollama says it: its clients look for status and words.
+    pub(crate) fn natively(self, status: u16, words: impl Into<String>) -> Self {
+        Self { native: Some((status, words.into())), ..self }
+    }
+
+    /// The status and the words for clients of a surface.
+    pub(crate) fn for_surface(&self) -> (u16, &str) {
+        match &self.native {
+            Some((status, words)) => (*status, words),
+            None => (self.code.status().as_u16(), &self.detail),
+        }
     }
 
     fn retry_after(self, seconds: u32) -> Self {

@@ -6,7 +6,7 @@ use axum::{
     Router,
     middleware::{from_fn_with_state, map_response},
     response::Response,
-    routing::{MethodRouter, delete, get, head, post},
+    routing::{MethodRouter, any, delete, get, head, post},
 };
 use roughneck_jobs::ports::gateway::{CallRoute, PassRoute};
 
@@ -37,7 +37,12 @@ use crate::{
     list_schedules::list_schedules,
     measure::measure,
     metrics::Route,
-    ollama::{call::call, pass::pass, root},
+    ollama::{
+        call::call,
+        closed::{OF_THE_ACCOUNT, TRANSCRIPTIONS, not_served, of_the_account},
+        pass::pass,
+        root,
+    },
     pause_class::pause_class,
     pause_kind::pause_kind,
     pause_schedule::pause_schedule,
@@ -105,9 +110,14 @@ fn surfaces() -> Router<Arc<App>> {
         let handler = move |app, request| call(route, app, request);
         router.route(route.path(), on(Route::Call(route), post(handler)))
     });
+    // Like what has no route at all, they are no routes to the metrics.
+    let closed = OF_THE_ACCOUNT
+        .into_iter()
+        .fold(calls, |router, path| router.route(path, any(of_the_account)));
+    let closed = closed.route(TRANSCRIPTIONS, any(not_served));
     let got = |route| on(Route::Pass(route), get(pass(route)));
     let posted = |route| on(Route::Pass(route), post(pass(route)));
-    calls
+    closed
         .route("/api/version", got(PassRoute::Version))
         .route("/api/status", got(PassRoute::Status))
         .route("/api/tags", got(PassRoute::Tags))

@@ -77,9 +77,11 @@ pub(super) async fn accept(
     }
     check_callback(app, callback.as_ref())?;
     let Ok(Asked { model: Some(model) }) = serde_json::from_slice(&call.body) else {
-        return Err(Problem::new(Code::InvalidSubmission, "model is required"));
+        let missing = "model is required";
+        return Err(Problem::new(Code::InvalidSubmission, missing).natively(400, missing));
     };
-    let model = Some(find_model(app, &model).await?);
+    let unknown = |problem: Problem| problem.natively(404, call.route.not_found(&model));
+    let model = Some(find_model(app, &model).await.map_err(unknown)?);
     let job = new_job(app, priority(headers)?, &input)?;
     let trace_parent = trace_parent(headers);
     take(app, NewJob { model, callback, trace_parent, idempotency_key: key, ..job }).await

@@ -2,12 +2,13 @@
 //! gateway's to know; here a call becomes a job, and answers become HTTP.
 
 pub(crate) mod call;
+pub(crate) mod closed;
 pub(crate) mod completion;
 pub(crate) mod foreman;
 pub(crate) mod later;
 mod packed;
 pub(crate) mod pass;
-mod reply;
+pub(crate) mod reply;
 #[cfg(test)]
 mod tests;
 

@@ -3,7 +3,7 @@
 use axum::{
     body::Body,
     http::{HeaderName, HeaderValue, StatusCode},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use roughneck_jobs::ports::gateway::{Form, Reply, ReplyBody};
 
@@ -27,9 +27,16 @@ pub(crate) fn response(reply: Reply) -> Response {
 
 /// A problem in the form of a surface: its clients do not read problem+json.
 pub(crate) fn refused(app: &App, form: Form, problem: &Problem) -> Response {
-    let failed = problem.failed();
-    let status = failed.code.status().as_u16();
-    let mut response = response(app.ports.gateway.refusal(form, status, &failed.detail));
-    response.extensions_mut().insert(failed);
+    let (status, words) = problem.for_surface();
+    let mut response = response(app.ports.gateway.refusal(form, status, words));
+    response.extensions_mut().insert(problem.failed());
     response
+}
+
+/// A problem in the form that is expected at a path.
+pub(crate) fn refused_at(app: &App, path: &str, problem: Problem) -> Response {
+    match Form::at(path) {
+        Some(form) => refused(app, form, &problem),
+        None => problem.into_response(),
+    }
 }

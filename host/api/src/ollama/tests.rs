@@ -88,8 +88,17 @@ async fn a_client_that_comes_back_later_gets_a_durable_job() {
     let wrong = chat(&host, &[("prefer", "respond-async")], "{}").await;
     assert_eq!(
         (wrong.status().as_u16(), text(wrong).await),
-        (422, "Native: model is required".into())
+        (400, "Native: model is required".into())
     );
+    host.fakes.llm.forget_models();
+    let unknown = chat(&host, &[("prefer", "respond-async")], CHAT).await;
+    assert_eq!(
+        (unknown.status().as_u16(), text(unknown).await),
+        (404, "Native: model 'm' not found".into())
+    );
+    let foreman = host.send("POST", "/jobs", CHAT).await;
+    assert_eq!(foreman.status(), 422, "this is a route of ours");
+    assert_eq!(json(foreman).await["code"], "model-not-installed");
 }
 
 #[tokio::test]
@@ -162,8 +171,23 @@ async fn what_needs_no_model_passes_with_its_query() {
 #[tokio::test]
 async fn nothing_else_of_ollama_is_reachable() {
     let host = host();
-    for path in ["/debug/pprof/", "/api/me", "/api/experimental/web_search", "/v1/files"] {
-        assert_eq!(host.get(path).await.status(), 404, "{path}");
+    for (method, path, status, form) in [
+        ("GET", "/debug/pprof/", 404, "{"),
+        ("GET", "/api/nothing", 404, "Native: there is nothing at"),
+        ("GET", "/v1/files", 404, "OpenAi: there is nothing at"),
+        ("POST", "/v1/messages/count_tokens", 404, "Anthropic: there is nothing at"),
+        ("GET", "/api/chat", 405, "Native: `/api/chat` does not take GET"),
+        ("GET", "/v1/chat/completions", 405, "OpenAi: "),
+        ("POST", "/api/me", 403, "Native: this acts in the name of the operator's account"),
+        ("POST", "/api/signout", 403, "Native: "),
+        ("DELETE", "/api/user/keys/7", 403, "Native: "),
+        ("POST", "/api/experimental/web_search", 403, "Native: "),
+        ("POST", "/v1/audio/transcriptions", 501, "OpenAi: this host does not transcribe"),
+    ] {
+        let refused = host.send(method, path, "").await;
+        assert_eq!(refused.status(), status, "{path}");
+        let words = text(refused).await;
+        assert!(words.starts_with(form), "{path}: {words}");
     }
     assert!(host.fakes.gateway.passed.lock().unwrap().is_empty());
     assert_eq!(text(host.get("/").await).await, "Ollama is running");

@@ -93,6 +93,16 @@ impl CallRoute {
         }
     }
 
+    /// Ollama's words for a model that is not there, which clients look for; they differ by route.
+    #[must_use]
+    pub fn not_found(self, model: &str) -> String {
+        if self.embeds() {
+            format!("model \"{model}\" not found, try pulling it first")
+        } else {
+            format!("model '{model}' not found")
+        }
+    }
+
     /// The route at a path.
     #[must_use]
     pub fn at(path: &str) -> Option<Self> {
@@ -228,6 +238,22 @@ pub enum Form {
     Anthropic,
 }
 
+impl Form {
+    /// The form that is expected at a path, served or not. None where the host speaks for itself.
+    #[must_use]
+    pub fn at(path: &str) -> Option<Self> {
+        let is_below =
+            |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
+        if path == CallRoute::Messages.path() || is_below(CallRoute::Messages.path()) {
+            Some(Self::Anthropic)
+        } else if is_below("/v1") {
+            Some(Self::OpenAi)
+        } else {
+            is_below("/api").then_some(Self::Native)
+        }
+    }
+}
+
 /// A client's call as it came in.
 #[derive(Clone, Debug)]
 pub struct ClientCall {
@@ -333,6 +359,25 @@ pub trait Gateway: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_route_has_the_form_of_its_path() {
+        for route in CallRoute::ALL {
+            assert_eq!(Form::at(route.path()), Some(route.form()));
+        }
+        for route in PassRoute::ALL {
+            assert_eq!(Form::at(route.path()), Some(route.form()));
+        }
+        for (path, form) in [
+            ("/v1/messages/count_tokens", Some(Form::Anthropic)),
+            ("/v1/messagess", Some(Form::OpenAi)),
+            ("/api/", Some(Form::Native)),
+            ("/apis", None),
+            ("/jobs", None),
+        ] {
+            assert_eq!(Form::at(path), form, "{path}");
+        }
+    }
 
     #[test]
     fn a_host_knows_its_own_requests_among_the_hops_of_others() {

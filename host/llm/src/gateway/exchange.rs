@@ -80,8 +80,7 @@ impl Admitted for Exchange {
         let Ok(ticket) = queue.line_up(seat) else {
             course.fail(metrics::Outcome::Rejected);
             let full = Refused::new(503, QUEUE_FULL, "queue-full");
-            job.end(full.outcome());
-            return full.reply(asked.route, shared.clock.now());
+            return Call { shared, asked, job }.refused(&full);
         };
         let waiter = Waiter { queue: queue.clone(), ticket: ticket.number() };
         let opening = Opening {

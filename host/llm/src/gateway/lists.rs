@@ -36,10 +36,8 @@ pub(crate) fn installed(
     let is_shown = |entry: &&Envelope| list.name(entry).and_then(|it| name::num_ctx(&it)).is_none();
     let shown: Vec<&Envelope> = list.entries.iter().filter(is_shown).collect();
     let of_alias = |(alias, model): (&String, &String)| {
-        let is_meant = |entry: &&&Envelope| {
-            list.name(entry).is_some_and(|known| resolve::is_same(&known, model))
-        };
-        Some(list.called(shown.iter().find(is_meant)?, alias, None))
+        let entry = shown.iter().find(|entry| list.is_of(entry, model))?;
+        Some(list.called(entry, alias, None))
     };
     let added: Vec<Bytes> = aliases.iter().filter_map(of_alias).collect();
     if added.is_empty() && shown.len() == list.entries.len() {
@@ -47,6 +45,17 @@ pub(crate) fn installed(
     }
     let shown = shown.into_iter().map(|entry| entry.bytes().clone());
     list.of(shown.chain(added))
+}
+
+/// The entry of the model that an alias stands for, under the name of the alias.
+pub(crate) fn under_alias(
+    page: &Bytes,
+    names: Names,
+    (alias, meant): (&str, &str),
+) -> Option<Bytes> {
+    let list = List::read(page, names)?;
+    let entry = list.entries.iter().find(|entry| list.is_of(entry, meant))?;
+    Some(list.called(entry, alias, None))
 }
 
 /// What is loaded, by the names of the models themselves; none if nothing changes.
@@ -82,6 +91,10 @@ impl List {
 
     fn name(&self, entry: &Envelope) -> Option<String> {
         entry.field(self.names.name).ok().flatten()
+    }
+
+    fn is_of(&self, entry: &Envelope, model: &str) -> bool {
+        self.name(entry).is_some_and(|known| resolve::is_same(&known, model))
     }
 
     /// The entry under another name, and with another digest.
@@ -132,6 +145,14 @@ mod tests {
         for nothing in [r#"{"models":[]}"#, r#"{"models":null}"#, r#"{"error":"x"}"#, "rubbish"] {
             assert_eq!(shown(nothing, TAGS), None, "{nothing}");
         }
+    }
+
+    #[test]
+    fn a_model_is_found_under_its_alias() {
+        let page = Bytes::from_static(br#"{"data":[{"id":"n"},{"id":"m:1","created":1}]}"#);
+        let found = |meant| under_alias(&page, MODELS, ("fast", meant));
+        assert_eq!(found("M:1").unwrap(), r#"{"id":"fast","created":1}"#);
+        assert_eq!(found("absent"), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use roughneck_jobs::ports::gateway::{Form, PassRoute, Passage, Reply, ReplyBody};
+use roughneck_jobs::ports::gateway::{CallRoute, Form, PassRoute, Passage, Reply, ReplyBody};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -30,6 +30,11 @@ pub(crate) async fn pass(shared: &Arc<Shared>, passage: Passage) -> Reply {
     let route = passage.route;
     if changes_models(route) {
         return change(shared, passage).await;
+    }
+    if let Some(alias) = model_of(&passage)
+        && let Some(meant) = resolve::alias(&shared.config.aliases, &alias).map(str::to_owned)
+    {
+        return model_of_alias(shared, passage, &alias, &meant).await;
     }
     let answer = match route {
         PassRoute::Version => match shared.inventory.version() {
@@ -200,6 +205,33 @@ async fn forward_show(shared: &Shared, mut passage: Passage) -> Result<Response,
     forward(shared, with_body(passage, envelope.edited(edits))).await
 }
 
+/// The name at the end of `/v1/models/{model}`.
+fn model_of(passage: &Passage) -> Option<String> {
+    let path = passage.path.split('?').next()?;
+    Some(path.strip_prefix("/v1/models/")?.to_owned())
+}
+
+/// The model that an alias stands for, under the name of the alias. It is looked for in the list, because Ollama
+/// has no path for a model whose name has a slash.
+async fn model_of_alias(shared: &Shared, mut passage: Passage, alias: &str, meant: &str) -> Reply {
+    let form = passage.route.form();
+    passage.path = PassRoute::Models.path().to_owned();
+    let mut response = match forward(shared, passage).await {
+        Ok(response) => response,
+        Err(why) => return form::refusal(form, why.status, &why.message),
+    };
+    let Ok(Some(body)) = response.read(BODY_BYTES_MAX).await else {
+        return form::refusal(form, 502, BROKEN_LIST);
+    };
+    match lists::under_alias(&body, lists::MODELS, (alias, meant)) {
+        Some(entry) => {
+            let headers = vec![("content-type", form::JSON.to_owned())];
+            Reply { status: 200, headers, body: ReplyBody::Whole(entry) }
+        }
+        None => form::refusal(form, 404, &CallRoute::ChatCompletions.not_found(alias)),
+    }
+}
+
 /// Reads the body.
 async fn read(passage: &mut Passage) -> Result<Envelope, Stopped> {
     let mut body = BytesMut::new();
@@ -219,6 +251,8 @@ fn with_body(mut passage: Passage, body: Bytes) -> Passage {
     passage
 }
 
+const BROKEN_LIST: &str = "the list of models broke off, or is too long";
+
 /// What Ollama lists, as clients are to see it.
 async fn listed(
     mut response: Response,
@@ -227,7 +261,7 @@ async fn listed(
 ) -> Reply {
     let status = response.status().as_u16();
     let Ok(Some(body)) = response.read(BODY_BYTES_MAX).await else {
-        return form::refusal(form, 502, "the list of models broke off, or is too long");
+        return form::refusal(form, 502, BROKEN_LIST);
     };
     let changed = change(&body).unwrap_or(body);
     let headers = vec![("content-type", form::JSON.to_owned())];

@@ -53,7 +53,7 @@ impl Refused {
 
     pub(crate) fn of(route: CallRoute, model: &str, error: &LlmError) -> Self {
         let (status, message) = match error {
-            LlmError::NotInstalled { .. } => (404, not_found(route, model)),
+            LlmError::NotInstalled { .. } => (404, route.not_found(model)),
             LlmError::Unavailable { .. } | LlmError::Unwell { .. } => (503, error.to_string()),
             LlmError::Refused { status, message } => (*status, message.clone()),
             // Ollama's own words, or why there were none.
@@ -100,20 +100,5 @@ impl Refused {
     /// How the job ends.
     pub(crate) fn outcome(&self) -> Outcome {
         Outcome::Failed(Failure::fatal(self.code, self.message.clone()))
-    }
-}
-
-/// Ollama's words for a model that is not there, which clients look for; they differ by route.
-pub(crate) fn not_found(route: CallRoute, model: &str) -> String {
-    match route {
-        CallRoute::Embed | CallRoute::Embeddings | CallRoute::OpenAiEmbeddings => {
-            format!("model \"{model}\" not found, try pulling it first")
-        }
-        CallRoute::Generate
-        | CallRoute::Chat
-        | CallRoute::ChatCompletions
-        | CallRoute::Completions
-        | CallRoute::Responses
-        | CallRoute::Messages => format!("model '{model}' not found"),
     }
 }

@@ -243,6 +243,23 @@ async fn an_alias_stands_for_its_model_and_is_listed() {
     };
     let listed = text(stage.lane.pass(passage).await).await;
     assert!(listed.contains("\"name\":\"fast\""), "{listed}");
+    for (name, status, start) in [
+        ("fast", 200, r#"{"id":"fast","object":"model""#),
+        (QWEN, 200, r#"{"id":"qwen3:4b""#),
+        ("slow", 404, r#"{"error":{"message":"#),
+    ] {
+        let passage = Passage {
+            route: PassRoute::Model,
+            method: "GET".to_owned(),
+            path: format!("/v1/models/{name}?x=1"),
+            headers: Vec::new(),
+            body: Box::pin(futures_util::stream::empty()),
+        };
+        let reply = stage.lane.pass(passage).await;
+        assert_eq!(reply.status, status, "{name}");
+        let model = text(reply).await;
+        assert!(model.starts_with(start), "{model}");
+    }
 }
 
 #[tokio::test]
@@ -355,6 +372,7 @@ async fn a_full_queue_is_told_in_ollama_s_words() {
     let (first, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
     let (reply, visitor) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
     assert_eq!((reply.status, header(&reply, "retry-after")), (503, Some("10")));
+    assert_eq!(header(&reply, "x-roughneck-job-id"), Some("01J00000000000000000000000"));
     let busy = "server busy, please try again.  maximum pending requests exceeded";
     assert_eq!(text(reply).await, json!({"error": busy}).to_string());
     assert_eq!(visitor.ended(), ["queue-full"]);
