@@ -1,7 +1,7 @@
 //! Models as the host's Ollama surface tells them.
 
 use jiff::Timestamp;
-use roughneck_jobs::clock::Millis;
+use roughneck_jobs::{clock::Millis, strict};
 use serde::Deserialize;
 
 /// `GET /api/tags`.
@@ -105,6 +105,21 @@ impl Installed {
     }
 }
 
+/// The name that is probably meant by one that no model has.
+pub(crate) fn near<'a>(models: &'a [Installed], wrong: &str) -> Option<&'a str> {
+    if models.iter().any(|model| model.is_called(wrong)) {
+        return None;
+    }
+    let names = || {
+        let of = |model: &'a Installed| std::iter::once(&model.name).chain(&model.aliases);
+        models.iter().flat_map(of).map(String::as_str)
+    };
+    // People forget the tag more often than the name.
+    let family = |name: &str| name.split(':').next().unwrap_or(name).to_lowercase();
+    let same_family = |name: &&str| family(name) == family(wrong);
+    strict::nearest(wrong, names()).or_else(|| names().find(same_family))
+}
+
 impl Loaded {
     /// Milliseconds until it is unloaded if nobody asks it, or none if nobody can tell.
     pub(crate) fn left_ms(&self, now: Millis) -> Option<u64> {
@@ -132,6 +147,21 @@ mod tests {
         );
         assert!(installed[0].is_called("quick") && installed[1].is_called("b"));
         assert!(!installed[0].is_called("a"));
+    }
+
+    #[test]
+    fn a_name_that_no_model_has_leads_to_one_that_was_meant() {
+        let tag = |name: &str| json!({"name": name, "digest": name, "size": 7});
+        let tags = json!({"models": [tag("qwen3:30b-a3b-instruct"), tag("b:latest")]});
+        let installed = serde_json::from_value::<Models>(tags).unwrap().installed();
+        for (wrong, meant) in [
+            ("qwen3", Some("qwen3:30b-a3b-instruct")),
+            ("qwen3:30b-a3b-instuct", Some("qwen3:30b-a3b-instruct")),
+            ("mistral", None),
+            ("b", None),
+        ] {
+            assert_eq!(near(&installed, wrong), meant, "{wrong}");
+        }
     }
 
     #[test]

@@ -71,6 +71,8 @@ async fn what_cannot_be_done_with_a_model_is_said_in_a_sentence() {
     let host = Setup::new(&ollama.url()).start();
     let ended = host.cli(&["model", "load", "nope"]).await.exits(1);
     assert!(ended.err.contains("error: model 'nope' not found"), "{}", ended.err);
+    let ended = host.cli(&["model", "load", "qwen3"]).await.exits(1);
+    assert!(ended.err.contains("not found; did you mean `qwen3:4b`?"), "{}", ended.err);
     host.cli(&["model", "load", "qwen3:4b", "--num-ctx", "0"]).await.exits(2);
     ollama.stop_listening().await;
     let ended = host.cli(&["model", "list"]).await.exits(1);

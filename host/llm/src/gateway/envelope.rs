@@ -63,7 +63,7 @@ impl Envelope {
     pub(crate) fn field<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
         serde_json::from_slice(raw)
-            .map_err(|error| format!("json: cannot unmarshal field {name}: {error}"))
+            .map_err(|error| format!("json: cannot unmarshal field {name}: {}", placeless(&error)))
     }
 
     /// All fields by their names in lower case.
@@ -158,10 +158,18 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 /// More than any request has; a body of a million tiny fields is no request.
 const FIELDS_MAX: usize = 1_000;
 
+/// What is wrong, without the line and the column: they are counted within what was read, which is one field of
+/// a body, and Go names none either.
+fn placeless(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    words.strip_suffix(&place).unwrap_or(&words).to_owned()
+}
+
 fn words_of_go(error: &serde_json::Error, body: &[u8]) -> String {
     match error.classify() {
         Category::Eof | Category::Io => "unexpected EOF".to_owned(),
-        Category::Data => format!("json: cannot unmarshal: {error}"),
+        Category::Data => format!("json: cannot unmarshal: {}", placeless(error)),
         Category::Syntax => {
             let line = body.split(|byte| *byte == b'\n').nth(error.line().saturating_sub(1));
             let byte = line
@@ -205,7 +213,8 @@ mod tests {
         let read = envelope(r#"{"Model":"a","model":"b","n":null,"e":[ ],"t":""}"#);
         assert_eq!(read.field::<String>("model"), Ok(Some("b".to_owned())));
         assert_eq!(read.field::<u8>("n"), Ok(None));
-        assert!(read.field::<u8>("t").is_err());
+        let words = "json: cannot unmarshal field t: invalid type: string \"\", expected u8";
+        assert_eq!(read.field::<u8>("t").unwrap_err(), words);
         for name in ["n", "e", "t", "absent"] {
             assert!(read.is_empty(name), "{name}");
         }

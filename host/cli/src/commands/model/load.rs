@@ -1,11 +1,11 @@
 //! `roughneck model load`: has a model loaded before somebody waits for it.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde::Serialize;
 
 use super::{Host, installed, ps};
 use crate::{
-    client::Caller,
+    client::{Caller, near},
     terminal::{self, clean},
 };
 
@@ -44,7 +44,11 @@ pub(super) async fn run(host: &Host, caller: &Caller, arguments: &Arguments) -> 
         input: is_embedder.then_some(""),
         options: num_ctx.map(|num_ctx| Options { num_ctx }),
     };
-    let last = caller.call(path, &load, None).await?.last().await?;
+    let answered = async { caller.call(path, &load, None).await?.last().await };
+    let last = answered.await.map_err(|error| match near(&models, name) {
+        Some(near) => anyhow!("{error:#}; did you mean `{}`?", clean(near)),
+        None => error,
+    })?;
     if host.json {
         return terminal::print(&format!("{}\n", last.text));
     }
