@@ -5,6 +5,9 @@
 //! each rest is longer than the one before, and ends with another pulse. Where nothing is loaded there is no
 //! pulse to feel, since loading a model only for that would be work in its own right: then the next call tries.
 //!
+//! An Ollama that cannot be reached needs no second failure: the lane rests at once, and those who wait go on
+//! waiting. One that was only away is well when it is back.
+//!
 //! A call that fails for its own fault says nothing. Nor does one whose client leaves, unless it had waited
 //! in silence for longer than the pulse would take.
 
@@ -26,6 +29,8 @@ pub(crate) enum Sign {
     Well,
     /// It has failed, in these words.
     Failed { why: String, in_silence: bool },
+    /// It could not be reached, for this reason: nothing was sent.
+    Away(String),
     /// The caller left, and had waited for long without a word.
     Left,
     /// Nothing.
@@ -131,8 +136,16 @@ impl Breaker {
                 let last = "a caller left that had waited in silence for long".to_owned();
                 self.state = State::Suspected { since: now, last };
             }
+            (State::Closed | State::Suspected { .. }, Sign::Away(why)) => {
+                self.rest(1, Why::Away(why), now);
+            }
+            (State::Trial { rests }, Sign::Away(why)) => {
+                let rests = rests.saturating_add(1);
+                self.rest(rests, Why::Away(why), now);
+            }
             // It had begun before the lane stopped, and tells no more than is known.
-            (State::Suspected { .. } | State::Open { .. }, Sign::Failed { .. } | Sign::Left) => {}
+            (State::Suspected { .. } | State::Open { .. }, Sign::Failed { .. } | Sign::Left)
+            | (State::Open { .. }, Sign::Away(_)) => {}
         }
     }
 
@@ -155,7 +168,9 @@ impl Breaker {
                     self.rest(1, Why::Ill(why), now);
                 }
             }
-            (State::Open { rests, .. }, Pulse::Unasked) => {
+            // It is there again, and nothing else was wrong. What failed before is not forgotten.
+            (State::Open { why: Why::Away(_), .. }, Pulse::Unasked) => self.state = State::Closed,
+            (State::Open { why: Why::Ill(_), rests, .. }, Pulse::Unasked) => {
                 self.state = State::Trial { rests: *rests };
             }
             (State::Closed | State::Trial { .. }, Pulse::Missing(_) | Pulse::Unasked) => {}
@@ -289,6 +304,30 @@ mod tests {
         assert_eq!(well, Breaker::new(POLICY));
         breaker.ended(failed(), now);
         assert_eq!((breaker.admits(), rest_s(&breaker, now)), (false, Some(10)));
+    }
+
+    #[test]
+    fn one_that_cannot_be_reached_is_away_at_once_and_when_it_is_back_calls_go() {
+        let now = Instant::now();
+        let away = || Sign::Away("refused".to_owned());
+        for signs in [vec![away()], vec![failed(), away(), away()], vec![silent(), away()]] {
+            let mut breaker = after(signs.clone(), now);
+            assert_eq!(breaker.why(), Some(&Why::Away("refused".to_owned())), "{signs:?}");
+            assert_eq!((breaker.admits(), rest_s(&breaker, now)), (false, Some(5)), "{signs:?}");
+            breaker.felt(Pulse::Unasked, now);
+            assert!(breaker.admits() && !breaker.is_on_trial(), "{signs:?}");
+        }
+        let mut dies_each_time = after([failed(), away()], now);
+        dies_each_time.felt(Pulse::Unasked, now);
+        dies_each_time.ended(failed(), now);
+        dies_each_time.ended(failed(), now);
+        assert!(!dies_each_time.admits(), "three failures are a row though it was away in between");
+
+        let mut on_trial = after([failed(), failed(), failed()], now);
+        on_trial.felt(Pulse::Unasked, now);
+        on_trial.felt(Pulse::Unasked, now);
+        on_trial.ended(away(), now);
+        assert_eq!((on_trial.admits(), rest_s(&on_trial, now)), (false, Some(10)));
     }
 
     #[test]

@@ -65,7 +65,8 @@ impl Broken {
             (LlmError::BrokenOff(why), Outcome::Timeout) => {
                 Sign::Failed { why: why.clone(), in_silence: true }
             }
-            (LlmError::BrokenOff(why) | LlmError::Unavailable { why, .. }, _) => failed(why),
+            (LlmError::BrokenOff(why), _) => failed(why),
+            (LlmError::Unavailable { why, .. }, _) => Sign::Away(why.clone()),
             (LlmError::Refused { status, message }, _) => sign(*status, message),
             (
                 LlmError::NotInstalled { .. }
@@ -121,13 +122,13 @@ mod tests {
         let refused = |status, message: &str| {
             LlmError::Refused { status, message: message.to_owned() }.into()
         };
-        let away =
-            || LlmError::Unavailable { url: "u".to_owned(), why: "refused".to_owned() }.into();
-        let table: [(Broken, Option<bool>); 12] = [
+        let (url, why) = ("u".to_owned(), "refused".to_owned());
+        let away: Broken = LlmError::Unavailable { url, why }.into();
+        assert_eq!(away.sign(), Sign::Away("refused".to_owned()));
+        let table: [(Broken, Option<bool>); 11] = [
             (Broken::silent(Duration::from_secs(1)), Some(true)),
             (Broken::off(Outcome::Truncated, "cut"), Some(false)),
             (Broken::off(Outcome::Error, "the runner died"), Some(false)),
-            (away(), Some(false)),
             (refused(500, "llama runner process has terminated"), Some(false)),
             (refused(502, ""), Some(false)),
             (Broken::off(Outcome::Cancelled, "nobody read it"), None),
@@ -141,7 +142,7 @@ mod tests {
             let sign = match broken.sign() {
                 Sign::Failed { in_silence, .. } => Some(in_silence),
                 Sign::None => None,
-                other @ (Sign::Well | Sign::Left) => panic!("{other:?}"),
+                other @ (Sign::Well | Sign::Left | Sign::Away(_)) => panic!("{other:?}"),
             };
             assert_eq!(sign, silence, "{broken:?}");
         }

@@ -119,6 +119,8 @@ impl Circuit {
         let error = self.error();
         self.metrics.upstream.breaker_open(error.is_some());
         match error {
+            // The inventory, which looks as often as it takes, says so and when it is over.
+            Some(LlmError::Unavailable { .. }) => {}
             Some(error) => tracing::warn!("{error}; jobs that need it wait"),
             None if self.is_on_trial() => {
                 tracing::info!(url = self.url, "the next call tries whether Ollama works again");

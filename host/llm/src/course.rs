@@ -6,7 +6,7 @@ use roughneck_jobs::{budget::OverBudget, ports::budgets::Reservation};
 use tokio::time::Instant;
 
 use crate::{
-    metrics::{Account, Outcome},
+    metrics::{Account, Outcome, Phase},
     preempt::Past,
     queue::{Ticket, Turn},
     stats::{Cost, Measured},
@@ -114,6 +114,14 @@ impl Course {
         self.account.complete(cost);
         if let Some(mut reserved) = self.reserved.take() {
             reserved.settle(&cost.usage);
+        }
+    }
+
+    /// Ollama was not there when it was to be sent.
+    pub(crate) fn was_not_sent(&mut self) {
+        self.account.reach(Phase::Queued);
+        if let Some(reserved) = &mut self.reserved {
+            reserved.gave_way();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use roughneck_jobs::{clock::Millis, model::LlmError};
+use roughneck_jobs::clock::Millis;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -84,10 +84,10 @@ async fn ask(shared: &Shared, turn: &mut Turn, model: &Running) -> Pulse {
 
 /// What is wrong with an Ollama that answers like this, if it is its own fault.
 fn missing(broken: &Broken) -> Option<Why> {
-    match (broken.sign(), &broken.error) {
-        (Sign::Failed { why, .. }, LlmError::Unavailable { .. }) => Some(Why::Away(why)),
-        (Sign::Failed { why, .. }, _) => Some(Why::Ill(why)),
-        (Sign::Well | Sign::Left | Sign::None, _) => None,
+    match broken.sign() {
+        Sign::Away(why) => Some(Why::Away(why)),
+        Sign::Failed { why, .. } => Some(Why::Ill(why)),
+        Sign::Well | Sign::Left | Sign::None => None,
     }
 }
 

@@ -85,6 +85,14 @@ pub(crate) struct Seat {
     pub(crate) priority: Priority,
 }
 
+/// The place of a call in the line, which it may take again.
+#[derive(Debug)]
+pub(crate) struct Place {
+    queue: Queue,
+    number: u64,
+    seat: Seat,
+}
+
 /// Every place in the queue is taken.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full {
@@ -159,7 +167,6 @@ impl Queue {
     /// # Errors
     /// [`Full`].
     pub(crate) fn line_up(&self, seat: Seat) -> Result<Ticket, Full> {
-        let (grant, granted) = oneshot::channel();
         let mut line = self.lock();
         let is_alone = line.free.is_some() && line.waiting.is_empty();
         if !is_alone && line.waiting.len() >= self.0.waiting_max {
@@ -167,6 +174,18 @@ impl Queue {
         }
         let number = line.next_ticket;
         line.next_ticket += 1;
+        let granted = self.enter(line, number, seat);
+        Ok(Ticket { number, granted, queue: self.clone() })
+    }
+
+    /// Has a call wait, which goes at once if nobody has the turn and none is better.
+    fn enter(
+        &self,
+        mut line: MutexGuard<'_, Line>,
+        number: u64,
+        seat: Seat,
+    ) -> oneshot::Receiver<Grant> {
+        let (grant, granted) = oneshot::channel();
         let _waits = self.0.metrics.waiting(seat.priority);
         line.waiting.insert(number, Waiter { seat, grant, _waits });
         if let Some(bell) = &line.bell {
@@ -177,7 +196,7 @@ impl Queue {
         if let Some(residency) = free {
             self.hand_over(residency);
         }
-        Ok(Ticket { number, granted, queue: self.clone() })
+        granted
     }
 
     /// Passes the turn on to the one the planner chooses. One who left in the same moment does not take

@@ -92,6 +92,7 @@ impl Admitted for Exchange {
             key,
             priority: place.priority,
             job: Arc::clone(&job),
+            lost_at: None,
         };
         let mut opens: Opens = Box::pin(opening.run(ticket));
         let call = Call { shared, asked, job };

@@ -1,7 +1,7 @@
 //! From a call that has its place in the queue to the first byte of its answer: the turn, the model,
 //! the request. It may come here again, if it gives way to an urgent call.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use roughneck_jobs::{
@@ -22,7 +22,7 @@ use crate::{
     lane::Shared,
     load::{self, Said, Says, Wanted, Way},
     metrics::{Account, Phase},
-    queue::{Ticket, Turn},
+    queue::{Place, Ticket, Turn},
     response::Response,
     runner_key::RunnerKey,
     stand_in::StandIn,
@@ -43,6 +43,8 @@ pub(crate) struct Opening {
     pub(crate) priority: Priority,
     pub(crate) job: Arc<dyn Attended>,
     pub(crate) course: Course,
+    /// When it first found Ollama away, if it did.
+    pub(crate) lost_at: Option<Instant>,
 }
 
 /// A call that Ollama has begun to answer, whatever its status.
@@ -104,14 +106,26 @@ impl Opening {
             let _nobody_listens = says.send(Said::GaveWay);
         }
         loop {
-            match self.send(ticket, &says).await {
+            let sent = match self.turn(ticket).await {
+                Ok(turn) => {
+                    let place = turn.place();
+                    self.send(turn, &says).await.map_err(|broken| (broken, Some(place)))
+                }
+                Err(error) => Err((error.into(), None)),
+            };
+            let again = match sent {
                 Ok(Sent { response: Some(response), turn, unloads }) => {
+                    self.lost_at = None;
                     return Ok(Opened { response, turn, unloads, opening: self });
                 }
                 Ok(Sent { response: None, turn, .. }) => {
                     let _nobody_listens = says.send(Said::GaveWay);
-                    ticket = self.course.gave_way(turn);
+                    Ok(self.course.gave_way(turn))
                 }
+                Err((broken, place)) => self.wait_for_ollama(broken, place, &says).await,
+            };
+            match again {
+                Ok(place) => ticket = place,
                 Err(broken) => {
                     if broken.is_free() {
                         self.course.refused();
@@ -123,16 +137,55 @@ impl Opening {
         }
     }
 
-    async fn send(&mut self, ticket: Ticket, says: &Says) -> Result<Sent, Broken> {
-        let Self { shared, asked, model, key, priority, job, course, .. } = self;
+    /// Has a call that Ollama was not sent, because it is away, wait again where it stood: for as long in all
+    /// as a client waits. The turn is given away, and the lane is stopped.
+    ///
+    /// # Errors
+    /// Why it must not.
+    async fn wait_for_ollama(
+        &mut self,
+        broken: Broken,
+        place: Option<Place>,
+        says: &Says,
+    ) -> Result<Ticket, Broken> {
+        let (LlmError::Unavailable { .. }, Some(place)) = (&broken.error, place) else {
+            return Err(broken);
+        };
+        self.lost_at.get_or_insert_with(Instant::now);
+        let patience = self.patience();
+        if patience.is_zero() {
+            return Err(broken);
+        }
+        self.shared.react(&broken.error);
+        let _nobody_listens = says.send(Said::Loading);
+        self.course.was_not_sent();
+        if !place.is_kept_back() {
+            let back = tokio::time::timeout(patience, self.shared.inventory.up()).await;
+            drop(back.map_err(|_elapsed| broken)?);
+        }
+        Ok(place.again())
+    }
+
+    /// How much longer it waits for an Ollama that is away.
+    fn patience(&self) -> Duration {
+        let waited = self.lost_at.map(|at| at.elapsed()).unwrap_or_default();
+        self.shared.config.away_patience.saturating_sub(waited)
+    }
+
+    async fn turn(&mut self, ticket: Ticket) -> Result<Turn, LlmError> {
         let queued_at = Instant::now();
-        let kept = shared.metrics.kept(asked.bytes());
-        let turn = ticket.turn_unless_ill(shared.config.away_patience).await?;
+        let kept = self.shared.metrics.kept(self.asked.bytes());
+        let turn = ticket.turn_unless_ill(self.patience()).await?;
         drop(kept);
         let queue = queued_at.elapsed();
-        course.waited(queue);
-        course.account.dispatched(*priority, queue);
-        let is_again = course.is_again();
+        self.course.waited(queue);
+        self.course.account.dispatched(self.priority, queue);
+        Ok(turn)
+    }
+
+    async fn send(&mut self, turn: Turn, says: &Says) -> Result<Sent, Broken> {
+        let is_again = self.course.is_again() || self.lost_at.is_some();
+        let Self { shared, asked, model, key, job, course, .. } = self;
         if !is_again {
             job.begin();
         }

@@ -3,12 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use roughneck_jobs::model::LlmError;
-use tokio::{
-    sync::{Notify, oneshot},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
-use super::{Queue, Seat, Ticket, Waiter};
+use super::{Place, Queue, Seat, Ticket};
 use crate::{
     breaker::Sign,
     broken::Broken,
@@ -196,12 +193,27 @@ impl Turn {
     pub(crate) fn give_way(mut self) -> Ticket {
         // That it was broken off says nothing about Ollama.
         self.hears();
-        let (grant, granted) = oneshot::channel();
-        let (queue, number, seat) = (self.queue.clone(), self.ticket, self.seat.clone());
-        let _waits = queue.0.metrics.waiting(seat.priority);
-        // It had a place before, so it is not asked whether there is one.
-        queue.lock().waiting.insert(number, Waiter { seat, grant, _waits });
+        let ticket = self.place().again();
         drop(self);
+        ticket
+    }
+
+    /// Where its call stood in the line.
+    pub(crate) fn place(&self) -> Place {
+        Place { queue: self.queue.clone(), number: self.ticket, seat: self.seat.clone() }
+    }
+}
+
+impl Place {
+    /// Whether nobody gets the turn while Ollama is known to be away.
+    pub(crate) fn is_kept_back(&self) -> bool {
+        self.queue.0.circuit.is_some()
+    }
+
+    /// Takes it again. Its call had it before, so it is not asked whether there is room.
+    pub(crate) fn again(self) -> Ticket {
+        let Self { queue, number, seat } = self;
+        let granted = queue.enter(queue.lock(), number, seat);
         Ticket { number, granted, queue }
     }
 }

@@ -2,9 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use roughneck_jobs::{
+    clock::Millis,
     model::{Health, LlmError},
-    ports::{gateway::CallRoute, llm::Llm as _},
+    ports::{
+        gateway::{CallRoute, Gateway as _, Place},
+        llm::Llm as _,
+    },
+    priority::Priority,
 };
 use roughneck_llm::Config;
 use roughneck_testkit::{
@@ -15,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    gateway::{chat, header, text},
+    gateway::{Visitor, chat, client_call, header, text},
     stage::{QWEN, SOON, Stage, call, failed, with_context},
 };
 
@@ -151,6 +157,72 @@ async fn those_who_wait_already_wait_on_until_the_patience_is_over() {
     assert_eq!(stage.bodies("/api/chat").len(), 2, "it was never sent");
     let errors = r#"roughneck_requests_total{model="qwen3:4b",outcome="error"}"#;
     assert_eq!(stage.metric(errors), Some(1.0));
+}
+
+#[tokio::test]
+async fn a_restart_of_ollama_costs_no_client_its_call_that_still_waits() {
+    let stage = Arc::new(Stage::with(ollama::Config::instant(), |_| {}).await);
+    stage.ollama.script([Reply::Stall { after_tokens: 1 }]);
+    let ask = |stage: &Arc<Stage>| {
+        let stage = Arc::clone(stage);
+        tokio::spawn(async move { stage.send(CallRoute::Chat, &chat(QWEN, false)).await })
+    };
+    let runs = ask(&stage);
+    let asked = async || stage.bodies("/api/chat").len() == 1;
+    eventually("the first is sent", SOON, asked).await.unwrap();
+    let waiting = [ask(&stage), ask(&stage), ask(&stage)];
+    let depth = r#"roughneck_queue_depth{priority="high"}"#;
+    let wait = async || stage.metric(depth) == Some(3.0);
+    eventually("the others wait", SOON, wait).await.unwrap();
+
+    stage.ollama.stop_listening().await;
+    assert_eq!(runs.await.unwrap().0.status, 502, "it was being answered");
+    let is_open = async || stage.metric("roughneck_upstream_breaker_open") == Some(1.0);
+    eventually("the lane is stopped", SOON, is_open).await.unwrap();
+    eventually("the others wait again", SOON, wait).await.unwrap();
+    stage.ollama.listen_again().await.unwrap();
+    for waits in waiting {
+        let (reply, visitor) = waits.await.unwrap();
+        assert_eq!((reply.status, visitor.ended().len()), (200, 1));
+    }
+    let ok = r#"roughneck_requests_total{model="qwen3:4b",outcome="ok"}"#;
+    assert_eq!((stage.metric(ok), stage.metric(depth)), (Some(3.0), Some(0.0)));
+}
+
+#[tokio::test]
+async fn a_client_whose_call_finds_ollama_away_waits_for_as_long_as_it_would_have() {
+    for (patience, status) in [(Duration::from_millis(300), 503), (SOON, 200)] {
+        let change = |config: &mut Config| {
+            config.away_patience = patience;
+            config.embedder = Some("nomic-embed-text".to_owned());
+        };
+        let stage = Stage::with(ollama::Config::instant(), change).await;
+        let embeds = json!({"model": "nomic-embed-text", "input": "hello"});
+        for (route, body) in [(CallRoute::Chat, chat(QWEN, false)), (CallRoute::Embed, embeds)] {
+            let call = client_call(route, Bytes::from(body.to_string()));
+            let admitted = stage.lane.admit(call).await.map_err(|reply| reply.status).unwrap();
+            stage.ollama.stop_listening().await;
+            let visitor = Visitor::of(&stage);
+            let place = Place { rank: Millis(0), priority: Priority::HIGH };
+            let asked_at = Instant::now();
+            let returns = async {
+                let down = async || matches!(stage.lane.health(), Health::Down { .. });
+                eventually("the host knows", SOON, down).await.unwrap();
+                if status == 200 {
+                    stage.ollama.listen_again().await.unwrap();
+                }
+            };
+            let run = admitted.run(place, Arc::clone(&visitor) as _);
+            let (reply, ()) = tokio::join!(run, returns);
+            assert_eq!(reply.status, status, "{route:?}");
+            if status == 503 {
+                assert!(asked_at.elapsed() >= patience, "{route:?}");
+                assert_eq!(visitor.ended(), ["ollama-unavailable"]);
+                stage.ollama.listen_again().await.unwrap();
+            }
+            stage.until_up().await;
+        }
+    }
 }
 
 #[tokio::test]
