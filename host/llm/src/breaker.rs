@@ -8,6 +8,9 @@
 //! An Ollama that cannot be reached needs no second failure: the lane rests at once, and those who wait go on
 //! waiting. One that was only away is well when it is back.
 //!
+//! A model that cannot be loaded is no reason to stop the others: see [`Barred`]. The lane stops where failures in
+//! a row are of more than one model, or of one that was loaded; and of those that try, each model is one.
+//!
 //! A call that fails for its own fault says nothing. Nor does one whose client leaves, unless it had waited
 //! in silence for longer than the pulse would take.
 
@@ -15,9 +18,12 @@ use std::time::Duration;
 
 use roughneck_jobs::{
     guard::{self, Row},
+    model::LlmError,
     retry::{self, Backoff},
 };
 use tokio::time::Instant;
+
+use crate::barred::{Barred, When};
 
 /// The longest rest. Whoever restarts Ollama does not wait for its end: see [`Breaker::renewed`].
 const REST_MAX: Duration = Duration::from_secs(300);
@@ -27,14 +33,59 @@ const REST_MAX: Duration = Duration::from_secs(300);
 pub(crate) enum Sign {
     /// It has answered.
     Well,
-    /// It has failed, in these words.
-    Failed { why: String, in_silence: bool },
+    /// It has failed.
+    Failed(Failure),
     /// It could not be reached, for this reason: nothing was sent.
     Away(String),
     /// The caller left, and had waited for long without a word.
     Left,
     /// Nothing.
     None,
+}
+
+/// How Ollama has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) error: LlmError,
+    pub(crate) in_silence: bool,
+    /// The model that it was to load.
+    pub(crate) load_of: Option<String>,
+}
+
+impl Failure {
+    /// In Ollama's own words.
+    pub(crate) fn why(&self) -> String {
+        match &self.error {
+            LlmError::Refused { status, message } => format!("status {status}: {message}"),
+            LlmError::BrokenOff(why) | LlmError::Unavailable { why, .. } => why.clone(),
+            error @ (LlmError::NotInstalled { .. }
+            | LlmError::Full { .. }
+            | LlmError::Unwell { .. }
+            | LlmError::OverBudget(_)
+            | LlmError::Invalid(_)) => error.to_string(),
+        }
+    }
+}
+
+/// Whose the failures in a row are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Whose {
+    #[default]
+    Nobodys,
+    /// All are of loads of this model.
+    Models(String),
+    /// Ollama's.
+    Ollamas,
+}
+
+impl Whose {
+    fn and(self, load_of: Option<&str>) -> Self {
+        match (self, load_of) {
+            (Self::Nobodys, Some(model)) => Self::Models(model.to_owned()),
+            (Self::Models(own), Some(model)) if own == model => Self::Models(own),
+            (Self::Nobodys, None) | (Self::Models(_) | Self::Ollamas, _) => Self::Ollamas,
+        }
+    }
 }
 
 /// What the pulse says.
@@ -65,8 +116,8 @@ enum State {
     Suspected { since: Instant, last: String },
     /// No call goes before the pulse that is due then.
     Open { why: Why, rests: u32, until: Instant },
-    /// The next call says how Ollama is.
-    Trial { rests: u32 },
+    /// The next call says how Ollama is, unless it is of the model that could not be loaded.
+    Trial { rests: u32, failed: Option<String> },
 }
 
 /// The breaker of one lane.
@@ -74,13 +125,21 @@ enum State {
 pub(crate) struct Breaker {
     policy: guard::Breaker,
     row: Row,
+    whose: Whose,
+    barred: Barred,
     state: State,
 }
 
 impl Breaker {
     /// A closed one. So many failures in a row as `policy` says open it, for as long at first.
     pub(crate) fn new(policy: guard::Breaker) -> Self {
-        Self { policy, row: Row::default(), state: State::Closed }
+        Self {
+            policy,
+            row: Row::default(),
+            whose: Whose::default(),
+            barred: Barred::default(),
+            state: State::Closed,
+        }
     }
 
     /// Whether calls go.
@@ -116,21 +175,40 @@ impl Breaker {
         }
     }
 
+    /// How Ollama has failed to load this model, while it is not asked to again.
+    pub(crate) fn barred(&self, model: &str, now: Instant) -> Option<&LlmError> {
+        self.barred.error(model, now)
+    }
+
+    /// Ollama has loaded this model.
+    pub(crate) fn loaded(&mut self, model: &str) {
+        self.barred.loaded(model);
+    }
+
     /// A turn has ended.
     pub(crate) fn ended(&mut self, sign: Sign, now: Instant) {
         match (&self.state, sign) {
             (_, Sign::None) => {}
             (_, Sign::Well) => self.close(),
-            (State::Closed, Sign::Failed { why, in_silence }) => {
-                let is_row = self.row.failed(&self.policy);
-                if is_row || in_silence {
-                    self.state = State::Suspected { since: now, last: why };
+            (State::Closed, Sign::Failed(failure)) => {
+                self.count(&failure, When::InRow, now);
+                if self.is_row() || failure.in_silence {
+                    self.state = State::Suspected { since: now, last: failure.why() };
                 }
             }
-            (State::Trial { rests }, Sign::Failed { why, .. }) => {
-                let rests = rests.saturating_add(1);
-                let why = format!("the call that tried has failed, too: {why}");
-                self.rest(rests, Why::Ill(why), now);
+            (State::Trial { rests, failed }, Sign::Failed(failure)) => {
+                let (rests, failed) = (*rests, failed.clone());
+                self.count(&failure, When::AtOnce, now);
+                match &failure.load_of {
+                    // Another model may tell more.
+                    Some(model) if failed.as_ref().is_none_or(|failed| failed == model) => {
+                        self.state = State::Trial { rests, failed: failure.load_of };
+                    }
+                    Some(_) | None => {
+                        let why = format!("the call that tried has failed, too: {}", failure.why());
+                        self.rest(rests.saturating_add(1), Why::Ill(why), now);
+                    }
+                }
             }
             (State::Closed | State::Trial { .. }, Sign::Left) => {
                 let last = "a caller left that had waited in silence for long".to_owned();
@@ -139,12 +217,12 @@ impl Breaker {
             (State::Closed | State::Suspected { .. }, Sign::Away(why)) => {
                 self.rest(1, Why::Away(why), now);
             }
-            (State::Trial { rests }, Sign::Away(why)) => {
+            (State::Trial { rests, .. }, Sign::Away(why)) => {
                 let rests = rests.saturating_add(1);
                 self.rest(rests, Why::Away(why), now);
             }
             // It had begun before the lane stopped, and tells no more than is known.
-            (State::Suspected { .. } | State::Open { .. }, Sign::Failed { .. } | Sign::Left)
+            (State::Suspected { .. } | State::Open { .. }, Sign::Failed(_) | Sign::Left)
             | (State::Open { .. }, Sign::Away(_)) => {}
         }
     }
@@ -159,7 +237,7 @@ impl Breaker {
                 self.rest(rests, why, now);
             }
             (State::Suspected { last, .. }, Pulse::Unasked) => {
-                if self.row.failures() < self.policy.failures {
+                if !self.is_row() {
                     self.state = State::Closed;
                 } else {
                     let failures = self.row.failures();
@@ -171,7 +249,7 @@ impl Breaker {
             // It is there again, and nothing else was wrong. What failed before is not forgotten.
             (State::Open { why: Why::Away(_), .. }, Pulse::Unasked) => self.state = State::Closed,
             (State::Open { why: Why::Ill(_), rests, .. }, Pulse::Unasked) => {
-                self.state = State::Trial { rests: *rests };
+                self.state = State::Trial { rests: *rests, failed: None };
             }
             (State::Closed | State::Trial { .. }, Pulse::Missing(_) | Pulse::Unasked) => {}
         }
@@ -186,16 +264,34 @@ impl Breaker {
     }
 
     fn close(&mut self) {
-        self.row = Row::default();
+        (self.row, self.whose) = (Row::default(), Whose::default());
         self.state = State::Closed;
     }
 
-    fn rest(&mut self, rests: u32, why: Why, now: Instant) {
-        let cap_ms = u64::try_from(REST_MAX.as_millis()).unwrap_or(u64::MAX);
-        let backoff = Backoff::Exponential { base_ms: self.policy.pause_ms, cap_ms };
-        let rest = Duration::from_millis(retry::delay_ms(&backoff, rests));
-        self.state = State::Open { why, rests, until: now + rest };
+    fn count(&mut self, failure: &Failure, when: When, now: Instant) {
+        let load_of = failure.load_of.as_deref();
+        self.row.failed(&self.policy);
+        self.whose = std::mem::take(&mut self.whose).and(load_of);
+        if let Some(model) = load_of {
+            self.barred.failed((model, &failure.error), &self.policy, when, now);
+        }
     }
+
+    /// Whether so much has failed in a row that it is Ollama's fault.
+    fn is_row(&self) -> bool {
+        self.row.failures() >= self.policy.failures && self.whose == Whose::Ollamas
+    }
+
+    fn rest(&mut self, rests: u32, why: Why, now: Instant) {
+        self.state = State::Open { why, rests, until: now + rest(&self.policy, rests) };
+    }
+}
+
+/// How long the rest is that comes after so many, itself among them.
+pub(crate) fn rest(policy: &guard::Breaker, rests: u32) -> Duration {
+    let cap_ms = u64::try_from(REST_MAX.as_millis()).unwrap_or(u64::MAX);
+    let backoff = Backoff::Exponential { base_ms: policy.pause_ms, cap_ms };
+    Duration::from_millis(retry::delay_ms(&backoff, rests))
 }
 
 #[cfg(test)]
@@ -204,12 +300,21 @@ mod tests {
 
     const POLICY: guard::Breaker = guard::Breaker { failures: 3, pause_ms: 5_000 };
 
+    fn failure(why: &str) -> Failure {
+        let error = LlmError::BrokenOff(why.to_owned());
+        Failure { error, in_silence: false, load_of: None }
+    }
+
     fn failed() -> Sign {
-        Sign::Failed { why: "boom".to_owned(), in_silence: false }
+        Sign::Failed(failure("boom"))
     }
 
     fn silent() -> Sign {
-        Sign::Failed { why: "nothing".to_owned(), in_silence: true }
+        Sign::Failed(Failure { in_silence: true, ..failure("nothing") })
+    }
+
+    fn unloadable(model: &str) -> Sign {
+        Sign::Failed(Failure { load_of: Some(model.to_owned()), ..failure("boom") })
     }
 
     fn ill(why: &str) -> Why {
@@ -245,6 +350,9 @@ mod tests {
             (vec![failed(), failed(), Sign::Well, failed()], false),
             (vec![silent()], true),
             (vec![Sign::Left], true),
+            (vec![unloadable("a"), unloadable("b"), unloadable("a")], true),
+            (vec![unloadable("a"), failed(), failed()], true),
+            (vec![unloadable("a"); 9], false),
             (vec![Sign::None; 9], false),
         ] {
             let breaker = after(signs.clone(), now);
@@ -303,6 +411,27 @@ mod tests {
         well.ended(Sign::Well, now);
         assert_eq!(well, Breaker::new(POLICY));
         breaker.ended(failed(), now);
+        assert_eq!((breaker.admits(), rest_s(&breaker, now)), (false, Some(10)));
+    }
+
+    #[test]
+    fn a_model_that_cannot_be_loaded_is_refused_and_keeps_no_other_from_trying() {
+        let now = Instant::now();
+        let mut breaker = after(vec![unloadable("a"); 3], now);
+        let boom = LlmError::BrokenOff("boom".to_owned());
+        assert_eq!((breaker.barred("a", now), breaker.barred("b", now)), (Some(&boom), None));
+        breaker.ended(Sign::Well, now);
+        assert_eq!(breaker.barred("a", now), Some(&boom), "what others do says nothing about it");
+        breaker.loaded("a");
+        assert_eq!(breaker, Breaker::new(POLICY));
+
+        let mut breaker = after([failed(), failed(), failed()], now);
+        breaker.felt(Pulse::Unasked, now);
+        breaker.felt(Pulse::Unasked, now);
+        breaker.ended(unloadable("a"), now);
+        assert_eq!(breaker.barred("a", now), Some(&boom), "at once: it has had its turn");
+        assert!(breaker.is_on_trial(), "another model may try");
+        breaker.ended(unloadable("b"), now);
         assert_eq!((breaker.admits(), rest_s(&breaker, now)), (false, Some(10)));
     }
 

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use roughneck_jobs::model::LlmError;
 
-use crate::{breaker::Sign, metrics::Outcome, response::Cut};
+use crate::{
+    breaker::{Failure, Sign},
+    metrics::Outcome,
+    response::Cut,
+};
 
 /// What the caller is told, and what operators count.
 #[derive(Debug)]
@@ -59,17 +63,19 @@ impl Broken {
 
     /// What it says about Ollama.
     pub(crate) fn sign(&self) -> Sign {
-        let failed = |why: &str| Sign::Failed { why: why.to_owned(), in_silence: false };
+        let failed = |in_silence| {
+            Sign::Failed(Failure { error: self.error.clone(), in_silence, load_of: None })
+        };
         match (&self.error, self.outcome) {
             (LlmError::BrokenOff(_), Outcome::Cancelled) => Sign::None,
-            (LlmError::BrokenOff(why), Outcome::Timeout) => {
-                Sign::Failed { why: why.clone(), in_silence: true }
-            }
-            (LlmError::BrokenOff(why), _) => failed(why),
+            (LlmError::BrokenOff(_), outcome) => failed(outcome == Outcome::Timeout),
             (LlmError::Unavailable { why, .. }, _) => Sign::Away(why.clone()),
-            (LlmError::Refused { status, message }, _) => sign(*status, message),
+            (LlmError::Refused { status, message }, _) if is_its_own(*status, message) => {
+                failed(false)
+            }
             (
-                LlmError::NotInstalled { .. }
+                LlmError::Refused { .. }
+                | LlmError::NotInstalled { .. }
                 | LlmError::Full { .. }
                 | LlmError::Unwell { .. }
                 | LlmError::OverBudget(_)
@@ -90,19 +96,14 @@ pub(crate) fn casts_doubt(status: u16) -> bool {
     }
 }
 
-/// What an answer of this status says about Ollama. A queue that is full is no failure, and Ollama answers
+/// Whether an answer of this status is Ollama's own fault. A queue that is full is no failure, and Ollama answers
 /// with 500 to some requests that are at fault themselves.
-pub(crate) fn sign(status: u16, message: &str) -> Sign {
+fn is_its_own(status: u16, message: &str) -> bool {
     const REQUEST_AT_FAULT: [&str; 2] = ["requires more system memory", "must be of type"];
-    let is_its_own = match status {
+    match status {
         500 => !REQUEST_AT_FAULT.iter().any(|words| message.contains(words)),
         501 | 503 => false,
         _ => status > 500,
-    };
-    if is_its_own {
-        Sign::Failed { why: format!("status {status}: {message}"), in_silence: false }
-    } else {
-        Sign::None
     }
 }
 
@@ -140,7 +141,7 @@ mod tests {
         ];
         for (broken, silence) in table {
             let sign = match broken.sign() {
-                Sign::Failed { in_silence, .. } => Some(in_silence),
+                Sign::Failed(failure) => Some(failure.in_silence),
                 Sign::None => None,
                 other @ (Sign::Well | Sign::Left | Sign::Away(_)) => panic!("{other:?}"),
             };

@@ -87,6 +87,16 @@ impl Circuit {
         drop(seen.wait_for(|breaker| is_so(breaker)).await);
     }
 
+    /// How Ollama has failed to load this model, while it is not asked to again.
+    pub(crate) fn barred(&self, model: &str) -> Option<LlmError> {
+        self.breaker.borrow().barred(model, Instant::now()).cloned()
+    }
+
+    /// Ollama has loaded this model.
+    pub(crate) fn loaded(&self, model: &str) {
+        self.change(|breaker, _| breaker.loaded(model));
+    }
+
     /// A turn has ended.
     pub(crate) fn ended(&self, sign: Sign) {
         self.change(|breaker, now| breaker.ended(sign, now));
@@ -133,13 +143,15 @@ impl Circuit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::breaker::Failure;
 
     fn circuit() -> Circuit {
         Circuit::new(&Config::new("http://o"), "http://o", Arc::new(Metrics::new()))
     }
 
     fn break_down(circuit: &Circuit) {
-        circuit.ended(Sign::Failed { why: "nothing".to_owned(), in_silence: true });
+        let error = LlmError::BrokenOff("nothing".to_owned());
+        circuit.ended(Sign::Failed(Failure { error, in_silence: true, load_of: None }));
         circuit.felt(Pulse::Missing(Why::Ill("no token".to_owned())));
     }
 

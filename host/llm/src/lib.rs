@@ -16,6 +16,7 @@
 
 mod answer;
 mod asking;
+mod barred;
 mod breaker;
 mod broken;
 mod buffer;

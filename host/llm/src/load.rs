@@ -104,7 +104,7 @@ struct Load {
 }
 
 /// Makes sure that a model is loaded. Returns the turn, and what the load took if there
-/// was one.
+/// was one. A model that Ollama fails to load is not tried each time: that would put the loaded one out.
 pub(crate) async fn ensure_loaded(
     shared: &Arc<Shared>,
     mut turn: Turn,
@@ -119,6 +119,9 @@ pub(crate) async fn ensure_loaded(
     }
     let Wanted { name, key, way } = wanted;
     let Some(swap) = turn.residency().swap_for(key) else { return Ok((turn, None)) };
+    if let Some(error) = turn.barred() {
+        return Err(error.into());
+    }
     let load = Load { name: name.to_owned(), key: key.clone(), way, swap };
     // A task, so that the load goes on if the job is cancelled: closing the connection would make
     // Ollama throw minutes of work away that the next job may need. It keeps the turn until then.
@@ -150,7 +153,10 @@ async fn run(shared: Arc<Shared>, mut turn: Turn, load: Load) -> Result<(Turn, D
     };
     let answered = tokio::time::timeout(patience, answer).await;
     let answered = answered.unwrap_or_else(|_elapsed| Err(Broken::silent(patience)));
-    answered.inspect_err(|broken| turn.went_wrong(broken))?;
+    answered.inspect_err(|broken| {
+        tracing::warn!(model = load.name, error = %broken.error, "Ollama has not loaded a model");
+        turn.load_went_wrong(broken);
+    })?;
     let took = began_at.elapsed();
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(model = load.name, key = %load.key, took_ms, "Ollama has loaded a model");

@@ -86,7 +86,7 @@ async fn ask(shared: &Shared, turn: &mut Turn, model: &Running) -> Pulse {
 fn missing(broken: &Broken) -> Option<Why> {
     match broken.sign() {
         Sign::Away(why) => Some(Why::Away(why)),
-        Sign::Failed { why, .. } => Some(Why::Ill(why)),
+        Sign::Failed(failure) => Some(Why::Ill(failure.why())),
         Sign::Well | Sign::Left | Sign::None => None,
     }
 }

@@ -110,6 +110,19 @@ impl Turn {
         self.sign = broken.sign();
     }
 
+    /// Ollama has not loaded the model of the holder.
+    pub(crate) fn load_went_wrong(&mut self, broken: &Broken) {
+        self.went_wrong(broken);
+        if let Sign::Failed(failure) = &mut self.sign {
+            failure.load_of = Some(self.seat.key.model().to_owned());
+        }
+    }
+
+    /// How Ollama has failed to load the model of the holder, while it is not asked to again.
+    pub(crate) fn barred(&self) -> Option<LlmError> {
+        self.queue.0.circuit.as_ref()?.barred(self.seat.key.model())
+    }
+
     /// What is loaded.
     pub(crate) fn residency(&mut self) -> &mut Residency {
         &mut self.residency
@@ -118,6 +131,9 @@ impl Turn {
     /// The holder has loaded `key`.
     pub(crate) fn loaded(&mut self, key: RunnerKey, swap: Swap, took: Duration) {
         self.is_answered();
+        if let Some(circuit) = &self.queue.0.circuit {
+            circuit.loaded(key.model());
+        }
         self.residency.loaded(key, Instant::now());
         self.residency.learn(swap, took);
         self.queue.lock().resident = self.residency.shown();

@@ -248,14 +248,16 @@ async fn an_ollama_that_is_restarted_is_tried_at_once() {
 #[tokio::test]
 async fn where_failures_follow_each_other_and_nothing_is_loaded_one_call_tries() {
     let stage = impatient(|config| config.breaker.pause_ms = 300).await;
-    stage.ollama.faults().fail_next(4);
-    for _ in 0..3 {
-        let error = failed(stage.ask(call(QWEN)).await);
+    stage.ollama.faults().fail_next(5);
+    for model in [QWEN, "fast", QWEN] {
+        let error = failed(stage.ask(call(model)).await);
         assert!(matches!(error, LlmError::Refused { status: 500, .. }), "{error:?}");
     }
     let tries = async || stage.lane.health() == Health::Unknown;
     eventually("the next call tries", SOON, tries).await.unwrap();
     failed(stage.ask(call(QWEN)).await);
+    assert_eq!(stage.lane.health(), Health::Unknown, "another model may tell more");
+    failed(stage.ask(call("fast")).await);
     let reason = stage.until_down().await;
     assert!(reason.contains("the call that tried has failed, too: status 500"), "{reason}");
     assert!(stage.pulses().is_empty(), "nothing is loaded that could be asked");
@@ -263,6 +265,33 @@ async fn where_failures_follow_each_other_and_nothing_is_loaded_one_call_tries()
     eventually("the next call tries", SOON, tries).await.unwrap();
     stage.ask(call(QWEN)).await.unwrap();
     assert!(matches!(stage.lane.health(), Health::Up { .. }));
+}
+
+#[tokio::test]
+async fn a_model_that_cannot_be_loaded_is_refused_in_ollama_s_words_and_stops_no_other() {
+    let stage = impatient(|config| config.breaker.pause_ms = 500).await;
+    let broken = |on| stage.ollama.faults().break_model("llama3.2:3b", on);
+    broken(true);
+    let chat = async |model| {
+        let (reply, _) = stage.send(CallRoute::Chat, &chat(model, false)).await;
+        let status = reply.status;
+        (status, text(reply).await)
+    };
+    let died = r#"{"error":"llama runner process has terminated: simulated fault"}"#;
+    for _ in 0..3 {
+        assert_eq!(chat("fast").await, (500, died.to_owned()));
+    }
+    let loads = stage.bodies("/api/generate").len();
+    assert_eq!(chat(QWEN).await.0, 200, "it waits for nothing");
+    assert_eq!(chat("fast").await, (500, died.to_owned()));
+    assert_eq!(chat(QWEN).await.0, 200);
+    assert_eq!(stage.bodies("/api/generate").len(), loads + 1, "it was not put out");
+    assert!(matches!(stage.lane.health(), Health::Up { .. }));
+    assert_eq!(stage.metric("roughneck_upstream_breaker_open"), Some(0.0));
+
+    broken(false);
+    let tries = async || chat("fast").await.0 == 200;
+    eventually("it is tried again", SOON, tries).await.unwrap();
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use super::key::RunnerKey;
 use super::options::Options;
 use super::reply::Reply;
 use super::request::{CallRequest, Message};
+use super::router::RUNNER_DIED;
 use super::runner::Wanted;
 use super::server::Server;
 use super::think::Effort;
@@ -94,6 +95,10 @@ pub(super) fn decide(
         model,
         keep_alive,
     };
+    if server.faults.breaks(&wanted.model.name) {
+        server.runner.clear();
+        return Err(Refusal::new(500, RUNNER_DIED));
+    }
     if empty {
         return Ok(Asked::Load(wanted));
     }

@@ -1,5 +1,6 @@
 //! Faults that can be switched on and off while the simulator runs.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use crate::lock::locked;
@@ -19,6 +20,7 @@ struct Switches {
     forbid_creation: bool,
     forget: bool,
     errors_left: u32,
+    broken: BTreeSet<String>,
     slowdown: f64,
 }
 
@@ -32,6 +34,7 @@ impl Default for Switches {
             forbid_creation: false,
             forget: false,
             errors_left: 0,
+            broken: BTreeSet::new(),
             slowdown: 1.0,
         }
     }
@@ -85,11 +88,25 @@ impl Faults {
         locked(&self.switches).errors_left = count;
     }
 
+    /// While on, the runner of this model dies when it is loaded: its calls get a 500, and no model is loaded then.
+    pub fn break_model(&self, name: &str, on: bool) {
+        let broken = &mut locked(&self.switches).broken;
+        if on {
+            broken.insert(name.to_owned());
+        } else {
+            broken.remove(name);
+        }
+    }
+
     /// Loading, prompts and tokens take `factor` times as long; 1 is normal. Anything that is no positive, finite
     /// number counts as 1.
     pub fn slow(&self, factor: f64) {
         let sane = factor.is_finite() && factor > 0.0;
         locked(&self.switches).slowdown = if sane { factor } else { 1.0 };
+    }
+
+    pub(super) fn breaks(&self, model: &str) -> bool {
+        locked(&self.switches).broken.contains(model)
     }
 
     pub(super) fn hangs(&self) -> bool {

@@ -20,7 +20,7 @@ const PLAIN_UTF8: &str = "text/plain; charset=utf-8";
 
 /// Upstream's body when its queue is full, with both spaces.
 const QUEUE_FULL: &str = "server busy, please try again.  maximum pending requests exceeded";
-const RUNNER_DIED: &str = "llama runner process has terminated: simulated fault";
+pub(super) const RUNNER_DIED: &str = "llama runner process has terminated: simulated fault";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route {
