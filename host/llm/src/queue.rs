@@ -59,6 +59,8 @@ struct Line {
     bell: Option<Arc<Notify>>,
     /// What is loaded, as far as the last one who had the turn knew.
     resident: Option<Resident>,
+    /// What Ollama was told to let go of by others than the one who has the turn.
+    let_go: Vec<RunnerKey>,
     next_ticket: u64,
     /// How many turns there have been.
     turns: u64,
@@ -152,6 +154,7 @@ impl Queue {
             serving: None,
             bell: None,
             resident: None,
+            let_go: Vec::new(),
             next_ticket: 0,
             turns: 0,
             asked: BTreeSet::new(),
@@ -214,6 +217,9 @@ impl Queue {
     fn choose(&self, mut residency: Residency) -> Option<(Grant, oneshot::Sender<Grant>)> {
         let now = Instant::now();
         let mut line = self.lock();
+        for key in std::mem::take(&mut line.let_go) {
+            residency.let_go(&key);
+        }
         line.resident = residency.shown();
         line.bell = None;
         let next = self.admits().then(|| {
@@ -350,7 +356,16 @@ impl Queue {
         line.resident = shown;
     }
 
-    /// The turn, if nobody has it, whoever waits and whether calls go or not: for a pulse.
+    /// Ollama is told to let go of the model of this runner, which nobody here uses. Whoever has the turn next knows.
+    pub(crate) fn let_go(&self, key: &RunnerKey) {
+        let mut line = self.lock();
+        let Some(residency) = &mut line.free else { return line.let_go.push(key.clone()) };
+        residency.let_go(key);
+        let shown = residency.shown();
+        line.resident = shown;
+    }
+
+    /// The turn, if nobody has it, whoever waits and whether calls go or not: for a pulse, or to keep it from others.
     pub(crate) fn vacant(&self) -> Option<Turn> {
         let mut line = self.lock();
         let residency = line.free.take()?;

@@ -175,6 +175,15 @@ impl Residency {
         self.known = Known::Nothing;
     }
 
+    /// Ollama was told to let go of the model of `key`. What else is loaded still is.
+    pub(crate) fn let_go(&mut self, key: &RunnerKey) {
+        match &mut self.known {
+            Known::Ours(ours) if ours.has_model_of(key) => self.doubt(),
+            Known::Listed(list) => list.retain(|model| !key.is_model(model)),
+            Known::Ours(_) | Known::Nothing => {}
+        }
+    }
+
     /// Why `key` has to be loaded, or none if it is.
     pub(crate) fn swap_for(&self, key: &RunnerKey) -> Option<Swap> {
         match &self.known {
@@ -230,6 +239,21 @@ mod tests {
         assert_eq!(residency.swap_for(&key("a", 4096)), None);
         assert_eq!(residency.swap_for(&key("a", 8192)), Some(Swap::Options));
         assert_eq!(residency.swap_for(&key("b", 4096)), Some(Swap::Model));
+    }
+
+    #[test]
+    fn what_ollama_was_told_to_let_go_of_is_not_loaded_and_the_rest_is() {
+        let now = Instant::now();
+        let mut residency = Residency::unknown(now);
+        residency.observe([listed("a"), listed("b")].concat(), now);
+        residency.let_go(&key("a", 8192));
+        assert_eq!(residency.swap_for(&key("a", 4096)), Some(Swap::Model));
+        assert_eq!(residency.swap_for(&key("b", 4096)), None);
+        residency.loaded(key("b", 4096), now);
+        residency.let_go(&key("a", 4096));
+        assert_eq!(residency.swap_for(&key("b", 4096)), None);
+        residency.let_go(&key("b", 8192));
+        assert!(residency.is_doubtful(now));
     }
 
     #[test]

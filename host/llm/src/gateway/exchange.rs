@@ -26,6 +26,7 @@ use super::{
     outcome::{self, Answer, Ended},
     reading,
     refused::{QUEUE_FULL, Refused},
+    unload::unload,
 };
 use crate::{
     broken::Broken,
@@ -38,7 +39,7 @@ use crate::{
     response::Response,
     runner_key::RunnerKey,
     stand_in::StandIn,
-    stats::{self, Cost},
+    stats,
 };
 
 /// Largest answer that is handed over in one piece, in bytes.
@@ -69,12 +70,11 @@ impl Admitted for Exchange {
 
     async fn run(self: Box<Self>, place: Place, job: Arc<dyn Attended>) -> Reply {
         let Self { shared, asked, model, stand_in, mut course } = *self;
+        if asked.wish == Wish::Unload {
+            return unload(&Call { shared, asked, job }, &model, course).await;
+        }
         let options = shared.options(&asked, &model.name, stand_in.as_deref());
         let key = RunnerKey::of(&model, &options);
-        if asked.wish == Wish::Unload && !shared.may_unload(&key) {
-            course.complete(&Cost::default());
-            return kept(&shared, &asked, &*job);
-        }
         let seat = Seat { key: key.clone(), rank: place.rank, priority: place.priority };
         let queue = shared.queue_of(asked.route, &model.name);
         let Ok(ticket) = queue.line_up(seat) else {
@@ -110,14 +110,6 @@ impl Admitted for Exchange {
     }
 }
 
-/// The answer to a client that wants a model unloaded which others are using or waiting for.
-fn kept(shared: &Shared, asked: &Asked, job: &dyn Attended) -> Reply {
-    job.begin();
-    job.end(outcome::done(&Ended { status: 200, reason: "unload", answer: Answer::None }));
-    let body = form::unloaded(asked.route, &asked.model, &shared.now());
-    Reply { status: 200, headers: headers(job, form::JSON), body: ReplyBody::Whole(body) }
-}
-
 /// Knows the place of a call in the queue.
 struct Waiter {
     queue: Queue,
@@ -133,14 +125,14 @@ impl Waiter {
 
 /// What all ways of answering need.
 #[derive(Clone)]
-struct Call {
-    shared: Arc<Shared>,
-    asked: Arc<Asked>,
-    job: Arc<dyn Attended>,
+pub(super) struct Call {
+    pub(super) shared: Arc<Shared>,
+    pub(super) asked: Arc<Asked>,
+    pub(super) job: Arc<dyn Attended>,
 }
 
 impl Call {
-    fn refused(&self, refused: &Refused) -> Reply {
+    pub(super) fn refused(&self, refused: &Refused) -> Reply {
         self.job.end(refused.outcome());
         let mut reply = refused.reply(self.asked.route, self.shared.clock.now());
         reply.headers.push((JOB_ID, self.job.id().to_string()));
@@ -189,7 +181,7 @@ impl Call {
         }
     }
 
-    fn reply(&self, whole: Result<Whole, Refused>) -> Reply {
+    pub(super) fn reply(&self, whole: Result<Whole, Refused>) -> Reply {
         match whole {
             Ok(Whole { status, r#type, body }) => {
                 let headers = headers(&*self.job, &r#type);
@@ -356,10 +348,10 @@ impl Call {
             None => body,
         };
         if is_ok {
-            match self.asked.wish {
-                Wish::Answer => turn.went_well(),
-                Wish::Load => turn.residency().confirm(Instant::now()),
-                Wish::Unload => turn.residency().doubt(),
+            if self.wants_answer() {
+                turn.went_well();
+            } else {
+                turn.residency().confirm(Instant::now());
             }
             if unloads {
                 turn.residency().doubt();
@@ -374,16 +366,28 @@ impl Call {
             let answer = kept.map_or(Answer::None, Answer::Whole);
             self.job.end(outcome::done(&Ended { status, reason: "", answer }));
         } else {
-            let message = client::words(&body);
-            let broken = Broken::from(LlmError::Refused { status, message: message.clone() });
-            turn.went_wrong(&broken);
-            drop(turn);
-            course.refused();
-            course.fail(broken.outcome);
-            self.shared.react(&broken.error);
-            self.job.end(Refused::new(status, message, "ollama-refused").outcome());
+            self.turned_down(&mut course, Some(turn), status, &body);
         }
         Ok(Whole { status, r#type, body })
+    }
+
+    /// Ollama has refused it.
+    pub(super) fn turned_down(
+        &self,
+        course: &mut Course,
+        turn: Option<Turn>,
+        status: u16,
+        body: &[u8],
+    ) {
+        let message = client::words(body);
+        let broken = Broken::from(LlmError::Refused { status, message: message.clone() });
+        if let Some(mut turn) = turn {
+            turn.went_wrong(&broken);
+        }
+        course.refused();
+        course.fail(broken.outcome);
+        self.shared.react(&broken.error);
+        self.job.end(Refused::new(status, message, "ollama-refused").outcome());
     }
 }
 
@@ -394,10 +398,10 @@ fn settled(mut opened: Opened) -> Opened {
 }
 
 /// An answer in one piece.
-struct Whole {
-    status: u16,
-    r#type: String,
-    body: Bytes,
+pub(super) struct Whole {
+    pub(super) status: u16,
+    pub(super) r#type: String,
+    pub(super) body: Bytes,
 }
 
 /// Where the body of an answer is that was begun before it was there.
@@ -427,7 +431,7 @@ fn too_large() -> Refused {
     Refused::new(502, message, "answer-too-large")
 }
 
-async fn read(response: &mut Response) -> Result<Bytes, Broken> {
+pub(super) async fn read(response: &mut Response) -> Result<Bytes, Broken> {
     let body = response.read(WHOLE_BYTES_MAX).await.map_err(|cut| Broken::cut(&cut))?;
     body.ok_or_else(|| Broken::off(metrics::Outcome::Error, too_large().message))
 }

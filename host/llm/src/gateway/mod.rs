@@ -24,6 +24,7 @@ mod pieces;
 mod readers;
 mod reading;
 mod refused;
+mod unload;
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -43,7 +44,6 @@ use crate::{
     metrics::{Account, Asker, Outcome},
     queue::Queue,
     resolve,
-    runner_key::RunnerKey,
     stand_in::{self, StandIn},
 };
 use asked::{Asked, Wish};
@@ -175,11 +175,6 @@ impl Shared {
         } else {
             &self.queue
         }
-    }
-
-    /// Whether nobody needs this runner.
-    fn may_unload(&self, key: &RunnerKey) -> bool {
-        [&self.queue, &self.embeddings].iter().all(|queue| !queue.wants(key) && !queue.serves(key))
     }
 
     /// Now, as Ollama writes it.

@@ -190,11 +190,7 @@ impl Opening {
             job.begin();
         }
         let wanted = Wanted { name: &model.name, key, way: way(asked.route) };
-        let (mut turn, load) = match asked.wish {
-            Wish::Answer | Wish::Load => load::ensure_loaded(shared, turn, wanted, says).await?,
-            // It names no options, so a model that was loaded with some would be loaded anew first.
-            Wish::Unload => (turn, None),
-        };
+        let (mut turn, load) = load::ensure_loaded(shared, turn, wanted, says).await?;
         course.loaded(load);
         if is_again {
             let _nobody_listens = says.send(Said::Ready);

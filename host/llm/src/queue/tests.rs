@@ -61,6 +61,23 @@ async fn a_free_lane_is_taken_at_once_and_handed_over_by_rank() {
     drop(take(&queue, seat("a", 9)).await);
 }
 
+#[tokio::test]
+async fn whoever_has_the_turn_next_knows_what_ollama_was_told_to_let_go_of() {
+    let (queue, turn) = busy("a");
+    queue.let_go(&key("a"));
+    assert!(queue.resident().is_some(), "the one who has the turn is not told");
+    drop(turn);
+    assert_eq!(queue.resident(), None);
+    let mut turn = take(&queue, seat("a", 1)).await;
+    assert!(turn.residency().is_doubtful(Instant::now()));
+    turn.loaded(key("a"), Swap::Cold, Duration::from_secs(10));
+    drop(turn);
+    queue.let_go(&key("b"));
+    assert!(queue.resident().is_some());
+    queue.let_go(&key("a"));
+    assert_eq!(queue.resident(), None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_for_what_is_loaded_goes_before_one_of_better_rank() {
     let (queue, turn) = busy("a");

@@ -12,6 +12,7 @@ mod pinned;
 mod preemption;
 mod signs;
 mod stage;
+mod unloads;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,0 +1,88 @@
+//! A model that a client wants unloaded. That asks nothing of the model, so it does not wait for the lane: it is done
+//! at once, or, if others use the model or wait for it, not at all.
+
+use bytes::Bytes;
+use roughneck_jobs::{model::Resolved, ports::gateway::Reply};
+
+use super::{
+    asked::Changes,
+    exchange::{Call, Whole, read},
+    flow::halted,
+    form,
+    outcome::{self, Answer, Ended},
+    refused::Refused,
+};
+use crate::{broken::Broken, course::Course, lane::Shared, runner_key::RunnerKey, stats::Cost};
+
+pub(super) async fn unload(call: &Call, model: &Resolved, mut course: Course) -> Reply {
+    let Call { shared, asked, job } = call;
+    job.begin();
+    let key = RunnerKey::of(model, &asked.options);
+    if !shared.may_unload(&key) {
+        course.complete(&Cost::default());
+        let body = form::unloaded(asked.route, &asked.model, &shared.now());
+        return call.reply(Ok(done(call, form::JSON.to_owned(), body)));
+    }
+    // If nobody has the turn, nobody gets it until Ollama has answered: the next one would find the model loaded.
+    let mut vacant = shared.queue.vacant();
+    shared.let_go(&key);
+    let answered = tokio::select! {
+        biased;
+        halt = halted(job) => return call.refused(&Refused::halted(&halt)),
+        answered = send(call, model) => answered,
+    };
+    let whole = match answered {
+        Ok(Whole { status: 200..300, r#type, body }) => {
+            course.complete(&Cost::default());
+            Ok(done(call, r#type, body))
+        }
+        Ok(whole) => {
+            call.turned_down(&mut course, vacant, whole.status, &whole.body);
+            Ok(whole)
+        }
+        Err(broken) => {
+            if let Some(turn) = &mut vacant {
+                turn.went_wrong(&broken);
+            }
+            course.fail(broken.outcome);
+            shared.react(&broken.error);
+            Err(Refused::of(asked.route, &asked.model, &broken.error))
+        }
+    };
+    call.reply(whole)
+}
+
+/// Ollama has nothing to do that takes long, so nobody looks how long it takes: the client may leave.
+async fn send(call: &Call, model: &Resolved) -> Result<Whole, Broken> {
+    let Call { shared, asked, .. } = call;
+    let (keep_alive, num_ctx, answer_max) = (None, None, None);
+    let body = asked.body(&Changes { model: &model.name, keep_alive, num_ctx, answer_max });
+    let user_agent = asked.user_agent.as_deref();
+    let mut response = shared.client.forward(asked.route.path(), body, user_agent).await?;
+    let body = read(&mut response).await?;
+    let status = response.status().as_u16();
+    let r#type = response.content_type().unwrap_or(form::JSON).to_owned();
+    response.done();
+    Ok(Whole { status, r#type, body })
+}
+
+/// The job is over, and this is the answer.
+fn done(call: &Call, r#type: String, body: Bytes) -> Whole {
+    let ended = Ended { status: 200, reason: "unload", answer: Answer::None };
+    call.job.end(outcome::done(&ended));
+    Whole { status: 200, r#type, body }
+}
+
+impl Shared {
+    /// Whether nobody needs this runner.
+    fn may_unload(&self, key: &RunnerKey) -> bool {
+        [&self.queue, &self.embeddings].iter().all(|queue| !queue.wants(key) && !queue.serves(key))
+    }
+
+    /// The model of this runner is about to go.
+    fn let_go(&self, key: &RunnerKey) {
+        for queue in [&self.queue, &self.embeddings] {
+            queue.let_go(key);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Clients that want a model unloaded.
+
+use roughneck_jobs::ports::gateway::CallRoute;
+use roughneck_llm::Config;
+use roughneck_testkit::ollama;
+use serde_json::{Value, json};
+
+use crate::{
+    gateway::{chat, header, text},
+    stage::{QWEN, Stage},
+};
+
+const LLAMA: &str = "llama3.2:3b";
+
+fn unload(model: &str) -> Value {
+    json!({"model": model, "keep_alive": 0})
+}
+
+async fn is_told_so(stage: &Stage, body: &Value) {
+    let (reply, visitor) = stage.send(CallRoute::Generate, body).await;
+    assert_eq!(reply.status, 200);
+    assert!(header(&reply, "content-type").is_some_and(|kind| kind.contains("/json")));
+    let said: Value = serde_json::from_str(&text(reply).await).unwrap();
+    assert_eq!(said.get("model"), body.get("model"));
+    assert_eq!(said.get("done_reason"), Some(&json!("unload")));
+    assert_eq!(visitor.ended(), [r#"{"status":200,"done_reason":"unload"}"#]);
+}
+
+#[tokio::test]
+async fn one_that_nobody_wants_does_not_wait_for_a_call_of_another_model() {
+    let full = |config: &mut Config| config.waiting_max = 0;
+    let stage = Stage::with(ollama::Config::instant(), full).await;
+    stage.ollama.script([ollama::Reply::Stall { after_tokens: 1 }]);
+    let (running, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    let body = unload(LLAMA);
+    is_told_so(&stage, &body).await;
+    assert_eq!(stage.bodies("/api/generate").last(), Some(&body.to_string()));
+    drop(running);
+}
+
+#[tokio::test]
+async fn one_that_somebody_waits_for_is_neither_unloaded_nor_loaded_for_it() {
+    let stage = Stage::new().await;
+    stage.ollama.script([ollama::Reply::Stall { after_tokens: 1 }]);
+    let (running, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    let asked = stage.bodies("/api/generate");
+    let waits = chat(LLAMA, false);
+    let waits = stage.send(CallRoute::Chat, &waits);
+    tokio::pin!(waits);
+    assert!(futures_util::poll!(&mut waits).is_pending());
+    is_told_so(&stage, &unload(LLAMA)).await;
+    assert_eq!(stage.bodies("/api/generate"), asked);
+    drop(running);
+    assert_eq!(waits.await.0.status, 200);
+}
+
+#[tokio::test]
+async fn whoever_asks_next_has_it_loaded_by_the_host() {
+    let stage = Stage::unwatched().await;
+    for loads in 1..=2 {
+        stage.send(CallRoute::Chat, &chat(QWEN, false)).await;
+        let asked = stage.bodies("/api/generate");
+        assert_eq!(asked.iter().filter(|body| !body.contains("keep_alive")).count(), loads);
+        is_told_so(&stage, &unload(QWEN)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_ollama_that_refuses_it_is_heard() {
+    let stage = Stage::new().await;
+    stage.ollama.faults().refuse(true);
+    let (reply, visitor) = stage.send(CallRoute::Generate, &unload(QWEN)).await;
+    assert_eq!(reply.status, 503);
+    assert!(text(reply).await.contains("busy"));
+    assert_eq!(visitor.ended(), ["ollama-refused"]);
+}
