@@ -208,7 +208,7 @@ impl Asked {
 
 fn wish(envelope: &Envelope, route: CallRoute, keep_alive: Option<KeepAlive>) -> Wish {
     let is_empty = match route {
-        CallRoute::Generate => envelope.is_empty("prompt") && envelope.is_empty("images"),
+        CallRoute::Generate => envelope.is_empty("prompt"),
         CallRoute::Chat => envelope.is_empty("messages"),
         CallRoute::Embed => envelope.is_empty("input"),
         CallRoute::Embeddings
@@ -218,8 +218,7 @@ fn wish(envelope: &Envelope, route: CallRoute, keep_alive: Option<KeepAlive>) ->
         | CallRoute::Responses
         | CallRoute::Messages => false,
     };
-    let debug: Option<bool> = envelope.field("_debug_render_only").unwrap_or_default();
-    match (is_empty && debug != Some(true), keep_alive) {
+    match (is_empty, keep_alive) {
         (false, _) => Wish::Answer,
         (true, Some(KeepAlive::None)) if is_native(route) => Wish::Unload,
         (true, _) => Wish::Load,
@@ -296,7 +295,7 @@ mod tests {
             ),
             (CallRoute::Embed, r#"{"model":"m","input":["x"]}"#),
             (CallRoute::ChatCompletions, r#"{"model":"m","messages":[{}]}"#),
-            (CallRoute::Messages, r#"{"model":"m","stream":true,"max_tokens":1}"#),
+            (CallRoute::Messages, r#"{"model":"m","stream":true,"max_tokens":1,"messages":[{}]}"#),
         ] {
             assert_eq!(sent(route, body, None), body);
         }
@@ -370,11 +369,11 @@ mod tests {
             ),
             (
                 CallRoute::Messages,
-                r#"{"model":"m","max_tokens":5}"#,
-                r#"{"model":"m","max_tokens":5}"#,
+                r#"{"model":"m","max_tokens":5,"messages":[{}]}"#,
+                r#"{"model":"m","max_tokens":5,"messages":[{}]}"#,
             ),
             (
-                CallRoute::Messages,
+                CallRoute::Responses,
                 r#"{"model":"m","stream":true}"#,
                 r#"{"model":"m","stream":true}"#,
             ),
@@ -414,6 +413,9 @@ mod tests {
             (CallRoute::Generate, r#"{"model":"m","prompt":"","keep_alive":0}"#, Wish::Unload),
             (CallRoute::Generate, r#"{"model":"m","prompt":"","keep_alive":"0s"}"#, Wish::Unload),
             (CallRoute::Generate, r#"{"model":"m","prompt":"x","keep_alive":0}"#, Wish::Answer),
+            // Ollama looks at the prompt and at nothing else.
+            (CallRoute::Generate, r#"{"model":"m","images":["x"],"keep_alive":0}"#, Wish::Unload),
+            (CallRoute::Generate, r#"{"model":"m","_debug_render_only":true}"#, Wish::Load),
             (CallRoute::Chat, r#"{"model":"m","messages":[]}"#, Wish::Load),
             (CallRoute::Chat, r#"{"model":"m","messages":[],"keep_alive":0}"#, Wish::Unload),
             (CallRoute::Embed, r#"{"model":"m","input":""}"#, Wish::Load),

@@ -142,7 +142,7 @@ impl Call {
     /// Answers as Ollama does, in pieces if there is anything to say.
     async fn answer(&self, opened: Result<Opened, Refused>) -> Reply {
         match opened {
-            Ok(opened) if opened.response.status().is_success() && self.wants_answer() => {
+            Ok(opened) if comes_in_pieces(&opened.response) => {
                 let flow = Flow::new(settled(opened));
                 let r#type = form::stream_type(self.asked.route.form());
                 let body = ReplyBody::Stream(self.shared.readers.stream(flow));
@@ -173,8 +173,7 @@ impl Call {
             halt = &mut stops => return Err(Refused::halted(&halt)),
             opened = &mut opens => opened?,
         };
-        let is_ok = opened.response.status().is_success();
-        if is_ok && self.wants_answer() && self.asked.streams_upstream() {
+        if comes_in_pieces(&opened.response) {
             self.gather(opened).await
         } else {
             self.whole(opened).await
@@ -189,10 +188,6 @@ impl Call {
             }
             Err(refused) => self.refused(&refused),
         }
-    }
-
-    fn wants_answer(&self) -> bool {
-        self.asked.wish == Wish::Answer
     }
 
     /// Commits to an answer in one piece before it is there. What goes wrong from now on can only be told
@@ -263,12 +258,15 @@ impl Call {
     /// The first bytes of an answer whose status was sent before.
     async fn begun(&self, opened: Result<Opened, Refused>) -> (Bytes, Stage) {
         let refused = match opened {
-            Ok(opened) if opened.response.status().is_success() => {
+            Ok(opened) if comes_in_pieces(&opened.response) => {
                 let mut flow = Flow::new(settled(opened));
                 let first = flow.next().await.unwrap_or_default();
                 return (first, Stage::Flowing(self.shared.readers.stream(flow)));
             }
             Ok(opened) => match self.whole(opened).await {
+                Ok(Whole { status: 200..300, body, .. }) => {
+                    return (form::piece(self.asked.route.form(), &body), Stage::Over);
+                }
                 Ok(Whole { status, body, .. }) => {
                     Refused::new(status, client::words(&body), "ollama-refused")
                 }
@@ -288,7 +286,7 @@ impl Call {
     /// Puts an answer together that Ollama was asked for in pieces. Until it is whole the client has nothing
     /// of it, so it may be begun anew.
     async fn gather(&self, mut opened: Opened) -> Result<Whole, Refused> {
-        while opened.response.status().is_success() {
+        while comes_in_pieces(&opened.response) {
             let mut flow = Flow::new(opened);
             let mut gathered = Gathered::default();
             while let Some(bytes) = flow.advance().await? {
@@ -348,7 +346,7 @@ impl Call {
             None => body,
         };
         if is_ok {
-            if self.wants_answer() {
+            if self.asked.wish == Wish::Answer {
                 turn.went_well();
             } else {
                 turn.residency().confirm(Instant::now());
@@ -395,6 +393,12 @@ impl Call {
 fn settled(mut opened: Opened) -> Opened {
     opened.turn.settle();
     opened
+}
+
+/// Whether it is an answer in pieces. Ollama answers some requests with one object whatever was asked for: loads, and
+/// those that want to see no more than the prompt.
+fn comes_in_pieces(response: &Response) -> bool {
+    response.status().is_success() && response.content_type().is_some_and(form::is_stream)
 }
 
 /// An answer in one piece.

@@ -11,6 +11,8 @@ use roughneck_jobs::{
 use serde_json::{Value, json};
 
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
+const LINES: &str = "application/x-ndjson";
+const EVENTS: &str = "text/event-stream";
 
 /// Seconds after which a client may ask again that found the queue full or Ollama away.
 const RETRY_AFTER_S: &str = "10";
@@ -114,9 +116,24 @@ pub(crate) fn broken_off(form: Form, message: &str, over: Option<&OverBudget>) -
 /// The type of an answer in pieces.
 pub(crate) fn stream_type(form: Form) -> &'static str {
     match form {
-        Form::Native => "application/x-ndjson",
-        Form::OpenAi | Form::Anthropic => "text/event-stream",
+        Form::Native => LINES,
+        Form::OpenAi | Form::Anthropic => EVENTS,
     }
+}
+
+/// Whether an answer of this type comes in pieces.
+pub(crate) fn is_stream(r#type: &str) -> bool {
+    [LINES, EVENTS].iter().any(|stream| r#type.starts_with(stream))
+}
+
+/// An answer that came whole, as a piece of a stream that was begun before.
+pub(crate) fn piece(form: Form, whole: &Bytes) -> Bytes {
+    let whole = whole.trim_ascii();
+    match form {
+        Form::Native => [whole, b"\n"].concat(),
+        Form::OpenAi | Form::Anthropic => [b"data: ", whole, b"\n\n"].concat(),
+    }
+    .into()
 }
 
 /// The answer to a client that wants a model unloaded: upstream says so before it happens.

@@ -178,6 +178,40 @@ async fn every_surface_answers_as_ollama_does_in_pieces_and_whole() {
 }
 
 #[tokio::test]
+async fn who_only_wants_to_see_the_prompt_gets_the_one_object_that_ollama_sends() {
+    let quick = |config: &mut Config| config.quiet_for = Duration::from_millis(20);
+    let stage = Stage::with(ollama::Config::instant(), quick).await;
+    for stream in [false, true] {
+        for (route, mut body) in [
+            (CallRoute::Chat, chat(QWEN, stream)),
+            (CallRoute::Generate, json!({"model": QWEN, "prompt": "hello", "stream": stream})),
+        ] {
+            body["_debug_render_only"] = json!(true);
+            let (reply, visitor) = stage.send(route, &body).await;
+            let json = "application/json; charset=utf-8";
+            assert_eq!((reply.status, header(&reply, "content-type")), (200, Some(json)));
+            let ours = text(reply).await;
+            let (_, theirs) = stage.direct(route.path(), &body).await;
+            assert_eq!(steady(&ours), steady(&theirs), "{} {stream}", route.path());
+            assert!(ours.contains("_debug_info"), "{ours}");
+            assert_eq!(visitor.ended(), [r#"{"status":200}"#]);
+        }
+    }
+    // One who waits has been told that lines come.
+    stage.ollama.script([ollama::Reply::Stall { after_tokens: 1 }]);
+    let (running, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    let mut body = chat(QWEN, true);
+    body["_debug_render_only"] = json!(true);
+    let (waiting, _) = stage.send(CallRoute::Chat, &body).await;
+    drop(running);
+    let said = text(waiting).await;
+    assert!(
+        said.ends_with("}\n") && said.lines().last().unwrap().contains("_debug_info"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn the_last_piece_with_the_usage_is_for_those_who_asked_for_it() {
     let stage = Stage::new().await;
     let mut body = chat(QWEN, true);

@@ -41,6 +41,11 @@ pub(super) async fn call(
             drop(server.runner.acquire(&wanted, &mut watch).await);
             Ok(native.without_answer("load"))
         }
+        Asked::Answer(call) if request.debug_render_only == Some(true) => {
+            recording.count_in_flight();
+            drop(server.runner.acquire(&call.wanted, &mut watch).await);
+            Ok(native.rendered(&request))
+        }
         Asked::Answer(mut call) => {
             recording.count_in_flight();
             let dictated = server.script.next().and_then(|reply| call.follow(reply));
@@ -132,6 +137,13 @@ struct End {
     logprobs: Vec<Logprob>,
     #[serde(flatten)]
     metrics: Option<Metrics>,
+    #[serde(rename = "_debug_info", skip_serializing_if = "Option::is_none")]
+    debug_info: Option<DebugInfo>,
+}
+
+#[derive(Serialize)]
+struct DebugInfo {
+    rendered_template: String,
 }
 
 impl End {
@@ -141,6 +153,7 @@ impl End {
         context: Vec::new(),
         logprobs: Vec::new(),
         metrics: None,
+        debug_info: None,
     };
 
     fn of(done: Option<Done>) -> Self {
@@ -150,6 +163,7 @@ impl End {
             context: done.context,
             logprobs: Vec::new(),
             metrics: Some(done.metrics),
+            debug_info: None,
         })
     }
 }
@@ -193,7 +207,19 @@ impl Native {
 
     /// Loads and unloads answer with one object and no figures at all, also when a stream was asked for.
     fn without_answer(&self, reason: &'static str) -> Answer {
-        let end = End { done: true, done_reason: Some(reason), ..End::NOT_YET };
+        self.one_object(End { done: true, done_reason: Some(reason), ..End::NOT_YET })
+    }
+
+    /// So does who only wants to see the prompt, and is not even told that this is all.
+    fn rendered(&self, request: &CallRequest) -> Answer {
+        let said = request.messages.iter().flatten().map(|message| &message.content);
+        let texts: Vec<&str> =
+            said.chain([&request.prompt]).flatten().map(String::as_str).collect();
+        let debug_info = Some(DebugInfo { rendered_template: texts.join("\n") });
+        self.one_object(End { debug_info, ..End::NOT_YET })
+    }
+
+    fn one_object(&self, end: End) -> Answer {
         Answer::Whole {
             status: 200,
             content_type: JSON,

@@ -32,6 +32,9 @@ pub(super) struct CallRequest {
     pub(super) truncate: Option<bool>,
     pub(super) logprobs: Option<bool>,
     pub(super) top_logprobs: Option<i64>,
+    /// The prompt as the model would see it is wanted, and no answer.
+    #[serde(rename = "_debug_render_only")]
+    pub(super) debug_render_only: Option<bool>,
 }
 
 /// One message of a chat.
