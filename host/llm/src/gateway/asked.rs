@@ -12,7 +12,10 @@ use super::{
     envelope::{Edits, Envelope},
     keep_alive::{self, KeepAlive},
 };
-use crate::demand::{self, NUM_PREDICT};
+use crate::{
+    demand::{self, NUM_PREDICT},
+    resolve,
+};
 
 /// A call that was read.
 #[derive(Clone, Debug)]
@@ -49,7 +52,7 @@ pub(crate) enum Wish {
 
 /// What goes to Ollama instead of what came.
 pub(crate) struct Changes<'a> {
-    /// The name that Ollama knows.
+    /// The name of the model that is meant.
     pub(crate) model: &'a str,
     /// Another time to keep the model loaded, JSON.
     pub(crate) keep_alive: Option<String>,
@@ -144,7 +147,7 @@ impl Asked {
     pub(crate) fn body(&self, changes: &Changes<'_>) -> Bytes {
         let mut edits = Edits::default();
         let envelope = &self.envelope;
-        if changes.model != self.model {
+        if !self.names(changes.model) {
             envelope.set(&mut edits, "model", &json(changes.model));
         }
         if can_stream(self.route) && self.says_stream() != Some(self.streams_upstream()) {
@@ -171,6 +174,11 @@ impl Asked {
             envelope.set(&mut edits, "options", &format!("{{\"num_ctx\":{num_ctx}{comma}{rest}"));
         }
         envelope.edited(edits)
+    }
+
+    /// Whether Ollama knows this model by the name that the client wrote. It repeats that in its answer.
+    fn names(&self, model: &str) -> bool {
+        self.model.trim() == self.model && resolve::is_same(&self.model, model)
     }
 
     /// Whether the route has fields for options and for how long the model is to be kept.
@@ -311,6 +319,18 @@ mod tests {
         // A load has no pieces.
         let load = r#"{"model":"m","stream":false}"#;
         assert_eq!(sent(CallRoute::Generate, load, None), load);
+    }
+
+    #[test]
+    fn a_name_is_another_one_only_if_ollama_does_not_know_the_model_by_it() {
+        let named = |model| {
+            let changes = Changes { model, keep_alive: None, num_ctx: None, answer_max: None };
+            read(CallRoute::Embed, r#"{"model":"M","input":"x"}"#).unwrap().body(&changes)
+        };
+        assert_eq!(named("m:latest"), r#"{"model":"M","input":"x"}"#);
+        assert_eq!(named("other:1b"), r#"{"model":"other:1b","input":"x"}"#);
+        let spaced = r#"{"model":" m","input":"x"}"#;
+        assert_eq!(sent(CallRoute::Embed, spaced, None), r#"{"model":"m","input":"x"}"#);
     }
 
     #[test]

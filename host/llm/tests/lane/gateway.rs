@@ -178,6 +178,24 @@ async fn every_surface_answers_as_ollama_does_in_pieces_and_whole() {
 }
 
 #[tokio::test]
+async fn a_model_is_called_in_the_answer_what_its_client_calls_it() {
+    let stage = Stage::new().await;
+    let name = "Qwen3:4B";
+    for (route, body) in [
+        (CallRoute::Chat, chat(name, false)),
+        (CallRoute::Generate, json!({"model": name, "prompt": "hello"})),
+        (CallRoute::Generate, json!({"model": name})),
+        (CallRoute::ChatCompletions, chat(name, true)),
+        (CallRoute::Embed, json!({"model": "nomic-embed-text", "input": "x"})),
+    ] {
+        let (reply, _) = stage.send(route, &body).await;
+        let ours = text(reply).await;
+        let (_, theirs) = stage.direct(route.path(), &body).await;
+        assert_eq!(steady(&ours), steady(&theirs), "{}", route.path());
+    }
+}
+
+#[tokio::test]
 async fn who_only_wants_to_see_the_prompt_gets_the_one_object_that_ollama_sends() {
     let quick = |config: &mut Config| config.quiet_for = Duration::from_millis(20);
     let stage = Stage::with(ollama::Config::instant(), quick).await;
