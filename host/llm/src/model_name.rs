@@ -13,9 +13,33 @@ pub(crate) fn normalised(name: &str) -> String {
     if has_tag { short.to_owned() } else { format!("{short}:latest") }
 }
 
+/// The whole of an installed name, with registry and namespace, as Ollama writes it in some of its refusals.
+pub(crate) fn whole(name: &str) -> String {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let tag = if last.contains(':') { "" } else { ":latest" };
+    let missing = match name.matches('/').count() {
+        0 => "registry.ollama.ai/library/",
+        1 => "registry.ollama.ai/",
+        _ => "",
+    };
+    format!("{missing}{name}{tag}")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::normalised;
+    use super::{normalised, whole};
+
+    #[test]
+    fn a_whole_name_has_all_of_its_parts() {
+        for (name, all) in [
+            ("Llama3", "registry.ollama.ai/library/Llama3:latest"),
+            ("llama3:8b", "registry.ollama.ai/library/llama3:8b"),
+            ("someone/thing:1", "registry.ollama.ai/someone/thing:1"),
+            ("host:5000/someone/thing", "host:5000/someone/thing:latest"),
+        ] {
+            assert_eq!(whole(name), all);
+        }
+    }
 
     #[test]
     fn spellings_of_one_model_meet_and_those_of_others_do_not() {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::{
     envelope::{Edits, Envelope},
     keep_alive::{self, KeepAlive},
+    objection,
 };
 use crate::{
     demand::{self, NUM_PREDICT},
@@ -79,6 +80,7 @@ impl Asked {
         let model: Option<String> = envelope.field("model")?;
         let model = model.filter(|model| !model.trim().is_empty());
         let model = model.ok_or_else(|| "model is required".to_owned())?;
+        objection::to_request(route, &envelope)?;
         let stream: Option<bool> = envelope.field("stream")?;
         let is_native = matches!(route, CallRoute::Generate | CallRoute::Chat);
         let (options, keep_alive) = if has_options(route) {
@@ -124,6 +126,21 @@ impl Asked {
     /// Whether the answer has to have a form.
     pub(crate) fn has_format(&self) -> bool {
         self.envelope.raw("format").is_some()
+    }
+
+    /// Whether the model is to think, as far as one of Ollama's own routes says so.
+    pub(crate) fn thinks(&self) -> bool {
+        match self.envelope.field("think") {
+            Ok(Some(Value::Bool(thinks))) => thinks,
+            Ok(Some(Value::String(effort))) => !effort.is_empty(),
+            // Whatever else it is, Ollama says what is wrong with it.
+            Ok(_) | Err(_) => false,
+        }
+    }
+
+    /// Whether the model may call tools.
+    pub(crate) fn has_tools(&self) -> bool {
+        !self.envelope.is_empty("tools")
     }
 
     /// Whether Ollama is asked for pieces. It always is where this host can put them together again:

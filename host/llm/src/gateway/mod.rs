@@ -2,7 +2,7 @@
 //!
 //! To follow one call: `asked` reads it, `exchange` runs it, `opening` brings it to Ollama, `flow` brings
 //! the answer back, and `reading` learns from what passes by. `form` knows how the three surfaces say that
-//! something is wrong. What does not need a model is in `passage`; of that, `errands` does what changes the
+//! something is wrong, `objection` what Ollama would refuse anyway. What does not need a model is in `passage`; of that, `errands` does what changes the
 //! models, one thing at a time for each of them.
 
 mod asked;
@@ -17,6 +17,7 @@ mod frames;
 mod gathered;
 mod keep_alive;
 mod lists;
+mod objection;
 mod opening;
 mod outcome;
 mod passage;
@@ -128,6 +129,9 @@ impl Shared {
             |error: LlmError| (Refused::of(route, &asked.model, &error), Outcome::of(&error));
         let model = self.meant(&asked.model).await.map_err(failed)?;
         account.model(self.inventory.label(&model.name));
+        if let Some(why) = self.objection(&asked, &model).await {
+            return Err(invalid(why));
+        }
         // Before its answer is begun, so that what is wrong can still be said by a status.
         let queue = self.queue_of(route, &model.name);
         queue.well_within(self.config.away_patience).await.map_err(failed)?;

@@ -146,7 +146,8 @@ async fn a_client_over_budget_is_refused_before_there_is_a_job_in_the_form_of_it
         (CallRoute::Responses, r#"{"error":{"message":"the token budget"#),
         (CallRoute::Messages, r#"{"type":"error","error":{"type":"rate_limit_error","message":"#),
     ] {
-        let (reply, visitor) = stage.send(route, &chat(&json!({"input": "hello"}))).await;
+        let body = chat(&json!({"input": "hello", "max_tokens": 1000}));
+        let (reply, visitor) = stage.send(route, &body).await;
         assert_eq!(reply.status, 429, "{}", route.path());
         assert_eq!(header(&reply, "retry-after"), Some("90"));
         assert_eq!(header(&reply, "x-roughneck-code"), Some("over-budget"));

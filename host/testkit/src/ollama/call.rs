@@ -7,6 +7,7 @@ use super::config::{Capability, Config, Model, time_for};
 use super::images;
 use super::keep_alive::KeepAlive;
 use super::key::RunnerKey;
+use super::names::whole;
 use super::options::Options;
 use super::reply::Reply;
 use super::request::{CallRequest, Message};
@@ -243,7 +244,7 @@ fn check_capabilities(
     }
     let has_tools = request.tools.as_ref().is_some_and(|tools| !tools.is_empty());
     if has_tools && !model.can(Capability::Tools) {
-        return refuse(format!("{name} does not support tools"));
+        return refuse(format!("{} does not support tools", whole(&model.name)));
     }
     if Effort::parse(request.think.as_ref())? != Effort::Off && !model.can(Capability::Thinking) {
         return refuse(format!("{name:?} does not support thinking"));

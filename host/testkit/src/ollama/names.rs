@@ -11,6 +11,16 @@ pub(super) fn normalised(name: &str) -> String {
     if last_segment.contains(':') { short.to_owned() } else { format!("{short}:latest") }
 }
 
+/// The whole of an installed name, which upstream writes where it has made sure of a model's capabilities.
+pub(super) fn whole(name: &str) -> String {
+    let missing = match name.matches('/').count() {
+        0 => "registry.ollama.ai/library/",
+        1 => "registry.ollama.ai/",
+        _ => "",
+    };
+    format!("{missing}{name}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::normalised;

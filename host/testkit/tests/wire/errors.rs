@@ -69,7 +69,7 @@ async fn what_a_model_cannot_do_is_refused_in_upstreams_words() {
             "/api/chat",
             json!({"model": "plain:1b", "messages": hi(), "tools": tools}),
             400,
-            "plain:1b does not support tools",
+            "registry.ollama.ai/library/plain:1b does not support tools",
         ),
     ];
     check(&ollama, cases).await;

@@ -1,0 +1,191 @@
+//! What Ollama would refuse anyway: said at once, in its words, such a call costs neither a place in the queue nor a
+//! load. Only what is certain is said here; Ollama itself refuses the rest.
+
+use roughneck_jobs::{
+    model::Resolved,
+    ports::gateway::{CallRoute, Form},
+};
+use serde_json::{Value, value::RawValue};
+
+use super::{
+    asked::{Asked, Wish},
+    envelope::Envelope,
+};
+use crate::{lane::Shared, model_name, probe::Installed, resolve};
+
+/// Most alternatives of a token that can be asked for.
+const TOP_LOGPROBS_MAX: i64 = 20;
+
+/// What is wrong with a request, whatever its model can.
+pub(super) fn to_request(route: CallRoute, envelope: &Envelope) -> Result<(), String> {
+    // Absent is zero. What is no number is refused in other words.
+    let number = |name| envelope.field::<i64>(name).map(Option::unwrap_or_default);
+    let words = match route {
+        CallRoute::Generate | CallRoute::Chat | CallRoute::ChatCompletions
+            if number("top_logprobs").is_ok_and(|top| !(0..=TOP_LOGPROBS_MAX).contains(&top)) =>
+        {
+            "top_logprobs must be between 0 and 20"
+        }
+        CallRoute::Messages if number("max_tokens").is_ok_and(|tokens| tokens <= 0) => {
+            "max_tokens is required and must be positive"
+        }
+        CallRoute::Messages if envelope.is_empty("messages") => "messages is required",
+        CallRoute::Embed if !envelope.raw("input").is_none_or(is_text_or_texts) => {
+            "invalid input type"
+        }
+        CallRoute::Generate
+        | CallRoute::Chat
+        | CallRoute::Embed
+        | CallRoute::Embeddings
+        | CallRoute::ChatCompletions
+        | CallRoute::Completions
+        | CallRoute::OpenAiEmbeddings
+        | CallRoute::Responses
+        | CallRoute::Messages => return Ok(()),
+    };
+    Err(words.to_owned())
+}
+
+fn is_text_or_texts(input: &[u8]) -> bool {
+    match input {
+        b"null" | [b'"', ..] => true,
+        [b'[', ..] => serde_json::from_slice::<Vec<&RawValue>>(input)
+            .is_ok_and(|texts| texts.iter().all(|text| text.get().starts_with('"'))),
+        _ => false,
+    }
+}
+
+impl Shared {
+    /// What its model cannot do of what a call asks of it.
+    pub(super) async fn objection(&self, asked: &Asked, model: &Resolved) -> Option<String> {
+        let of = |models: &[Installed]| to_model(asked, resolve::find(models, &model.name)?);
+        of(&self.inventory.models()?)?;
+        // It may have been made anew since the last look.
+        of(&self.inventory.refresh().await.ok()?)
+    }
+}
+
+/// Ollama looks at these in this order. Where a model runs elsewhere, and where it makes images, it asks other questions.
+fn to_model(asked: &Asked, model: &Installed) -> Option<String> {
+    let capabilities = model.capabilities.as_ref().filter(|_| !model.is_remote())?;
+    let can = |what: &str| capabilities.iter().any(|capability| capability == what);
+    let unloads = asked.wish == Wish::Unload;
+    if unloads || asked.route.embeds() || can("image") {
+        return None;
+    }
+    let named = Value::from(asked.model.as_str());
+    let form = asked.route.form();
+    if form == Form::Native && asked.thinks() && !can("thinking") {
+        return Some(format!("{named} does not support thinking"));
+    }
+    if !can("completion") {
+        let what = match asked.route {
+            CallRoute::Generate | CallRoute::Completions => "generate",
+            CallRoute::Chat
+            | CallRoute::ChatCompletions
+            | CallRoute::Responses
+            | CallRoute::Messages
+            | CallRoute::Embed
+            | CallRoute::Embeddings
+            | CallRoute::OpenAiEmbeddings => "chat",
+        };
+        return Some(format!("{named} does not support {what}"));
+    }
+    let is_chat = matches!(asked.route, CallRoute::Chat | CallRoute::ChatCompletions);
+    let lacks_tools = is_chat && asked.has_tools() && !can("tools");
+    lacks_tools.then(|| format!("{} does not support tools", model_name::whole(&model.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::installed;
+    use bytes::Bytes;
+    use roughneck_jobs::ports::gateway::{ClientCall, Origin};
+    use serde_json::json;
+
+    fn asked(route: CallRoute, body: &Value) -> Result<Asked, String> {
+        let body = Bytes::from(body.to_string());
+        let (user_agent, caller, job) = (None, None, None);
+        Asked::read(ClientCall { route, body, user_agent, caller, origin: Origin::Client, job })
+    }
+
+    #[test]
+    fn requests_that_make_no_sense_to_any_model_are_refused_in_ollama_s_words() {
+        let logprobs = "top_logprobs must be between 0 and 20";
+        let max_tokens = "max_tokens is required and must be positive";
+        for (route, body, words) in [
+            (CallRoute::Chat, json!({"model": "m", "top_logprobs": 21}), Some(logprobs)),
+            (CallRoute::Generate, json!({"model": "m", "top_logprobs": -1}), Some(logprobs)),
+            (CallRoute::Chat, json!({"model": "m", "top_logprobs": 20}), None),
+            (CallRoute::Messages, json!({"model": "m", "messages": [{}]}), Some(max_tokens)),
+            (
+                CallRoute::Messages,
+                json!({"model": "m", "max_tokens": 1, "messages": []}),
+                Some("messages is required"),
+            ),
+            (CallRoute::Messages, json!({"model": "m", "max_tokens": 1, "messages": [{}]}), None),
+            (CallRoute::Embed, json!({"model": "m", "input": 1}), Some("invalid input type")),
+            (
+                CallRoute::Embed,
+                json!({"model": "m", "input": ["a", 1]}),
+                Some("invalid input type"),
+            ),
+            (CallRoute::Embed, json!({"model": "m", "input": ["a"]}), None),
+            (CallRoute::Embed, json!({"model": "m", "input": null}), None),
+        ] {
+            assert_eq!(asked(route, &body).err().as_deref(), words, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_model_is_asked_only_for_what_it_can_do_as_far_as_that_is_known() {
+        let known = installed(json!([
+            {"name": "chatty", "capabilities": ["completion"]},
+            {"name": "embedder", "capabilities": ["embedding"]},
+            {"name": "painter", "capabilities": ["image"]},
+            {"name": "unknown"},
+            {"name": "stub", "capabilities": [], "remote_host": "https://ollama.com"},
+        ]));
+        let tools = json!({"model": "Chatty", "messages": [{}], "tools": [{}]});
+        let thinks = json!({"model": "Chatty", "prompt": "x", "think": "low"});
+        for (route, body, words) in [
+            (
+                CallRoute::Chat,
+                tools.clone(),
+                Some("registry.ollama.ai/library/chatty:latest does not support tools"),
+            ),
+            (
+                CallRoute::Messages,
+                json!({"model": "chatty", "messages": [{}], "tools": [{}], "max_tokens": 1}),
+                None,
+            ),
+            (CallRoute::Generate, thinks, Some(r#""Chatty" does not support thinking"#)),
+            (CallRoute::Generate, json!({"model": "chatty", "prompt": "x", "think": false}), None),
+            (
+                CallRoute::Chat,
+                json!({"model": "embedder"}),
+                Some(r#""embedder" does not support chat"#),
+            ),
+            (
+                CallRoute::Responses,
+                json!({"model": "embedder"}),
+                Some(r#""embedder" does not support chat"#),
+            ),
+            (
+                CallRoute::Generate,
+                json!({"model": "embedder"}),
+                Some(r#""embedder" does not support generate"#),
+            ),
+            (CallRoute::Generate, json!({"model": "embedder", "keep_alive": 0}), None),
+            (CallRoute::Embed, json!({"model": "chatty", "input": "x"}), None),
+            (CallRoute::Generate, json!({"model": "painter", "prompt": "x"}), None),
+            (CallRoute::Chat, json!({"model": "unknown", "tools": [{}]}), None),
+            (CallRoute::Chat, json!({"model": "stub", "tools": [{}]}), None),
+        ] {
+            let asked = asked(route, &body).unwrap();
+            let model = resolve::find(&known, &asked.model).unwrap();
+            assert_eq!(to_model(&asked, model).as_deref(), words, "{body}");
+        }
+    }
+}

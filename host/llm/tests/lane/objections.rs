@@ -1,0 +1,55 @@
+//! Calls that Ollama would refuse.
+
+use roughneck_jobs::ports::gateway::CallRoute;
+use serde_json::{Value, json};
+
+use crate::{
+    gateway::{chat, header, text},
+    stage::{QWEN, Stage},
+};
+
+const EMBEDDER: &str = "nomic-embed-text";
+
+#[tokio::test]
+async fn what_ollama_would_refuse_costs_neither_a_turn_nor_a_load() {
+    let stage = Stage::new().await;
+    let with = |mut body: Value, field: &str, value: Value| {
+        body.as_object_mut().unwrap().insert(field.to_owned(), value);
+        body
+    };
+    for (route, body) in [
+        (CallRoute::Chat, chat(EMBEDDER, true)),
+        (CallRoute::Generate, json!({"model": EMBEDDER, "prompt": "hello"})),
+        (CallRoute::Chat, with(chat("llama3.2:3b", false), "think", json!(true))),
+        (CallRoute::Chat, with(chat(QWEN, true), "top_logprobs", json!(50))),
+        (CallRoute::Embed, json!({"model": EMBEDDER, "input": 7})),
+    ] {
+        let (reply, visitor) = stage.send(route, &body).await;
+        assert_eq!((reply.status, header(&reply, "retry-after")), (400, None));
+        let (status, words) = stage.direct(route.path(), &body).await;
+        assert_eq!((status, text(reply).await), (400, words));
+        assert!(visitor.ended().is_empty(), "there was no job yet");
+        // The other one was that of the client that talks to Ollama itself.
+        assert_eq!(
+            stage.bodies(route.path()).iter().filter(|sent| **sent == body.to_string()).count(),
+            1
+        );
+    }
+    let unlimited = json!({"model": QWEN, "messages": [{"role": "user", "content": "x"}]});
+    let (reply, _) = stage.send(CallRoute::Messages, &unlimited).await;
+    assert_eq!(reply.status, 400);
+    assert!(text(reply).await.contains("max_tokens is required and must be positive"));
+    assert!(stage.ollama.loads().is_empty());
+    let rejected = r#"roughneck_requests_total{outcome="rejected"}"#;
+    assert_eq!(stage.metric(rejected), Some(6.0));
+}
+
+#[tokio::test]
+async fn a_model_that_can_not_is_looked_at_again_first() {
+    let stage = Stage::new().await;
+    let looks = stage.bodies("/api/tags").len();
+    stage.send(CallRoute::Chat, &chat(QWEN, false)).await;
+    assert_eq!(stage.bodies("/api/tags").len(), looks);
+    stage.send(CallRoute::Chat, &chat(EMBEDDER, false)).await;
+    assert_eq!(stage.bodies("/api/tags").len(), looks + 1);
+}
