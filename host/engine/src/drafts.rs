@@ -6,7 +6,10 @@
 
 use std::{
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -55,7 +58,9 @@ impl Draft {
 #[derive(Default)]
 pub(crate) struct Drafts {
     all: Mutex<Vec<Draft>>,
-    /// They are to be looked at: the first has come, or one is wanted, or there are too many.
+    /// One of them is wanted, or there are too many.
+    is_pressed: AtomicBool,
+    /// The first has come, or they are pressed for.
     changed: Notify,
 }
 
@@ -76,7 +81,9 @@ impl Drafts {
             all.len()
         };
         // In between nobody need be woken: that is what it saves.
-        if count == 1 || count >= DRAFTS_MAX {
+        if count >= DRAFTS_MAX {
+            self.press();
+        } else if count == 1 {
             self.changed.notify_one();
         }
     }
@@ -84,6 +91,11 @@ impl Drafts {
     /// Has the books of a job written now, if they are not.
     pub(crate) fn want(&self, attendance: &Attendance) {
         attendance.want();
+        self.press();
+    }
+
+    fn press(&self) {
+        self.is_pressed.store(true, Ordering::Release);
         self.changed.notify_one();
     }
 
@@ -130,16 +142,18 @@ pub(crate) async fn serve(shared: Arc<Shared>) {
     }
 }
 
-/// Returns when there may be something to write.
+/// Returns when there is something to write, as a rule.
 async fn next(shared: &Shared) {
     let drafts = &shared.drafts;
-    match drafts.first_due() {
-        None => drafts.changed.notified().await,
-        Some(due) => tokio::select! {
-            () = drafts.changed.notified() => {}
-            () = sleep_until(due) => {}
-            () = shared.stopping.cancelled() => {}
-        },
+    while !drafts.is_pressed.swap(false, Ordering::AcqRel) {
+        match drafts.first_due() {
+            None => drafts.changed.notified().await,
+            Some(due) => tokio::select! {
+                () = drafts.changed.notified() => {}
+                () = sleep_until(due) => return,
+                () = shared.stopping.cancelled() => return,
+            },
+        }
     }
 }
 

@@ -22,14 +22,16 @@ pub struct Memory {
     pub(crate) claims_held: watch::Sender<bool>,
     /// While true, no submission is made.
     pub(crate) submissions_held: watch::Sender<bool>,
+    /// While true, no attended job begins.
+    pub(crate) begins_held: watch::Sender<bool>,
 }
 
 impl Memory {
     /// Opens a store on a disk. It rings `bell` for what it changes itself.
     #[must_use]
     pub fn open(disk: &Disk, bell: Arc<dyn Bell>) -> Self {
-        let [claims_held, submissions_held] = [false; 2].map(watch::Sender::new);
-        Self { disk: disk.clone(), bell, claims_held, submissions_held }
+        let [claims_held, submissions_held, begins_held] = [false; 3].map(watch::Sender::new);
+        Self { disk: disk.clone(), bell, claims_held, submissions_held, begins_held }
     }
 
     /// Makes a change, and rings for it when it is made.

@@ -102,6 +102,8 @@ impl Store for Memory {
         at: Millis,
         lease_until: Millis,
     ) -> Result<Option<Run>, StoreError> {
+        // The sender is ours: it outlives this call.
+        let _ = self.begins_held.subscribe().wait_for(|held| !held).await;
         self.write(|tables| {
             tables.break_begin()?;
             tables.begin_one(id, at, lease_until)

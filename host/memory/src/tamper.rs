@@ -93,6 +93,11 @@ impl Memory {
         self.submissions_held.send_replace(hold);
     }
 
+    /// While true, no attended job begins.
+    pub fn hold_begins(&self, hold: bool) {
+        self.begins_held.send_replace(hold);
+    }
+
     /// Refuses the next reads of results, so many.
     pub fn break_reads(&self, count: u32) {
         self.tables().tampered.broken_reads = count;

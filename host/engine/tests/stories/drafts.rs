@@ -140,6 +140,21 @@ async fn whoever_asks_for_one_has_it_written_at_once_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_asks_waits_until_what_was_said_is_written_and_not_only_that_it_came() {
+    let world = World::start([]).await;
+    world.store.hold_begins(true);
+    let call = attend(&world);
+    call.begin();
+    let (engine, id) = (Arc::clone(&world.engine), call.id());
+    let written = tokio::spawn(async move { engine.written(id).await });
+    world.until_true("it came", || world.store.ids() == [id]).await;
+    assert!(!written.is_finished());
+    world.store.hold_begins(false);
+    written.await.unwrap();
+    assert_eq!(world.state(id), State::Working);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_is_cancelled_before_it_is_written_is_cancelled_at_once() {
     let world = World::start([]).await;
     let asked_at = world.time.now();
@@ -212,13 +227,12 @@ async fn one_that_the_queue_has_no_room_for_or_whose_id_is_taken_is_not_kept() {
 #[tokio::test(start_paused = true)]
 async fn too_many_are_written_without_waiting() {
     let world = World::start([]).await;
-    let calls: Vec<_> = (0..1_000).map(|_| attend(&world)).collect();
-    let attended_at = world.time.now();
-    // Let it be done, but no time pass.
-    while world.store.ids().len() < calls.len() {
-        assert_eq!(world.time.now(), attended_at, "they lingered");
-        tokio::task::yield_now().await;
-    }
+    let mut calls = vec![attend(&world)];
+    // Until it is known that there is one.
+    world.pass(SOON).await;
+    calls.extend((1..1_000).map(|_| attend(&world)));
+    world.pass(SOON).await;
+    assert_eq!(world.store.ids().len(), calls.len());
 }
 
 #[tokio::test(start_paused = true)]
