@@ -10,7 +10,17 @@ use reqwest::Url;
 use roughneck_jobs::guard::Breaker;
 use serde_json::{Map, Value};
 
-use crate::resolve;
+use crate::{
+    gateway::keep_alive::{self, KeepAlive},
+    request::keep_alive_value,
+    resolve::{self, Wanted},
+};
+
+/// Signs of life that follow each other faster than this are no signs but a load.
+const QUIET_MIN: Duration = Duration::from_millis(10);
+
+/// Between two pieces of a healthy answer may be as much.
+const STALL_MIN: Duration = Duration::from_millis(100);
 
 /// The settings of one lane.
 #[derive(Clone, Debug)]
@@ -18,7 +28,8 @@ pub struct Config {
     /// `http://127.0.0.1:11434`; a path is kept as a prefix, a user and password become basic
     /// authentication and are never shown.
     pub url: String,
-    /// Names of the operator's own for models, such as `default` and `fast`. Not followed twice.
+    /// Names of the operator's own for models, such as `default` and `fast`. Not followed twice. Whoever asks
+    /// for one may spell it as Ollama lets them spell a model: `FAST`, `fast:latest`.
     pub aliases: BTreeMap<String, String>,
     /// How long a model stays loaded after a call, as Ollama writes it: `10m`, `-1` for ever. None
     /// leaves it to Ollama.
@@ -143,15 +154,83 @@ impl Config {
         }
     }
 
+    /// The settings as a lane follows them: with something in each of them that can be done, and with the
+    /// models that aliases stand for. The one place where they are checked.
+    ///
     /// # Errors
-    /// [`BadConfig::KeepAlive`]. Ollama has the last word on the units; zero must be caught here,
-    /// because a request that loads a model and has `keep_alive` 0 unloads it instead.
-    pub(crate) fn check_keep_alive(&self) -> Result<(), BadConfig> {
+    /// What is wrong with the first that cannot be used.
+    pub fn checked(mut self) -> Result<Self, BadConfig> {
+        self.parsed_url()?;
+        self.check_keep_alive()?;
+        at_least("quiet-for", self.quiet_for, QUIET_MIN)?;
+        at_least("stall", self.stall, STALL_MIN)?;
+        self.check_aliases()?;
+        self.embedder = match &self.embedder {
+            Some(name) => Some(self.meant("embedder", name)?),
+            None => None,
+        };
+        let mut pins: BTreeMap<String, u64> = BTreeMap::new();
+        for (name, num_ctx) in &self.pins {
+            let model = self.meant("num-ctx", name)?;
+            if *num_ctx == 0 {
+                let why = format!("the context of `{name}` must have at least 1 token");
+                return Err(BadConfig::Setting { key: "num-ctx", why });
+            }
+            if pins.keys().any(|other| resolve::is_same(other, &model)) {
+                let why =
+                    format!("it names `{model}` twice, once as `{name}`; keep one of the two");
+                return Err(BadConfig::Setting { key: "num-ctx", why });
+            }
+            pins.insert(model, *num_ctx);
+        }
+        self.pins = pins;
+        Ok(self)
+    }
+
+    /// Zero must be caught, because a request that loads a model and has `keep_alive` 0 unloads it instead.
+    fn check_keep_alive(&self) -> Result<(), BadConfig> {
         let Some(text) = &self.keep_alive else { return Ok(()) };
-        if text.contains(|letter: char| matches!(letter, '1'..='9')) {
-            Ok(())
-        } else {
-            Err(BadConfig::KeepAlive(text.clone()))
+        let bad = |why: String| BadConfig::KeepAlive { text: text.clone(), why };
+        match keep_alive::read(&keep_alive_value(text)).map_err(bad)? {
+            KeepAlive::Some => Ok(()),
+            KeepAlive::None => Err(bad("the model would be loaded anew for every call".to_owned())),
+        }
+    }
+
+    fn check_aliases(&self) -> Result<(), BadConfig> {
+        let bad = |why: String| Err(BadConfig::Setting { key: "aliases", why });
+        for (alias, name) in &self.aliases {
+            if alias.trim().is_empty() || name.trim().is_empty() {
+                return bad(format!(
+                    "`{alias}` stands for `{name}`; an alias has a name, and names a model"
+                ));
+            }
+            let is_alias =
+                |name: &str| self.aliases.keys().any(|other| resolve::is_same(other, name));
+            if is_alias(name) || resolve::is_default(name) {
+                return bad(format!(
+                    "`{alias}` stands for `{name}`, which is no model but an alias; aliases are not followed twice"
+                ));
+            }
+            let is_twin = |other: &&String| *other != alias && resolve::is_same(other, alias);
+            if let Some(twin) = self.aliases.keys().find(is_twin) {
+                return bad(format!(
+                    "`{alias}` and `{twin}` are one name to Ollama; keep one of the two"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The model that a setting names, by itself or by an alias.
+    fn meant(&self, key: &'static str, name: &str) -> Result<String, BadConfig> {
+        let bad = |why: &str| Err(BadConfig::Setting { key, why: why.to_owned() });
+        match resolve::wanted(&self.aliases, name) {
+            Wanted::Named { name: "", alias: _ } => bad("it names no model"),
+            Wanted::Named { name, alias: _ } => Ok(name.to_owned()),
+            Wanted::Newest => bad(
+                "`default` is another model after each pull; name a model, or let `default` stand for one under `aliases`",
+            ),
         }
     }
 
@@ -168,6 +247,15 @@ impl Config {
     }
 }
 
+fn at_least(key: &'static str, given: Duration, min: Duration) -> Result<(), BadConfig> {
+    if given >= min {
+        return Ok(());
+    }
+    let why =
+        format!("{} ms is too short; it must be at least {}ms", given.as_millis(), min.as_millis());
+    Err(BadConfig::Setting { key, why })
+}
+
 /// Why a lane cannot start. The address is not repeated: it may contain a password.
 #[derive(Debug, thiserror::Error)]
 pub enum BadConfig {
@@ -178,10 +266,21 @@ pub enum BadConfig {
         why: String,
     },
     /// The time that a model stays loaded is none, or no time at all.
-    #[error(
-        "keep_alive `{0}` is not usable; write it like 10m, or -1 for ever, but not 0: the model would be loaded anew for every call"
-    )]
-    KeepAlive(String),
+    #[error("`keep-alive` cannot be `{text}` ({why}); write it like 10m or 1h30m, or -1 for ever")]
+    KeepAlive {
+        /// As it was written.
+        text: String,
+        /// In Go's own words, or ours.
+        why: String,
+    },
+    /// Another setting means nothing.
+    #[error("`{key}` under [ollama] cannot be used: {why}")]
+    Setting {
+        /// Its name in the configuration.
+        key: &'static str,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
     /// No HTTP client can be made.
     #[error(
         "the HTTP client for Ollama cannot be set up; for https, install the system's certificates"
@@ -216,10 +315,65 @@ mod tests {
             (Some("0"), false),
             (Some("0s"), false),
             (Some("long"), false),
+            (Some("5 minutes"), false),
+            (Some(""), false),
         ] {
             let keep_alive = keep_alive.map(str::to_owned);
             let config = Config { keep_alive, ..Config::new("http://host") };
-            assert_eq!(config.check_keep_alive().is_ok(), usable, "{:?}", config.keep_alive);
+            let text = format!("{:?}", config.keep_alive);
+            assert_eq!(config.checked().is_ok(), usable, "{text}");
         }
+    }
+
+    fn with(change: impl FnOnce(&mut Config)) -> Result<Config, String> {
+        let mut config = Config::new("http://host");
+        config.aliases = BTreeMap::from([("fast".to_owned(), "llama3.2:3b".to_owned())]);
+        change(&mut config);
+        config.checked().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused_with_the_name_of_its_key() {
+        let alias = |alias: &'static str, name: &'static str| {
+            move |config: &mut Config| {
+                drop(config.aliases.insert(alias.to_owned(), name.to_owned()));
+            }
+        };
+        let pins = |pins: &'static [(&'static str, u64)]| {
+            move |config: &mut Config| {
+                config.pins =
+                    pins.iter().map(|(name, tokens)| ((*name).to_owned(), *tokens)).collect();
+            }
+        };
+        let embedder = |name: &str| with(|config| config.embedder = Some(name.to_owned()));
+        for (refused, sentence) in [
+            (with(|config| config.quiet_for = Duration::ZERO), "`quiet-for` under [ollama]"),
+            (with(|config| config.stall = Duration::ZERO), "must be at least 100ms"),
+            (with(alias("", "m")), "an alias has a name"),
+            (with(alias("a", " ")), "an alias has a name"),
+            (with(alias("a", "FAST")), "`a` stands for `FAST`, which is no model but an alias"),
+            (with(alias("a", "a:latest")), "aliases are not followed twice"),
+            (with(alias("a", "default")), "which is no model but an alias"),
+            (with(alias("Fast", "m")), "`Fast` and `fast` are one name"),
+            (embedder(""), "`embedder` under [ollama] cannot be used: it names no model"),
+            (embedder("default"), "let `default` stand for one under `aliases`"),
+            (with(pins(&[("m", 0)])), "`num-ctx` under [ollama]"),
+            (with(pins(&[("fast", 1), ("llama3.2:3b", 2)])), "twice"),
+        ] {
+            let refused = refused.unwrap_err();
+            assert!(refused.contains(sentence), "{refused}");
+        }
+    }
+
+    #[test]
+    fn aliases_are_followed_wherever_a_model_is_named() {
+        let config = with(|config| {
+            config.embedder = Some("FAST".to_owned());
+            config.pins = BTreeMap::from([("fast:latest".to_owned(), 8192)]);
+        });
+        let config = config.unwrap();
+        assert_eq!(config.embedder.as_deref(), Some("llama3.2:3b"));
+        assert_eq!(config.pinned("llama3.2:3b"), Some(8192));
+        assert_eq!(config.checked().unwrap().pins.len(), 1, "what was followed leads no further");
     }
 }

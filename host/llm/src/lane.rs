@@ -97,7 +97,7 @@ impl Lane {
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, BadConfig> {
         let Ports { bell, clock, budgets } = ports;
-        config.check_keep_alive()?;
+        let config = config.checked()?;
         let client = Arc::new(Client::new(&config)?);
         let metrics = Arc::new(Metrics::new());
         let inventory = Inventory::new(Arc::clone(&client), bell, Arc::clone(&metrics));

@@ -32,7 +32,21 @@ pub(crate) enum Wanted<'a> {
 
 /// What an alias of the operator's stands for.
 pub(crate) fn alias<'a>(aliases: &'a BTreeMap<String, String>, asked: &str) -> Option<&'a str> {
-    aliases.get(asked.trim()).map(|name| name.trim())
+    entry(aliases, asked).map(|(_, name)| name.trim())
+}
+
+/// The alias that is asked for. A model of that name could be spelled in other ways as well, and clients do so.
+fn entry<'a>(
+    aliases: &'a BTreeMap<String, String>,
+    asked: &str,
+) -> Option<(&'a String, &'a String)> {
+    let exactly = aliases.get_key_value(asked.trim());
+    exactly.or_else(|| aliases.iter().find(|(alias, _)| is_same(alias, asked)))
+}
+
+/// Whether it is the alias that means something even when nobody configured it.
+pub(crate) fn is_default(asked: &str) -> bool {
+    is_same(asked, DEFAULT)
 }
 
 /// Whether two spellings mean one model.
@@ -43,9 +57,9 @@ pub(crate) fn is_same(one: &str, other: &str) -> bool {
 /// Follows an alias, once.
 pub(crate) fn wanted<'a>(aliases: &'a BTreeMap<String, String>, asked: &'a str) -> Wanted<'a> {
     let asked = asked.trim();
-    match aliases.get_key_value(asked) {
+    match entry(aliases, asked) {
         Some((alias, name)) => Wanted::Named { name: name.trim(), alias: Some(alias) },
-        None if asked == DEFAULT => Wanted::Newest,
+        None if is_default(asked) => Wanted::Newest,
         None => Wanted::Named { name: asked, alias: None },
     }
 }
@@ -160,8 +174,11 @@ mod tests {
             (" QWEN3:4B", "qwen3:4b"),
             ("nomic-embed-text", "nomic-embed-text:latest"),
             ("fast", "llama3.2:3b"),
+            ("FAST", "llama3.2:3b"),
+            ("fast:latest", "llama3.2:3b"),
             // 09:30 at +01:00 is later than 10:00 at +02:00.
             ("default", "llama3.2:3b"),
+            ("DEFAULT:latest", "llama3.2:3b"),
         ] {
             assert_eq!(resolve(asked, &shelf()), Ok(name.to_owned()), "{asked}");
         }

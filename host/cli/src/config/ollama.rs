@@ -60,13 +60,13 @@ enum Record {
 }
 
 impl Ollama {
-    /// The settings of the lane.
+    /// The settings of the lane, checked as the lane would.
     ///
     /// # Errors
     /// A sentence that names the key.
     pub(crate) fn lane(&self) -> Result<roughneck_llm::Config> {
         let default = roughneck_llm::Config::new(self.url()?);
-        Ok(roughneck_llm::Config {
+        let config = roughneck_llm::Config {
             aliases: self.aliases.clone(),
             keep_alive: self.keep_alive.clone(),
             waiting_max: self.waiting_max.unwrap_or(default.waiting_max),
@@ -89,7 +89,8 @@ impl Ollama {
             preempt: self.preempt,
             callers: self.callers.clone(),
             ..default
-        })
+        };
+        Ok(config.checked()?)
     }
 
     /// The base URL, without a slash at its end.

@@ -15,7 +15,7 @@ mod flow;
 mod form;
 mod frames;
 mod gathered;
-mod keep_alive;
+pub(crate) mod keep_alive;
 mod lists;
 mod objection;
 mod opening;

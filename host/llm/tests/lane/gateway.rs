@@ -533,7 +533,8 @@ async fn a_pinned_context_keeps_clients_and_plugins_on_one_runner() {
 async fn the_embedder_that_has_room_answers_beside_a_call_that_holds_the_lane() {
     const EMBEDDER: &str = "nomic-embed-text";
     let beside = |config: &mut Config| {
-        config.embedder = Some(EMBEDDER.to_owned());
+        config.aliases.insert("embed".to_owned(), EMBEDDER.to_owned());
+        config.embedder = Some("embed".to_owned());
         config.waiting_max = 0;
     };
     let stage = Stage::with(ollama::Config::instant(), beside).await;
