@@ -29,11 +29,9 @@ async fn what_ollama_would_refuse_costs_neither_a_turn_nor_a_load() {
         let (status, words) = stage.direct(route.path(), &body).await;
         assert_eq!((status, text(reply).await), (400, words));
         assert!(visitor.ended().is_empty(), "there was no job yet");
-        // The other one was that of the client that talks to Ollama itself.
-        assert_eq!(
-            stage.bodies(route.path()).iter().filter(|sent| **sent == body.to_string()).count(),
-            1
-        );
+        // That one was of the client that talks to Ollama itself.
+        let (sent, body) = (stage.bodies(route.path()), body.to_string());
+        assert_eq!(sent.iter().filter(|one| **one == body).count(), 1);
     }
     let unlimited = json!({"model": QWEN, "messages": [{"role": "user", "content": "x"}]});
     let (reply, _) = stage.send(CallRoute::Messages, &unlimited).await;
