@@ -164,8 +164,9 @@ impl Asked {
     pub(crate) fn body(&self, changes: &Changes<'_>) -> Bytes {
         let mut edits = Edits::default();
         let envelope = &self.envelope;
-        if !self.names(changes.model) {
-            envelope.set(&mut edits, "model", &json(changes.model));
+        let model = self.echoed(changes.model);
+        if model != self.model {
+            envelope.set(&mut edits, "model", &json(model));
         }
         if can_stream(self.route) && self.says_stream() != Some(self.streams_upstream()) {
             let streams = if self.streams_upstream() { "true" } else { "false" };
@@ -193,9 +194,11 @@ impl Asked {
         envelope.edited(edits)
     }
 
-    /// Whether Ollama knows this model by the name that the client wrote. It repeats that in its answer.
-    fn names(&self, model: &str) -> bool {
-        self.model.trim() == self.model && resolve::is_same(&self.model, model)
+    /// The name of this model that Ollama is asked by, and repeats in its answer: as the client wrote it, if Ollama
+    /// knows the model by that.
+    pub(crate) fn echoed<'a>(&'a self, model: &'a str) -> &'a str {
+        let is_known = self.model.trim() == self.model && resolve::is_same(&self.model, model);
+        if is_known { &self.model } else { model }
     }
 
     /// Whether the route has fields for options and for how long the model is to be kept.

@@ -313,11 +313,10 @@ impl Call {
 
     /// Hands over an answer that comes in one piece, an error among them.
     async fn whole(&self, opened: Opened) -> Result<Whole, Refused> {
-        let Opened { mut response, mut turn, unloads, opening } = settled(opened);
-        let Opening { mut course, stand_in, .. } = opening;
+        let Opened { mut response, mut turn, unloads, mut opening } = settled(opened);
         let status = response.status().as_u16();
         let mut stops = halted(&self.job);
-        let deadline = course.dispatched_at() + self.shared.config.first_byte;
+        let deadline = opening.course.dispatched_at() + self.shared.config.first_byte;
         let read = tokio::select! {
             biased;
             halt = &mut stops => Err(Refused::halted(&halt)),
@@ -326,7 +325,7 @@ impl Call {
                 let read = read.map_err(silent).and_then(|read| read);
                 read.map_err(|broken| {
                     turn.went_wrong(&broken);
-                    course.fail(broken.outcome);
+                    opening.course.fail(broken.outcome);
                     self.shared.react(&broken.error);
                     Refused::of(self.asked.route, &self.asked.model, &broken.error)
                 })
@@ -340,11 +339,7 @@ impl Call {
         let body = read.inspect_err(|refused| self.job.end(refused.outcome()))?;
         turn.is_answered();
         let is_ok = (200..300).contains(&status);
-        let body = match &stand_in {
-            Some(stand_in) if is_ok => stand_in.unmasked(body),
-            Some(stand_in) => stand_in.unmasked_words(body),
-            None => body,
-        };
+        let body = if is_ok { opening.unmasked(body) } else { opening.unmasked_words(body) };
         if is_ok {
             if self.asked.wish == Wish::Answer {
                 turn.went_well();
@@ -355,8 +350,8 @@ impl Call {
                 turn.residency().doubt();
             }
             drop(turn);
-            let cost = stats::cost(&reading::whole(&body), &course.measured);
-            course.complete(&cost);
+            let cost = stats::cost(&reading::whole(&body), &opening.course.measured);
+            opening.course.complete(&cost);
             self.shared.others.judge(&cost);
             self.job.supervisor().spent(&cost.usage);
             let kept = self.shared.config.record.keeps_words();
@@ -364,7 +359,7 @@ impl Call {
             let answer = kept.map_or(Answer::None, Answer::Whole);
             self.job.end(outcome::done(&Ended { status, reason: "", answer }));
         } else {
-            self.turned_down(&mut course, Some(turn), status, &body);
+            self.turned_down(&mut opening.course, Some(turn), status, &body);
         }
         Ok(Whole { status, r#type, body })
     }

@@ -96,8 +96,16 @@ impl Opening {
     /// Whole frames of the answer, as they would be without a stand-in.
     pub(crate) fn unmasked(&self, answer: Bytes) -> Bytes {
         match &self.stand_in {
-            Some(stand_in) => stand_in.unmasked(answer),
+            Some(stand_in) => stand_in.unmasked(answer, self.asked.echoed(&self.model.name)),
             None => answer,
+        }
+    }
+
+    /// The same for an answer that is an error.
+    pub(crate) fn unmasked_words(&self, error: Bytes) -> Bytes {
+        match &self.stand_in {
+            Some(stand_in) => stand_in.unmasked_words(error, self.asked.echoed(&self.model.name)),
+            None => error,
         }
     }
 

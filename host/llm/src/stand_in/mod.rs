@@ -111,17 +111,17 @@ impl StandIn {
         &self.name
     }
 
-    /// Whole frames of an answer, or all of it, with the name of the model where Ollama names the stand-in. Inside of a
+    /// Whole frames of an answer, or all of it, with this name of the model where Ollama names the stand-in. Inside of a
     /// text the quotes would be escaped, so nothing is changed that the model has said.
-    pub(crate) fn unmasked(&self, answer: Bytes) -> Bytes {
+    pub(crate) fn unmasked(&self, answer: Bytes, model: &str) -> Bytes {
         let field = |name: &str| format!("\"model\":{}", Value::from(name));
-        replaced(answer, &field(&self.name), &field(&self.of))
+        replaced(answer, &field(&self.name), &field(model))
     }
 
     /// The same for an error, whose words may have the name in them, and in full.
-    pub(crate) fn unmasked_words(&self, error: Bytes) -> Bytes {
-        let error = replaced(error, &format!("registry.ollama.ai/{}", self.name), &self.of);
-        replaced(error, &self.name, &self.of)
+    pub(crate) fn unmasked_words(&self, error: Bytes, model: &str) -> Bytes {
+        let error = replaced(error, &format!("registry.ollama.ai/{}", self.name), model);
+        replaced(error, &self.name, model)
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn the_client_reads_the_name_of_its_model_and_what_the_model_says_stays() {
         let unmasked =
-            |text: &'static str| stand_in().unmasked(Bytes::from_static(text.as_bytes()));
+            |text: &'static str| stand_in().unmasked(Bytes::from_static(text.as_bytes()), "m:1");
         for (told, read) in [
             (r#"data: {"model":"roughneck/m:1-ctx8-0","x":1}"#, r#"data: {"model":"m:1","x":1}"#),
             (
@@ -181,7 +181,11 @@ mod tests {
             assert_eq!(unmasked(told), read);
         }
         let same = Bytes::from_static(br#"{"model":"m:1"}"#);
-        assert_eq!(stand_in().unmasked(same.clone()).as_ptr(), same.as_ptr(), "nothing is copied");
+        assert_eq!(
+            stand_in().unmasked(same.clone(), "m:1").as_ptr(),
+            same.as_ptr(),
+            "nothing is copied"
+        );
     }
 
     #[test]
@@ -191,7 +195,7 @@ mod tests {
             ("registry.ollama.ai/roughneck/m:1-ctx8-0 does not", "m:1 does not"),
         ] {
             let told = Bytes::from_static(told.as_bytes());
-            assert_eq!(stand_in().unmasked_words(told), read);
+            assert_eq!(stand_in().unmasked_words(told, "m:1"), read);
         }
     }
 }

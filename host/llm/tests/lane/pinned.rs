@@ -143,6 +143,18 @@ async fn calls_of_every_route_share_the_runner_with_the_pinned_context() {
 }
 
 #[tokio::test]
+async fn the_answer_repeats_the_name_as_the_client_wrote_it() {
+    let stage = pinned().await;
+    for stream in [false, true] {
+        for (route, body) in questions("QWEN3:4B", stream) {
+            let answer = text(stage.send(route, &body).await.0).await;
+            assert!(answer.contains("\"model\":\"QWEN3:4B\""), "{}: {answer}", route.path());
+            assert!(!answer.contains("roughneck/"), "{}: {answer}", route.path());
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_pinned_goes_out_as_it_came() {
     let stage = pinned().await;
     for (route, body) in questions(LLAMA, false) {
