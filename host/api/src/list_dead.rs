@@ -1,9 +1,13 @@
-//! `GET /dead`: a page of dead letters, the newest first: jobs that have failed, each with its error.
+//! `GET /dead`: a page of dead letters, the newest first: jobs that have failed, each with its error. A call whose
+//! client waited on an open connection is none, because nobody would hear of its retry.
 
 use std::sync::Arc;
 
 use axum::{extract::State, http::Uri, response::Response};
-use roughneck_jobs::{id::JobId, job::Filter, state};
+use roughneck_jobs::{
+    id::JobId,
+    job::{DeadLetters, Filter},
+};
 
 use crate::{App, page, problem::Problem, query::Parameters};
 
@@ -11,21 +15,23 @@ pub(crate) async fn list_dead(State(app): State<Arc<App>>, uri: Uri) -> Result<R
     let query = Parameters::read(&uri, &["kind", "code", "limit", "before"])?;
     let limit = query.limit(page::LIMIT, page::LIMIT_MAX)?;
     let before: Option<JobId> = query.parse("before")?;
-    let filter = Filter {
-        state: Some(state::State::Failed),
+    let which = DeadLetters {
         kind: query.get("kind").map(|kind| app.present_name(kind)),
         code: query.get("code").map(str::to_owned),
-        before,
-        limit: page::one_more(limit),
     };
-    let jobs = app.ports.store.jobs(filter.clone()).await?;
-    let kept = [("kind", filter.kind.as_deref()), ("code", filter.code.as_deref())];
+    let dead = Some(which.clone());
+    let filter = Filter { dead, before, limit: page::one_more(limit), ..Filter::default() };
+    let jobs = app.ports.store.jobs(filter).await?;
+    let kept = [("kind", which.kind.as_deref()), ("code", which.code.as_deref())];
     Ok(page::of(&jobs, limit, "/dead", &kept))
 }
 
 #[cfg(test)]
 mod tests {
-    use roughneck_jobs::job::Job;
+    use roughneck_jobs::{
+        class::{CLIENT, Class},
+        job::Job,
+    };
 
     use crate::testing::{Host, a_dead_letter, a_job, job_id, json};
 
@@ -34,9 +40,15 @@ mod tests {
         let host = Host::new();
         host.fakes.store.put(a_dead_letter(1, "timeout"));
         host.fakes.store.put(Job { id: job_id(2), ..a_job() });
+        let class = Class(CLIENT.to_owned());
+        host.fakes.store.put(Job { class, ..a_dead_letter(3, "ollama-refused") });
         let page = json(host.get("/dead").await).await;
         let jobs = page["jobs"].as_array().unwrap();
-        assert_eq!(jobs.len(), 1, "only a failed job is one");
+        assert_eq!(
+            jobs.len(),
+            1,
+            "only a failed job is one, and no call whose client has been told"
+        );
         assert_eq!(jobs[0]["error"]["code"], "timeout");
         assert_eq!(jobs[0]["error"]["message"], "it broke");
         assert_eq!((&jobs[0]["attempt"], &jobs[0]["attempts_max"]), (&4.into(), &4.into()));

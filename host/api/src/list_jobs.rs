@@ -13,7 +13,7 @@ pub(crate) async fn list_jobs(State(app): State<Arc<App>>, uri: Uri) -> Result<R
     let state: Option<state::State> = query.parse("state")?;
     let before: Option<JobId> = query.parse("before")?;
     let kind = query.get("kind").map(|kind| app.present_name(kind));
-    let filter = Filter { state, kind, before, limit: page::one_more(limit), code: None };
+    let filter = Filter { state, kind, before, limit: page::one_more(limit), dead: None };
     let jobs = app.ports.store.jobs(filter.clone()).await?;
     let kept = [("state", state.map(state::State::as_str)), ("kind", filter.kind.as_deref())];
     Ok(page::of(&jobs, limit, "/jobs", &kept))

@@ -109,6 +109,13 @@ pub struct Job {
 }
 
 impl Job {
+    /// Whether it has failed and can be run again. Where a client waited on an open connection, it has been told,
+    /// and nobody would hear of another run.
+    #[must_use]
+    pub fn is_dead_letter(&self) -> bool {
+        self.state == State::Failed && !self.class.is_attended()
+    }
+
     /// Whether its deadline has passed at this instant.
     #[must_use]
     pub fn is_overdue(&self, at: Millis) -> bool {
@@ -170,8 +177,8 @@ pub struct Filter {
     pub state: Option<State>,
     /// Only of this kind.
     pub kind: Option<String>,
-    /// Only dead letters whose failure has this code, whatever `state` says.
-    pub code: Option<String>,
+    /// Only these dead letters, whatever `state` and `kind` say.
+    pub dead: Option<DeadLetters>,
     /// Only older than this job: the cursor of the next page.
     pub before: Option<JobId>,
     /// At most so many; the store clamps it to 1..=500.
@@ -185,4 +192,15 @@ pub struct DeadLetters {
     pub kind: Option<String>,
     /// Only those whose failure has this code.
     pub code: Option<String>,
+}
+
+impl DeadLetters {
+    /// Whether a job is one of them.
+    #[must_use]
+    pub fn include(&self, job: &Job) -> bool {
+        let code = job.failure.as_ref().map(|failure| &failure.code);
+        job.is_dead_letter()
+            && self.kind.as_ref().is_none_or(|kind| *kind == job.kind)
+            && self.code.as_ref().is_none_or(|wanted| Some(wanted) == code)
+    }
 }

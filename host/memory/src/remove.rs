@@ -15,7 +15,7 @@ impl Tables {
     /// The dead letters that are meant, the oldest first.
     pub(crate) fn dead(&self, which: &DeadLetters) -> Vec<JobId> {
         let rows = self.jobs.values().map(|row| &row.job);
-        let dead = rows.filter(|job| job.state == State::Failed && is_meant(job, which));
+        let dead = rows.filter(|job| which.include(job));
         dead.map(|job| job.id).collect()
     }
 
@@ -66,10 +66,4 @@ impl Tables {
 
 fn flow_of(job: &Job) -> Option<FlowId> {
     job.member.as_ref().map(|member| member.flow)
-}
-
-fn is_meant(job: &Job, which: &DeadLetters) -> bool {
-    let code = job.failure.as_ref().map(|failure| &failure.code);
-    which.kind.as_ref().is_none_or(|kind| *kind == job.kind)
-        && which.code.as_ref().is_none_or(|wanted| Some(wanted) == code)
 }

@@ -360,15 +360,14 @@ impl Tables {
 }
 
 fn is_wanted(job: &Job, filter: &Filter) -> bool {
-    let code = job.failure.as_ref().map(|failure| &failure.code);
-    let is_of_code = |wanted: &String| job.state == State::Failed && Some(wanted) == code;
-    let is_of_state = match (&filter.code, filter.state) {
-        (Some(code), _) => is_of_code(code),
-        (None, state) => state.is_none_or(|state| state == job.state),
+    let is_meant = match &filter.dead {
+        Some(which) => which.include(job),
+        None => {
+            filter.state.is_none_or(|state| state == job.state)
+                && filter.kind.as_ref().is_none_or(|kind| *kind == job.kind)
+        }
     };
-    is_of_state
-        && filter.kind.as_ref().is_none_or(|kind| *kind == job.kind)
-        && filter.before.is_none_or(|before| job.id < before)
+    is_meant && filter.before.is_none_or(|before| job.id < before)
 }
 
 /// A job without what can be large.

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "children", include_str!("../migrations/0009_children.sql")),
     (10, "deadlines", include_str!("../migrations/0010_deadlines.sql")),
     (11, "budgets", include_str!("../migrations/0011_budgets.sql")),
+    (12, "dead letters", include_str!("../migrations/0012_dead_letters.sql")),
 ];
 
 /// The last migration.

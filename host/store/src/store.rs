@@ -328,7 +328,7 @@ impl SqliteStore {
     ) -> Result<Vec<SqliteRow>, Fault> {
         // Each page is read from an index in its order, which an `OR` in one statement would hide.
         let page = match (filter.state, &filter.kind) {
-            _ if filter.code.is_some() => sql!("job/page_of_code"),
+            _ if filter.dead.is_some() => sql!("job/page_of_dead"),
             (None, None) => sql!("job/page"),
             (Some(_), None) => sql!("job/page_of_state"),
             (None, Some(_)) => sql!("job/page_of_kind"),
@@ -336,8 +336,8 @@ impl SqliteStore {
         };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut query = sqlx::query(page).bind(before).bind(limit);
-        if let Some(code) = &filter.code {
-            return Ok(query.bind(code).bind(&filter.kind).fetch_all(&self.readers).await?);
+        if let Some(DeadLetters { kind, code }) = &filter.dead {
+            return Ok(query.bind(code).bind(kind).fetch_all(&self.readers).await?);
         }
         if let Some(state) = filter.state {
             query = query.bind(state.as_str());

@@ -99,11 +99,7 @@ impl FakeStore {
     /// The oldest dead letters, and the number of the others.
     fn dead(&self, which: &DeadLetters, limit: u32) -> (Vec<JobId>, u64) {
         let jobs = self.jobs.lock().unwrap();
-        let dead = jobs.values().filter(|job| {
-            job.state == State::Failed
-                && which.kind.as_ref().is_none_or(|kind| job.kind == *kind)
-                && which.code.as_ref().is_none_or(|code| has_code(job, code))
-        });
+        let dead = jobs.values().filter(|job| which.include(job));
         let mut ids: Vec<JobId> = dead.map(|job| job.id).collect();
         let left = ids.len().saturating_sub(limit as usize);
         ids.truncate(limit as usize);
@@ -116,10 +112,6 @@ impl FakeStore {
         }
         Ok(())
     }
-}
-
-fn has_code(job: &Job, code: &str) -> bool {
-    job.failure.as_ref().is_some_and(|failure| failure.code == code)
 }
 
 #[async_trait]
@@ -163,7 +155,7 @@ impl Store for FakeStore {
         let matching = jobs.values().rev().filter(|job| {
             filter.state.is_none_or(|state| job.state == state)
                 && filter.kind.as_ref().is_none_or(|kind| job.kind == *kind)
-                && filter.code.as_ref().is_none_or(|code| has_code(job, code))
+                && filter.dead.as_ref().is_none_or(|which| which.include(job))
                 && filter.before.is_none_or(|before| job.id < before)
         });
         Ok(matching.take(filter.limit as usize).cloned().collect())

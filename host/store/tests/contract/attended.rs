@@ -4,7 +4,7 @@ use roughneck_jobs::{
     class::{CLIENT, Class, Slots},
     clock::Millis,
     id::JobId,
-    job::{DeadLetters, NewJob},
+    job::{DeadLetters, Filter, NewJob},
     pause::{Pause, Scope},
     ports::{
         bell::Change,
@@ -172,11 +172,19 @@ async fn it_is_not_run_again_because_nobody_waits_for_it() {
         assert_eq!(world.retry(id, at(3)).await.unwrap(), Retried::NobodyWaits);
         assert_eq!(world.everything(id).await, before);
     }
+    // It is no dead letter, to anybody.
+    let dead = Some(DeadLetters::default());
+    let page = world.jobs(Filter { dead, limit: 9, ..Filter::default() }).await.unwrap();
+    assert!(page.is_empty(), "{page:?}");
+    let purged = world.purge(DeadLetters::default(), 9).await.unwrap();
+    assert_eq!((purged.jobs, purged.left), (0, 0));
+    let all = Filter { state: Some(State::Failed), limit: 9, ..Filter::default() };
+    assert_eq!(world.jobs(all).await.unwrap().len(), 1, "it is among the jobs that have failed");
     // It takes no place from one that can be run again.
     let other = world.running(new_job()).await;
     world.end(other, Verdict::Fail { failure: failure() }, at(2)).await;
     let cleared = world.retry_many(DeadLetters::default(), 1, at(3)).await.unwrap();
-    assert_eq!((cleared.jobs, cleared.left), (1, 1));
+    assert_eq!((cleared.jobs, cleared.left), (1, 0));
     assert_eq!(world.get_job(other.job).await.state, State::Queued);
     assert_eq!(world.get_job(failed).await.state, State::Failed);
     assert_eq!(world.claim_at(9, at(4)).await[0].job.class, io());

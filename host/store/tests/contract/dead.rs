@@ -191,11 +191,9 @@ async fn dead_letters_are_retried_by_kind_and_code_the_oldest_first_and_the_rest
 async fn pages_of_dead_letters_can_be_of_one_code_and_one_kind() {
     let world = World::new().await;
     let [one, two, three] = three(&world).await;
-    let filter = |kind: Option<&str>, code: &str| Filter {
-        kind: kind.map(str::to_owned),
-        code: Some(code.to_owned()),
-        limit: 9,
-        ..Filter::default()
+    let filter = |kind: Option<&str>, code: &str| {
+        let dead = Some(which(kind, Some(code)));
+        Filter { dead, limit: 9, ..Filter::default() }
     };
     assert_eq!(page(&world, filter(None, "timeout")).await, [two, one]);
     assert_eq!(page(&world, filter(Some("test.other"), "timeout")).await, [two]);

@@ -2,7 +2,8 @@
 -- with them. Of the deliveries that are not over, one for each target is pending.
 DELETE FROM job
 WHERE id IN (SELECT id FROM job INDEXED BY job_dead
-             WHERE state = 'failed' AND (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR failure_code = ?2)
+             WHERE state = 'failed' AND class <> 'client' AND (?1 IS NULL OR kind = ?1)
+               AND (?2 IS NULL OR failure_code = ?2)
                AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.job = job.id AND delivery.state = 'pending')
                AND (flow IS NULL OR NOT EXISTS (
                  SELECT 1 FROM job AS other
