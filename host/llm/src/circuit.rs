@@ -113,29 +113,32 @@ impl Circuit {
     }
 
     fn change(&self, change: impl FnOnce(&mut Breaker, Instant)) {
-        let mut turned = false;
+        let mut turned = None;
         self.breaker.send_if_modified(|breaker| {
             let before = breaker.clone();
             change(breaker, Instant::now());
-            turned = before.why().is_some() != breaker.why().is_some();
+            if before.why().is_some() != breaker.why().is_some() {
+                turned = before.why().or(breaker.why()).cloned();
+            }
             *breaker != before
         });
-        if turned {
-            self.announce();
+        if let Some(why) = turned {
+            self.announce(&why);
         }
     }
 
-    fn announce(&self) {
+    /// Says that it has opened or closed, and why it was open.
+    fn announce(&self, why: &Why) {
         let error = self.error();
         self.metrics.upstream.breaker_open(error.is_some());
-        match error {
-            // The inventory, which looks as often as it takes, says so and when it is over.
-            Some(LlmError::Unavailable { .. }) => {}
-            Some(error) => tracing::warn!("{error}; jobs that need it wait"),
-            None if self.is_on_trial() => {
+        match (why, error) {
+            // The inventory says so, and when it is over.
+            (Why::Away(_), _) => {}
+            (Why::Ill(_), Some(error)) => tracing::warn!("{error}; jobs that need it wait"),
+            (Why::Ill(_), None) if self.is_on_trial() => {
                 tracing::info!(url = self.url, "the next call tries whether Ollama works again");
             }
-            None => tracing::info!(url = self.url, "Ollama works again"),
+            (Why::Ill(_), None) => tracing::info!(url = self.url, "Ollama works again"),
         }
     }
 }
