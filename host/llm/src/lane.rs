@@ -7,6 +7,7 @@ use roughneck_jobs::{
     clock::Clock,
     model::{Call, Health, LlmError, Resolved},
     ports::{
+        backlog::Backlog,
         bell::Bell,
         budgets::Budgets,
         gateway::CallRoute,
@@ -58,6 +59,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Who may still use how many tokens.
     pub budgets: Arc<dyn Budgets>,
+    /// Asked whether durable jobs wait for a model that a client wants unloaded.
+    pub backlog: Arc<dyn Backlog>,
 }
 
 /// What outlives the lane as long as a load or an answer needs it.
@@ -78,6 +81,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     /// Every call that costs tokens asks them first.
     pub(crate) budgets: Arc<dyn Budgets>,
+    pub(crate) backlog: Arc<dyn Backlog>,
     /// Whether calls go.
     pub(crate) circuit: Arc<Circuit>,
     pub(crate) others: Others,
@@ -96,7 +100,7 @@ impl Lane {
         ports: Ports,
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, BadConfig> {
-        let Ports { bell, clock, budgets } = ports;
+        let Ports { bell, clock, budgets, backlog } = ports;
         let config = config.checked()?;
         let client = Arc::new(Client::new(&config)?);
         let metrics = Arc::new(Metrics::new());
@@ -117,6 +121,7 @@ impl Lane {
             metrics,
             clock,
             budgets,
+            backlog,
             circuit,
         });
         let stop = shutdown.child_token();
@@ -205,18 +210,23 @@ impl Shared {
     /// The names of the model that is loaded, for as long as its quantum lasts.
     fn preference(&self, now: Instant) -> Option<Preference> {
         let Resident { model, quantum_began_at, quantum } = self.queue.resident()?;
-        let mut models: BTreeSet<String> = self.inventory.names(&model);
-        let aliases = self.config.aliases.iter();
-        let meant =
-            aliases.filter(|(_, name)| models.iter().any(|own| resolve::is_same(own, name)));
-        let aliases: Vec<String> = meant.map(|(alias, _)| alias.clone()).collect();
-        models.extend(aliases);
+        let models = self.names(&model);
         let left = |whole: Duration| {
             let left = whole.saturating_sub(now.saturating_duration_since(quantum_began_at));
             self.clock.now().plus_ms(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
         };
         let urgent_until = left(quantum / URGENT_PART);
         Some(Preference { models, until: left(quantum), urgent_until })
+    }
+
+    /// The names by which jobs ask for these weights: those that they are installed by, and the aliases of these.
+    pub(crate) fn names(&self, digest: &str) -> BTreeSet<String> {
+        let mut names = self.inventory.names(digest);
+        let aliases = self.config.aliases.iter();
+        let meant = aliases.filter(|(_, name)| names.iter().any(|own| resolve::is_same(own, name)));
+        let aliases: Vec<String> = meant.map(|(alias, _)| alias.clone()).collect();
+        names.extend(aliases);
+        names
     }
 
     /// The installed model that is meant, after a second look if the first finds none.

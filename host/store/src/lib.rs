@@ -1,4 +1,5 @@
-//! The ports [`Store`], [`Flows`], [`Children`], [`Outbox`], [`Schedules`], [`KeyValue`] and [`Spending`] on SQLite.
+//! The ports [`Store`], [`Flows`], [`Children`], [`Outbox`], [`Schedules`], [`KeyValue`], [`Spending`] and [`Backlog`] on
+//! SQLite.
 //!
 //! What it does: keeps jobs, slots, attempts, events, deliveries, schedules and the state of plugins
 //! in one file. One thread owns the only write connection; intentions reach it as commands, are
@@ -21,6 +22,7 @@
 //! [`Children`]: roughneck_jobs::ports::children::Children
 //! [`KeyValue`]: roughneck_jobs::ports::kv::KeyValue
 //! [`Spending`]: roughneck_jobs::ports::spending::Spending
+//! [`Backlog`]: roughneck_jobs::ports::backlog::Backlog
 
 /// The statement in `sql/sqlite/<name>.sql`.
 macro_rules! sql {
@@ -50,6 +52,7 @@ macro_rules! script {
     };
 }
 
+mod backlog;
 mod bells;
 mod children;
 mod command;

@@ -13,7 +13,7 @@ use roughneck_engine::{Bells, Budgets, Engine};
 use roughneck_jobs::{
     budget::Ledger,
     clock::Clock as _,
-    ports::{bell::Bell, budgets},
+    ports::{backlog::Backlog, bell::Bell, budgets},
 };
 use roughneck_llm::Lane;
 use roughneck_sandbox::Plugins;
@@ -143,7 +143,8 @@ impl Host {
         let secret = signing_secret::load(&data_dir, &*system)?;
         let lane_stop = CancellationToken::new();
         let budgets = budgets(config, &store)?;
-        let lane = lane(config, &bells, Arc::clone(&budgets) as _, &lane_stop)?;
+        let backlog = Arc::clone(&store) as _;
+        let lane = lane(config, &bells, Arc::clone(&budgets) as _, backlog, &lane_stop)?;
         let egress = egress.await??;
         let courier = Webhooks::new(webhooks(config, secret)?, egress.clone());
         let capabilities = roughneck_capabilities::Ports {
@@ -254,10 +255,11 @@ pub(crate) fn lane(
     config: &Config,
     bells: &Arc<Bells>,
     budgets: Arc<dyn budgets::Budgets>,
+    backlog: Arc<dyn Backlog>,
     stop: &CancellationToken,
 ) -> Result<Arc<Lane>> {
     let bell: Arc<dyn Bell> = Arc::clone(bells) as _;
-    let ports = roughneck_llm::Ports { bell, clock: Arc::new(System), budgets };
+    let ports = roughneck_llm::Ports { bell, clock: Arc::new(System), budgets, backlog };
     Ok(Lane::start(config.ollama.lane()?, ports, stop)?)
 }
 

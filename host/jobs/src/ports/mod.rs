@@ -2,6 +2,7 @@
 //! implements what.
 
 pub mod attended;
+pub mod backlog;
 pub mod bell;
 pub mod budgets;
 pub mod catalog;

@@ -206,6 +206,11 @@ impl Asked {
         has_options(self.route)
     }
 
+    /// Whether the client wants the model unloaded after it.
+    pub(crate) fn unloads(&self) -> bool {
+        self.keep_alive == Some(KeepAlive::None)
+    }
+
     /// Whether a context can be put into the request. The other routes have no place for it.
     pub(crate) fn can_pin(&self) -> bool {
         self.has_options() && !self.options.contains_key("num_ctx")

@@ -75,6 +75,7 @@ impl Admitted for Exchange {
         }
         let options = shared.options(&asked, &model.name, stand_in.as_deref());
         let key = RunnerKey::of(&model, &options);
+        let is_wanted = asked.unloads() && shared.is_wanted_by_jobs(&key).await;
         let seat = Seat { key: key.clone(), rank: place.rank, priority: place.priority };
         let queue = shared.queue_of(asked.route, &model.name);
         let Ok(ticket) = queue.line_up(seat) else {
@@ -90,6 +91,7 @@ impl Admitted for Exchange {
             model,
             stand_in,
             key,
+            is_wanted,
             priority: place.priority,
             job: Arc::clone(&job),
             lost_at: None,

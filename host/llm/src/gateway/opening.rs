@@ -15,6 +15,7 @@ use super::{
     asked::{Asked, Changes, Wish},
     keep_alive::KeepAlive,
     refused::Refused,
+    unload,
 };
 use crate::{
     broken::Broken,
@@ -40,6 +41,8 @@ pub(crate) struct Opening {
     /// What it goes out by, if not by the model itself.
     pub(crate) stand_in: Option<Arc<StandIn>>,
     pub(crate) key: RunnerKey,
+    /// Whether queued jobs want the model, as far as it is known, if the client wants it unloaded after the call.
+    pub(crate) is_wanted: bool,
     pub(crate) priority: Priority,
     pub(crate) job: Arc<dyn Attended>,
     pub(crate) course: Course,
@@ -183,7 +186,13 @@ impl Opening {
     async fn turn(&mut self, ticket: Ticket) -> Result<Turn, LlmError> {
         let queued_at = Instant::now();
         let kept = self.shared.metrics.kept(self.asked.bytes());
-        let turn = ticket.turn_unless_ill(self.patience()).await?;
+        let turn = ticket.turn_unless_ill(self.patience());
+        let turn = if self.asked.unloads() {
+            let (shared, key) = (&self.shared, &self.key);
+            unload::turn_of_one_who_unloads(shared, key, turn, &mut self.is_wanted).await?
+        } else {
+            turn.await?
+        };
         drop(kept);
         let queue = queued_at.elapsed();
         self.course.waited(queue);
@@ -193,7 +202,7 @@ impl Opening {
 
     async fn send(&mut self, turn: Turn, says: &Says) -> Result<Sent, Broken> {
         let is_again = self.course.is_again() || self.lost_at.is_some();
-        let Self { shared, asked, model, key, job, course, .. } = self;
+        let Self { shared, asked, model, key, is_wanted, job, course, .. } = self;
         if !is_again {
             job.begin();
         }
@@ -204,7 +213,8 @@ impl Opening {
             let _nobody_listens = says.send(Said::Ready);
         }
         course.account.reach(Phase::Prefill);
-        let (keep_alive, unloads) = keep_alive(shared, asked, &model.name, key);
+        *is_wanted |= shared.queue_of(asked.route, &model.name).wants(key);
+        let (keep_alive, unloads) = keep_alive(shared, asked, *is_wanted);
         let mut response = self.dispatch(&mut turn, keep_alive).await?;
         if self.loses_stand_in(response.as_ref()) {
             // Ollama loads the model with a context of its own.
@@ -271,17 +281,12 @@ fn way(route: CallRoute) -> Way {
 
 /// How long the model is to stay loaded, if not as the client says, and whether it is unloaded. A client
 /// that wants it to be unloaded is heard only if nobody waits for it.
-fn keep_alive(
-    shared: &Shared,
-    asked: &Asked,
-    model: &str,
-    key: &RunnerKey,
-) -> (Option<String>, bool) {
+fn keep_alive(shared: &Shared, asked: &Asked, is_wanted: bool) -> (Option<String>, bool) {
     let operator = shared.config.keep_alive.as_deref();
     let operator = operator.map(|text| crate::request::keep_alive_value(text).to_string());
     match asked.keep_alive {
         Some(KeepAlive::Some) => (None, false),
-        Some(KeepAlive::None) if shared.queue_of(asked.route, model).wants(key) => {
+        Some(KeepAlive::None) if is_wanted => {
             (Some(operator.unwrap_or_else(|| KEEP_FOR_OTHERS.to_owned())), false)
         }
         Some(KeepAlive::None) => (None, true),

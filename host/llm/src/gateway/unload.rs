@@ -1,8 +1,15 @@
 //! A model that a client wants unloaded. That asks nothing of the model, so it does not wait for the lane: it is done
-//! at once, or, if others use the model or wait for it, not at all.
+//! at once, or, if others use the model or wait for it, not at all. A client may also want it unloaded after its call;
+//! then the model stays if others wait for it when the call has its turn.
+
+use std::time::Duration;
 
 use bytes::Bytes;
-use roughneck_jobs::{model::Resolved, ports::gateway::Reply};
+use roughneck_jobs::{
+    class::{Class, OLLAMA},
+    model::{LlmError, Resolved},
+    ports::gateway::Reply,
+};
 
 use super::{
     asked::Changes,
@@ -12,13 +19,22 @@ use super::{
     outcome::{self, Answer, Ended},
     refused::Refused,
 };
-use crate::{broken::Broken, course::Course, lane::Shared, runner_key::RunnerKey, stats::Cost};
+use crate::{
+    broken::Broken, course::Course, lane::Shared, queue::Turn, runner_key::RunnerKey, stats::Cost,
+};
+
+/// A client waits for the store no longer, which answers in a millisecond if it is well.
+const STORE_PATIENCE: Duration = Duration::from_millis(250);
+
+/// So long it is believed what the store has said.
+const BELIEVED_FOR: Duration = Duration::from_secs(1);
 
 pub(super) async fn unload(call: &Call, model: &Resolved, mut course: Course) -> Reply {
     let Call { shared, asked, job } = call;
     job.begin();
     let key = RunnerKey::of(model, &asked.options);
-    if !shared.may_unload(&key) {
+    let is_wanted = shared.is_wanted_by_jobs(&key).await;
+    if is_wanted || !shared.may_unload(&key) {
         course.complete(&Cost::default());
         let body = form::unloaded(asked.route, &asked.model, &shared.now());
         return call.reply(Ok(done(call, form::JSON.to_owned(), body)));
@@ -73,8 +89,49 @@ fn done(call: &Call, r#type: String, body: Bytes) -> Whole {
     Whole { status: 200, r#type, body }
 }
 
+/// Waits for the turn of a call after which the client wants the model unloaded. Meanwhile the store is asked now and
+/// then whether jobs want it, so that nobody has the turn and waits for the store.
+pub(super) async fn turn_of_one_who_unloads(
+    shared: &Shared,
+    key: &RunnerKey,
+    turn: impl Future<Output = Result<Turn, LlmError>>,
+    is_wanted: &mut bool,
+) -> Result<Turn, LlmError> {
+    tokio::pin!(turn);
+    loop {
+        let asks_again = async {
+            tokio::time::sleep(BELIEVED_FOR).await;
+            shared.is_wanted_by_jobs(key).await
+        };
+        tokio::select! {
+            biased;
+            turn = &mut turn => return turn,
+            now = asks_again => *is_wanted = now,
+        }
+    }
+}
+
 impl Shared {
-    /// Whether nobody needs this runner.
+    /// Whether queued jobs ask for the model of this runner. If the store does not say so soon, nobody is known to.
+    pub(super) async fn is_wanted_by_jobs(&self, key: &RunnerKey) -> bool {
+        let (class, names) = (Class(OLLAMA.to_owned()), self.names(key.model()));
+        let asked = self.backlog.asks_for(&class, &names);
+        match tokio::time::timeout(STORE_PATIENCE, asked).await {
+            Ok(Ok(is_wanted)) => is_wanted,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "whether jobs want a model that is to be unloaded is not known");
+                false
+            }
+            Err(_elapsed) => {
+                tracing::warn!(
+                    "the store is too slow to say whether jobs want a model that is to be unloaded"
+                );
+                false
+            }
+        }
+    }
+
+    /// Whether no call needs this runner.
     fn may_unload(&self, key: &RunnerKey) -> bool {
         [&self.queue, &self.embeddings].iter().all(|queue| !queue.wants(key) && !queue.serves(key))
     }

@@ -1,7 +1,7 @@
 //! A lane, its simulated Ollama, and who watches both.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -13,15 +13,18 @@ use async_trait::async_trait;
 use prometheus_client::{encoding::text, registry::Registry};
 use roughneck_jobs::{
     budget::Payer,
+    class::Class,
     clock::{Clock, Millis},
     delivery::Notice,
     job::LogLine,
     model::{Call, Completion, Delivery, Health, LlmError, Message, Piece, Role},
     ports::{
+        backlog::Backlog,
         bell::{Bell, Change},
         budgets::{Budgets, Unlimited},
         llm::{Answer, Llm as _},
         runner::{Standing, Supervisor},
+        store::StoreError,
     },
     priority::Priority,
     usage::Usage,
@@ -48,6 +51,10 @@ pub(crate) struct Witness {
     /// Held while the disk is slow.
     pub(crate) disk: tokio::sync::Mutex<()>,
     standing: Mutex<Option<Standing>>,
+    /// The models that queued jobs ask for.
+    pub(crate) backlog: Mutex<BTreeSet<String>>,
+    /// How often that was asked.
+    pub(crate) asked_for: AtomicUsize,
 }
 
 impl Witness {
@@ -76,6 +83,15 @@ impl Clock for Witness {
 impl Bell for Witness {
     fn ring(&self, change: Change) {
         self.rung.lock().unwrap().push(change);
+    }
+}
+
+#[async_trait]
+impl Backlog for Witness {
+    async fn asks_for(&self, class: &Class, models: &BTreeSet<String>) -> Result<bool, StoreError> {
+        let _read = self.disk.lock().await;
+        self.asked_for.fetch_add(1, Ordering::SeqCst);
+        Ok(class.needs_ollama() && !self.backlog.lock().unwrap().is_disjoint(models))
     }
 }
 
@@ -184,7 +200,8 @@ impl Stage {
 }
 
 pub(crate) fn ports(witness: &Arc<Witness>, budgets: Arc<dyn Budgets>) -> Ports {
-    Ports { bell: Arc::clone(witness) as _, clock: Arc::clone(witness) as _, budgets }
+    let (bell, clock) = (Arc::clone(witness) as _, Arc::clone(witness) as _);
+    Ports { bell, clock, budgets, backlog: Arc::clone(witness) as _ }
 }
 
 pub(crate) fn call(model: &str) -> Call {

@@ -1,13 +1,15 @@
 //! Clients that want a model unloaded.
 
+use std::sync::atomic::Ordering;
+
 use roughneck_jobs::ports::gateway::CallRoute;
 use roughneck_llm::Config;
-use roughneck_testkit::ollama;
+use roughneck_testkit::{eventually, ollama};
 use serde_json::{Value, json};
 
 use crate::{
     gateway::{chat, header, text},
-    stage::{QWEN, Stage},
+    stage::{QWEN, SOON, Stage},
 };
 
 const LLAMA: &str = "llama3.2:3b";
@@ -73,4 +75,63 @@ async fn an_ollama_that_refuses_it_is_heard() {
     assert_eq!(reply.status, 503);
     assert!(text(reply).await.contains("busy"));
     assert_eq!(visitor.ended(), ["ollama-refused"]);
+}
+
+fn wait_for(stage: &Stage, model: &str) {
+    stage.witness.backlog.lock().unwrap().insert(model.to_owned());
+}
+
+#[tokio::test]
+async fn one_that_queued_jobs_wait_for_by_an_alias_is_kept() {
+    let stage = Stage::new().await;
+    wait_for(&stage, "fast");
+    is_told_so(&stage, &unload(LLAMA)).await;
+    assert!(stage.bodies("/api/generate").is_empty());
+    let mut asks = chat(LLAMA, false);
+    asks["keep_alive"] = json!(0);
+    stage.send(CallRoute::Chat, &asks).await;
+    let mut others = chat(QWEN, false);
+    others["keep_alive"] = json!(0);
+    stage.send(CallRoute::Chat, &others).await;
+    let kept: Vec<Value> = stage
+        .bodies("/api/chat")
+        .iter()
+        .map(|body| serde_json::from_str::<Value>(body).unwrap()["keep_alive"].clone())
+        .collect();
+    assert_eq!(kept, [json!("5m"), json!(0)]);
+}
+
+#[tokio::test]
+async fn what_has_come_for_it_while_a_call_waited_is_known_at_its_turn() {
+    let stage = Stage::new().await;
+    stage.ollama.script([ollama::Reply::Stall { after_tokens: 1 }]);
+    let (running, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    let mut asks = chat(LLAMA, false);
+    asks["keep_alive"] = json!(0);
+    let waits = stage.send(CallRoute::Chat, &asks);
+    tokio::pin!(waits);
+    assert!(futures_util::poll!(&mut waits).is_pending());
+    wait_for(&stage, LLAMA);
+    let was_asked = stage.witness.asked_for.load(Ordering::SeqCst);
+    let asked_again = async {
+        let again = async || stage.witness.asked_for.load(Ordering::SeqCst) > was_asked;
+        eventually("the store is asked again", SOON, again).await.unwrap();
+    };
+    tokio::select! {
+        _ = &mut waits => panic!("another call has the lane"),
+        () = asked_again => {}
+    }
+    drop(running);
+    waits.await;
+    let sent: Value = serde_json::from_str(stage.bodies("/api/chat").last().unwrap()).unwrap();
+    assert_eq!(sent["keep_alive"], "5m");
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_keeps_nobody_waiting() {
+    let stage = Stage::new().await;
+    wait_for(&stage, QWEN);
+    let _stuck = stage.witness.disk.lock().await;
+    is_told_so(&stage, &unload(QWEN)).await;
+    assert_eq!(stage.bodies("/api/generate"), [unload(QWEN).to_string()]);
 }

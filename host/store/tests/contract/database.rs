@@ -13,8 +13,8 @@ use roughneck_jobs::{
     clock::Entropy,
     mark::Marks,
     ports::{
-        bell::Bell, children::Children, flows::Flows, kv::KeyValue, outbox::Outbox,
-        schedules::Schedules, spending::Spending, store::Store,
+        backlog::Backlog, bell::Bell, children::Children, flows::Flows, kv::KeyValue,
+        outbox::Outbox, schedules::Schedules, spending::Spending, store::Store,
     },
 };
 use roughneck_store::{Config, SqliteStore};
@@ -22,10 +22,10 @@ use tempfile::TempDir;
 
 /// All ports of one store.
 pub(crate) trait Ports:
-    Store + Flows + Children + Outbox + Schedules + KeyValue + Spending
+    Store + Flows + Children + Outbox + Schedules + KeyValue + Spending + Backlog
 {
 }
-impl<T: Store + Flows + Children + Outbox + Schedules + KeyValue + Spending> Ports for T {}
+impl<T: Store + Flows + Children + Outbox + Schedules + KeyValue + Spending + Backlog> Ports for T {}
 
 /// An empty database that can be opened again after its store is gone.
 #[async_trait]

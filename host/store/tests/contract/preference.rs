@@ -1,6 +1,7 @@
 //! Claims that go on with the model that is loaded.
 
 use roughneck_jobs::{
+    class::Class,
     clock::Millis,
     id::JobId,
     job::NewJob,
@@ -113,4 +114,18 @@ async fn with_more_slots_all_of_the_loaded_model_go_before_the_first_that_is_pas
     let run = roughneck_jobs::run::Run { job: ids[0], token: run };
     world.end(run, done(), at(1)).await;
     assert_eq!(claimed(&world, 3, at(1)).await, [ids[1]]);
+}
+
+#[tokio::test]
+async fn it_is_known_whether_a_queued_job_of_the_class_asks_for_a_model_by_one_of_its_names() {
+    let (world, _) = world([of_model(LOADED, 1), of_model("default", 2)]).await;
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let asks_for = async |class, models| world.asks_for(&class, &names(models)).await.unwrap();
+    assert!(asks_for(io(), &[OTHER, LOADED]).await);
+    assert!(asks_for(io(), &["default"]).await);
+    assert!(!asks_for(io(), &[OTHER]).await);
+    assert!(!asks_for(io(), &[]).await);
+    assert!(!asks_for(Class("ollama".to_owned()), &[LOADED]).await);
+    assert_eq!(claimed(&world, 1, at(100)).await.len(), 1);
+    assert!(!asks_for(io(), &[LOADED]).await, "its job runs");
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use roughneck_engine::Bells;
 use roughneck_jobs::{
     model::Health,
-    ports::{budgets::Unlimited, llm::Llm as _},
+    ports::{backlog::Nobody, budgets::Unlimited, llm::Llm as _},
 };
 use roughneck_llm::Lane;
 use serde::Deserialize;
@@ -76,6 +76,7 @@ struct Ollama {
 /// # Errors
 /// If the configuration of Ollama cannot be used.
 pub(super) fn lane(config: &Config) -> anyhow::Result<Arc<Lane>> {
-    let budgets = Arc::new(Unlimited);
-    serve::lane(config, &Arc::new(Bells::default()), budgets, &CancellationToken::new())
+    let (budgets, backlog) = (Arc::new(Unlimited), Arc::new(Nobody));
+    let (bells, stop) = (Arc::new(Bells::default()), CancellationToken::new());
+    serve::lane(config, &bells, budgets, backlog, &stop)
 }
