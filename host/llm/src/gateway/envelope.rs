@@ -94,6 +94,17 @@ impl Envelope {
         }
     }
 
+    /// Sets a field to this JSON. If it is not there it stands behind this other one, or at the end.
+    pub(crate) fn set_behind(&self, edits: &mut Edits, other: &str, name: &str, json: &str) {
+        let last = || self.fields.last().map(|field| field.value.clone());
+        match (self.place(name), self.place(other).or_else(last)) {
+            (None, Some(before)) => {
+                edits.0.push((before.end..before.end, format!(",\"{name}\":{json}")));
+            }
+            (Some(_), _) | (None, None) => self.set(edits, name, json),
+        }
+    }
+
     /// The body with the edits.
     pub(crate) fn edited(&self, mut edits: Edits) -> Bytes {
         if edits.0.is_empty() {
@@ -206,6 +217,23 @@ mod tests {
         empty.set(&mut edits, "a", "1");
         assert_eq!(empty.edited(edits), "{\"a\":1}");
         assert_eq!(empty.edited(Edits::default()), "{}");
+    }
+
+    #[test]
+    fn a_field_is_put_in_behind_another_one() {
+        let read = envelope(r#"{"a":1 ,"b":[2], "c":3}"#);
+        let edited = |edit: &dyn Fn(&mut Edits)| {
+            let mut edits = Edits::default();
+            edit(&mut edits);
+            read.edited(edits)
+        };
+        for (other, name, all) in [
+            ("a", "new", r#"{"a":1,"new":0 ,"b":[2], "c":3}"#),
+            ("absent", "new", r#"{"a":1 ,"b":[2], "c":3,"new":0}"#),
+            ("a", "c", r#"{"a":1 ,"b":[2], "c":0}"#),
+        ] {
+            assert_eq!(edited(&|edits| read.set_behind(edits, other, name, "0")), all);
+        }
     }
 
     #[test]

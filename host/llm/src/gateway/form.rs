@@ -138,16 +138,13 @@ pub(crate) fn piece(form: Form, whole: &Bytes) -> Bytes {
 
 /// The answer to a client that wants a model unloaded: upstream says so before it happens.
 pub(crate) fn unloaded(route: CallRoute, model: &str, now: &str) -> Bytes {
-    let answer = match route {
-        CallRoute::Chat => {
-            json!({"model": model, "created_at": now, "done": true, "done_reason": "unload",
-            "message": {"role": "assistant", "content": ""}})
-        }
-        _ => {
-            json!({"model": model, "created_at": now, "done": true, "done_reason": "unload", "response": ""})
-        }
+    let nothing = match route {
+        CallRoute::Chat => r#""message":{"role":"assistant","content":""}"#,
+        _ => r#""response":"""#,
     };
-    answer.to_string().into()
+    let (model, now) = (Value::from(model), Value::from(now));
+    let end = r#""done":true,"done_reason":"unload""#;
+    format!("{{\"model\":{model},\"created_at\":{now},{nothing},{end}}}").into()
 }
 
 /// A piece that means nothing, for a client that waits: proxies and HTTP libraries give up on a

@@ -1,5 +1,6 @@
 //! A whole answer, put together from its pieces as Ollama does it: what was said and thought is joined,
-//! tool calls and log probabilities are appended, and everything else is that of the last piece.
+//! tool calls and log probabilities are appended, and everything else is that of the last piece. So is the order of
+//! the keys, and what the last piece lacks stands where Ollama has it.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -12,6 +13,9 @@ use super::{
 
 /// Largest answer, in bytes.
 const BYTES_MAX: usize = 64 << 20;
+
+/// No field: behind the last one.
+const END: &str = "";
 
 /// The pieces so far.
 #[derive(Debug, Default)]
@@ -86,14 +90,15 @@ impl Gathered {
         } else {
             last.set(&mut edits, "response", &json(&self.text));
             if !self.thinking.is_empty() {
-                last.set(&mut edits, "thinking", &json(&self.thinking));
+                last.set_behind(&mut edits, "response", "thinking", &json(&self.thinking));
             }
             if !self.tool_calls.is_empty() {
-                last.set(&mut edits, "tool_calls", &list(&self.tool_calls));
+                last.set_behind(&mut edits, END, "tool_calls", &list(&self.tool_calls));
             }
         }
         if !self.logprobs.is_empty() {
-            last.set(&mut edits, "logprobs", &list(&self.logprobs));
+            let before = if last.raw("message").is_some() { "done_reason" } else { END };
+            last.set_behind(&mut edits, before, "logprobs", &list(&self.logprobs));
         }
         let whole = last.edited(edits);
         whole.slice_ref(whole.trim_ascii())
@@ -122,6 +127,27 @@ mod tests {
         assert_eq!(
             whole,
             r#"{"model":"m","message":{"role":"assistant","content":"a\"b","thinking":"hm","tool_calls":[{"z":1,"a":2}]},"done":true,"eval_count":2}"#
+        );
+    }
+
+    #[test]
+    fn what_the_last_piece_lacks_stands_where_ollama_has_it() {
+        let whole = gathered(&[
+            "{\"model\":\"m\",\"response\":\"\",\"thinking\":\"hm\",\"done\":false,\"logprobs\":[1]}\n",
+            "{\"model\":\"m\",\"response\":\"\",\"done\":false,\"tool_calls\":[{}]}\n",
+            "{\"model\":\"m\",\"response\":\"a\",\"done\":true,\"done_reason\":\"stop\",\"eval_count\":2}\n",
+        ]);
+        assert_eq!(
+            whole,
+            r#"{"model":"m","response":"a","thinking":"hm","done":true,"done_reason":"stop","eval_count":2,"tool_calls":[{}],"logprobs":[1]}"#
+        );
+        let whole = gathered(&[
+            "{\"message\":{\"content\":\"a\"},\"done\":false,\"logprobs\":[1]}\n",
+            "{\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\",\"eval_count\":2}\n",
+        ]);
+        assert_eq!(
+            whole,
+            r#"{"message":{"role":"assistant","content":"a"},"done":true,"done_reason":"stop","logprobs":[1],"eval_count":2}"#
         );
     }
 
