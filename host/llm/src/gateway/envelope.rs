@@ -105,6 +105,21 @@ impl Envelope {
         }
     }
 
+    /// Leaves a field out.
+    pub(crate) fn cut(&self, edits: &mut Edits, name: &str) {
+        let is_it = |field: &Field| field.name.eq_ignore_ascii_case(name);
+        let Some(at) = self.fields.iter().rposition(is_it) else { return };
+        let value_of = |at: usize| self.fields.get(at).map(|field| field.value.clone());
+        let before = at.checked_sub(1).and_then(value_of);
+        let rest = value_of(at).and_then(|own| Some((own.end, self.body.get(own.end..)?)));
+        let Some((end, rest)) = rest else { return };
+        // The comma in front of it goes with it, or the one behind it if it is the first.
+        let comma = rest.iter().position(|byte| *byte == b',').map_or(0, |comma| comma + 1);
+        let comma = if self.fields.len() > 1 { comma } else { 0 };
+        let place = before.map_or(self.front..end + comma, |before| before.end..end);
+        edits.0.push((place, String::new()));
+    }
+
     /// The body with the edits.
     pub(crate) fn edited(&self, mut edits: Edits) -> Bytes {
         if edits.0.is_empty() {
@@ -233,6 +248,24 @@ mod tests {
             ("a", "c", r#"{"a":1 ,"b":[2], "c":0}"#),
         ] {
             assert_eq!(edited(&|edits| read.set_behind(edits, other, name, "0")), all);
+        }
+    }
+
+    #[test]
+    fn a_field_is_left_out_with_its_comma() {
+        let read = envelope(r#"{"a":1 ,"b":[2], "c":3}"#);
+        let edited = |edit: &dyn Fn(&mut Edits)| {
+            let mut edits = Edits::default();
+            edit(&mut edits);
+            read.edited(edits)
+        };
+        for (name, all) in [
+            ("a", r#"{"b":[2], "c":3}"#),
+            ("b", r#"{"a":1, "c":3}"#),
+            ("c", r#"{"a":1 ,"b":[2]}"#),
+            ("absent", r#"{"a":1 ,"b":[2], "c":3}"#),
+        ] {
+            assert_eq!(edited(&|edits| read.cut(edits, name)), all);
         }
     }
 

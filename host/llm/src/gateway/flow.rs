@@ -17,7 +17,7 @@ use super::{
     opening::{Opened, Opening},
     outcome::{self, Answer, Ended, Words},
     pieces::Pieces,
-    reading::{Said, Script},
+    reading::{self, Said, Script},
     refused::Refused,
 };
 use crate::{
@@ -177,12 +177,13 @@ impl Flow {
                 self.stop = Some(broken.into());
                 return Ok(kept.map_or_else(|| whole.slice(..passed), BytesMut::freeze));
             }
-            let is_ours = said.is_usage_only && self.asked.adds_usage();
+            let instead = self.instead_of(&frame, &said);
             let over = self.learn(said).err();
-            if is_ours && kept.is_none() {
+            if instead.is_some() && kept.is_none() {
                 kept = Some(BytesMut::from(whole.get(..passed).unwrap_or_default()));
-            } else if let (false, Some(kept)) = (is_ours, &mut kept) {
-                kept.extend_from_slice(&frame);
+            }
+            if let Some(kept) = &mut kept {
+                kept.extend_from_slice(instead.as_ref().unwrap_or(&frame));
             }
             passed += frame.len();
             if let Some(over) = over {
@@ -191,6 +192,17 @@ impl Flow {
             }
         }
         Ok(kept.map_or(whole, BytesMut::freeze))
+    }
+
+    /// What the client gets instead of a frame with a usage that it has not asked for.
+    fn instead_of(&self, frame: &Bytes, said: &Said<'_>) -> Option<Bytes> {
+        if said.figures.is_none() || !self.asked.adds_usage() {
+            None
+        } else if said.is_usage_only {
+            Some(Bytes::new())
+        } else {
+            reading::without_usage(frame)
+        }
     }
 
     fn learn(&mut self, said: Said<'_>) -> Result<(), OverBudget> {

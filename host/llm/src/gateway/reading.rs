@@ -2,11 +2,15 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use roughneck_jobs::ports::gateway::CallRoute;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::frames::{self, Framing};
+use super::{
+    envelope::{Edits, Envelope},
+    frames::{self, Framing},
+};
 use crate::stats::Figures;
 
 /// How an answer in pieces is written.
@@ -75,6 +79,17 @@ impl Script {
             Self::Responses | Self::Messages => frames::data(frame).map(event).unwrap_or_default(),
         }
     }
+}
+
+/// A chunk of OpenAI's without its usage. Ollama has one in every chunk of a completion if it is asked for one.
+pub(crate) fn without_usage(chunk: &Bytes) -> Option<Bytes> {
+    let data = chunk.slice_ref(frames::data(chunk)?);
+    let before = (data.as_ptr() as usize).checked_sub(chunk.as_ptr() as usize)?;
+    let (head, tail) = (chunk.get(..before)?, chunk.get(before + data.len()..)?);
+    let envelope = Envelope::read(data.clone()).ok()?;
+    let mut edits = Edits::default();
+    envelope.cut(&mut edits, "usage");
+    Some([head, &envelope.edited(edits), tail].concat().into())
 }
 
 /// What a whole answer cost.
@@ -316,6 +331,16 @@ mod tests {
         assert!(usage.is_usage_only);
         assert_eq!(usage.figures.unwrap().prompt_eval_count, 3);
         assert!(script.read(event("[DONE]").as_bytes()).is_end);
+    }
+
+    #[test]
+    fn the_usage_of_a_chunk_is_left_out_and_nothing_else() {
+        let with = |usage: &str| {
+            Bytes::from(format!("data: {{\"id\":\"x\",\"choices\":[{{}}]{usage}}}\n\n"))
+        };
+        assert_eq!(without_usage(&with(r#","usage":{"prompt_tokens":0}"#)), Some(with("")));
+        assert_eq!(without_usage(&with("")), Some(with("")));
+        assert_eq!(without_usage(&Bytes::from_static(b": comment\n\n")), None);
     }
 
     #[test]

@@ -241,6 +241,11 @@ async fn the_last_piece_with_the_usage_is_for_those_who_asked_for_it() {
     body["stream_options"] = json!({"include_usage": true});
     let (reply, _) = stage.send(CallRoute::ChatCompletions, &body).await;
     assert!(text(reply).await.contains("\"usage\""));
+    // Of a completion every chunk has one if any was asked for.
+    let body = json!({"model": QWEN, "prompt": "hello", "stream": true});
+    let (reply, _) = stage.send(CallRoute::Completions, &body).await;
+    let (_, theirs) = stage.direct("/v1/completions", &body).await;
+    assert_eq!(steady(&text(reply).await), steady(&theirs));
     let output = r#"roughneck_tokens_total{model="qwen3:4b",type="output"}"#;
     assert!(stage.metric(output).is_some_and(|tokens| tokens > 0.0));
 }
