@@ -114,6 +114,10 @@ impl Flow {
                 Err(Stop::Wanted) => self.wanted = self.wire.take().map(|wire| wire.turn),
                 Err(Stop::Over(over)) => return Err(self.stop(Refused::stopped(over))),
                 Err(Stop::Broken(broken)) => return Err(self.fail(&broken)),
+                Err(Stop::Failed(words)) => {
+                    let broken = Broken::off(metrics::Outcome::Error, words);
+                    return Err(self.fail(&broken).with_status(500));
+                }
             }
         }
         Ok(None)
@@ -159,22 +163,21 @@ impl Flow {
             let why = format!("a piece is longer than {} MiB", LINE_BYTES_MAX >> 20);
             Broken::off(metrics::Outcome::Error, why)
         })?;
-        Ok(self.pass(whole)?)
+        self.pass(whole)
     }
 
     /// Learns from frames that are whole, and returns those that are the client's. What ends the answer behind
     /// some of them waits for its turn: it may have come in one piece with them.
-    fn pass(&mut self, whole: Bytes) -> Result<Bytes, Broken> {
+    fn pass(&mut self, whole: Bytes) -> Result<Bytes, Stop> {
         let mut kept: Option<BytesMut> = None;
         let mut passed = 0;
         for frame in self.script.framing().split(&whole) {
             let said = self.script.read(&frame);
-            if let Some(error) = said.error {
-                let broken = Broken::off(metrics::Outcome::Error, error);
+            if let Some(words) = said.error {
                 if passed == 0 {
-                    return Err(broken);
+                    return Err(Stop::Failed(words));
                 }
-                self.stop = Some(broken.into());
+                self.stop = Some(Stop::Failed(words));
                 return Ok(kept.map_or_else(|| whole.slice(..passed), BytesMut::freeze));
             }
             let instead = self.instead_of(&frame, &said);
@@ -277,6 +280,8 @@ enum Stop {
     /// There are no tokens left for it.
     Over(OverBudget),
     Broken(Broken),
+    /// Ollama has failed, and says why. Who has seen nothing of the answer gets the status that Ollama has for it.
+    Failed(String),
 }
 
 impl From<Broken> for Stop {

@@ -45,6 +45,10 @@ impl Refused {
         Self { over: Some(over), ..refused }
     }
 
+    pub(crate) fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
     /// The tokens ran out while it was answered.
     pub(crate) fn stopped(over: OverBudget) -> Self {
         let message = format!("the answer was stopped: {over}");

@@ -495,6 +495,19 @@ async fn an_answer_that_breaks_off_says_so_on_every_surface() {
 }
 
 #[tokio::test]
+async fn who_wants_it_in_one_piece_gets_the_status_that_ollama_has_for_its_failures() {
+    let stage = Stage::new().await;
+    let fails = || ollama::Reply::MidStreamError { after_tokens: 2, message: "boom".to_owned() };
+    stage.ollama.script([fails(), fails()]);
+    let body = chat(QWEN, false);
+    let (reply, visitor) = stage.send(CallRoute::Chat, &body).await;
+    let ours = (reply.status, text(reply).await);
+    assert_eq!(ours, stage.direct("/api/chat", &body).await);
+    assert_eq!(ours, (500, r#"{"error":"boom"}"#.to_owned()));
+    assert_eq!(visitor.ended().first().unwrap(), "ollama-broke-off");
+}
+
+#[tokio::test]
 async fn what_came_in_one_piece_with_the_break_reaches_the_client_before_it() {
     let stage = Stage::new().await;
     stage.ollama.faults().gather(true);
