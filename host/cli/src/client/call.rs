@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use reqwest::Response;
-use roughneck_jobs::{id::JobId, priority::Priority};
+use roughneck_jobs::{id::JobId, ports::gateway::KEPT, priority::Priority};
 use serde::{Deserialize, Serialize};
 
 use super::{CONNECT_LIMIT, answer};
@@ -27,6 +27,8 @@ pub(crate) struct Call {
     read: Vec<u8>,
     /// Its job.
     pub(crate) job: Option<JobId>,
+    /// Whether the model is kept that it wants unloaded.
+    pub(crate) is_kept: bool,
     /// Its place in the queue when its first sign of life came.
     pub(crate) position: Option<u64>,
 }
@@ -83,6 +85,7 @@ impl Caller {
         let header = |name: &str| response.headers().get(name)?.to_str().ok();
         Ok(Call {
             job: header("x-roughneck-job-id").and_then(|id| id.parse().ok()),
+            is_kept: header(KEPT).is_some(),
             position: header("x-queue-position").and_then(|place| place.parse().ok()),
             url: self.url.clone(),
             read: Vec::new(),

@@ -26,6 +26,10 @@ pub fn is_by_host(via: &str) -> bool {
     via.split(',').any(|hop| hop.split_ascii_whitespace().nth(1) == ours)
 }
 
+/// The header that says that a model was kept which a client wants unloaded: others use it, or wait for it. In their
+/// bodies the answers of Ollama's form are the same.
+pub const KEPT: &str = "x-roughneck-kept";
+
 /// A route whose calls wait for the lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CallRoute {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use roughneck_jobs::{
     class::{Class, OLLAMA},
     model::{LlmError, Resolved},
-    ports::gateway::Reply,
+    ports::gateway::{KEPT, Reply},
 };
 
 use super::{
@@ -37,7 +37,9 @@ pub(super) async fn unload(call: &Call, model: &Resolved, mut course: Course) ->
     if is_wanted || !shared.may_unload(&key) {
         course.complete(&Cost::default());
         let body = form::unloaded(asked.route, &asked.model, &shared.now());
-        return call.reply(Ok(done(call, form::JSON.to_owned(), body)));
+        let mut reply = call.reply(Ok(done(call, form::JSON.to_owned(), body)));
+        reply.headers.push((KEPT, "true".to_owned()));
+        return reply;
     }
     // If nobody has the turn, nobody gets it until Ollama has answered: the next one would find the model loaded.
     let mut vacant = shared.queue.vacant();

@@ -18,14 +18,17 @@ fn unload(model: &str) -> Value {
     json!({"model": model, "keep_alive": 0})
 }
 
-async fn is_told_so(stage: &Stage, body: &Value) {
+/// Returns whether it was kept.
+async fn is_told_so(stage: &Stage, body: &Value) -> bool {
     let (reply, visitor) = stage.send(CallRoute::Generate, body).await;
+    let is_kept = header(&reply, "x-roughneck-kept") == Some("true");
     assert_eq!(reply.status, 200);
     assert!(header(&reply, "content-type").is_some_and(|kind| kind.contains("/json")));
     let said: Value = serde_json::from_str(&text(reply).await).unwrap();
     assert_eq!(said.get("model"), body.get("model"));
     assert_eq!(said.get("done_reason"), Some(&json!("unload")));
     assert_eq!(visitor.ended(), [r#"{"status":200,"done_reason":"unload"}"#]);
+    is_kept
 }
 
 #[tokio::test]
@@ -35,7 +38,7 @@ async fn one_that_nobody_wants_does_not_wait_for_a_call_of_another_model() {
     stage.ollama.script([ollama::Reply::Stall { after_tokens: 1 }]);
     let (running, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
     let body = unload(LLAMA);
-    is_told_so(&stage, &body).await;
+    assert!(!is_told_so(&stage, &body).await);
     assert_eq!(stage.bodies("/api/generate").last(), Some(&body.to_string()));
     drop(running);
 }
@@ -50,7 +53,7 @@ async fn one_that_somebody_waits_for_is_neither_unloaded_nor_loaded_for_it() {
     let waits = stage.send(CallRoute::Chat, &waits);
     tokio::pin!(waits);
     assert!(futures_util::poll!(&mut waits).is_pending());
-    is_told_so(&stage, &unload(LLAMA)).await;
+    assert!(is_told_so(&stage, &unload(LLAMA)).await);
     assert_eq!(stage.bodies("/api/generate"), asked);
     drop(running);
     assert_eq!(waits.await.0.status, 200);
@@ -63,7 +66,7 @@ async fn whoever_asks_next_has_it_loaded_by_the_host() {
         stage.send(CallRoute::Chat, &chat(QWEN, false)).await;
         let asked = stage.bodies("/api/generate");
         assert_eq!(asked.iter().filter(|body| !body.contains("keep_alive")).count(), loads);
-        is_told_so(&stage, &unload(QWEN)).await;
+        assert!(!is_told_so(&stage, &unload(QWEN)).await);
     }
 }
 
@@ -85,7 +88,7 @@ fn wait_for(stage: &Stage, model: &str) {
 async fn one_that_queued_jobs_wait_for_by_an_alias_is_kept() {
     let stage = Stage::new().await;
     wait_for(&stage, "fast");
-    is_told_so(&stage, &unload(LLAMA)).await;
+    assert!(is_told_so(&stage, &unload(LLAMA)).await);
     assert!(stage.bodies("/api/generate").is_empty());
     let mut asks = chat(LLAMA, false);
     asks["keep_alive"] = json!(0);
@@ -132,6 +135,6 @@ async fn a_store_that_does_not_answer_keeps_nobody_waiting() {
     let stage = Stage::new().await;
     wait_for(&stage, QWEN);
     let _stuck = stage.witness.disk.lock().await;
-    is_told_so(&stage, &unload(QWEN)).await;
+    assert!(!is_told_so(&stage, &unload(QWEN)).await);
     assert_eq!(stage.bodies("/api/generate"), [unload(QWEN).to_string()]);
 }

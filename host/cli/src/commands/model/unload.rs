@@ -18,10 +18,12 @@ pub(super) struct Arguments {
 pub(super) async fn run(host: &Host, caller: &Caller, arguments: &Arguments) -> Result<()> {
     let name = &arguments.name;
     let unload = json!({ "model": name, "keep_alive": 0 });
-    let last = caller.call("/api/generate", &unload, None).await?.last().await?;
+    let call = caller.call("/api/generate", &unload, None).await?;
+    let is_kept = call.is_kept;
+    let last = call.last().await?;
     if host.json {
         return terminal::print(&format!("{}\n", last.text));
     }
-    // The host answers the same if it keeps the model, because Ollama's clients know no other answer.
-    terminal::print(&format!("{} is unloaded, unless a job uses it or waits for it\n", clean(name)))
+    let done = if is_kept { "stays loaded: others use it or wait for it" } else { "is unloaded" };
+    terminal::print(&format!("{} {done}\n", clean(name)))
 }
