@@ -123,6 +123,12 @@ impl Flow {
         Ok(None)
     }
 
+    /// It is taken away from its client, who does not read it. Returns what is said last, unless it was over.
+    pub(crate) fn unread(&mut self) -> Option<Bytes> {
+        self.wire.as_ref()?;
+        Some(self.stop(Refused::unread()).last_piece(self.asked.route))
+    }
+
     /// What begins the answer anew, if it ended because an urgent call needs the turn. Nobody may have seen
     /// anything of it.
     pub(crate) fn gave_way(self) -> Option<(Opening, Turn)> {

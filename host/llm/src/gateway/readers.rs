@@ -21,29 +21,35 @@ pub(crate) struct Readers(Lock<Vec<Weak<Held>>>);
 
 /// An answer in the hands of its client.
 struct Held {
-    /// None once it is taken away.
-    flow: Mutex<Option<Flow>>,
+    answer: Mutex<Answer>,
     reads: AtomicU64,
     /// How many reads there were when somebody looked.
     seen: AtomicU64,
+}
+
+enum Answer {
+    Comes(Box<Flow>),
+    /// It was taken away, and this is still to be said.
+    Taken(Option<Bytes>),
 }
 
 impl Readers {
     /// The answer, for a client that reads it.
     pub(crate) fn stream(&self, flow: Flow) -> BoxStream<'static, io::Result<Bytes>> {
         let (reads, seen) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
-        let held = Arc::new(Held { flow: Mutex::new(Some(flow)), reads, seen });
+        let answer = Mutex::new(Answer::Comes(Box::new(flow)));
+        let held = Arc::new(Held { answer, reads, seen });
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|one| one.strong_count() > 0);
         all.push(Arc::downgrade(&held));
         drop(all);
         Box::pin(stream::unfold(held, |held| async move {
             held.reads.fetch_add(1, Ordering::Relaxed);
-            let next = match held.flow.lock().await.as_mut() {
-                Some(flow) => flow.next().await.map(Ok),
-                None => Some(Err(io::Error::other("the answer was not read for too long"))),
+            let next = match &mut *held.answer.lock().await {
+                Answer::Comes(flow) => flow.next().await,
+                Answer::Taken(last) => last.take(),
             };
-            Some((next?, held))
+            Some((Ok(next?), held))
         }))
     }
 
@@ -64,9 +70,10 @@ impl Held {
         let reads = self.reads.load(Ordering::Relaxed);
         // While it is locked it waits for Ollama, which has a limit of its own.
         if self.seen.swap(reads, Ordering::Relaxed) == reads
-            && let Ok(mut flow) = self.flow.try_lock()
+            && let Ok(mut answer) = self.answer.try_lock()
+            && let Answer::Comes(flow) = &mut *answer
         {
-            *flow = None;
+            *answer = Answer::Taken(flow.unread());
         }
     }
 }

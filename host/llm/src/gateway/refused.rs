@@ -49,6 +49,11 @@ impl Refused {
         Self { status, ..self }
     }
 
+    /// The client has had the lane for too long.
+    pub(crate) fn unread() -> Self {
+        Self::new(408, "the answer was stopped: nobody read it for too long", "answer-not-read")
+    }
+
     /// The tokens ran out while it was answered.
     pub(crate) fn stopped(over: OverBudget) -> Self {
         let message = format!("the answer was stopped: {over}");

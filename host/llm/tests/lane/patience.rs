@@ -2,9 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use futures_util::StreamExt as _;
 use roughneck_jobs::{
     model::{Health, LlmError, Piece},
-    ports::{llm::Llm as _, runner::Standing, runner::Supervisor},
+    ports::{
+        gateway::{CallRoute, ReplyBody},
+        llm::Llm as _,
+        runner::Standing,
+        runner::Supervisor,
+    },
 };
 use roughneck_llm::Config;
 use roughneck_testkit::{
@@ -13,6 +20,7 @@ use roughneck_testkit::{
 };
 use tokio::{task::JoinSet, time::timeout};
 
+use super::gateway::chat;
 use super::stage::{QWEN, SOON, Stage, Witness, call, failed};
 
 /// Far more than the lane keeps for a plugin that does not read, in pieces of 16 KiB.
@@ -105,6 +113,21 @@ async fn an_answer_too_long_to_keep_is_ended_if_the_plugin_does_not_read_it() {
     assert_eq!(unread.next().await, Ok(None), "the stream is over");
     let cancelled = r#"roughneck_requests_total{model="qwen3:4b",outcome="cancelled"}"#;
     assert_eq!(stage.metric(cancelled), Some(1.0));
+}
+
+#[tokio::test]
+async fn an_answer_that_its_client_does_not_read_is_ended_and_the_job_says_why() {
+    let quick = |config: &mut Config| config.stall = Duration::from_millis(100);
+    let stage = Stage::with(ollama::Config::instant(), quick).await;
+    stage.ollama.script([Reply::Text(long_text())]);
+    let (reply, visitor) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    let ReplyBody::Stream(mut stream) = reply.body else { panic!("it streams") };
+    stream.next().await.unwrap().unwrap();
+    timeout(SOON, stage.ask(call(QWEN))).await.expect("the lane is free").unwrap();
+    assert_eq!(visitor.ended(), ["answer-not-read"]);
+    let rest: Vec<Bytes> = stream.map(Result::unwrap).collect().await;
+    let last = r#"{"error":"the answer was stopped: nobody read it for too long"}"#;
+    assert_eq!(rest, [format!("{last}\n")]);
 }
 
 #[tokio::test]
