@@ -31,8 +31,8 @@ pub struct Config {
     /// Names of the operator's own for models, such as `default` and `fast`. Not followed twice. Whoever asks
     /// for one may spell it as Ollama lets them spell a model: `FAST`, `fast:latest`.
     pub aliases: BTreeMap<String, String>,
-    /// How long a model stays loaded after a call, as Ollama writes it: `10m`, `-1` for ever. None
-    /// leaves it to Ollama.
+    /// How long a model stays loaded after a call that does not say so, as Ollama writes it: `10m`, `-1` for ever.
+    /// After a call of a route that has no field for it, Ollama is told a moment later. None leaves it to Ollama.
     pub keep_alive: Option<String>,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,

@@ -138,22 +138,8 @@ async fn run(shared: Arc<Shared>, mut turn: Turn, load: Load) -> Result<(Turn, D
     // Until it is done nobody knows what is loaded.
     turn.residency().doubt();
     turn.asks();
-    let keep_alive = shared.config.keep_alive.as_deref();
-    let body = request::load(&load.name, load.way, load.key.options(), keep_alive)?;
-    let path = match load.way {
-        Way::Generate => "/api/generate",
-        Way::Embed => "/api/embed",
-    };
-    let patience = shared.config.first_byte;
-    let answer = async {
-        let mut response = shared.client.post(path, body).await?;
-        while response.chunk().await.map_err(|cut| Broken::cut(&cut))?.is_some() {}
-        response.done();
-        Ok::<(), Broken>(())
-    };
-    let answered = tokio::time::timeout(patience, answer).await;
-    let answered = answered.unwrap_or_else(|_elapsed| Err(Broken::silent(patience)));
-    answered.inspect_err(|broken| {
+    let asked = ask(&shared, &load.name, load.way, &load.key).await;
+    asked.inspect_err(|broken| {
         tracing::warn!(model = load.name, error = %broken.error, "Ollama has not loaded a model");
         turn.load_went_wrong(broken);
     })?;
@@ -163,4 +149,28 @@ async fn run(shared: Arc<Shared>, mut turn: Turn, load: Load) -> Result<(Turn, D
     turn.loaded(load.key, load.swap, took);
     shared.stirred.notify_one();
     Ok((turn, took))
+}
+
+/// Asks Ollama to load a model and to keep it for as long as the operator wants. If it is loaded, the time begins anew.
+pub(crate) async fn ask(
+    shared: &Shared,
+    name: &str,
+    way: Way,
+    key: &RunnerKey,
+) -> Result<(), Broken> {
+    let keep_alive = shared.config.keep_alive.as_deref();
+    let body = request::load(name, way, key.options(), keep_alive)?;
+    let path = match way {
+        Way::Generate => "/api/generate",
+        Way::Embed => "/api/embed",
+    };
+    let patience = shared.config.first_byte;
+    let answer = async {
+        let mut response = shared.client.post(path, body).await?;
+        while response.chunk().await.map_err(|cut| Broken::cut(&cut))?.is_some() {}
+        response.done();
+        Ok(())
+    };
+    let answered = tokio::time::timeout(patience, answer).await;
+    answered.unwrap_or_else(|_elapsed| Err(Broken::silent(patience)))
 }

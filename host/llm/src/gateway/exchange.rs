@@ -22,6 +22,7 @@ use super::{
     flow::{Flow, halted},
     form,
     gathered::{Gathered, TooLarge},
+    keeping,
     opening::{Opened, Opening},
     outcome::{self, Answer, Ended},
     reading,
@@ -352,6 +353,7 @@ impl Call {
                 turn.residency().doubt();
             }
             drop(turn);
+            keeping::after(&self.shared, &self.asked, &opening.model, &opening.key);
             let cost = stats::cost(&reading::whole(&body), &opening.course.measured);
             opening.course.complete(&cost);
             self.shared.others.judge(&cost);

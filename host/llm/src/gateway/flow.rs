@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::{
     asked::Asked,
     frames::Frames,
+    keeping,
     opening::{Opened, Opening},
     outcome::{self, Answer, Ended, Words},
     pieces::Pieces,
@@ -254,6 +255,8 @@ impl Flow {
         pieces.done();
         // It is free at once.
         drop(turn);
+        let Opening { shared, asked, model, key, .. } = &self.opening;
+        keeping::after(shared, asked, model, key);
         self.job.supervisor().spent(&cost.usage);
         let answer = Answer::Words(&self.words);
         self.job.end(outcome::done(&Ended { status: 200, reason: &self.reason, answer }));

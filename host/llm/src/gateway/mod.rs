@@ -16,6 +16,7 @@ mod form;
 mod frames;
 mod gathered;
 pub(crate) mod keep_alive;
+mod keeping;
 mod lists;
 mod objection;
 mod opening;

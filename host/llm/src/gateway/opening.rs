@@ -275,7 +275,7 @@ fn gone(broken: Broken, model: &str) -> Broken {
 }
 
 /// How the model of a route is loaded: one that embeds refuses to generate.
-fn way(route: CallRoute) -> Way {
+pub(super) fn way(route: CallRoute) -> Way {
     if route.embeds() { Way::Embed } else { Way::Generate }
 }
 

@@ -6,6 +6,7 @@ mod errands;
 mod figures;
 mod gateway;
 mod health;
+mod keeping;
 mod objections;
 mod others;
 mod patience;
