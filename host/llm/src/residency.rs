@@ -77,7 +77,10 @@ impl Residency {
     pub(crate) fn observe(&mut self, loaded: Vec<Loaded>, now: Instant) {
         let still_there = match &self.known {
             Known::Ours(key) => loaded.iter().any(|model| key.is_model(model)),
-            Known::Listed(before) => *before == loaded,
+            // Their order is that in which they expire, and changes with every use.
+            Known::Listed(before) => {
+                before.len() == loaded.len() && before.iter().all(|model| loaded.contains(model))
+            }
             Known::Nothing => false,
         };
         if !still_there {
@@ -274,6 +277,9 @@ mod tests {
         residency.observe(listed("a"), after(40));
         residency.observe(listed("a"), after(50));
         assert_eq!(age(&residency), 60, "the same list is no news");
+        residency.observe([listed("a"), listed("b")].concat(), after(60));
+        residency.observe([listed("b"), listed("a")].concat(), after(70));
+        assert_eq!(age(&residency), 40, "nor is its order");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub enum Swap {
     Options,
 }
 
-/// A load counts at least and at most so much. Less is a load that found its model there; more was
+/// A load that took less found its weights there, and says nothing of what a swap costs; one that took more was
 /// stuck, and a queue planned by it would stand still.
 const COST_MIN: Duration = Duration::from_millis(100);
 const COST_MAX: Duration = Duration::from_secs(150);
@@ -31,10 +31,13 @@ impl SwapCost {
     /// The same weights are read from memory.
     const OPTIONS_GUESS: Duration = Duration::from_secs(5);
 
-    /// A load has taken so long. The first one of its kind replaces the guess, later ones count a
+    /// A load has taken so long, which is not learnt from one that was none. The first one of its kind replaces the guess, later ones count a
     /// quarter. A cold load reads the same weights as a swap of models.
     pub fn learn(&mut self, swap: Swap, took: Duration) {
-        let took = took.clamp(COST_MIN, COST_MAX);
+        if took < COST_MIN {
+            return;
+        }
+        let took = took.min(COST_MAX);
         let mean = match swap {
             Swap::Cold | Swap::Model => &mut self.model,
             Swap::Options => &mut self.options,
@@ -73,9 +76,11 @@ mod tests {
     }
 
     #[test]
-    fn a_load_that_was_none_or_was_stuck_is_clamped() {
+    fn nothing_is_learnt_from_a_load_that_was_none_and_not_too_much_from_one_that_was_stuck() {
         let mut cost = SwapCost::default();
-        cost.learn(Swap::Model, Duration::ZERO);
+        cost.learn(Swap::Model, COST_MIN / 2);
+        assert_eq!(cost, SwapCost::default());
+        cost.learn(Swap::Model, COST_MIN);
         assert_eq!(cost.of(Swap::Model), COST_MIN);
         cost.learn(Swap::Options, Duration::MAX);
         assert_eq!(cost.of(Swap::Options), COST_MAX);
