@@ -22,6 +22,8 @@ use crate::{
 
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_LAST: Duration = Duration::from_secs(30);
+/// How long to wait at most while somebody waits for Ollama.
+const BACKOFF_EAGER: Duration = Duration::from_secs(1);
 
 /// What is known of Ollama, and whoever keeps it fresh.
 pub(crate) struct Inventory {
@@ -32,6 +34,8 @@ pub(crate) struct Inventory {
     /// One look at a time: those who wait share the result.
     looking: Mutex<()>,
     wake: Notify,
+    /// How many wait for an answer.
+    waiting: watch::Sender<usize>,
     /// Rung when Ollama is there that was not.
     returned: Notify,
 }
@@ -81,6 +85,7 @@ impl Inventory {
             seen: watch::Sender::new(nothing),
             looking: Mutex::new(()),
             wake: Notify::new(),
+            waiting: watch::Sender::new(0),
             returned: Notify::new(),
         }
     }
@@ -97,8 +102,34 @@ impl Inventory {
         }
     }
 
+    /// Somebody waits for an answer of Ollama: while it is away it is looked for more often.
+    pub(crate) fn awaited(&self) -> Awaited<'_> {
+        self.waiting.send_modify(|waiting| *waiting += 1);
+        Awaited(&self.waiting)
+    }
+
+    /// What is installed, once Ollama answers, which it has to within `patience`.
+    ///
+    /// # Errors
+    /// What stands between the host and Ollama.
+    pub(crate) async fn up_within(&self, patience: Duration) -> Result<Arc<[Installed]>, LlmError> {
+        let _awaited = self.awaited();
+        if let Ok(models) = tokio::time::timeout(patience, self.up()).await {
+            return Ok(models);
+        }
+        let known = match &self.seen.borrow().state {
+            State::Down(error) => Some(error.clone()),
+            State::Unknown | State::Up { .. } => None,
+        };
+        match known {
+            // Another look would take as long as the one that found this, if Ollama hangs.
+            Some(error) => Err(error),
+            None => self.refresh().await,
+        }
+    }
+
     /// What is installed, once Ollama answers.
-    pub(crate) async fn up(&self) -> Arc<[Installed]> {
+    async fn up(&self) -> Arc<[Installed]> {
         let mut seen = self.seen.subscribe();
         loop {
             if let Some(models) = self.models() {
@@ -227,8 +258,18 @@ impl Inventory {
                 () = stop.cancelled() => return,
                 () = self.wake.notified(), if failures == 0 => {}
                 () = tokio::time::sleep(pause(failures, poll_every)) => {}
+                () = self.missed() => {}
             }
         }
+    }
+
+    /// Completes when somebody has waited for a moment for an Ollama that is away, whoever found that out.
+    async fn missed(&self) {
+        let (mut waiting, mut seen) = (self.waiting.subscribe(), self.seen.subscribe());
+        // Their senders are ours: they outlive this call.
+        drop(waiting.wait_for(|waiting| *waiting > 0).await);
+        drop(seen.wait_for(|seen| matches!(seen.state, State::Down(_))).await);
+        tokio::time::sleep(BACKOFF_EAGER).await;
     }
 
     fn take_in(&self, probed: Result<Probed, LlmError>, since: Option<Instant>) {
@@ -294,6 +335,16 @@ impl Looks {
     }
 }
 
+/// Somebody who waits for an answer of Ollama, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Awaited<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting = waiting.saturating_sub(1));
+    }
+}
+
 /// How long to wait before the next look, after so many failures in a row.
 fn pause(failures: u32, poll_every: Duration) -> Duration {
     match failures.checked_sub(1) {
@@ -308,6 +359,55 @@ fn pause(failures: u32, poll_every: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
+
+    struct Silent;
+
+    impl Bell for Silent {
+        fn ring(&self, _: Change) {}
+    }
+
+    fn inventory(url: &str) -> Arc<Inventory> {
+        let client = Client::new(&Config::new(url)).unwrap();
+        let (bell, metrics) = (Arc::new(Silent), Arc::new(Metrics::new()));
+        Arc::new(Inventory::new(Arc::new(client), bell, metrics))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_ollama_that_is_away_is_looked_for_every_second_while_somebody_waits() {
+        // Nobody listens on the port of a listener that is gone.
+        let address =
+            tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let inventory = inventory(&format!("http://{address}"));
+        let watched = Arc::clone(&inventory);
+        let stop = CancellationToken::new();
+        let _stops = stop.clone().drop_guard();
+        tokio::spawn(async move { watched.watch_over(BACKOFF_LAST, stop).await });
+        let mut looks = inventory.seen.subscribe();
+        for _ in 0..9 {
+            looks.changed().await.unwrap();
+        }
+        for (is_awaited, seconds) in [(false, 30), (true, 1), (true, 1)] {
+            let looked_at = Instant::now();
+            let _awaited = is_awaited.then(|| inventory.awaited());
+            looks.changed().await.unwrap();
+            // As the clock of the test goes on by itself, a look that waits for its connection may take longer.
+            let waited = looked_at.elapsed().as_secs();
+            assert!((seconds..seconds + 6).contains(&waited), "{is_awaited} {waited}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_end_of_its_patience_a_caller_is_told_what_is_known() {
+        // It accepts, and never answers.
+        let hangs = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let inventory = inventory(&format!("http://{}", hangs.local_addr().unwrap()));
+        let known = LlmError::Unavailable { url: "u".to_owned(), why: "it hangs".to_owned() };
+        inventory.lost(&known);
+        let (asked_at, patience) = (Instant::now(), Duration::from_secs(30));
+        assert_eq!(inventory.up_within(patience).await.unwrap_err(), known);
+        assert_eq!(asked_at.elapsed(), patience, "no look follows");
+    }
 
     #[test]
     fn a_healthy_ollama_is_asked_rarely_and_a_lost_one_less_and_less() {

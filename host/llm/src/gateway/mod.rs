@@ -105,14 +105,7 @@ impl Shared {
         let wanted = resolve::wanted(&self.config.aliases, model);
         let models = match self.inventory.models() {
             Some(models) => models,
-            None => {
-                let patience = self.config.away_patience;
-                match tokio::time::timeout(patience, self.inventory.up()).await {
-                    Ok(models) => models,
-                    // One last look says what is wrong.
-                    Err(_elapsed) => self.inventory.refresh().await?,
-                }
-            }
+            None => self.inventory.up_within(self.config.away_patience).await?,
         };
         self.installed(&wanted, &models).await
     }

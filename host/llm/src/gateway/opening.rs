@@ -171,8 +171,7 @@ impl Opening {
         let _nobody_listens = says.send(Said::Loading);
         self.course.was_not_sent();
         if !place.is_kept_back() {
-            let back = tokio::time::timeout(patience, self.shared.inventory.up()).await;
-            drop(back.map_err(|_elapsed| broken)?);
+            drop(self.shared.inventory.up_within(patience).await?);
         }
         Ok(place.again())
     }
@@ -186,6 +185,7 @@ impl Opening {
     async fn turn(&mut self, ticket: Ticket) -> Result<Turn, LlmError> {
         let queued_at = Instant::now();
         let kept = self.shared.metrics.kept(self.asked.bytes());
+        let awaited = self.shared.inventory.awaited();
         let turn = ticket.turn_unless_ill(self.patience());
         let turn = if self.asked.unloads() {
             let (shared, key) = (&self.shared, &self.key);
@@ -193,7 +193,7 @@ impl Opening {
         } else {
             turn.await?
         };
-        drop(kept);
+        drop((kept, awaited));
         let queue = queued_at.elapsed();
         self.course.waited(queue);
         self.course.account.dispatched(self.priority, queue);
