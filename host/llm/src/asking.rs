@@ -18,7 +18,7 @@ use crate::{
     lane::Shared,
     load::{self, Said, Says, Way},
     metrics::{Outcome, Phase},
-    queue::{Full, Seat, Ticket, Turn},
+    queue::{Seat, Ticket, Turn},
     request, resolve,
     runner_key::RunnerKey,
 };
@@ -76,8 +76,8 @@ impl Asking {
     }
 
     pub(crate) fn line_up(&self) -> Result<Ticket, Broken> {
-        let full = |Full { waiting_max }| LlmError::Full { waiting_max };
-        Ok(self.shared.queue.line_up(self.seat.clone()).map_err(full)?)
+        let lined_up = self.shared.queue.line_up(self.seat.clone());
+        Ok(lined_up.map_err(LlmError::from)?)
     }
 
     /// Waits for the turn, has the model loaded and sends the call, as often as it must give way before

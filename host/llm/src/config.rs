@@ -54,8 +54,10 @@ pub struct Config {
     pub breaker: Breaker,
     /// How long that token may take, if first tokens do not take longer anyway.
     pub pulse_min: Duration,
-    /// How many calls may wait for the lane; the next one is refused.
+    /// How many calls may wait, for the lane or for an Ollama that is away; the next one is refused.
     pub waiting_max: usize,
+    /// How many bytes of requests may wait; a client's call beyond them is refused, unless it would be the only one.
+    pub waiting_bytes_max: usize,
     /// How long a client that waits hears nothing. Then its answer is begun with a sign of life, and
     /// another one follows each time; what goes wrong later can no longer change the status.
     pub quiet_for: Duration,
@@ -119,6 +121,7 @@ impl Config {
             breaker: Breaker { failures: 3, pause_ms: 5_000 },
             pulse_min: Duration::from_secs(10),
             waiting_max: 512,
+            waiting_bytes_max: 512 << 20,
             // Below the 60 s of most proxies, far below the 300 s of Node.
             quiet_for: Duration::from_secs(20),
             heartbeat_whole: false,

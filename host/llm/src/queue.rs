@@ -53,6 +53,8 @@ struct Line {
     free: Option<Residency>,
     /// Those who wait, by ticket.
     waiting: BTreeMap<u64, Waiter>,
+    /// How many others wait until they may line up.
+    outside: usize,
     /// The runner of the one who has the turn.
     serving: Option<RunnerKey>,
     /// Rung when somebody comes, if the one who has the turn would give way.
@@ -95,10 +97,23 @@ pub(crate) struct Place {
     seat: Seat,
 }
 
+/// A call that waits for an Ollama that is away or ill before it lines up. Dropping it leaves.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    queue: Queue,
+    _waits: Waits,
+}
+
 /// Every place in the queue is taken.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full {
     pub(crate) waiting_max: usize,
+}
+
+impl From<Full> for LlmError {
+    fn from(Full { waiting_max }: Full) -> Self {
+        Self::Full { waiting_max }
+    }
 }
 
 /// A call that waits. Dropping it leaves the queue.
@@ -151,6 +166,7 @@ impl Queue {
         let line = Mutex::new(Line {
             free: Some(Residency::unknown(Instant::now())),
             waiting: BTreeMap::new(),
+            outside: 0,
             serving: None,
             bell: None,
             resident: None,
@@ -172,13 +188,31 @@ impl Queue {
     pub(crate) fn line_up(&self, seat: Seat) -> Result<Ticket, Full> {
         let mut line = self.lock();
         let is_alone = line.free.is_some() && line.waiting.is_empty();
-        if !is_alone && line.waiting.len() >= self.0.waiting_max {
-            return Err(Full { waiting_max: self.0.waiting_max });
+        if !is_alone {
+            self.has_room(&line)?;
         }
         let number = line.next_ticket;
         line.next_ticket += 1;
         let granted = self.enter(line, number, seat);
         Ok(Ticket { number, granted, queue: self.clone() })
+    }
+
+    /// Takes a place outside, for one that cannot line up yet.
+    ///
+    /// # Errors
+    /// [`Full`]: it would be if it were inside.
+    pub(crate) fn wait_outside(&self, priority: Priority) -> Result<Outside, Full> {
+        let mut line = self.lock();
+        self.has_room(&line)?;
+        line.outside += 1;
+        let _waits = self.0.metrics.waiting(priority);
+        Ok(Outside { queue: self.clone(), _waits })
+    }
+
+    fn has_room(&self, line: &Line) -> Result<(), Full> {
+        let waiting_max = self.0.waiting_max;
+        let waiting = line.waiting.len().saturating_add(line.outside);
+        if waiting < waiting_max { Ok(()) } else { Err(Full { waiting_max }) }
     }
 
     /// Has a call wait, which goes at once if nobody has the turn and none is better.
@@ -315,6 +349,11 @@ impl Queue {
         self.lock().resident.clone()
     }
 
+    /// Whether Ollama is not known to be ill.
+    pub(crate) fn is_well(&self) -> bool {
+        self.0.circuit.as_ref().is_none_or(|circuit| circuit.error().is_none())
+    }
+
     /// Waits until Ollama is not known to be ill, but no longer than for `patience`.
     ///
     /// # Errors
@@ -419,6 +458,13 @@ impl Ticket {
             queue.0.metrics.swap_avoided();
         }
         Turn::new(residency, choice.reason, seat, self.number, queue)
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        let mut line = self.queue.lock();
+        line.outside = line.outside.saturating_sub(1);
     }
 }
 

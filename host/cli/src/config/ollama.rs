@@ -24,6 +24,8 @@ pub(crate) struct Ollama {
     keep_alive: Option<String>,
     /// How many calls may wait.
     waiting_max: Option<usize>,
+    /// How many bytes of requests may wait.
+    waiting_bytes_max: Option<String>,
     /// After how long a client that waits gets a sign of life.
     quiet_for: Option<String>,
     /// Whether answers in one piece begin with signs of life, too.
@@ -70,6 +72,7 @@ impl Ollama {
             aliases: self.aliases.clone(),
             keep_alive: self.keep_alive.clone(),
             waiting_max: self.waiting_max.unwrap_or(default.waiting_max),
+            waiting_bytes_max: self.waiting_bytes_max(default.waiting_bytes_max)?,
             quiet_for: duration("quiet-for", self.quiet_for.as_deref(), default.quiet_for)?,
             heartbeat_whole: self.heartbeat_whole,
             away_patience: duration(
@@ -91,6 +94,13 @@ impl Ollama {
             ..default
         };
         Ok(config.checked()?)
+    }
+
+    fn waiting_bytes_max(&self, default: usize) -> Result<usize> {
+        let Some(written) = &self.waiting_bytes_max else { return Ok(default) };
+        let wrong = "`ollama.waiting-bytes-max` is wrong";
+        let bytes = text::size_bytes(written).context(wrong)?;
+        usize::try_from(bytes).context(wrong)
     }
 
     /// The base URL, without a slash at its end.
@@ -271,6 +281,15 @@ mod tests {
         ] {
             assert!(leads_away(url, listen).is_ok(), "{url}");
         }
+    }
+
+    #[test]
+    fn what_may_wait_is_written_with_units() {
+        let read = |text: &str| toml::from_str::<Ollama>(text).unwrap().lane();
+        let lane = read("waiting-bytes-max = \"1MiB\"").unwrap();
+        assert_eq!(lane.waiting_bytes_max, 1 << 20);
+        let error = read("waiting-bytes-max = \"many\"").unwrap_err().to_string();
+        assert_eq!(error, "`ollama.waiting-bytes-max` is wrong");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use roughneck_jobs::{
 use tokio::time::Instant;
 
 use super::{
+    Waits,
     asked::{Asked, Wish},
     flow::{Flow, halted},
     form,
@@ -26,7 +27,7 @@ use super::{
     opening::{Opened, Opening},
     outcome::{self, Answer, Ended},
     reading,
-    refused::{QUEUE_FULL, Refused},
+    refused::Refused,
     unload::unload,
 };
 use crate::{
@@ -54,6 +55,7 @@ pub(crate) struct Exchange {
     /// What it goes out by, if not by the model itself.
     pub(crate) stand_in: Option<Arc<StandIn>>,
     pub(crate) course: Course,
+    pub(super) waits: Waits,
 }
 
 type Opens = BoxFuture<'static, Result<Opened, Refused>>;
@@ -70,7 +72,8 @@ impl Admitted for Exchange {
     }
 
     async fn run(self: Box<Self>, place: Place, job: Arc<dyn Attended>) -> Reply {
-        let Self { shared, asked, model, stand_in, mut course } = *self;
+        let Self { shared, asked, model, stand_in, mut course, waits } = *self;
+        let Waits { kept: bytes, outside } = waits;
         if asked.wish == Wish::Unload {
             return unload(&Call { shared, asked, job }, &model, course).await;
         }
@@ -79,10 +82,10 @@ impl Admitted for Exchange {
         let is_wanted = asked.unloads() && shared.is_wanted_by_jobs(&key).await;
         let seat = Seat { key: key.clone(), rank: place.rank, priority: place.priority };
         let queue = shared.queue_of(asked.route, &model.name);
+        drop(outside);
         let Ok(ticket) = queue.line_up(seat) else {
             course.fail(metrics::Outcome::Rejected);
-            let full = Refused::new(503, QUEUE_FULL, "queue-full");
-            return Call { shared, asked, job }.refused(&full);
+            return Call { shared, asked, job }.refused(&Refused::full());
         };
         let waiter = Waiter { queue: queue.clone(), ticket: ticket.number() };
         let opening = Opening {
@@ -95,6 +98,7 @@ impl Admitted for Exchange {
             is_wanted,
             priority: place.priority,
             job: Arc::clone(&job),
+            kept: Some(bytes),
             lost_at: None,
         };
         let mut opens: Opens = Box::pin(opening.run(ticket));

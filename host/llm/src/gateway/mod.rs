@@ -36,15 +36,16 @@ use roughneck_jobs::{
     model::{LlmError, Resolved},
     ports::{
         budgets::{Free, Reservation},
-        gateway::{Admitted, CallRoute, ClientCall, Form, Gateway, Passage, Reply},
+        gateway::{Admitted, CallRoute, ClientCall, Form, Gateway, Origin, Passage, Reply},
     },
+    priority::Priority,
 };
 use serde_json::{Map, Value};
 
 use crate::{
     lane::{Lane, Shared},
-    metrics::{Account, Asker, Outcome},
-    queue::Queue,
+    metrics::{Account, Asker, Kept, Outcome},
+    queue::{Outside, Queue},
     resolve,
     stand_in::{self, StandIn},
 };
@@ -61,6 +62,14 @@ struct Granted {
     /// What it goes out by, if not by the model itself.
     stand_in: Option<Arc<StandIn>>,
     reserved: Box<dyn Reservation>,
+    waits: Waits,
+}
+
+/// What is counted of a call that waits.
+struct Waits {
+    kept: Kept,
+    /// Its place outside, if it could not line up at once: its place in the line takes its room.
+    outside: Option<Outside>,
 }
 
 /// Why there is none, for the client and for the metrics.
@@ -74,9 +83,10 @@ impl Gateway for Lane {
         let asker = Asker::caller(call.origin, call.caller.as_deref(), &shared.config.callers);
         let mut account = Account::open(Arc::clone(&shared.metrics), asker, route);
         match shared.admit(call, &mut account).await {
-            Ok(Granted { asked, model, stand_in, reserved }) => {
-                let course = opening::course(&shared, &asked, account, reserved);
-                Ok(Box::new(Exchange { shared, asked: Arc::new(asked), model, stand_in, course }))
+            Ok(Granted { asked, model, stand_in, reserved, waits }) => {
+                let (course, asked) =
+                    (opening::course(&shared, &asked, account, reserved), Arc::new(asked));
+                Ok(Box::new(Exchange { shared, asked, model, stand_in, course, waits }))
             }
             Err((refused, outcome)) => {
                 account.fail(outcome);
@@ -98,14 +108,32 @@ impl Gateway for Lane {
     }
 }
 
+impl Waits {
+    /// Waits outside from now on. The priority of a call is told when it lines up; this is what it has unless
+    /// it says otherwise.
+    fn outside(&mut self, queue: &Queue, origin: Origin) -> Result<(), LlmError> {
+        let priority = match origin {
+            Origin::Client => Priority::HIGH,
+            Origin::Job => Priority::NORMAL,
+        };
+        if self.outside.is_none() {
+            self.outside = Some(queue.wait_outside(priority)?);
+        }
+        Ok(())
+    }
+}
+
 impl Shared {
-    /// The installed model that is meant. While Ollama is away this waits for it for a while: a restart
-    /// is no reason to refuse anybody.
-    async fn meant(&self, model: &str) -> Result<Resolved, LlmError> {
-        let wanted = resolve::wanted(&self.config.aliases, model);
+    /// The installed model that is meant. While Ollama is away this waits for it for a while, outside: a
+    /// restart is no reason to refuse anybody.
+    async fn meant(&self, asked: &Asked, waits: &mut Waits) -> Result<Resolved, LlmError> {
+        let wanted = resolve::wanted(&self.config.aliases, &asked.model);
         let models = match self.inventory.models() {
             Some(models) => models,
-            None => self.inventory.up_within(self.config.away_patience).await?,
+            None => {
+                waits.outside(self.queue_of(asked.route, &asked.model), asked.origin)?;
+                self.inventory.up_within(self.config.away_patience).await?
+            }
         };
         self.installed(&wanted, &models).await
     }
@@ -121,21 +149,27 @@ impl Shared {
         let asked = Asked::read(call).map_err(invalid)?;
         let failed =
             |error: LlmError| (Refused::of(route, &asked.model, &error), Outcome::of(&error));
-        let model = self.meant(&asked.model).await.map_err(failed)?;
+        let kept = self.metrics.kept_within(asked.bytes(), self.config.waiting_bytes_max);
+        let kept = kept.ok_or_else(|| (Refused::full(), Outcome::Rejected))?;
+        let mut waits = Waits { kept, outside: None };
+        let model = self.meant(&asked, &mut waits).await.map_err(failed)?;
         account.model(self.inventory.label(&model.name));
         if let Some(why) = self.objection(&asked, &model).await {
             return Err(invalid(why));
         }
         // Before its answer is begun, so that what is wrong can still be said by a status.
         let queue = self.queue_of(route, &model.name);
-        queue.well_within(self.config.away_patience).await.map_err(failed)?;
+        if !queue.is_well() {
+            waits.outside(queue, asked.origin).map_err(failed)?;
+            queue.well_within(self.config.away_patience).await.map_err(failed)?;
+        }
         // Before it has its turn, which nobody should wait for meanwhile.
         let stand_in = if asked.has_options() { None } else { stand_in::of(self, &model).await };
         let options = || self.options(&asked, &model.name, stand_in.as_deref());
         let reserved = self.reserve(&asked, &|| asked.demand(&options()));
         let over = |over| (Refused::over_budget(over), Outcome::Rejected);
         let reserved = reserved.map_err(over)?;
-        Ok(Granted { asked, model, stand_in, reserved })
+        Ok(Granted { asked, model, stand_in, reserved, waits })
     }
 
     /// Reserves the tokens of a call. What asks nothing of its model costs none.

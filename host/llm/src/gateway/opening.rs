@@ -22,7 +22,7 @@ use crate::{
     course::Course,
     lane::Shared,
     load::{self, Said, Says, Wanted, Way},
-    metrics::{Account, Phase},
+    metrics::{Account, Kept, Phase},
     queue::{Place, Ticket, Turn},
     response::Response,
     runner_key::RunnerKey,
@@ -46,6 +46,8 @@ pub(crate) struct Opening {
     pub(crate) priority: Priority,
     pub(crate) job: Arc<dyn Attended>,
     pub(crate) course: Course,
+    /// Its bytes, while it waits.
+    pub(crate) kept: Option<Kept>,
     /// When it first found Ollama away, if it did.
     pub(crate) lost_at: Option<Instant>,
 }
@@ -124,7 +126,7 @@ impl Opening {
                 }
                 Err(error) => Err((error.into(), None)),
             };
-            let again = match sent {
+            let waits = match sent {
                 Ok(Sent { response: Some(response), turn, unloads }) => {
                     self.lost_at = None;
                     return Ok(Opened { response, turn, unloads, opening: self });
@@ -135,8 +137,8 @@ impl Opening {
                 }
                 Err((broken, place)) => self.wait_for_ollama(broken, place, &says).await,
             };
-            match again {
-                Ok(place) => ticket = place,
+            match waits {
+                Ok(again) => ticket = again,
                 Err(broken) => {
                     if broken.is_free() {
                         self.course.refused();
@@ -170,6 +172,7 @@ impl Opening {
         self.shared.react(&broken.error);
         let _nobody_listens = says.send(Said::Loading);
         self.course.was_not_sent();
+        self.kept = Some(self.shared.metrics.kept(self.asked.bytes()));
         if !place.is_kept_back() {
             drop(self.shared.inventory.up_within(patience).await?);
         }
@@ -184,7 +187,8 @@ impl Opening {
 
     async fn turn(&mut self, ticket: Ticket) -> Result<Turn, LlmError> {
         let queued_at = Instant::now();
-        let kept = self.shared.metrics.kept(self.asked.bytes());
+        let kept = self.kept.take();
+        let kept = kept.unwrap_or_else(|| self.shared.metrics.kept(self.asked.bytes()));
         let awaited = self.shared.inventory.awaited();
         let turn = ticket.turn_unless_ill(self.patience());
         let turn = if self.asked.unloads() {

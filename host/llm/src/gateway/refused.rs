@@ -40,6 +40,11 @@ impl Refused {
         Self::new(400, message, "invalid-request")
     }
 
+    /// No more calls may wait.
+    pub(crate) fn full() -> Self {
+        Self::new(503, QUEUE_FULL, "queue-full")
+    }
+
     pub(crate) fn over_budget(over: OverBudget) -> Self {
         let refused = Self::new(429, over.to_string(), over.code());
         Self { over: Some(over), ..refused }

@@ -143,10 +143,10 @@ impl Metrics {
         let tokens = "Tokens; estimated ones are of answers that did not reach their end";
         registry.register("tokens", tokens, self.tokens.clone());
         registry.register("requests", "Calls of models", self.requests.clone());
-        let depth = "Calls that wait for the lane";
+        let depth = "Calls that wait, for the lane or for an Ollama that is away";
         registry.register("queue_depth", depth, self.queue_depth.clone());
         registry.register_collector(Box::new(Arc::clone(&self.queue_since)));
-        let bytes = "Bytes of requests that wait for the lane";
+        let bytes = "Bytes of requests that wait";
         registry.register("queue_bytes", bytes, self.queue_bytes.clone());
         let waits = "Waiting for the lane";
         registry.register("queue_wait_seconds", waits, self.queue_wait.clone());
@@ -190,16 +190,21 @@ impl Metrics {
         Counted::new(&self.in_flight)
     }
 
-    /// A call waits for the lane.
+    /// A call waits.
     pub(crate) fn waiting(&self, priority: Priority) -> Waits {
         let priority = priority.nearest_name();
         let depth = self.queue_depth.get_or_create(&PriorityLabels { priority });
         Waits::begin(&self.queue_since, priority, &depth)
     }
 
-    /// So many bytes are kept of a call that waits for the lane.
+    /// So many bytes are kept of a call that waits.
     pub(crate) fn kept(&self, bytes: usize) -> Kept {
         Kept::new(&self.queue_bytes, bytes)
+    }
+
+    /// The same, unless so many may not be kept with all the others.
+    pub(crate) fn kept_within(&self, bytes: usize, bytes_max: usize) -> Option<Kept> {
+        Kept::within(&self.queue_bytes, bytes, bytes_max)
     }
 
     pub(crate) fn swap(&self, reason: Swap, choice: Reason, took: Duration) {

@@ -95,6 +95,13 @@ impl Kept {
         gauge.inc_by(bytes);
         Self { gauge: gauge.clone(), bytes }
     }
+
+    /// None if there would be more than `bytes_max` with it, and not of it alone.
+    pub(super) fn within(gauge: &Gauge, bytes: usize, bytes_max: usize) -> Option<Self> {
+        let kept = Self::new(gauge, bytes);
+        let all = usize::try_from(gauge.get()).unwrap_or(0);
+        (all <= bytes_max.max(bytes)).then_some(kept)
+    }
 }
 
 impl Drop for Kept {

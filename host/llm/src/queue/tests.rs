@@ -263,6 +263,18 @@ async fn after_a_silence_the_turn_is_the_pulse_s_until_it_is_felt() {
     assert!(granted(waits).is_some());
 }
 
+#[tokio::test]
+async fn who_waits_outside_takes_up_room_in_the_queue() {
+    let (queue, turn) = busy("a");
+    let outside = [(); 7].map(|()| queue.wait_outside(Priority::HIGH).unwrap());
+    let inside = queue.line_up(seat("a", 0)).unwrap();
+    assert_eq!(queue.wait_outside(Priority::HIGH).unwrap_err(), Full { waiting_max: 8 });
+    assert_eq!(queue.line_up(seat("a", 0)).unwrap_err(), Full { waiting_max: 8 });
+    drop(outside);
+    assert!(queue.line_up(seat("a", 0)).is_ok());
+    drop((inside, turn));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_leaves_is_a_sign_only_after_a_silence_longer_than_first_tokens_take() {
     for (first_token_s, waits_s, asks) in

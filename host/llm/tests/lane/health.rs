@@ -226,6 +226,47 @@ async fn a_client_whose_call_finds_ollama_away_waits_for_as_long_as_it_would_hav
 }
 
 #[tokio::test]
+async fn those_who_wait_for_an_ollama_that_is_away_are_counted_and_limited() {
+    let body = chat(QWEN, false);
+    let bytes = body.to_string().len();
+    // By number, by bytes, and not at all if one is too large that nobody is beside.
+    for (waiting_max, waiting_bytes_max, may_wait) in
+        [(2, usize::MAX, 2), (512, 3 * bytes - 1, 2), (512, 1, 1)]
+    {
+        let change = |config: &mut Config| {
+            config.away_patience = SOON;
+            (config.waiting_max, config.waiting_bytes_max) = (waiting_max, waiting_bytes_max);
+        };
+        let stage = Arc::new(Stage::with(ollama::Config::instant(), change).await);
+        stage.ollama.stop_listening().await;
+        stage.lane.look().await;
+        let waiting: Vec<_> = (0..may_wait)
+            .map(|_| {
+                let (stage, body) = (Arc::clone(&stage), body.clone());
+                tokio::spawn(async move { stage.send(CallRoute::Chat, &body).await.0.status })
+            })
+            .collect();
+        let depth = || stage.metric(r#"roughneck_queue_depth{priority="high"}"#);
+        let wait = async || depth() == Some(f64::from(may_wait));
+        eventually("they wait", SOON, wait).await.unwrap();
+        let all = f64::from(may_wait) * bytes as f64;
+        assert_eq!(stage.metric("roughneck_queue_bytes"), Some(all));
+
+        let (reply, _) = stage.send(CallRoute::Chat, &body).await;
+        assert_eq!((reply.status, header(&reply, "retry-after")), (503, Some("10")));
+        let full =
+            r#"{"error":"server busy, please try again.  maximum pending requests exceeded"}"#;
+        assert_eq!(text(reply).await, full);
+
+        stage.ollama.listen_again().await.unwrap();
+        for waits in waiting {
+            assert_eq!(waits.await.unwrap(), 200);
+        }
+        assert_eq!((depth(), stage.metric("roughneck_queue_bytes")), (Some(0.0), Some(0.0)));
+    }
+}
+
+#[tokio::test]
 async fn an_ollama_that_is_restarted_is_tried_at_once() {
     let rests_long = |config: &mut Config| {
         config.breaker.pause_ms = 3_600_000;
@@ -269,9 +310,8 @@ async fn where_failures_follow_each_other_and_nothing_is_loaded_one_call_tries()
 
 #[tokio::test]
 async fn a_model_that_cannot_be_loaded_is_refused_in_ollama_s_words_and_stops_no_other() {
-    let stage = impatient(|config| config.breaker.pause_ms = 500).await;
-    let broken = |on| stage.ollama.faults().break_model("llama3.2:3b", on);
-    broken(true);
+    let stage = impatient(|config| config.breaker.pause_ms = 3_600_000).await;
+    stage.ollama.faults().break_model("llama3.2:3b", true);
     let chat = async |model| {
         let (reply, _) = stage.send(CallRoute::Chat, &chat(model, false)).await;
         let status = reply.status;
@@ -288,10 +328,19 @@ async fn a_model_that_cannot_be_loaded_is_refused_in_ollama_s_words_and_stops_no
     assert_eq!(stage.bodies("/api/generate").len(), loads + 1, "it was not put out");
     assert!(matches!(stage.lane.health(), Health::Up { .. }));
     assert_eq!(stage.metric("roughneck_upstream_breaker_open"), Some(0.0));
+}
 
-    broken(false);
-    let tries = async || chat("fast").await.0 == 200;
-    eventually("it is tried again", SOON, tries).await.unwrap();
+#[tokio::test]
+async fn a_model_that_could_not_be_loaded_is_tried_again() {
+    let stage = impatient(|_| {}).await;
+    let faults = stage.ollama.faults();
+    faults.break_model(QWEN, true);
+    for _ in 0..3 {
+        failed(stage.ask(call(QWEN)).await);
+    }
+    faults.break_model(QWEN, false);
+    let answers = async || stage.ask(call(QWEN)).await.is_ok();
+    eventually("it is loaded", SOON, answers).await.unwrap();
 }
 
 #[tokio::test]
