@@ -89,17 +89,19 @@ impl Client {
     /// Sends work, and returns when the answer begins.
     pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Result<Response, Broken> {
         let request = self.work(path, body, USER_AGENT);
-        Ok(accepted(self.answer(request).await?).await?)
+        Ok(accepted(self.answer(request, self.first_byte).await?).await?)
     }
 
-    /// Sends a client's work as it came, and returns when an answer begins, whatever its status.
+    /// Sends a client's work as it came, and returns when an answer begins, whatever its status, which has to be
+    /// within `patience`.
     pub(crate) async fn forward(
         &self,
         path: &str,
         body: Bytes,
         user_agent: Option<&str>,
+        patience: Duration,
     ) -> Result<Response, Broken> {
-        self.answer(self.work(path, body, user_agent.unwrap_or(USER_AGENT))).await
+        self.answer(self.work(path, body, user_agent.unwrap_or(USER_AGENT)), patience).await
     }
 
     /// With all of its headers: those of the client are added by reqwest when it sends itself.
@@ -113,10 +115,14 @@ impl Client {
     }
 
     /// Sends work, and returns when an answer begins, whatever its status.
-    async fn answer(&self, request: RequestBuilder) -> Result<Response, Broken> {
+    async fn answer(
+        &self,
+        request: RequestBuilder,
+        patience: Duration,
+    ) -> Result<Response, Broken> {
         // In a box: many futures hold this one, and would be as large.
-        let answered = tokio::time::timeout(self.first_byte, Box::pin(self.send(request))).await;
-        answered.map_err(|_elapsed| Broken::silent(self.first_byte))?
+        let answered = tokio::time::timeout(patience, Box::pin(self.send(request))).await;
+        answered.map_err(|_elapsed| Broken::silent(patience))?
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, Broken> {

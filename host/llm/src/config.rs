@@ -41,6 +41,8 @@ pub struct Config {
     /// How long a load, or the first byte of an answer, may take. Large models on slow disks and
     /// long prompts take minutes.
     pub first_byte: Duration,
+    /// How long an answer may take that Ollama gives in one piece: it is silent until it is whole.
+    pub whole_answer: Duration,
     /// How long an answer that has begun may stay silent, or stay unread once the lane's buffer for it
     /// is full.
     pub stall: Duration,
@@ -115,6 +117,7 @@ impl Config {
             connect_timeout: Duration::from_secs(5),
             probe_timeout: Duration::from_secs(10),
             first_byte: Duration::from_secs(600),
+            whole_answer: Duration::from_secs(3600),
             stall: Duration::from_secs(120),
             poll_every: Duration::from_secs(30),
             look_every: Duration::from_secs(5),

@@ -34,6 +34,8 @@ pub(crate) struct Ollama {
     away_patience: Option<String>,
     /// How long an answer may stay silent.
     stall: Option<String>,
+    /// How long one may take that comes in one piece.
+    whole_answer: Option<String>,
     /// What the jobs of clients' calls keep of them.
     record: Record,
     /// Whether clients may change what is installed.
@@ -81,6 +83,11 @@ impl Ollama {
                 default.away_patience,
             )?,
             stall: duration("stall", self.stall.as_deref(), default.stall)?,
+            whole_answer: duration(
+                "whole-answer",
+                self.whole_answer.as_deref(),
+                default.whole_answer,
+            )?,
             record: match self.record {
                 Record::None => roughneck_llm::Record::None,
                 Record::Metadata => roughneck_llm::Record::Metadata,
@@ -284,10 +291,11 @@ mod tests {
     }
 
     #[test]
-    fn what_may_wait_is_written_with_units() {
+    fn what_may_wait_and_for_how_long_is_written_with_units() {
         let read = |text: &str| toml::from_str::<Ollama>(text).unwrap().lane();
-        let lane = read("waiting-bytes-max = \"1MiB\"").unwrap();
+        let lane = read("waiting-bytes-max = \"1MiB\"\nwhole-answer = \"2h\"").unwrap();
         assert_eq!(lane.waiting_bytes_max, 1 << 20);
+        assert_eq!(lane.whole_answer, Duration::from_secs(7200));
         let error = read("waiting-bytes-max = \"many\"").unwrap_err().to_string();
         assert_eq!(error, "`ollama.waiting-bytes-max` is wrong");
     }

@@ -1,5 +1,7 @@
 //! What a client asks for, as far as the lane must know it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use roughneck_jobs::{
     budget::{Answer, Demand, Payer},
@@ -14,6 +16,7 @@ use super::{
     objection,
 };
 use crate::{
+    config::Config,
     demand::{self, NUM_PREDICT},
     resolve,
 };
@@ -147,6 +150,16 @@ impl Asked {
     /// only then does it see the first token, and Ollama a client that has left.
     pub(crate) fn streams_upstream(&self) -> bool {
         self.streams || (self.wish == Wish::Answer && is_native(self.route))
+    }
+
+    /// How long Ollama may take to begin its answer. One that comes in one piece is over then.
+    pub(crate) fn patience(&self, config: &Config) -> Duration {
+        if self.comes_whole() { config.whole_answer } else { config.first_byte }
+    }
+
+    /// Whether Ollama is silent until it has the whole answer.
+    pub(crate) fn comes_whole(&self) -> bool {
+        self.wish == Wish::Answer && !self.streams_upstream() && !self.route.embeds()
     }
 
     /// How many tokens it may need, with the options that it goes out with.

@@ -323,12 +323,13 @@ impl Call {
         let Opened { mut response, mut turn, unloads, mut opening } = settled(opened);
         let status = response.status().as_u16();
         let mut stops = halted(&self.job);
-        let deadline = opening.course.dispatched_at() + self.shared.config.first_byte;
+        let patience = self.asked.patience(&self.shared.config);
+        let deadline = opening.course.dispatched_at() + patience;
         let read = tokio::select! {
             biased;
             halt = &mut stops => Err(Refused::halted(&halt)),
             read = tokio::time::timeout_at(deadline, read(&mut response)) => {
-                let silent = |_| Broken::silent(self.shared.config.first_byte);
+                let silent = |_| Broken::silent(patience);
                 let read = read.map_err(silent).and_then(|read| read);
                 read.map_err(|broken| {
                     turn.went_wrong(&broken);

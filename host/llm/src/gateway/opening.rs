@@ -243,7 +243,11 @@ impl Opening {
             answer_max: course.answer_max(),
         });
         course.dispatch(turn);
-        let sent = shared.client.forward(asked.route.path(), body, asked.user_agent.as_deref());
+        if asked.comes_whole() {
+            turn.expects_silence();
+        }
+        let (path, user_agent) = (asked.route.path(), asked.user_agent.as_deref());
+        let sent = shared.client.forward(path, body, user_agent, asked.patience(&shared.config));
         let response = turn.unless_wanted(None, sent).await.transpose();
         response.inspect_err(|broken| turn.went_wrong(broken))
     }

@@ -76,7 +76,8 @@ async fn send(call: &Call, model: &Resolved) -> Result<Whole, Broken> {
     let (keep_alive, num_ctx, answer_max) = (None, None, None);
     let body = asked.body(&Changes { model: &model.name, keep_alive, num_ctx, answer_max });
     let user_agent = asked.user_agent.as_deref();
-    let mut response = shared.client.forward(asked.route.path(), body, user_agent).await?;
+    let (path, patience) = (asked.route.path(), shared.config.first_byte);
+    let mut response = shared.client.forward(path, body, user_agent, patience).await?;
     let body = read(&mut response).await?;
     let status = response.status().as_u16();
     let r#type = response.content_type().unwrap_or(form::JSON).to_owned();

@@ -264,6 +264,20 @@ async fn after_a_silence_the_turn_is_the_pulse_s_until_it_is_felt() {
 }
 
 #[tokio::test]
+async fn the_silence_before_an_answer_in_one_piece_is_no_failure_but_asks_for_a_pulse() {
+    let (queue, circuit, mut turn) = guarded();
+    for _ in 0..4 {
+        turn.expects_silence();
+        turn.went_wrong(&Broken::silent(Duration::from_secs(1)));
+        drop(turn);
+        assert!(circuit.pulse_at().is_some());
+        circuit.felt(Pulse::Unasked);
+        assert!(circuit.admits(), "so many failures would have stopped the lane");
+        turn = granted(queue.line_up(seat("a", 1)).unwrap()).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn who_waits_outside_takes_up_room_in_the_queue() {
     let (queue, turn) = busy("a");
     let outside = [(); 7].map(|()| queue.wait_outside(Priority::HIGH).unwrap());

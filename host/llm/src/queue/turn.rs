@@ -33,6 +33,8 @@ pub(crate) struct Turn {
     sign: Sign,
     /// Whether Ollama may be at work for it.
     is_at_work: bool,
+    /// Whether Ollama is silent until its answer is whole.
+    is_whole: bool,
     /// Since when Ollama has been asked, and has not begun to answer.
     silent_since: Option<Instant>,
     _in_flight: Counted,
@@ -66,6 +68,7 @@ impl Turn {
             queue,
             sign: Sign::None,
             is_at_work: false,
+            is_whole: false,
             silent_since: None,
             _in_flight,
         }
@@ -75,6 +78,12 @@ impl Turn {
     pub(crate) fn asks(&mut self) {
         self.is_at_work = true;
         self.silent_since = Some(Instant::now());
+    }
+
+    /// Ollama is asked for an answer in one piece: that it says nothing for long is no failure, only a reason to
+    /// feel its pulse.
+    pub(crate) fn expects_silence(&mut self) {
+        self.is_whole = true;
     }
 
     /// Ollama has begun to answer.
@@ -107,7 +116,10 @@ impl Turn {
         }
         self.silent_since = None;
         self.is_at_work &= !matches!(broken.error, LlmError::Refused { .. });
-        self.sign = broken.sign();
+        self.sign = match broken.sign() {
+            Sign::Failed(failure) if failure.in_silence && self.is_whole => Sign::Left,
+            sign @ (Sign::Well | Sign::Failed(_) | Sign::Away(_) | Sign::Left | Sign::None) => sign,
+        };
     }
 
     /// Ollama has not loaded the model of the holder.

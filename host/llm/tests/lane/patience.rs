@@ -9,8 +9,7 @@ use roughneck_jobs::{
     ports::{
         gateway::{CallRoute, ReplyBody},
         llm::Llm as _,
-        runner::Standing,
-        runner::Supervisor,
+        runner::{Standing, Supervisor},
     },
 };
 use roughneck_llm::Config;
@@ -20,8 +19,10 @@ use roughneck_testkit::{
 };
 use tokio::{task::JoinSet, time::timeout};
 
-use super::gateway::chat;
-use super::stage::{QWEN, SOON, Stage, Witness, call, failed};
+use crate::{
+    gateway::{chat, text},
+    stage::{QWEN, SOON, Stage, Witness, call, failed},
+};
 
 /// Far more than the lane keeps for a plugin that does not read, in pieces of 16 KiB.
 fn long_text() -> String {
@@ -183,6 +184,27 @@ async fn a_run_that_lost_its_job_while_its_model_loaded_does_not_send_its_call()
     assert_eq!(stage.bodies("/api/chat").len(), 0);
     assert_eq!(stage.ollama.loads()[0].outcome, LoadOutcome::Loaded);
     assert_eq!(stage.witness.loading(), [true, false]);
+}
+
+#[tokio::test]
+async fn an_answer_in_one_piece_may_take_longer_than_a_first_byte() {
+    let mut slow = ollama::Config::instant();
+    slow.answer_words = 20;
+    slow.models[0].decode_tokens_per_s = Some(20.0);
+    for (whole_answer, status) in [(SOON, 200), (Duration::from_millis(300), 502)] {
+        let impatient = |config: &mut Config| {
+            config.first_byte = Duration::from_millis(300);
+            config.whole_answer = whole_answer;
+        };
+        let stage = Stage::with(slow.clone(), impatient).await;
+        let (reply, _) = stage.send(CallRoute::ChatCompletions, &chat(QWEN, false)).await;
+        assert_eq!(reply.status, status);
+        if status == 502 {
+            let said = text(reply).await;
+            assert!(said.contains("Ollama sent nothing for 300ms"), "{said}");
+        }
+        stage.until_up().await;
+    }
 }
 
 #[tokio::test]
