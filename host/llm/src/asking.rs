@@ -125,7 +125,7 @@ impl Asking {
         let wanted = load::Wanted { name, key: &self.seat.key, way: Way::Generate };
         let loaded = load::ensure_loaded(&self.shared, turn, wanted, says).await;
         let (turn, load): (Turn, Option<Duration>) =
-            loaded.map_err(|broken| self.missing(broken))?;
+            loaded.map_err(|broken| self.missing(self.unless_barred(broken)))?;
         course.loaded(load);
         self.may_go_on()?;
         if course.is_again() {
@@ -144,6 +144,18 @@ impl Asking {
                 wanted.not_installed(models.as_deref().unwrap_or_default()).into()
             }
             error => Broken { error, ..broken },
+        }
+    }
+
+    /// A job waits for a model that Ollama is not asked to load at present, as it waits for an Ollama that is ill.
+    fn unless_barred(&self, broken: Broken) -> Broken {
+        match self.shared.circuit.barred(self.seat.key.model()) {
+            Some(error) => {
+                let why = format!("it cannot load the model `{}`: {error}", self.model.name);
+                let url = self.shared.client.shown().to_owned();
+                Broken { error: LlmError::Unwell { url, why }, ..broken }
+            }
+            None => broken,
         }
     }
 

@@ -127,6 +127,8 @@ pub(crate) struct Breaker {
     row: Row,
     whose: Whose,
     barred: Barred,
+    /// The model that was loaded last, if it has not failed to be since.
+    works: Option<String>,
     state: State,
 }
 
@@ -138,6 +140,7 @@ impl Breaker {
             row: Row::default(),
             whose: Whose::default(),
             barred: Barred::default(),
+            works: None,
             state: State::Closed,
         }
     }
@@ -183,6 +186,7 @@ impl Breaker {
     /// Ollama has loaded this model.
     pub(crate) fn loaded(&mut self, model: &str) {
         self.barred.loaded(model);
+        self.works = Some(model.to_owned());
     }
 
     /// A turn has ended.
@@ -272,14 +276,22 @@ impl Breaker {
         let load_of = failure.load_of.as_deref();
         self.row.failed(&self.policy);
         self.whose = std::mem::take(&mut self.whose).and(load_of);
-        if let Some(model) = load_of {
+        let Some(model) = load_of else { return };
+        self.works.take_if(|works| works == model);
+        if when == When::AtOnce || self.works.is_some() {
             self.barred.failed((model, &failure.error), &self.policy, when, now);
         }
     }
 
-    /// Whether so much has failed in a row that it is Ollama's fault.
+    /// Whether so much has failed in a row that it is Ollama's fault. Where no other model is known to load, nobody can
+    /// tell a model that is broken from an Ollama that is.
     fn is_row(&self) -> bool {
-        self.row.failures() >= self.policy.failures && self.whose == Whose::Ollamas
+        let is_ollamas = match &self.whose {
+            Whose::Nobodys => false,
+            Whose::Models(_) => self.works.is_none(),
+            Whose::Ollamas => true,
+        };
+        is_ollamas && self.row.failures() >= self.policy.failures
     }
 
     fn rest(&mut self, rests: u32, why: Why, now: Instant) {
@@ -352,7 +364,7 @@ mod tests {
             (vec![Sign::Left], true),
             (vec![unloadable("a"), unloadable("b"), unloadable("a")], true),
             (vec![unloadable("a"), failed(), failed()], true),
-            (vec![unloadable("a"); 9], false),
+            (vec![unloadable("a"); 3], true),
             (vec![Sign::None; 9], false),
         ] {
             let breaker = after(signs.clone(), now);
@@ -417,13 +429,23 @@ mod tests {
     #[test]
     fn a_model_that_cannot_be_loaded_is_refused_and_keeps_no_other_from_trying() {
         let now = Instant::now();
-        let mut breaker = after(vec![unloadable("a"); 3], now);
         let boom = LlmError::BrokenOff("boom".to_owned());
+        let mut breaker = Breaker::new(POLICY);
+        breaker.loaded("b");
+        for _ in 0..3 {
+            breaker.ended(unloadable("a"), now);
+        }
         assert_eq!((breaker.barred("a", now), breaker.barred("b", now)), (Some(&boom), None));
+        assert!(breaker.admits(), "another model is known to load");
         breaker.ended(Sign::Well, now);
         assert_eq!(breaker.barred("a", now), Some(&boom), "what others do says nothing about it");
         breaker.loaded("a");
-        assert_eq!(breaker, Breaker::new(POLICY));
+        assert_eq!(breaker.barred("a", now), None);
+        // The last one that was loaded fails as well.
+        for _ in 0..3 {
+            breaker.ended(unloadable("a"), now);
+        }
+        assert_eq!((breaker.admits(), breaker.barred("a", now)), (false, None));
 
         let mut breaker = after([failed(), failed(), failed()], now);
         breaker.felt(Pulse::Unasked, now);

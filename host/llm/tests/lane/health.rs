@@ -318,6 +318,7 @@ async fn a_model_that_cannot_be_loaded_is_refused_in_ollama_s_words_and_stops_no
         (status, text(reply).await)
     };
     let died = r#"{"error":"llama runner process has terminated: simulated fault"}"#;
+    assert_eq!(chat(QWEN).await.0, 200);
     for _ in 0..3 {
         assert_eq!(chat("fast").await, (500, died.to_owned()));
     }
@@ -326,6 +327,8 @@ async fn a_model_that_cannot_be_loaded_is_refused_in_ollama_s_words_and_stops_no
     assert_eq!(chat("fast").await, (500, died.to_owned()));
     assert_eq!(chat(QWEN).await.0, 200);
     assert_eq!(stage.bodies("/api/generate").len(), loads + 1, "it was not put out");
+    let error = failed(stage.ask(call("fast")).await);
+    assert!(matches!(error, LlmError::Unwell { .. }), "a job waits: {error:?}");
     assert!(matches!(stage.lane.health(), Health::Up { .. }));
     assert_eq!(stage.metric("roughneck_upstream_breaker_open"), Some(0.0));
 }
