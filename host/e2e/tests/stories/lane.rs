@@ -133,7 +133,12 @@ async fn cancelling_reaches_into_a_model_call() {
 
 #[tokio::test]
 async fn a_bulk_job_gives_way_to_an_urgent_client_and_burns_no_attempt() {
-    let ollama = FakeOllama::start(Config::instant()).await.unwrap();
+    let mut simulated = Config::instant();
+    for model in &mut simulated.models {
+        // Long enough to be learnt as the cost of a swap: a dear one would not be made for one call so soon.
+        model.load_time = std::time::Duration::from_millis(150);
+    }
+    let ollama = FakeOllama::start(simulated).await.unwrap();
     ollama.script([Reply::Stall { after_tokens: 3 }, Reply::Text("It is seven.".to_owned())]);
     let host = Setup::new(&ollama.url()).more_config("\n[ollama]\npreempt = true\n").start();
     let bulk = json!({
