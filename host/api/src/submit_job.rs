@@ -246,30 +246,27 @@ impl Taken {
 
     /// The answer to the submitter.
     pub(crate) fn answer(&self, app: &App) -> Response {
-        let (id, state) = (self.id(), self.state());
-        let accepted = match self {
-            Self::Now(job) => Accepted {
-                id,
-                state,
-                kind: &job.kind,
-                class: &job.class.0,
-                priority: job.priority,
-                enqueued_at: At(job.enqueued_at),
-                run_at: At(job.run_at),
-                deadline: job.deadline.map(At),
-                links: Links::of(id),
-            },
-            Self::Before(job) => Accepted {
-                id,
-                state,
-                kind: &job.kind,
-                class: &job.class.0,
-                priority: job.priority,
-                enqueued_at: At(job.enqueued_at),
-                run_at: At(job.run_at),
-                deadline: job.deadline.map(At),
-                links: Links::of(id),
-            },
+        let id = self.id();
+        let (kind, class, priority, (enqueued_at, run_at, deadline)) = match self {
+            Self::Now(job) => {
+                let times = (job.enqueued_at, job.run_at, job.deadline);
+                (&job.kind, &job.class, job.priority, times)
+            }
+            Self::Before(job) => {
+                let times = (job.enqueued_at, job.run_at, job.deadline);
+                (&job.kind, &job.class, job.priority, times)
+            }
+        };
+        let accepted = Accepted {
+            id,
+            state: self.state(),
+            kind,
+            class: &class.0,
+            priority,
+            enqueued_at: At(enqueued_at),
+            run_at: At(run_at),
+            deadline: deadline.map(At),
+            links: Links::of(id),
         };
         let location = [(header::LOCATION, format!("/jobs/{id}"))];
         (self.status(app), location, Json(accepted)).into_response()

@@ -109,6 +109,37 @@ pub struct Job {
 }
 
 impl Job {
+    /// A new job in this state, with this input. It belongs to no flow yet.
+    #[must_use]
+    pub fn accepted(new: &NewJob, state: State, input: String) -> Self {
+        Self {
+            id: new.id,
+            kind: new.kind.clone(),
+            class: new.class.clone(),
+            priority: new.priority,
+            rank: new.rank,
+            state,
+            reason: None,
+            enqueued_at: new.enqueued_at,
+            run_at: new.run_at,
+            deadline: new.deadline,
+            started_at: None,
+            finished_at: None,
+            attempt: 0,
+            attempts_max: new.attempts_max,
+            losses: 0,
+            input,
+            output: None,
+            failure: None,
+            usage: Usage::default(),
+            callback: new.callback.clone(),
+            trace_parent: new.trace_parent.clone(),
+            plugin: None,
+            fire: new.fire.clone(),
+            member: None,
+        }
+    }
+
     /// Whether it has failed and can be run again. Where a client waited on an open connection, it has been told,
     /// and nobody would hear of another run.
     #[must_use]
@@ -143,6 +174,23 @@ pub struct Attempt {
     pub usage: Usage,
     /// The job's own log, one line each, bounded.
     pub log: Vec<LogLine>,
+}
+
+impl Attempt {
+    /// A run that begins now.
+    #[must_use]
+    pub fn begun(run: i64, attempt: u32, started_at: Millis) -> Self {
+        Self {
+            run,
+            attempt,
+            started_at,
+            finished_at: None,
+            outcome: None,
+            failure: None,
+            usage: Usage::default(),
+            log: Vec::new(),
+        }
+    }
 }
 
 /// How much a line of a job's log matters.

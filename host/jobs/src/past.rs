@@ -9,7 +9,6 @@ use crate::{
     run::LOSSES_MAX,
     state::State,
     step::Step,
-    usage::Usage,
 };
 
 /// A job that was over before the store was told of it. Nothing could keep it back: it was due when it came, it has one
@@ -68,7 +67,9 @@ impl Past {
     /// # Errors
     /// [`Refused`] if its verdict does not end it.
     pub fn life(&self) -> Result<Life, Refused> {
-        let mut life = Life { job: accepted(&self.job), events: Vec::new(), attempt: None };
+        // The input is not among what it leads to.
+        let job = Job::accepted(&self.job, State::Queued, String::new());
+        let mut life = Life { job, events: Vec::new(), attempt: None };
         life.tell(self.job.enqueued_at);
         match &self.fate {
             Fate::Ran { began, finish } => {
@@ -88,16 +89,7 @@ impl Life {
         let next = advance(&self.progress(), Event::Claimed)?;
         (self.job.state, self.job.attempt, self.job.started_at) =
             (next.state, next.attempt, Some(at));
-        self.attempt = Some(Attempt {
-            run: 1,
-            attempt: next.attempt,
-            started_at: at,
-            finished_at: None,
-            outcome: None,
-            failure: None,
-            usage: Usage::default(),
-            log: Vec::new(),
-        });
+        self.attempt = Some(Attempt::begun(1, next.attempt, at));
         self.tell(at);
         Ok(())
     }
@@ -132,36 +124,6 @@ impl Life {
     }
 }
 
-/// The job when it came.
-fn accepted(new: &NewJob) -> Job {
-    Job {
-        id: new.id,
-        kind: new.kind.clone(),
-        class: new.class.clone(),
-        priority: new.priority,
-        rank: new.rank,
-        state: State::Queued,
-        reason: None,
-        enqueued_at: new.enqueued_at,
-        run_at: new.run_at,
-        deadline: None,
-        started_at: None,
-        finished_at: None,
-        attempt: 0,
-        attempts_max: new.attempts_max,
-        losses: 0,
-        input: String::new(),
-        output: None,
-        failure: None,
-        usage: Usage::default(),
-        callback: new.callback.clone(),
-        trace_parent: new.trace_parent.clone(),
-        plugin: None,
-        fire: None,
-        member: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +134,7 @@ mod tests {
         finish::Verdict,
         id::JobId,
         priority::Priority,
+        usage::Usage,
     };
 
     fn new_job() -> NewJob {

@@ -17,7 +17,6 @@ use roughneck_jobs::{
     run::Run,
     state::State,
     step::Step,
-    usage::Usage,
 };
 
 use crate::{row::Row, tables::Tables};
@@ -101,7 +100,7 @@ impl Tables {
         row.token += 1;
         row.lease_until = lease_until;
         row.tell(at, next.attempt);
-        row.attempts.push(opened(row.token, next.attempt, at));
+        row.attempts.push(Attempt::begun(row.token, next.attempt, at));
         // Runs that were given back are those that are no attempts.
         let postponements = row.token - i64::from(next.attempt) - row.replay_token;
         let claimed = Claimed {
@@ -111,18 +110,5 @@ impl Tables {
         };
         self.changes.push(Change::Job(id));
         Ok(claimed)
-    }
-}
-
-fn opened(run: i64, attempt: u32, at: Millis) -> Attempt {
-    Attempt {
-        run,
-        attempt,
-        started_at: at,
-        finished_at: None,
-        outcome: None,
-        failure: None,
-        usage: Usage::default(),
-        log: Vec::new(),
     }
 }

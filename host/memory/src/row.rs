@@ -13,7 +13,6 @@ use roughneck_jobs::{
     preference::Candidate,
     run::{LOSSES_MAX, Run},
     state::State,
-    usage::Usage,
 };
 
 /// Where a child comes from.
@@ -129,33 +128,11 @@ fn job(new: &NewJob, needs: &[Need]) -> Job {
         State::Queued
     };
     Job {
-        id: new.id,
-        kind: new.kind.clone(),
-        class: new.class.clone(),
-        priority: new.priority,
-        rank: new.rank,
-        state,
-        reason: None,
-        enqueued_at: new.enqueued_at,
-        run_at: new.run_at,
-        deadline: new.deadline,
-        started_at: None,
-        finished_at: None,
-        attempt: 0,
-        attempts_max: new.attempts_max,
-        losses: 0,
-        input: new.input.clone(),
-        output: None,
-        failure: None,
-        usage: Usage::default(),
-        callback: new.callback.clone(),
-        trace_parent: new.trace_parent.clone(),
-        plugin: None,
-        fire: new.fire.clone(),
         member: new.member.as_ref().map(|member| Member {
             flow: member.flow,
             name: member.name.clone(),
             waits: u32::try_from(needs.len()).unwrap_or(u32::MAX),
         }),
+        ..Job::accepted(new, state, new.input.clone())
     }
 }

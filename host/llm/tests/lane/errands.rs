@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
-use roughneck_jobs::ports::gateway::{Gateway as _, PassRoute, Passage, Reply, ReplyBody};
+use roughneck_jobs::ports::gateway::{PassRoute, Reply, ReplyBody};
 use roughneck_testkit::{eventually, ollama};
 use serde_json::{Value, json};
 
@@ -29,15 +29,7 @@ async fn stage() -> Stage {
 impl Stage {
     async fn change(&self, route: PassRoute, body: &Value) -> Reply {
         let method = if route == PassRoute::Delete { "DELETE" } else { "POST" };
-        let body = Bytes::from(body.to_string());
-        let passage = Passage {
-            route,
-            method: method.to_owned(),
-            path: route.path().to_owned(),
-            headers: vec![("content-length", body.len().to_string())],
-            body: Box::pin(futures_util::stream::once(async { Ok(body) })),
-        };
-        self.lane.pass(passage).await
+        self.pass(route, method, body).await
     }
 
     /// A pull that has begun.

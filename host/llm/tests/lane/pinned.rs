@@ -2,13 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use roughneck_jobs::{
     model::Health,
     ports::{
         budgets::Unlimited,
-        gateway::{CallRoute, Gateway as _, PassRoute, Passage, Reply, ReplyBody},
+        gateway::{CallRoute, PassRoute, ReplyBody},
         llm::Llm as _,
     },
 };
@@ -78,18 +77,6 @@ impl Stage {
         let body = json!({"model": QWEN, "from": QWEN, "parameters": parameters, "stream": false});
         assert_eq!(self.direct("/api/create", &body).await.0, 200);
         self.lane.look().await;
-    }
-
-    async fn passes(&self, route: PassRoute, method: &str, body: Value) -> Reply {
-        let body = Bytes::from(body.to_string());
-        let passage = Passage {
-            route,
-            method: method.to_owned(),
-            path: route.path().to_owned(),
-            headers: vec![("content-length", body.len().to_string())],
-            body: Box::pin(futures_util::stream::once(async { Ok(body) })),
-        };
-        self.lane.pass(passage).await
     }
 
     /// How often the host had Ollama make a model.
@@ -201,17 +188,17 @@ async fn a_stand_in_is_there_for_nobody_but_the_host() {
     let error = stage.lane.resolve("nothing:1").await.unwrap_err().to_string();
     assert!(error.contains(QWEN) && !error.contains("roughneck/"), "{error}");
     for route in [PassRoute::Tags, PassRoute::Models] {
-        let listed = text(stage.passes(route, "GET", json!({})).await).await;
+        let listed = text(stage.pass(route, "GET", &json!({})).await).await;
         assert!(listed.contains(QWEN) && !listed.contains("roughneck/"), "{listed}");
     }
-    let shown = stage.passes(PassRoute::Show, "POST", json!({"model": stand_in})).await;
+    let shown = stage.pass(PassRoute::Show, "POST", &json!({"model": stand_in})).await;
     assert_eq!(shown.status, 404);
 
     // Ollama names what is loaded by the name that loaded it.
     stage.direct("/api/generate", &json!({"model": QWEN, "keep_alive": 0})).await;
     stage.direct("/v1/chat/completions", &chat(stand_in, false)).await;
     assert_eq!(stage.ollama.loads()[1].model, *stand_in);
-    let loaded = text(stage.passes(PassRoute::Ps, "GET", json!({})).await).await;
+    let loaded = text(stage.pass(PassRoute::Ps, "GET", &json!({})).await).await;
     assert!(loaded.contains("\"name\":\"qwen3:4b\""), "{loaded}");
     assert!(!loaded.contains("roughneck/"), "{loaded}");
     let restarted = stage.restarted(pin);
@@ -286,7 +273,7 @@ async fn a_model_that_is_deleted_takes_its_stand_in_with_it() {
     let mine = json!({"model": "roughneck/mine", "from": LLAMA, "stream": false});
     assert_eq!(stage.direct("/api/create", &mine).await.0, 200);
     assert_eq!(stage.stand_ins().await.len(), 2);
-    let reply = stage.passes(PassRoute::Delete, "DELETE", json!({"model": QWEN})).await;
+    let reply = stage.pass(PassRoute::Delete, "DELETE", &json!({"model": QWEN})).await;
     assert_eq!(reply.status, 200);
     stage.until_stand_ins(|names| names == ["roughneck/mine:latest"]).await;
 }

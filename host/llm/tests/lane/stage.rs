@@ -10,6 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use prometheus_client::{encoding::text, registry::Registry};
 use roughneck_jobs::{
     budget::Payer,
@@ -22,6 +23,7 @@ use roughneck_jobs::{
         backlog::Backlog,
         bell::{Bell, Change},
         budgets::{Budgets, Unlimited},
+        gateway::{Gateway as _, PassRoute, Passage, Reply},
         llm::{Answer, Llm as _},
         runner::{Standing, Supervisor},
         store::StoreError,
@@ -35,7 +37,7 @@ use roughneck_testkit::{
     metrics::Page,
     ollama::{self, FakeOllama},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -151,6 +153,19 @@ impl Stage {
 
     pub(crate) async fn new() -> Self {
         Self::with(ollama::Config::instant(), |_| {}).await
+    }
+
+    /// Asks by a route that does not wait for the lane.
+    pub(crate) async fn pass(&self, route: PassRoute, method: &str, body: &Value) -> Reply {
+        let body = Bytes::from(body.to_string());
+        let passage = Passage {
+            route,
+            method: method.to_owned(),
+            path: route.path().to_owned(),
+            headers: vec![("content-length", body.len().to_string())],
+            body: Box::pin(futures_util::stream::once(async { Ok(body) })),
+        };
+        self.lane.pass(passage).await
     }
 
     /// One whose Ollama is not asked what it has loaded unless something happens.
