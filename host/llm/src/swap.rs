@@ -31,8 +31,8 @@ impl SwapCost {
     /// The same weights are read from memory.
     const OPTIONS_GUESS: Duration = Duration::from_secs(5);
 
-    /// A load has taken so long, which is not learnt from one that was none. The first one of its kind replaces the guess, later ones count a
-    /// quarter. A cold load reads the same weights as a swap of models.
+    /// A load has taken so long. One that was none teaches nothing; the first one of its kind replaces the guess,
+    /// later ones count a quarter. A cold load reads the same weights as a swap of models.
     pub fn learn(&mut self, swap: Swap, took: Duration) {
         if took < COST_MIN {
             return;
