@@ -70,6 +70,7 @@ mod schedule_path;
 mod schedule_view;
 mod scrape_metrics;
 mod serve;
+mod settled;
 mod submit_flow;
 mod submit_job;
 mod trace_parent;

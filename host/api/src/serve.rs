@@ -1,50 +1,61 @@
 //! Serving a listener until the host stops.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt as _;
-use tokio::net::TcpListener;
+use axum::{Router, serve::Listener};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::TokioIo,
+    server::graceful::{GracefulShutdown, Watcher},
+    service::TowerToHyperService,
+};
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::{App, router};
+use crate::{App, router, settled::Settled};
 
 /// Serves until `shutdown` completes. Then no connection is accepted any more, event streams end at
 /// their next quiet moment, and open requests may end within [`crate::Settings::stop_grace_ms`];
 /// what is still open after that is left to the end of the process.
 ///
-/// # Errors
-/// None at present: errors of single connections are theirs, and a listener that cannot accept for
-/// want of file descriptors tries again.
+/// Errors of single connections are theirs, and a listener that cannot accept for want of file descriptors tries again.
 pub async fn serve(
-    listener: TcpListener,
+    mut listener: TcpListener,
     app: Arc<App>,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+    shutdown: impl Future<Output = ()> + Send,
+) {
     let grace = Duration::from_millis(app.settings.stop_grace_ms);
-    let mut closing = app.closing();
-    let routes = router(Arc::clone(&app));
-    let stop = async move {
-        shutdown.await;
-        app.close();
-    };
-    // A token must leave when it is there. Held back until the last one is acknowledged, as Nagle has it, it is late by
-    // the 40 ms that a receiver may take for that.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection sends small pieces late");
+    let routes = TowerToHyperService::new(router(Arc::clone(&app)));
+    let open = GracefulShutdown::new();
+    let accept = async {
+        loop {
+            let (stream, _) = Listener::accept(&mut listener).await;
+            tokio::spawn(Settled::new(connection(stream, routes.clone(), open.watcher())));
         }
-    });
-    let served = axum::serve(listener, routes).with_graceful_shutdown(stop);
-    let out_of_patience = async {
-        // The sender lives in the app, which the router holds.
-        let _ = closing.wait_for(|closing| *closing).await;
-        tokio::time::sleep(grace).await;
     };
     tokio::select! {
-        result = served => result,
-        () = out_of_patience => {
-            tracing::warn!(grace_ms = grace.as_millis(), "requests were still open when the host stopped");
-            Ok(())
-        }
+        () = shutdown => {}
+        never = accept => never,
+    }
+    drop(listener);
+    app.close();
+    if tokio::time::timeout(grace, open.shutdown()).await.is_err() {
+        tracing::warn!(
+            grace_ms = grace.as_millis(),
+            "requests were still open when the host stopped"
+        );
+    }
+}
+
+/// Serves one client until it leaves.
+async fn connection(stream: TcpStream, routes: TowerToHyperService<Router>, watcher: Watcher) {
+    // A token must leave when it is there. Held back until the last one is acknowledged, as Nagle has it, it is late by
+    // the 40 ms that a receiver may take for that.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection sends small pieces late");
+    }
+    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), routes);
+    if let Err(error) = watcher.watch(served).await {
+        tracing::trace!(%error, "a connection broke off");
     }
 }
 
@@ -68,7 +79,7 @@ mod tests {
     struct Served {
         at: SocketAddr,
         stop: oneshot::Sender<()>,
-        task: JoinHandle<io::Result<()>>,
+        task: JoinHandle<()>,
     }
 
     async fn served(host: &Host) -> Served {
@@ -110,7 +121,7 @@ mod tests {
         let Served { at, stop, task } = served(&host).await;
         let mut socket = follower(&host, at).await;
         stop.send(()).unwrap();
-        tokio::time::timeout(DEADLINE, task).await.unwrap().unwrap().unwrap();
+        tokio::time::timeout(DEADLINE, task).await.unwrap().unwrap();
         // The last chunk of a chunked body: the stream was ended, not cut off.
         read_until(&mut socket, "0\r\n\r\n").await;
         assert!(TcpStream::connect(at).await.is_err());
@@ -129,7 +140,7 @@ mod tests {
         read_until(&mut socket, "100 Continue").await;
         let began = Instant::now();
         stop.send(()).unwrap();
-        tokio::time::timeout(DEADLINE, task).await.unwrap().unwrap().unwrap();
+        tokio::time::timeout(DEADLINE, task).await.unwrap().unwrap();
         assert!(began.elapsed() >= Duration::from_millis(host.app.settings.stop_grace_ms));
     }
 

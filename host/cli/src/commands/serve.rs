@@ -121,7 +121,7 @@ struct Host {
     url: String,
     store: Arc<SqliteStore>,
     engine: Arc<Engine>,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     /// Ends the HTTP surface.
     closing: CancellationToken,
     /// Stops the watch over Ollama.
@@ -208,7 +208,7 @@ impl Host {
         self.engine.stop(config.stop_limit()?).await;
         self.lane_stop.cancel();
         self.closing.cancel();
-        self.serving.await?.context("the HTTP surface failed")?;
+        self.serving.await.context("the HTTP surface failed")?;
         self.store.close().await;
         info!("stopped");
         Ok(())

@@ -1,6 +1,7 @@
 //! Cuts what passes by into frames, whole lines or whole events, without copying what arrives whole.
 
 use bytes::{Bytes, BytesMut};
+use memchr::memmem;
 
 use crate::lines::{LINE_BYTES_MAX, TooLong};
 
@@ -36,8 +37,8 @@ impl Framing {
             if rest.is_empty() {
                 return None;
             }
-            let length = rest.windows(end.len()).position(|window| window == end);
-            Some(rest.split_to(length.map_or(rest.len(), |at| at + end.len())))
+            let length = memmem::find(&rest, end).map_or(rest.len(), |at| at + end.len());
+            Some(rest.split_to(length))
         })
     }
 }
@@ -60,7 +61,7 @@ impl Frames {
         // An end may lie across two chunks, but in nothing that was searched before the last one.
         let searched = self.partial.len().saturating_sub(chunk.len() + end.len() - 1);
         let tail = self.partial.get(searched..).unwrap_or_default();
-        match tail.windows(end.len()).rposition(|window| window == end) {
+        match memmem::rfind(tail, end) {
             Some(at) => Ok(self.partial.split_to(searched + at + end.len()).freeze()),
             None if self.partial.len() > LINE_BYTES_MAX => Err(TooLong),
             None => Ok(Bytes::new()),

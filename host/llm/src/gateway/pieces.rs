@@ -1,4 +1,6 @@
-//! The pieces of an answer as they come from Ollama: together, if several have come.
+//! The pieces of an answer as they come from Ollama: the first by itself, the others together, if several have come.
+
+use std::mem;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
@@ -11,17 +13,19 @@ const TOGETHER_BYTES: usize = 16 << 10;
 /// The body of an answer. Dropping it closes the connection.
 pub(crate) struct Pieces {
     response: Response,
+    /// None was passed on.
+    is_new: bool,
     /// What was read behind the pieces that were passed on: the end, or an error.
     ahead: Option<Result<Option<Bytes>, Cut>>,
 }
 
 impl Pieces {
     pub(crate) fn of(response: Response) -> Self {
-        Self { response, ahead: None }
+        Self { response, is_new: true, ahead: None }
     }
 
-    /// Waits for the next piece, and returns it with those that have come since; none at the end. Dropping the future
-    /// loses nothing while it waits.
+    /// Waits for the next piece, and returns it with those that have come since, for which the first one does not wait;
+    /// none at the end. Dropping the future loses nothing while it waits.
     ///
     /// # Errors
     /// If the connection broke off.
@@ -31,6 +35,9 @@ impl Pieces {
             None => self.response.chunk().await?,
         };
         let Some(first) = first else { return Ok(None) };
+        if mem::take(&mut self.is_new) {
+            return Ok(Some(first));
+        }
         let mut together = BytesMut::new();
         while together.len() < TOGETHER_BYTES {
             match self.response.chunk().now_or_never() {
@@ -68,7 +75,8 @@ mod tests {
     use crate::{client::Client, config::Config};
 
     #[tokio::test]
-    async fn what_came_at_once_goes_on_at_once_and_what_did_not_is_not_waited_for() {
+    async fn what_came_at_once_goes_on_at_once_behind_the_first_and_what_did_not_is_not_waited_for()
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (more, wanted) = oneshot::channel();
@@ -85,7 +93,8 @@ mod tests {
         let client = Client::new(&Config::new(url)).unwrap();
         let reader = async {
             let mut pieces = Pieces::of(client.post("/", Vec::new()).await.unwrap());
-            assert_eq!(pieces.next().await.unwrap().unwrap(), "abcdefgh");
+            assert_eq!(pieces.next().await.unwrap().unwrap(), "abc");
+            assert_eq!(pieces.next().await.unwrap().unwrap(), "defgh");
             more.send(()).unwrap();
             assert_eq!(pieces.next().await.unwrap().unwrap(), "i");
             assert_eq!(pieces.next().await.unwrap(), None);

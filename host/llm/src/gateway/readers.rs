@@ -1,11 +1,13 @@
 //! Clients that read answers as these come. Whoever reads nothing for long loses the answer: it has the lane.
 
 use std::{
-    io,
+    future::poll_fn,
+    io, mem,
     sync::{
         Arc, Mutex as Lock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -44,7 +46,9 @@ impl Readers {
         all.push(Arc::downgrade(&held));
         drop(all);
         Box::pin(stream::unfold(held, |held| async move {
-            held.reads.fetch_add(1, Ordering::Relaxed);
+            if held.reads.fetch_add(1, Ordering::Relaxed) == 1 {
+                leave().await;
+            }
             let next = match &mut *held.answer.lock().await {
                 Answer::Comes(flow) => flow.next().await,
                 Answer::Taken(last) => last.take(),
@@ -62,6 +66,20 @@ impl Readers {
             all.iter().filter_map(Weak::upgrade).for_each(|held| held.look());
         }
     }
+}
+
+/// Has the server write what it was given. Otherwise the first piece of an answer would stay with it until all is read that
+/// came behind it.
+async fn leave() {
+    let mut is_asked = false;
+    poll_fn(|context| {
+        if mem::replace(&mut is_asked, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Held {

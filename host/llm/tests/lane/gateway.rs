@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use roughneck_jobs::{
     clock::Millis,
     id::JobId,
@@ -505,6 +505,24 @@ async fn who_wants_it_in_one_piece_gets_the_status_that_ollama_has_for_its_failu
     assert_eq!(ours, stage.direct("/api/chat", &body).await);
     assert_eq!(ours, (500, r#"{"error":"boom"}"#.to_owned()));
     assert_eq!(visitor.ended().first().unwrap(), "ollama-broke-off");
+}
+
+#[tokio::test]
+async fn the_first_piece_does_not_wait_for_those_that_came_with_it() {
+    let stage = Stage::new().await;
+    let asked = json!({"model": QWEN, "messages": [{"role": "user", "content": "why?"}]});
+    let (reply, _) = stage.send(CallRoute::Chat, &asked).await;
+    let ReplyBody::Stream(mut body) = reply.body else { panic!("it comes in pieces") };
+    let ended = async || {
+        stage.ollama.log().iter().any(|call| call.path == "/api/chat" && call.ended_at.is_some())
+    };
+    eventually("Ollama has said all", SOON, ended).await.unwrap();
+    let first = body.next().await.unwrap().unwrap();
+    assert_eq!(first.iter().filter(|byte| **byte == b'\n').count(), 1);
+    // A server that is told to wait writes what it has.
+    assert!(body.next().now_or_never().is_none());
+    let rest = body.map(Result::unwrap).collect::<Vec<Bytes>>().await.concat();
+    assert!(String::from_utf8(rest).unwrap().contains(r#""done":true"#));
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("wasmtime", &["sandbox"]),
     ("wasmtime-wasi", &["sandbox"]),
     ("axum", &["api", "bench"]),
-    ("hyper", &["llm", "testkit"]),
+    ("hyper", &["llm", "api", "testkit"]),
     ("anyhow", &["cli", "bench", "xtask"]),
     ("clap", &["cli"]),
     (
