@@ -61,16 +61,16 @@ pub(crate) fn over_budget(form: Form, message: &str, over: &OverBudget, now: Mil
     Reply { status: 429, headers, body }
 }
 
-/// The body of an error. The order of the keys is that of upstream.
+/// The body of an error. The order of the keys is that of upstream, and so is the type that a status means: upstream
+/// tells OpenAI's clients fewer of them apart than OpenAI does (`NewError` in its packages `openai` and `anthropic`).
 pub(crate) fn error(form: Form, status: u16, message: &str, code: Option<&str>) -> String {
     let (message, code) = (Value::from(message), Value::from(code));
     match form {
         Form::Native => format!("{{\"error\":{message}}}"),
         Form::OpenAi => {
             let r#type = match status {
+                400 => "invalid_request_error",
                 404 => "not_found_error",
-                429 => "rate_limit_error",
-                400..=499 => "invalid_request_error",
                 _ => "api_error",
             };
             format!(
@@ -80,8 +80,10 @@ pub(crate) fn error(form: Form, status: u16, message: &str, code: Option<&str>) 
         Form::Anthropic => {
             let r#type = match status {
                 400 => "invalid_request_error",
+                401 => "authentication_error",
                 403 => "permission_error",
                 404 => "not_found_error",
+                // Anthropic's own word for it; Ollama takes a body of any size.
                 413 => "request_too_large",
                 429 => "rate_limit_error",
                 503 => "overloaded_error",
@@ -203,6 +205,31 @@ mod tests {
     }
 
     #[test]
+    fn a_status_means_the_type_that_it_means_to_ollama() {
+        let r#type = |form, status| {
+            let error: Value = serde_json::from_str(&error(form, status, "no", None)).unwrap();
+            error["error"]["type"].as_str().unwrap().to_owned()
+        };
+        for (status, openai, anthropic) in [
+            (400, "invalid_request_error", "invalid_request_error"),
+            (401, "api_error", "authentication_error"),
+            (403, "api_error", "permission_error"),
+            (404, "not_found_error", "not_found_error"),
+            (408, "api_error", "api_error"),
+            (413, "api_error", "request_too_large"),
+            (422, "api_error", "api_error"),
+            (429, "api_error", "rate_limit_error"),
+            (499, "api_error", "api_error"),
+            (500, "api_error", "api_error"),
+            (502, "api_error", "api_error"),
+            (503, "api_error", "overloaded_error"),
+        ] {
+            assert_eq!(r#type(Form::OpenAi, status), openai, "{status}");
+            assert_eq!(r#type(Form::Anthropic, status), anthropic, "{status}");
+        }
+    }
+
+    #[test]
     fn a_call_over_budget_is_told_when_there_is_more_in_the_headers_of_its_surface() {
         let over = |renewal| OverBudget {
             whose: Whose::Caller("alice".to_owned()),
@@ -228,7 +255,7 @@ mod tests {
         let openai = over_budget(Form::OpenAi, "used up", &until, Millis(0));
         assert_eq!(
             body(&openai),
-            r#"{"error":{"message":"used up","type":"rate_limit_error","param":null,"code":"over-budget"}}"#
+            r#"{"error":{"message":"used up","type":"api_error","param":null,"code":"over-budget"}}"#
         );
         let anthropic = over_budget(Form::Anthropic, "used up", &until, Millis(0));
         assert!(body(&anthropic).contains(r#""type":"rate_limit_error""#));
