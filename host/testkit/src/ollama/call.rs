@@ -229,6 +229,15 @@ fn check_capabilities(
     route: Route,
 ) -> Result<(), Refusal> {
     let refuse = |message: String| Err(Refusal::new(400, message));
+    if route == Route::Generate
+        && request.raw == Some(true)
+        && (request.template.is_some() || request.system.is_some() || request.context.is_some())
+    {
+        return refuse("raw mode does not support template, system, or context".to_owned());
+    }
+    if Effort::parse(request.think.as_ref())? != Effort::Off && !model.can(Capability::Thinking) {
+        return refuse(format!("{name:?} does not support thinking"));
+    }
     if !model.can(Capability::Completion) {
         let what = match route {
             Route::Generate => "generate",
@@ -236,18 +245,10 @@ fn check_capabilities(
         };
         return refuse(format!("{name:?} does not support {what}"));
     }
-    if route == Route::Generate
-        && request.raw == Some(true)
-        && (request.template.is_some() || request.system.is_some() || request.context.is_some())
-    {
-        return refuse("raw mode does not support template, system, or context".to_owned());
-    }
+    // The only one of these that upstream says of the model's own name, and not of the client's for it.
     let has_tools = request.tools.as_ref().is_some_and(|tools| !tools.is_empty());
     if has_tools && !model.can(Capability::Tools) {
         return refuse(format!("{} does not support tools", whole(&model.name)));
-    }
-    if Effort::parse(request.think.as_ref())? != Effort::Off && !model.can(Capability::Thinking) {
-        return refuse(format!("{name:?} does not support thinking"));
     }
     Ok(())
 }

@@ -106,6 +106,17 @@ async fn images_are_taken_as_base64() {
 }
 
 #[tokio::test]
+async fn a_model_that_cannot_think_is_not_told_to() {
+    let ollama = exact().await;
+    let thinks = json!({"type": "enabled", "budget_tokens": 1024});
+    let thinks = |model| hi(&json!({"model": model, "thinking": thinks}));
+    let seen = post_json(&ollama, "/v1/messages", &thinks("llama3.2:3b")).await;
+    assert_eq!((&seen["content"][0]["type"], &seen["error"]), (&json!("text"), &Value::Null));
+    let seen = post_json(&ollama, "/v1/messages", &thinks("qwen3:4b")).await;
+    assert_eq!(seen["content"][0]["type"], "thinking");
+}
+
+#[tokio::test]
 async fn errors_have_anthropics_shape_and_mid_stream_ones_are_lost_as_upstream() {
     let ollama = exact().await;
     let table = [

@@ -71,6 +71,31 @@ async fn what_a_model_cannot_do_is_refused_in_upstreams_words() {
             400,
             "registry.ollama.ai/library/plain:1b does not support tools",
         ),
+        // Of several things the one is named that upstream looks at first.
+        (
+            "/api/chat",
+            json!({"model": "PLAIN:1b", "messages": hi(), "think": true, "tools": tools}),
+            400,
+            "\"PLAIN:1b\" does not support thinking",
+        ),
+        (
+            "/api/chat",
+            json!({"model": embedder, "messages": hi(), "think": true}),
+            400,
+            "\"nomic-embed-text\" does not support thinking",
+        ),
+        (
+            "/api/chat",
+            json!({"model": embedder, "messages": hi(), "tools": tools}),
+            400,
+            "\"nomic-embed-text\" does not support chat",
+        ),
+        (
+            "/api/chat",
+            json!({"model": "PLAIN:1b", "messages": hi(), "tools": tools}),
+            400,
+            "registry.ollama.ai/library/plain:1b does not support tools",
+        ),
     ];
     check(&ollama, cases).await;
     let able = json!({"model": "qwen3:4b", "messages": hi(), "tools": tools, "stream": false});

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::call::Route;
+use super::config::Capability;
 use super::dialect::{Dialect, Gathered};
 use super::generation::Event;
 use super::log::Recording;
@@ -35,7 +36,13 @@ pub(super) async fn messages(
             request.estimated_tokens(),
         ),
     };
-    entered.answer(request.translated()?, Route::Chat, dialect).await
+    let mut native = request.translated()?;
+    // Here, and only here, a model that cannot think is not told to: Claude Code asks every one to.
+    let model = native.model.as_deref().and_then(|name| server.model(name));
+    if model.is_some_and(|model| !model.can(Capability::Thinking)) {
+        native.think = None;
+    }
+    entered.answer(native, Route::Chat, dialect).await
 }
 
 struct Anthropic {
