@@ -24,6 +24,8 @@ const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_LAST: Duration = Duration::from_secs(30);
 /// How long to wait at most while somebody waits for Ollama.
 const BACKOFF_EAGER: Duration = Duration::from_secs(1);
+/// How often it is made sure, at most, that something is not there.
+const DOUBT_EVERY: Duration = Duration::from_secs(1);
 
 /// What is known of Ollama, and whoever keeps it fresh.
 pub(crate) struct Inventory {
@@ -33,6 +35,8 @@ pub(crate) struct Inventory {
     seen: watch::Sender<Seen>,
     /// One look at a time: those who wait share the result.
     looking: Mutex<()>,
+    /// When it was last made sure that something is not there.
+    doubted: Mutex<Option<Instant>>,
     wake: Notify,
     /// How many wait for an answer.
     waiting: watch::Sender<usize>,
@@ -84,6 +88,7 @@ impl Inventory {
             metrics,
             seen: watch::Sender::new(nothing),
             looking: Mutex::new(()),
+            doubted: Mutex::new(None),
             wake: Notify::new(),
             waiting: watch::Sender::new(0),
             returned: Notify::new(),
@@ -219,9 +224,34 @@ impl Inventory {
     /// # Errors
     /// What stands between the host and Ollama.
     pub(crate) async fn refresh(&self) -> Result<Arc<[Installed]>, LlmError> {
+        self.seen_since(Instant::now()).await
+    }
+
+    /// The same for somebody who is about to be refused by what is known: it may have been pulled, or made anew, a
+    /// moment ago. A client that asks for what is not there asks again and again, so there is one such look a second,
+    /// which all share who wait for it.
+    ///
+    /// # Errors
+    /// What stands between the host and Ollama.
+    pub(crate) async fn make_sure(&self) -> Result<Arc<[Installed]>, LlmError> {
         let asked_at = Instant::now();
+        let mut doubted = self.doubted.lock().await;
+        if !self.has_looked_since(asked_at) {
+            if let Some(at) = *doubted {
+                tokio::time::sleep_until(at + DOUBT_EVERY).await;
+            }
+            *doubted = Some(Instant::now());
+        }
+        self.seen_since(asked_at).await
+    }
+
+    fn has_looked_since(&self, asked_at: Instant) -> bool {
+        self.seen.borrow().since.is_some_and(|since| since >= asked_at)
+    }
+
+    async fn seen_since(&self, asked_at: Instant) -> Result<Arc<[Installed]>, LlmError> {
         let _only_one = self.looking.lock().await;
-        if self.seen.borrow().since.is_none_or(|since| since < asked_at) {
+        if !self.has_looked_since(asked_at) {
             let began_at = Instant::now();
             let probed = probe::inventory(&self.client).await;
             self.take_in(probed, Some(began_at));

@@ -238,7 +238,7 @@ impl Shared {
         match wanted.among(models) {
             Ok(model) => Ok(model),
             // It may have been pulled since.
-            Err(_) => match self.inventory.refresh().await {
+            Err(_) => match self.inventory.make_sure().await {
                 Ok(models) => wanted.among(&models),
                 Err(_) => Ok(wanted.unchecked()),
             },

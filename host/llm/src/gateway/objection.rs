@@ -61,7 +61,7 @@ impl Shared {
         let of = |models: &[Installed]| to_model(asked, resolve::find(models, &model.name)?);
         of(&self.inventory.models()?)?;
         // It may have been made anew since the last look.
-        of(&self.inventory.refresh().await.ok()?)
+        of(&self.inventory.make_sure().await.ok()?)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Calls that Ollama would refuse.
 
+use std::time::Instant;
+
+use futures_util::future::join_all;
 use roughneck_jobs::ports::gateway::CallRoute;
 use serde_json::{Value, json};
 
@@ -50,4 +53,23 @@ async fn a_model_that_can_not_is_looked_at_again_first() {
     assert_eq!(stage.bodies("/api/tags").len(), looks);
     stage.send(CallRoute::Chat, &chat(EMBEDDER, false)).await;
     assert_eq!(stage.bodies("/api/tags").len(), looks + 1);
+}
+
+#[tokio::test]
+async fn however_many_are_refused_ollama_is_looked_at_once_a_second() {
+    let stage = Stage::new().await;
+    let (began_at, looks) = (Instant::now(), stage.bodies("/api/tags").len());
+    let refused = async |model, status| {
+        let (reply, _) = stage.send(CallRoute::Chat, &chat(model, false)).await;
+        assert_eq!(reply.status, status);
+    };
+    let in_loop = async |model, status| {
+        for _ in 0..2 {
+            refused(model, status).await;
+        }
+    };
+    let clients = (0..5).flat_map(|_| [in_loop("nope", 404), in_loop(EMBEDDER, 400)]);
+    join_all(clients).await;
+    let (seconds, looks) = (began_at.elapsed().as_secs(), stage.bodies("/api/tags").len() - looks);
+    assert!((2..=1 + seconds).contains(&(looks as u64)), "{looks} looks in {seconds} s");
 }
