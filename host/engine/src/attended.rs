@@ -94,6 +94,8 @@ fn of_client(job: NewJob) -> NewJob {
         idempotency_key: None,
         unique: None,
         concurrency: None,
+        // Nobody chooses it by its model: it stands in the lane's own queue.
+        model: None,
         member: None,
         ..job
     }

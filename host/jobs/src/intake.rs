@@ -9,7 +9,8 @@ use crate::{
     delivery::Target,
     id::JobId,
     job::NewJob,
-    ports::{catalog::Served, runner::Wish},
+    manifest::Kind,
+    ports::{catalog::Served, gateway, runner::Wish},
     priority::Priority,
     schedule::{Fire, Spec},
 };
@@ -120,13 +121,23 @@ pub fn accept(
         run_at,
         deadline,
         attempts_max: served.kind.retry.attempts_max,
-        model: served.kind.model.as_ref().map(|model| model.tag.clone()),
+        model: model(kind, &input),
         input,
         callback: submission.callback,
         trace_parent: None,
         fire: None,
         member: None,
     })
+}
+
+/// The model that a job will ask for, by the name that its kind has for it, if that is known. A call of Ollama's surface
+/// brings its own.
+fn model(kind: &Kind, input: &str) -> Option<String> {
+    if kind.name == gateway::KIND {
+        gateway::model_of(input)
+    } else {
+        kind.model.as_ref().map(|model| model.tag.clone())
+    }
 }
 
 /// Makes the job of a schedule's fire, or of a run by hand if there is no instant.
@@ -268,6 +279,22 @@ mod tests {
         assert_eq!(job(&served).unwrap().model, None);
         served.kind.model = Some(ModelHint { tag: "default".to_owned(), num_ctx: None });
         assert_eq!(job(&served).unwrap().model.as_deref(), Some("default"));
+    }
+
+    #[test]
+    fn the_model_of_a_call_of_ollama_s_surface_is_the_one_that_it_names() {
+        let mut served = served();
+        served.kind.name = gateway::KIND.to_owned();
+        let model = |input: &str| {
+            let submission = read(&format!(r#"{{"kind":"ollama.call","input":{input}}}"#));
+            accept(submission.unwrap(), &served, &Now, &Now).unwrap().model
+        };
+        let call = r#"{"path":"/api/chat","body":{"messages":[],"model":"fast"}}"#;
+        assert_eq!(model(call).as_deref(), Some("fast"));
+        let endless = format!(r#"{{"body":{{"model":"{}"}}}}"#, "m".repeat(513));
+        for senseless in ["{}", r#"{"body":{"model":7}}"#, r#"{"body":[]}"#, "7", &endless] {
+            assert_eq!(model(senseless), None, "{senseless}");
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ use crate::{
     inventory::Inventory,
     load,
     metrics::{Account, Asker, Metrics},
+    model_name,
     others::{Others, Trace},
     planner::URGENT_PART,
     probe::Installed,
@@ -219,13 +220,20 @@ impl Shared {
         Some(Preference { models, until: left(quantum), urgent_until })
     }
 
-    /// The names by which jobs ask for these weights: those that they are installed by, and the aliases of these.
+    /// The names by which jobs ask for these weights: those that they are installed by, and the aliases of these, of
+    /// which `default` is one even when nobody configured it.
     pub(crate) fn names(&self, digest: &str) -> BTreeSet<String> {
         let mut names = self.inventory.names(digest);
         let aliases = self.config.aliases.iter();
         let meant = aliases.filter(|(_, name)| names.iter().any(|own| resolve::is_same(own, name)));
-        let aliases: Vec<String> = meant.map(|(alias, _)| alias.clone()).collect();
-        names.extend(aliases);
+        let mut more: Vec<String> = meant.map(|(alias, _)| alias.clone()).collect();
+        let models = self.inventory.models().unwrap_or_default();
+        let default = resolve::wanted(&self.config.aliases, resolve::DEFAULT).among(&models);
+        if default.is_ok_and(|model| names.contains(&model.name)) {
+            more.push(resolve::DEFAULT.to_owned());
+        }
+        more.extend(names.iter().filter_map(|name| model_name::short(name)).map(str::to_owned));
+        names.extend(more);
         names
     }
 

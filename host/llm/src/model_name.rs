@@ -13,6 +13,11 @@ pub(crate) fn normalised(name: &str) -> String {
     if has_tag { short.to_owned() } else { format!("{short}:latest") }
 }
 
+/// The name without the tag that Ollama adds by default, if it has that one: most people leave it out.
+pub(crate) fn short(name: &str) -> Option<&str> {
+    name.strip_suffix(":latest")
+}
+
 /// The whole of an installed name, with registry and namespace, as Ollama writes it in some of its refusals.
 pub(crate) fn whole(name: &str) -> String {
     let last = name.rsplit('/').next().unwrap_or(name);

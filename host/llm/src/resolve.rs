@@ -10,7 +10,7 @@ use roughneck_jobs::{
 use crate::{model_name::normalised, probe::Installed};
 
 /// The alias that means something even when nobody configured it.
-const DEFAULT: &str = "default";
+pub(crate) const DEFAULT: &str = "default";
 /// What to pull when nothing is installed: small, and good enough for the plugins of this repo.
 const FIRST_MODEL: &str = "qwen3:4b";
 /// Names in a hint; more would hide the sentence.

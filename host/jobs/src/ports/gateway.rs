@@ -5,12 +5,32 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
+use serde::Deserialize;
 
 use super::attended::Attended;
 use crate::{budget::PayingJob, clock::Millis, priority::Priority};
 
 /// The kind of a call that a client sends to Ollama's surface.
 pub const KIND: &str = "ollama.call";
+
+/// The model that the input of a job of this kind names, as it is written there. None while it makes no sense: whoever
+/// runs the job says so.
+#[must_use]
+pub fn model_of(input: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Input {
+        body: Body,
+    }
+    #[derive(Deserialize)]
+    struct Body {
+        model: String,
+    }
+    let input: Input = serde_json::from_str(input).ok()?;
+    // No name is so long, and it is kept beside the input.
+    Some(input.body.model).filter(|model| model.len() <= MODEL_BYTES_MAX)
+}
+
+const MODEL_BYTES_MAX: usize = 512;
 
 /// The header that tells the code of a refusal, where the form of a surface has no place for it.
 pub const CODE: &str = "x-roughneck-code";

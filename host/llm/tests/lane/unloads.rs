@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use roughneck_jobs::ports::gateway::CallRoute;
+use roughneck_jobs::ports::{gateway::CallRoute, llm::Llm as _};
 use roughneck_llm::Config;
 use roughneck_testkit::{eventually, ollama};
 use serde_json::{Value, json};
@@ -102,6 +102,20 @@ async fn one_that_queued_jobs_wait_for_by_an_alias_is_kept() {
         .map(|body| serde_json::from_str::<Value>(body).unwrap()["keep_alive"].clone())
         .collect();
     assert_eq!(kept, [json!("5m"), json!(0)]);
+}
+
+#[tokio::test]
+async fn one_that_queued_jobs_wait_for_by_a_name_that_nobody_configured_is_kept() {
+    let stage = Stage::new().await;
+    let newest = stage.lane.resolve("default").await.unwrap().name;
+    let other = if newest == QWEN { LLAMA } else { QWEN };
+    wait_for(&stage, "default");
+    assert!(is_told_so(&stage, &unload(&newest)).await);
+    assert!(!is_told_so(&stage, &unload(other)).await);
+    let embedder = "nomic-embed-text:latest";
+    assert!(!is_told_so(&stage, &unload(embedder)).await);
+    wait_for(&stage, "nomic-embed-text");
+    assert!(is_told_so(&stage, &unload(embedder)).await);
 }
 
 #[tokio::test]
