@@ -24,13 +24,15 @@ pub(crate) async fn check_health(State(app): State<Arc<App>>) -> Response {
     let ollama = app.ports.llm.health();
     let status = match ollama {
         Health::Unknown | Health::Up { .. } => "ok",
-        Health::Down { .. } => "degraded",
+        Health::OnTrial { .. } | Health::Down { .. } => "degraded",
     };
     Json(HealthView { status, version: &app.settings.version, ollama }).into_response()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use crate::testing::{Host, json};
 
     #[tokio::test]
@@ -38,6 +40,11 @@ mod tests {
         let host = Host::new();
         let health = json(host.get("/healthz").await).await;
         assert_eq!((&health["status"], &health["ollama"]["state"]), (&"ok".into(), &"up".into()));
+        host.fakes.llm.be_on_trial();
+        let health = json(host.get("/healthz").await).await;
+        assert_eq!(health["status"], "degraded");
+        let on_trial = json!({"state": "on-trial", "reason": "it has failed"});
+        assert_eq!(health["ollama"], on_trial);
         host.fakes.llm.go_down();
         host.fakes.store.break_down();
         let response = host.get("/healthz").await;

@@ -239,7 +239,9 @@ impl<'a> JobView<'a> {
             Health::Down { reason } if waits => {
                 Self { reason: Some(Cow::Owned(format!("waits for Ollama: {reason}"))), ..self }
             }
-            Health::Down { .. } | Health::Up { .. } | Health::Unknown => self,
+            Health::Down { .. } | Health::OnTrial { .. } | Health::Up { .. } | Health::Unknown => {
+                self
+            }
         }
     }
 

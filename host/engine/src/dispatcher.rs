@@ -141,7 +141,8 @@ async fn look(shared: &Shared) -> BTreeSet<Class> {
 fn is_down(health: &Health) -> bool {
     match health {
         Health::Down { .. } => true,
-        Health::Unknown | Health::Up { .. } => false,
+        // On trial: without work it would never be known whether it works again.
+        Health::Unknown | Health::Up { .. } | Health::OnTrial { .. } => false,
     }
 }
 

@@ -135,9 +135,9 @@ pub struct Resolved {
 
 /// How the path to Ollama is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase", tag = "state")]
+#[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Health {
-    /// Not asked yet, or the next call shows whether it works again.
+    /// Not asked yet.
     Unknown,
     /// It answers.
     Up {
@@ -145,6 +145,11 @@ pub enum Health {
         version: String,
         /// Models installed.
         models: usize,
+    },
+    /// It has failed, and the next call shows whether it works again.
+    OnTrial {
+        /// How it failed last, in one sentence.
+        reason: String,
     },
     /// It cannot be reached, or does not do its work.
     Down {

@@ -117,7 +117,7 @@ enum State {
     /// No call goes before the pulse that is due then.
     Open { why: Why, rests: u32, until: Instant },
     /// The next call says how Ollama is, unless it is of the model that could not be loaded.
-    Trial { rests: u32, failed: Option<String> },
+    Trial { rests: u32, failed: Option<String>, last: String },
 }
 
 /// The breaker of one lane.
@@ -161,11 +161,11 @@ impl Breaker {
         }
     }
 
-    /// Whether the next call says how Ollama is.
-    pub(crate) fn is_on_trial(&self) -> bool {
-        match self.state {
-            State::Trial { .. } => true,
-            State::Closed | State::Suspected { .. } | State::Open { .. } => false,
+    /// How Ollama has failed last, while the next call says how it is.
+    pub(crate) fn on_trial(&self) -> Option<&str> {
+        match &self.state {
+            State::Trial { last, .. } => Some(last),
+            State::Closed | State::Suspected { .. } | State::Open { .. } => None,
         }
     }
 
@@ -200,18 +200,16 @@ impl Breaker {
                     self.state = State::Suspected { since: now, last: failure.why() };
                 }
             }
-            (State::Trial { rests, failed }, Sign::Failed(failure)) => {
+            (State::Trial { rests, failed, .. }, Sign::Failed(failure)) => {
                 let (rests, failed) = (*rests, failed.clone());
                 self.count(&failure, When::AtOnce, now);
+                let last = format!("the call that tried has failed, too: {}", failure.why());
                 match &failure.load_of {
                     // Another model may tell more.
                     Some(model) if failed.as_ref().is_none_or(|failed| failed == model) => {
-                        self.state = State::Trial { rests, failed: failure.load_of };
+                        self.state = State::Trial { rests, failed: failure.load_of, last };
                     }
-                    Some(_) | None => {
-                        let why = format!("the call that tried has failed, too: {}", failure.why());
-                        self.rest(rests.saturating_add(1), Why::Ill(why), now);
-                    }
+                    Some(_) | None => self.rest(rests.saturating_add(1), Why::Ill(last), now),
                 }
             }
             (State::Closed | State::Trial { .. }, Sign::Left) => {
@@ -252,8 +250,8 @@ impl Breaker {
             }
             // It is there again, and nothing else was wrong. What failed before is not forgotten.
             (State::Open { why: Why::Away(_), .. }, Pulse::Unasked) => self.state = State::Closed,
-            (State::Open { why: Why::Ill(_), rests, .. }, Pulse::Unasked) => {
-                self.state = State::Trial { rests: *rests, failed: None };
+            (State::Open { why: Why::Ill(why), rests, .. }, Pulse::Unasked) => {
+                self.state = State::Trial { rests: *rests, failed: None, last: why.clone() };
             }
             (State::Closed | State::Trial { .. }, Pulse::Missing(_) | Pulse::Unasked) => {}
         }
@@ -407,7 +405,7 @@ mod tests {
         let now = Instant::now();
         let mut breaker = after([silent()], now);
         breaker.felt(Pulse::Unasked, now);
-        assert!(breaker.admits() && !breaker.is_on_trial(), "one silence is no row");
+        assert!(breaker.admits() && breaker.on_trial().is_none(), "one silence is no row");
 
         let mut breaker = after([failed(), failed(), failed()], now);
         breaker.felt(Pulse::Unasked, now);
@@ -415,9 +413,11 @@ mod tests {
         let why = ill("3 calls in a row have failed, the last one: boom");
         assert_eq!(breaker.why(), Some(&why));
         breaker.felt(Pulse::Unasked, now);
-        assert!(breaker.admits() && breaker.is_on_trial());
+        assert_eq!((breaker.admits(), breaker.why()), (true, None));
+        let last = "3 calls in a row have failed, the last one: boom";
+        assert_eq!(breaker.on_trial(), Some(last), "it has failed, though calls go");
         breaker.ended(Sign::None, now);
-        assert!(breaker.is_on_trial(), "a call that says nothing leaves it to the next");
+        assert!(breaker.on_trial().is_some(), "a call that says nothing leaves it to the next");
 
         let mut well = breaker.clone();
         well.ended(Sign::Well, now);
@@ -452,7 +452,8 @@ mod tests {
         breaker.felt(Pulse::Unasked, now);
         breaker.ended(unloadable("a"), now);
         assert_eq!(breaker.barred("a", now), Some(&boom), "at once: it has had its turn");
-        assert!(breaker.is_on_trial(), "another model may try");
+        let last = "the call that tried has failed, too: boom";
+        assert_eq!(breaker.on_trial(), Some(last), "another model may try");
         breaker.ended(unloadable("b"), now);
         assert_eq!((breaker.admits(), rest_s(&breaker, now)), (false, Some(10)));
     }
@@ -466,7 +467,7 @@ mod tests {
             assert_eq!(breaker.why(), Some(&Why::Away("refused".to_owned())), "{signs:?}");
             assert_eq!((breaker.admits(), rest_s(&breaker, now)), (false, Some(5)), "{signs:?}");
             breaker.felt(Pulse::Unasked, now);
-            assert!(breaker.admits() && !breaker.is_on_trial(), "{signs:?}");
+            assert!(breaker.admits() && breaker.on_trial().is_none(), "{signs:?}");
         }
         let mut dies_each_time = after([failed(), away()], now);
         dies_each_time.felt(Pulse::Unasked, now);

@@ -39,9 +39,10 @@ impl Circuit {
         self.breaker.borrow().admits()
     }
 
-    /// Whether the next call says how Ollama is.
-    pub(crate) fn is_on_trial(&self) -> bool {
-        self.breaker.borrow().is_on_trial()
+    /// What was wrong with Ollama, while the next call says how it is.
+    pub(crate) fn on_trial(&self) -> Option<LlmError> {
+        let (url, why) = (self.url.clone(), self.breaker.borrow().on_trial()?.to_owned());
+        Some(LlmError::Unwell { url, why })
     }
 
     /// What is wrong with Ollama, while it gets no work for it.
@@ -135,7 +136,7 @@ impl Circuit {
             // The inventory says so, and when it is over.
             (Why::Away(_), _) => {}
             (Why::Ill(_), Some(error)) => tracing::warn!("{error}; jobs that need it wait"),
-            (Why::Ill(_), None) if self.is_on_trial() => {
+            (Why::Ill(_), None) if self.on_trial().is_some() => {
                 tracing::info!(url = self.url, "the next call tries whether Ollama works again");
             }
             (Why::Ill(_), None) => tracing::info!(url = self.url, "Ollama works again"),

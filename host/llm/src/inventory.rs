@@ -337,7 +337,7 @@ impl Inventory {
                 tracing::info!(url, version, models, "Ollama answers");
             }
             Health::Down { reason } => tracing::warn!("{reason}; jobs that need it wait"),
-            Health::Unknown => {}
+            Health::Unknown | Health::OnTrial { .. } => {}
         }
         if up {
             self.returned.notify_one();

@@ -196,13 +196,15 @@ impl Llm for Lane {
 
     fn health(&self) -> Health {
         let circuit = &self.shared.circuit;
-        match (self.shared.inventory.health(), circuit.error()) {
-            (down @ Health::Down { .. }, _) => down,
-            (Health::Unknown | Health::Up { .. }, Some(error)) => {
-                Health::Down { reason: error.to_string() }
-            }
-            (Health::Unknown | Health::Up { .. }, None) if circuit.is_on_trial() => Health::Unknown,
-            (health @ (Health::Unknown | Health::Up { .. }), None) => health,
+        let health = self.shared.inventory.health();
+        if matches!(health, Health::Down { .. }) {
+            health
+        } else if let Some(error) = circuit.error() {
+            Health::Down { reason: error.to_string() }
+        } else if let Some(error) = circuit.on_trial() {
+            Health::OnTrial { reason: error.to_string() }
+        } else {
+            health
         }
     }
 }

@@ -121,7 +121,7 @@ impl Watchman {
         self.looks_at = match self.shared.inventory.health() {
             // It rings when it is back.
             Health::Down { .. } => None,
-            Health::Unknown | Health::Up { .. } => {
+            Health::Unknown | Health::Up { .. } | Health::OnTrial { .. } => {
                 Some(Instant::now() + self.shared.config.poll_every)
             }
         };

@@ -354,12 +354,17 @@ impl Catalog for FakeCatalog {
 #[derive(Default)]
 pub(crate) struct FakeLlm {
     is_down: AtomicBool,
+    is_on_trial: AtomicBool,
     is_empty: AtomicBool,
 }
 
 impl FakeLlm {
     pub(crate) fn go_down(&self) {
         self.is_down.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn be_on_trial(&self) {
+        self.is_on_trial.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn forget_models(&self) {
@@ -387,6 +392,9 @@ impl Llm for FakeLlm {
     fn health(&self) -> Health {
         if self.is_down.load(Ordering::SeqCst) {
             return Health::Down { reason: "nobody listens".into() };
+        }
+        if self.is_on_trial.load(Ordering::SeqCst) {
+            return Health::OnTrial { reason: "it has failed".into() };
         }
         Health::Up { version: "0.12.0".into(), models: 1 }
     }

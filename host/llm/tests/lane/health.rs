@@ -42,7 +42,7 @@ impl Stage {
         let is_down = async || {
             found = match self.lane.health() {
                 Health::Down { reason } => Some(reason),
-                Health::Unknown | Health::Up { .. } => None,
+                Health::Unknown | Health::OnTrial { .. } | Health::Up { .. } => None,
             };
             found.is_some()
         };
@@ -280,7 +280,7 @@ async fn an_ollama_that_is_restarted_is_tried_at_once() {
     stage.ollama.stop_listening().await;
     stage.ollama.faults().mute(false);
     stage.ollama.listen_again().await.unwrap();
-    let tries = async || stage.lane.health() == Health::Unknown;
+    let tries = async || matches!(stage.lane.health(), Health::OnTrial { .. });
     eventually("the next call tries", SOON, tries).await.unwrap();
     stage.ask(call(QWEN)).await.unwrap();
     stage.until_up().await;
@@ -294,10 +294,10 @@ async fn where_failures_follow_each_other_and_nothing_is_loaded_one_call_tries()
         let error = failed(stage.ask(call(model)).await);
         assert!(matches!(error, LlmError::Refused { status: 500, .. }), "{error:?}");
     }
-    let tries = async || stage.lane.health() == Health::Unknown;
+    let tries = async || matches!(stage.lane.health(), Health::OnTrial { .. });
     eventually("the next call tries", SOON, tries).await.unwrap();
     failed(stage.ask(call(QWEN)).await);
-    assert_eq!(stage.lane.health(), Health::Unknown, "another model may tell more");
+    assert!(tries().await, "another model may tell more");
     failed(stage.ask(call("fast")).await);
     let reason = stage.until_down().await;
     assert!(reason.contains("the call that tried has failed, too: status 500"), "{reason}");
@@ -331,6 +331,29 @@ async fn a_model_that_cannot_be_loaded_is_refused_in_ollama_s_words_and_stops_no
     assert!(matches!(error, LlmError::Unwell { .. }), "a job waits: {error:?}");
     assert!(matches!(stage.lane.health(), Health::Up { .. }));
     assert_eq!(stage.metric("roughneck_upstream_breaker_open"), Some(0.0));
+}
+
+#[tokio::test]
+async fn an_ollama_that_cannot_load_the_only_model_that_is_asked_for_is_not_said_to_be_well() {
+    let stage = impatient(|config| config.breaker.pause_ms = 200).await;
+    stage.ollama.faults().break_model(QWEN, true);
+    for _ in 0..3 {
+        failed(stage.ask(call(QWEN)).await);
+    }
+    let said = async |words: &str| {
+        let says = async || match stage.lane.health() {
+            Health::OnTrial { reason } => reason.contains(words),
+            Health::Unknown | Health::Up { .. } | Health::Down { .. } => false,
+        };
+        eventually("it is said", SOON, says).await.unwrap();
+    };
+    let died = "status 500: llama runner process has terminated";
+    said(&format!("3 calls in a row have failed, the last one: {died}")).await;
+    failed(stage.ask(call(QWEN)).await);
+    said(&format!("the call that tried has failed, too: {died}")).await;
+    // Others may go, of which nobody knows whether they could be loaded.
+    stage.ask(call("fast")).await.unwrap();
+    assert!(matches!(stage.lane.health(), Health::Up { .. }));
 }
 
 #[tokio::test]

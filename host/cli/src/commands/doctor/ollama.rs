@@ -24,7 +24,7 @@ pub(super) async fn look(
 ) -> Vec<Finding> {
     let version = match lane.look().await {
         Health::Up { version, models } => format!("version {version} with {models} models"),
-        Health::Down { reason } => {
+        Health::OnTrial { reason } | Health::Down { reason } => {
             return vec![Finding::error("ollama", reason)];
         }
         // It was asked just now.
@@ -51,10 +51,8 @@ pub(super) async fn look(
 /// know whether it does any.
 async fn seen_by(host: &Client, version: String) -> Finding {
     match host.get("/healthz").await.and_then(|answer| answer.parse::<Seen>()) {
-        Ok(Seen { ollama: Ollama { state, reason: Some(reason) } }) if state == "down" => {
-            Finding::error("ollama", reason)
-        }
-        Ok(_) => Finding::ok("ollama", version),
+        Ok(Seen { ollama: Ollama { reason: Some(reason) } }) => Finding::error("ollama", reason),
+        Ok(Seen { ollama: Ollama { reason: None } }) => Finding::ok("ollama", version),
         Err(error) => Finding::error("ollama", format!("{error:#}")),
     }
 }
@@ -67,7 +65,7 @@ struct Seen {
 
 #[derive(Deserialize)]
 struct Ollama {
-    state: String,
+    /// What is wrong with it.
     reason: Option<String>,
 }
 
