@@ -18,13 +18,13 @@ use crate::{
     attempt,
     attended::{Attendance, Present},
     books::{self, Note, TRIES, verdict},
-    drafts::Draft,
+    drafts::{Draft, unless_it_panics},
     record::Record,
     shared::Shared,
 };
 
 /// The books of one job, with all that there will be in them.
-pub(crate) struct Closed {
+struct Closed {
     past: Arc<Past>,
     /// It is to be found until it is written.
     present: Present,
@@ -33,7 +33,7 @@ pub(crate) struct Closed {
 
 impl Closed {
     /// Closes the books of a job that is over.
-    pub(crate) fn of(draft: Draft) -> Self {
+    fn of(draft: Draft) -> Self {
         let Draft { job, present, mut notes, token, .. } = draft;
         let fate = fate(present.attendance(), &mut notes, job.enqueued_at);
         Self { past: Arc::new(Past { job, fate }), present, _token: token }
@@ -67,9 +67,14 @@ impl Closed {
     }
 }
 
-/// Writes them all. The store is asked for each before it has answered for one, so that it takes them together.
-pub(crate) async fn keep(shared: Arc<Shared>, all: Vec<Closed>) {
-    join_all(all.into_iter().map(|one| one.keep(&shared))).await;
+/// Writes the books of jobs that are over. The store is asked for each before it has answered for one, so that it takes
+/// them together; else none has to do with another.
+pub(crate) async fn keep(shared: Arc<Shared>, all: Vec<Draft>) {
+    let shared = &*shared;
+    let kept = all.into_iter().map(|draft| {
+        unless_it_panics(draft.job.id, async { Closed::of(draft).keep(shared).await })
+    });
+    join_all(kept).await;
 }
 
 /// What became of a job, by what was said about it. It came at `came`.

@@ -6,6 +6,7 @@
 
 use std::{
     mem,
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,17 +14,19 @@ use std::{
     time::Duration,
 };
 
-use roughneck_jobs::job::NewJob;
+use futures_util::FutureExt as _;
+use roughneck_jobs::{id::JobId, job::NewJob};
 use tokio::{
     sync::{Notify, mpsc::UnboundedReceiver},
     time::{Instant, sleep_until},
 };
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::error;
 
 use crate::{
     attended::{Attendance, Present},
     books::{self, Note},
-    closed::{self, Closed},
+    closed,
     shared::Shared,
 };
 
@@ -161,10 +164,20 @@ async fn next(shared: &Shared) {
 fn write(shared: &Arc<Shared>) {
     let Ripe { over, open } = shared.drafts.take(shared.stopping.is_cancelled());
     for draft in open {
-        shared.attempts.spawn(books::keep(Arc::clone(shared), draft));
+        let (id, shared) = (draft.job.id, Arc::clone(shared));
+        let attempts = shared.attempts.clone();
+        attempts.spawn(unless_it_panics(id, books::keep(shared, draft)));
     }
     if !over.is_empty() {
-        let over: Vec<Closed> = over.into_iter().map(Closed::of).collect();
         shared.attempts.spawn(closed::keep(Arc::clone(shared), over));
+    }
+}
+
+/// Keeps the books of one job. A panic is a mistake of the host's, whose log says so at least: what was not written
+/// by then is lost, and to try again might write it twice.
+pub(crate) async fn unless_it_panics(id: JobId, books: impl Future<Output = ()>) {
+    // Nothing of it is used after it: what it held is dropped, and what it shares is whole at every await.
+    if AssertUnwindSafe(books).catch_unwind().await.is_err() {
+        error!(job = %id, "the books of the job {id} of a client are lost: the host panicked over them");
     }
 }

@@ -51,7 +51,7 @@ impl Store for Memory {
         // The sender is ours: it outlives this call.
         let _ = self.submissions_held.subscribe().wait_for(|held| !held).await;
         self.write(|tables| {
-            tables.break_submission()?;
+            tables.break_submission(job.id)?;
             tables.submit(&job)
         })
     }
@@ -114,7 +114,7 @@ impl Store for Memory {
         // The sender is ours: it outlives this call.
         let _ = self.submissions_held.subscribe().wait_for(|held| !held).await;
         self.write(|tables| {
-            tables.break_submission()?;
+            tables.break_submission(past.job.id)?;
             tables.keep(&past)
         })
     }

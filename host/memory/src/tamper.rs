@@ -33,6 +33,8 @@ pub(crate) struct Tampered {
     broken_submissions: u32,
     /// Reads of results to refuse before one succeeds.
     broken_reads: u32,
+    /// A job at whose submission the store panics.
+    feared: Option<JobId>,
     /// A schedule whose fires cannot be settled.
     broken_schedule: Option<String>,
 }
@@ -86,6 +88,11 @@ impl Memory {
     /// Refuses the next submissions, so many.
     pub fn break_submissions(&self, count: u32) {
         self.tables().tampered.broken_submissions = count;
+    }
+
+    /// Panics at the submission of this job.
+    pub fn fear(&self, id: JobId) {
+        self.tables().tampered.feared = Some(id);
     }
 
     /// While true, no submission is made.
@@ -167,7 +174,9 @@ impl Tables {
         refuse(&mut self.tampered.broken_begins, "begin a job")
     }
 
-    pub(crate) fn break_submission(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn break_submission(&mut self, id: JobId) -> Result<(), StoreError> {
+        // Nothing is changed yet, so that what the lock holds is whole.
+        assert!(self.tampered.feared != Some(id), "the store panics over job {id}");
         refuse(&mut self.tampered.broken_submissions, "accept a job")
     }
 

@@ -104,6 +104,30 @@ async fn each_way_that_a_call_is_over_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_panic_over_one_loses_none_of_the_others_and_stops_nothing() {
+    let world = World::start([]).await;
+    let over = [attend(&world), attend(&world), attend(&world)];
+    world.store.fear(over[1].id());
+    for call in &over {
+        call.begin();
+        call.end(done());
+    }
+    world.pass(LATER).await;
+    let kept = over.each_ref().map(|call| world.store.look(call.id()).map(|job| job.state));
+    assert_eq!(kept, [Some(State::Done), None, Some(State::Done)]);
+
+    let goes_on = attend(&world);
+    world.store.fear(goes_on.id());
+    world.pass(LATER).await;
+    assert_eq!(world.store.look(goes_on.id()), None);
+
+    let later = attend(&world);
+    later.end(done());
+    world.engine.stop(LIMIT).await;
+    assert_eq!(world.row(later.id()).state, State::Done);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_waited_for_its_model_keeps_all_of_its_history() {
     let world = World::start([]).await;
     let call = attend(&world);
