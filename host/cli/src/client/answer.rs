@@ -21,6 +21,8 @@ pub(crate) struct Refused {
     detail: String,
     /// Whether the same request may be served later.
     pub(crate) is_temporary: bool,
+    /// Whether something that it names is not there.
+    pub(super) is_missing: bool,
     /// The host's `problem+json`, as it came.
     pub(crate) document: String,
 }
@@ -41,6 +43,13 @@ struct Problem {
     /// Ollama's surface refuses as Ollama does, and calls it otherwise.
     #[serde(alias = "error")]
     detail: String,
+}
+
+impl Refused {
+    /// The same, with more for people to go on with.
+    pub(super) fn with_hint(self, hint: &str) -> Self {
+        Self { detail: format!("{}; {hint}", self.detail), ..self }
+    }
 }
 
 impl Answer {
@@ -76,6 +85,7 @@ pub(super) async fn send(url: &str, request: RequestBuilder) -> Result<Response>
         Ok(problem) => Err(Refused {
             detail: clean(&problem.detail),
             is_temporary: status == StatusCode::SERVICE_UNAVAILABLE,
+            is_missing: status == StatusCode::NOT_FOUND,
             document,
         }
         .into()),

@@ -1,8 +1,12 @@
 //! Models as the host's Ollama surface tells them.
 
+use anyhow::Error;
 use jiff::Timestamp;
 use roughneck_jobs::{clock::Millis, strict};
 use serde::Deserialize;
+
+use super::{Client, Refused};
+use crate::terminal::clean;
 
 /// `GET /api/tags`.
 #[derive(Debug, Deserialize)]
@@ -105,8 +109,25 @@ impl Installed {
     }
 }
 
+/// Adds to a refusal for want of this model which one may be meant. Ollama's words, which the host says, do not.
+pub(crate) async fn with_hint(client: &Client, model: &str, error: Error) -> Error {
+    let refused = match error.downcast::<Refused>() {
+        Ok(refused) if refused.is_missing => refused,
+        Ok(refused) => return refused.into(),
+        Err(error) => return error,
+    };
+    let installed = async { client.get("/api/tags").await?.parse::<Models>() };
+    // Without the list, what was refused is said all the same.
+    let Ok(models) = installed.await else { return refused.into() };
+    let hint = match near(&models.installed(), model) {
+        Some(near) => format!("did you mean `{}`?", clean(near)),
+        None => "`roughneck model list` lists those that are installed".to_owned(),
+    };
+    refused.with_hint(&hint).into()
+}
+
 /// The name that is probably meant by one that no model has.
-pub(crate) fn near<'a>(models: &'a [Installed], wrong: &str) -> Option<&'a str> {
+fn near<'a>(models: &'a [Installed], wrong: &str) -> Option<&'a str> {
     if models.iter().any(|model| model.is_called(wrong)) {
         return None;
     }

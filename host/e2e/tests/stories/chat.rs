@@ -67,8 +67,9 @@ async fn an_answer_that_breaks_off_or_never_begins_is_an_error_with_a_sentence()
     let host = Setup::new(&ollama.url()).start();
     let ended = host.cli(&["chat", "why?"]).await.exits(1);
     assert!(ended.err.contains("error: the answer broke off: the runner died"), "{}", ended.err);
-    let ended = host.cli(&["chat", "why?", "--model", "nope"]).await.exits(1);
-    assert!(ended.err.contains("error: model 'nope' not found"), "{}", ended.err);
+    let ended = host.cli(&["chat", "why?", "--model", "qwen3"]).await.exits(1);
+    let meant = "error: model 'qwen3' not found; did you mean `qwen3:4b`?";
+    assert!(ended.err.contains(meant), "{}", ended.err);
     let ended = host.cli(&["chat"]).await.exits(1);
     assert!(ended.err.contains("there is nothing to ask"), "{}", ended.err);
 }

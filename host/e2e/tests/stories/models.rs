@@ -68,13 +68,21 @@ async fn a_pinned_context_holds_on_v1_and_what_keeps_it_there_is_not_seen() {
 #[tokio::test]
 async fn what_cannot_be_done_with_a_model_is_said_in_a_sentence() {
     let ollama = FakeOllama::start(Config::instant()).await.unwrap();
-    let host = Setup::new(&ollama.url()).start();
+    let patient = "\n[ollama]\naway-patience = \"1h\"\n";
+    let host = Setup::new(&ollama.url()).more_config(patient).start();
     let ended = host.cli(&["model", "load", "nope"]).await.exits(1);
-    assert!(ended.err.contains("error: model 'nope' not found"), "{}", ended.err);
-    let ended = host.cli(&["model", "load", "qwen3"]).await.exits(1);
-    assert!(ended.err.contains("not found; did you mean `qwen3:4b`?"), "{}", ended.err);
+    let listed = "error: model 'nope' not found; `roughneck model list` lists those";
+    assert!(ended.err.contains(listed), "{}", ended.err);
+    for action in ["load", "unload"] {
+        let ended = host.cli(&["model", action, "qwen3", "--json"]).await.exits(1);
+        assert!(ended.err.contains("not found; did you mean `qwen3:4b`?"), "{}", ended.err);
+        assert_eq!(ended.json(), json!({"error": "model 'qwen3' not found"}));
+    }
     host.cli(&["model", "load", "qwen3:4b", "--num-ctx", "0"]).await.exits(2);
     ollama.stop_listening().await;
-    let ended = host.cli(&["model", "list"]).await.exits(1);
-    assert!(ended.err.contains("Ollama"), "{}", ended.err);
+    for arguments in [&["model", "list"][..], &["model", "unload", "qwen3:4b"]] {
+        // At once: a client's call would wait for it.
+        let ended = host.cli(arguments).await.exits(1);
+        assert!(ended.err.contains("Ollama"), "{}", ended.err);
+    }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Chat, Message, figures, voice::Voice};
 use crate::{
-    client::{Call, Client, Job, Piece},
+    client::{Call, Client, Job, Piece, with_hint},
     span::span,
     terminal,
 };
@@ -29,7 +29,10 @@ struct Question<'a> {
 pub(super) async fn show(chat: &Chat, said: &mut String) -> Result<()> {
     let question = Question { model: &chat.model, messages: &chat.messages };
     let asked_at = Instant::now();
-    let mut call = chat.caller.call("/api/chat", &question, chat.priority).await?;
+    let mut call = match chat.caller.call("/api/chat", &question, chat.priority).await {
+        Ok(call) => call,
+        Err(error) => return Err(with_hint(&chat.host.client, &chat.model, error).await),
+    };
     let mut voice = Voice::new(chat.host.json);
     while let Some(piece) = call.next().await? {
         said.push_str(&piece.message.content);

@@ -113,7 +113,7 @@ impl Chat {
             let answered = tokio::select! {
                 answered = answer::show(self, &mut said) => answered,
                 // Leaving is what stops it: the host sees the connection close.
-                _ = tokio::signal::ctrl_c() => terminal::print(voice::STOPPED),
+                _ = tokio::signal::ctrl_c() => terminal::print("\n"),
             };
             match answered {
                 Ok(()) => {}

@@ -10,21 +10,19 @@ use crate::{
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Ends an answer in its middle, whatever it looked like.
-pub(super) const STOPPED: &str = "\x1b[0m\n";
-
 /// The voice of one answer.
 pub(super) struct Voice {
     is_json: bool,
     is_terminal: bool,
-    is_dim: bool,
+    /// Whether what was shown last was thought, and not said.
+    thinks: bool,
     waits: bool,
 }
 
 impl Voice {
     pub(super) fn new(is_json: bool) -> Self {
         let is_terminal = stdout_size().is_some();
-        Self { is_json, is_terminal, is_dim: false, waits: false }
+        Self { is_json, is_terminal, thinks: false, waits: false }
     }
 
     /// Shows that there is nothing to show yet: in place on a terminal, elsewhere once.
@@ -59,24 +57,19 @@ impl Voice {
     }
 
     /// Ends the answer's last line.
-    pub(super) fn end(&mut self) -> Result<()> {
-        if self.is_json {
-            return Ok(());
-        }
-        terminal::print(if std::mem::take(&mut self.is_dim) { STOPPED } else { "\n" })
+    pub(super) fn end(&self) -> Result<()> {
+        if self.is_json { Ok(()) } else { terminal::print("\n") }
     }
 
+    /// Each piece ends plain: whoever stops the answer stops this process, and keeps the terminal.
     fn dressed(&mut self, thinking: &str, content: &str) -> String {
         let mut text = String::new();
         if !thinking.is_empty() {
-            if !std::mem::replace(&mut self.is_dim, true) {
-                text.push_str(DIM);
-            }
-            text.push_str(&tame(thinking));
+            self.thinks = true;
+            text.extend([DIM, &tame(thinking), PLAIN]);
         }
         if !content.is_empty() {
-            if std::mem::take(&mut self.is_dim) {
-                text.push_str(PLAIN);
+            if std::mem::take(&mut self.thinks) {
                 text.push_str("\n\n");
             }
             text.push_str(&tame(content));
@@ -96,10 +89,10 @@ mod tests {
 
     #[test]
     fn what_is_thought_is_dim_and_what_is_said_is_not() {
-        let mut voice = Voice { is_json: false, is_terminal: true, is_dim: false, waits: false };
-        assert_eq!(voice.dressed("hm", ""), "\x1b[2mhm");
-        assert_eq!(voice.dressed(", so", ""), ", so");
-        assert_eq!(voice.dressed("", "Yes"), "\x1b[0m\n\nYes");
+        let mut voice = Voice { is_json: false, is_terminal: true, thinks: false, waits: false };
+        assert_eq!(voice.dressed("hm", ""), "\x1b[2mhm\x1b[0m");
+        assert_eq!(voice.dressed(", so", ""), "\x1b[2m, so\x1b[0m");
+        assert_eq!(voice.dressed("", "Yes"), "\n\nYes");
         assert_eq!(voice.dressed("", ".\n"), ".\n");
     }
 

@@ -1,11 +1,11 @@
 //! `roughneck model load`: has a model loaded before somebody waits for it.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use serde::Serialize;
 
 use super::{Host, installed, ps};
 use crate::{
-    client::{Caller, near},
+    client::{Caller, with_hint},
     terminal::{self, clean},
 };
 
@@ -45,10 +45,10 @@ pub(super) async fn run(host: &Host, caller: &Caller, arguments: &Arguments) -> 
         options: num_ctx.map(|num_ctx| Options { num_ctx }),
     };
     let answered = async { caller.call(path, &load, None).await?.last().await };
-    let last = answered.await.map_err(|error| match near(&models, name) {
-        Some(near) => anyhow!("{error:#}; did you mean `{}`?", clean(near)),
-        None => error,
-    })?;
+    let last = match answered.await {
+        Ok(last) => last,
+        Err(error) => return Err(with_hint(&host.client, name, error).await),
+    };
     if host.json {
         return terminal::print(&format!("{}\n", last.text));
     }

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::Host;
+use super::{Host, installed};
 use crate::{
-    client::Caller,
+    client::{Caller, with_hint},
     terminal::{self, clean},
 };
 
@@ -17,8 +17,13 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(host: &Host, caller: &Caller, arguments: &Arguments) -> Result<()> {
     let name = &arguments.name;
+    // An Ollama that is away has nothing loaded; the call would wait for it in silence.
+    installed(host).await?;
     let unload = json!({ "model": name, "keep_alive": 0 });
-    let call = caller.call("/api/generate", &unload, None).await?;
+    let call = match caller.call("/api/generate", &unload, None).await {
+        Ok(call) => call,
+        Err(error) => return Err(with_hint(&host.client, name, error).await),
+    };
     let is_kept = call.is_kept;
     let last = call.last().await?;
     if host.json {
