@@ -77,8 +77,9 @@ pub(super) async fn accept(
     }
     check_callback(app, callback.as_ref())?;
     let Ok(Asked { model: Some(model) }) = serde_json::from_slice(&call.body) else {
-        let missing = "model is required";
-        return Err(Problem::new(Code::InvalidSubmission, missing).natively(400, missing));
+        let (status, words) = call.route.nameless();
+        let problem = Problem::new(Code::InvalidSubmission, "model is required");
+        return Err(problem.natively(status, words));
     };
     let unknown = |problem: Problem| problem.natively(404, call.route.not_found(&model));
     let model = Some(find_model(app, &model).await.map_err(unknown)?);

@@ -90,6 +90,12 @@ async fn a_client_that_comes_back_later_gets_a_durable_job() {
         (wrong.status().as_u16(), text(wrong).await),
         (400, "Native: model is required".into())
     );
+    let later = axum::http::Request::post("/v1/embeddings").header("prefer", "respond-async");
+    let wrong = host.call(later.body("{}".into()).unwrap()).await;
+    assert_eq!(
+        (wrong.status().as_u16(), text(wrong).await),
+        (404, "OpenAi: model '' not found".into())
+    );
     host.fakes.llm.forget_models();
     let unknown = chat(&host, &[("prefer", "respond-async")], CHAT).await;
     assert_eq!(

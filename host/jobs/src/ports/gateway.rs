@@ -127,6 +127,21 @@ impl CallRoute {
         }
     }
 
+    /// Ollama's status and words for a call that names no model. Some of its routes look for one that has no name.
+    #[must_use]
+    pub fn nameless(self) -> (u16, &'static str) {
+        match self {
+            Self::Generate | Self::Completions | Self::Embed | Self::OpenAiEmbeddings => {
+                (404, "model '' not found")
+            }
+            Self::Chat
+            | Self::Embeddings
+            | Self::ChatCompletions
+            | Self::Responses
+            | Self::Messages => (400, "model is required"),
+        }
+    }
+
     /// The route at a path.
     #[must_use]
     pub fn at(path: &str) -> Option<Self> {

@@ -14,6 +14,7 @@ use super::{
     envelope::{Edits, Envelope},
     keep_alive::{self, KeepAlive},
     objection,
+    refused::Refused,
 };
 use crate::{
     config::Config,
@@ -77,12 +78,12 @@ impl Asked {
     ///
     /// # Errors
     /// What is wrong with it, in Ollama's words where it has some.
-    pub(crate) fn read(call: ClientCall) -> Result<Self, String> {
+    pub(crate) fn read(call: ClientCall) -> Result<Self, Refused> {
         let ClientCall { route, body, user_agent, caller, origin, job } = call;
         let envelope = Envelope::read(body)?;
         let model: Option<String> = envelope.field("model")?;
         let model = model.filter(|model| !model.trim().is_empty());
-        let model = model.ok_or_else(|| "model is required".to_owned())?;
+        let model = model.ok_or_else(|| Refused::nameless(route))?;
         objection::to_request(route, &envelope)?;
         let stream: Option<bool> = envelope.field("stream")?;
         let is_native = matches!(route, CallRoute::Generate | CallRoute::Chat);
@@ -320,7 +321,7 @@ pub(crate) fn json(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn read(route: CallRoute, body: &'static str) -> Result<Asked, String> {
+    fn read(route: CallRoute, body: &'static str) -> Result<Asked, Refused> {
         let body = Bytes::from_static(body.as_bytes());
         let (user_agent, caller, job) = (None, None, None);
         Asked::read(ClientCall { route, body, user_agent, caller, origin: Origin::Client, job })
@@ -485,9 +486,23 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said_in_ollama_s_words() {
-        assert_eq!(read(CallRoute::Chat, "{}").unwrap_err(), "model is required");
-        assert_eq!(read(CallRoute::Chat, "").unwrap_err(), "missing request body");
-        let unitless = r#"{"model":"m","keep_alive":"5"}"#;
-        assert!(read(CallRoute::Chat, unitless).unwrap_err().contains("missing unit"));
+        let refused = |route, body| {
+            let refused = read(route, body).unwrap_err();
+            (refused.status, refused.message)
+        };
+        for (route, status, words) in [
+            (CallRoute::Chat, 400, "model is required"),
+            (CallRoute::Messages, 400, "model is required"),
+            (CallRoute::Completions, 404, "model '' not found"),
+            (CallRoute::Embed, 404, "model '' not found"),
+        ] {
+            for body in ["{}", r#"{"model":" "}"#] {
+                assert_eq!(refused(route, body), (status, words.to_owned()), "{route:?}");
+            }
+        }
+        let (status, words) = refused(CallRoute::Chat, "");
+        assert_eq!((status, words.as_str()), (400, "missing request body"));
+        let (status, words) = refused(CallRoute::Chat, r#"{"model":"m","keep_alive":"5"}"#);
+        assert!(status == 400 && words.contains("missing unit"), "{words}");
     }
 }

@@ -146,7 +146,7 @@ impl Shared {
     ) -> Result<Granted, Denied> {
         let route = call.route;
         let invalid = |why: String| (Refused::invalid(why), Outcome::Rejected);
-        let asked = Asked::read(call).map_err(invalid)?;
+        let asked = Asked::read(call).map_err(|refused| (refused, Outcome::Rejected))?;
         let failed =
             |error: LlmError| (Refused::of(route, &asked.model, &error), Outcome::of(&error));
         let kept = self.metrics.kept_within(asked.bytes(), self.config.waiting_bytes_max);

@@ -107,7 +107,9 @@ mod tests {
     fn asked(route: CallRoute, body: &Value) -> Result<Asked, String> {
         let body = Bytes::from(body.to_string());
         let (user_agent, caller, job) = (None, None, None);
-        Asked::read(ClientCall { route, body, user_agent, caller, origin: Origin::Client, job })
+        let origin = Origin::Client;
+        let asked = Asked::read(ClientCall { route, body, user_agent, caller, origin, job });
+        asked.map_err(|refused| refused.message)
     }
 
     #[test]

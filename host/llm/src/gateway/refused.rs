@@ -28,7 +28,14 @@ pub(crate) struct Refused {
     /// A stable code, for the job.
     pub(crate) code: &'static str,
     /// The budget that has no room for it.
-    over: Option<OverBudget>,
+    over: Option<Box<OverBudget>>,
+}
+
+/// What is wrong with a request, in words.
+impl From<String> for Refused {
+    fn from(why: String) -> Self {
+        Self::invalid(why)
+    }
 }
 
 impl Refused {
@@ -40,6 +47,12 @@ impl Refused {
         Self::new(400, message, "invalid-request")
     }
 
+    /// It names no model.
+    pub(crate) fn nameless(route: CallRoute) -> Self {
+        let (status, words) = route.nameless();
+        Self::invalid(words).with_status(status)
+    }
+
     /// No more calls may wait.
     pub(crate) fn full() -> Self {
         Self::new(503, QUEUE_FULL, "queue-full")
@@ -47,7 +60,7 @@ impl Refused {
 
     pub(crate) fn over_budget(over: OverBudget) -> Self {
         let refused = Self::new(429, over.to_string(), over.code());
-        Self { over: Some(over), ..refused }
+        Self { over: Some(Box::new(over)), ..refused }
     }
 
     pub(crate) fn with_status(self, status: u16) -> Self {
@@ -95,12 +108,12 @@ impl Refused {
 
     /// What it says, for an answer in one piece whose status was sent before.
     pub(crate) fn body(&self, route: CallRoute) -> Bytes {
-        let code = self.over.as_ref().map(OverBudget::code);
+        let code = self.over.as_deref().map(OverBudget::code);
         form::error(route.form(), self.status, &self.message, code).into()
     }
 
     pub(crate) fn reply(&self, route: CallRoute, now: Millis) -> Reply {
-        match &self.over {
+        match self.over.as_deref() {
             Some(over) => form::over_budget(route.form(), &self.message, over, now),
             None => form::refusal(route.form(), self.status, &self.message),
         }
@@ -108,7 +121,7 @@ impl Refused {
 
     /// The last piece of an answer that had begun.
     pub(crate) fn last_piece(&self, route: CallRoute) -> Bytes {
-        form::broken_off(route.form(), &self.message, self.over.as_ref())
+        form::broken_off(route.form(), &self.message, self.over.as_deref())
     }
 
     /// How the job ends.

@@ -74,7 +74,11 @@ pub(super) fn decide(
     request: &CallRequest,
     route: Route,
 ) -> Result<Asked, Refusal> {
-    let name = required(request.model.as_deref())?;
+    let name = request.model.as_deref();
+    let name = match route {
+        Route::Generate => looked_for(name)?,
+        Route::Chat => required(name)?,
+    };
     if !(0..=20).contains(&request.top_logprobs.unwrap_or(0)) {
         return Err(Refusal::new(400, "top_logprobs must be between 0 and 20"));
     }
@@ -191,6 +195,11 @@ impl Call {
     pub(super) fn token_time(&self) -> std::time::Duration {
         time_for(1, self.wanted.model.decode_tokens_per_s)
     }
+}
+
+/// The name of the model, on a route that looks for one that has no name.
+pub(super) fn looked_for(name: Option<&str>) -> Result<&str, Refusal> {
+    required(name).map_err(|_nameless| Refusal::new(404, "model '' not found"))
 }
 
 /// The name of the model, which every route needs.

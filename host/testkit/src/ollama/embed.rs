@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::call::{keep_alive, required, within_context};
+use super::call::{keep_alive, looked_for, required, within_context};
 use super::config::{Model, time_for};
 use super::generation::nanoseconds;
 use super::key::RunnerKey;
@@ -38,6 +38,7 @@ struct LegacyBody {
 /// Answers `/api/embed`.
 pub(super) async fn embed(server: &Server, body: &[u8]) -> Result<Answer, Refusal> {
     let request: EmbedRequest = first_value(body)?;
+    looked_for(request.model.as_deref())?;
     let inputs = inputs(request.input.as_ref())?;
     let done = run(server, &request, &inputs).await?;
     let name = request.model.as_deref().unwrap_or_default();

@@ -26,6 +26,9 @@ async fn a_model_that_is_missing_or_not_named_is_refused_in_upstreams_words() {
     let pull = "model \"m\" not found, try pulling it first";
     let cases = [
         ("/api/chat", json!({"messages": hi()}), 400, "model is required"),
+        ("/api/generate", json!({"prompt": "x"}), 404, "model '' not found"),
+        ("/api/embed", json!({"input": 5}), 404, "model '' not found"),
+        ("/api/embeddings", json!({"prompt": "x"}), 400, "model is required"),
         ("/api/chat", json!({"model": "m", "messages": hi()}), 404, "model 'm' not found"),
         ("/api/generate", json!({"model": "m"}), 404, "model 'm' not found"),
         ("/api/generate", json!({"model": "m", "keep_alive": 0}), 404, "model 'm' not found"),

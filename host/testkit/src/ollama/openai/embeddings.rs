@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::ollama::call::looked_for;
 use crate::ollama::embed::{inputs, run};
 use crate::ollama::request::EmbedRequest;
 use crate::ollama::server::Server;
@@ -66,6 +67,7 @@ pub(in crate::ollama) async fn embeddings(server: &Server, body: &[u8]) -> Resul
         dimensions: request.dimensions,
         ..EmbedRequest::default()
     };
+    looked_for(native.model.as_deref())?;
     let done = run(server, &native, &inputs(Some(&input))?).await?;
     let data = done.embeddings.into_iter().enumerate().map(|(index, floats)| Embedding {
         object: "embedding",
