@@ -13,7 +13,7 @@ use super::reply::Reply;
 use super::request::{CallRequest, Message};
 use super::router::RUNNER_DIED;
 use super::runner::Wanted;
-use super::server::Server;
+use super::server::{Doing, Server};
 use super::think::Effort;
 use super::tools::{ToolCall, called};
 use super::wire::Refusal;
@@ -83,8 +83,8 @@ pub(super) fn decide(
         return Err(Refusal::new(400, "top_logprobs must be between 0 and 20"));
     }
     let keep_alive = keep_alive(request.keep_alive.as_ref(), &server.config)?;
-    let model =
-        server.model(name).ok_or_else(|| Refusal::new(404, format!("model '{name}' not found")))?;
+    let missing = Refusal::new(404, format!("model '{name}' not found"));
+    let model = server.meant(name, Doing::Inference, missing)?;
 
     let empty = match route {
         Route::Generate => text(request.prompt.as_ref()).is_empty(),

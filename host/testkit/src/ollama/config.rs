@@ -10,6 +10,9 @@ use sha2::{Digest as _, Sha256};
 use super::clock::Pace;
 use super::reply::Reply;
 
+/// Where upstream finds its cloud.
+const CLOUD: &str = "https://ollama.com:443";
+
 /// A simulated Ollama, before it starts.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -19,6 +22,9 @@ pub struct Config {
     pub version: String,
     /// The models that are installed at first.
     pub models: Vec<Model>,
+    /// What Ollama's cloud has, by names without `:cloud`; none where it is switched off, as with `OLLAMA_NO_CLOUD`. It
+    /// answers what is asked of those that are [`Model::stub`]s, or by names that say so, installed or not.
+    pub cloud: Option<Vec<Model>>,
     /// Whether simulated work takes its time.
     pub pace: Pace,
     /// How long a model stays loaded when the request does not say; Ollama's `OLLAMA_KEEP_ALIVE`.
@@ -79,6 +85,17 @@ pub struct Model {
     pub prefill_tokens_per_s: Option<f64>,
     /// The `PARAMETER`s of its Modelfile: options of the requests that name no others.
     pub parameters: Map<String, Value>,
+    /// Where it answers, if that is elsewhere: it is never loaded, and its answers need no turn.
+    pub remote: Option<Remote>,
+}
+
+/// The model elsewhere that an installed one stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// Its name there.
+    pub model: String,
+    /// Where that is.
+    pub host: String,
 }
 
 impl Config {
@@ -106,6 +123,7 @@ impl Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             version: "0.33.0".to_owned(),
             models: vec![qwen, llama, Model::embedder("nomic-embed-text:latest")],
+            cloud: None,
             pace: Pace::Real,
             keep_alive: Duration::from_secs(300),
             context_length: 4096,
@@ -148,7 +166,16 @@ impl Model {
             decode_tokens_per_s: Some(35.0),
             prefill_tokens_per_s: Some(900.0),
             parameters: Map::new(),
+            remote: None,
         }
+    }
+
+    /// What is installed for a model of the cloud, as `ollama pull` and `/api/create` make it: its name, and no weights.
+    #[must_use]
+    pub fn stub(name: &str, remote: &str) -> Self {
+        let capabilities = vec![Capability::Completion, Capability::Tools, Capability::Thinking];
+        let there = Self { size_bytes: 384, capabilities, ..Self::chat(remote) }.in_the_cloud();
+        Self { remote: there.remote.clone(), ..there.other(name) }
     }
 
     /// An embedding model with the figures of `nomic-embed-text`.
@@ -167,6 +194,12 @@ impl Model {
             prefill_tokens_per_s: Some(5000.0),
             ..Self::chat(name)
         }
+    }
+
+    /// The same model, answering elsewhere.
+    pub(super) fn in_the_cloud(&self) -> Self {
+        let remote = Remote { model: self.name.clone(), host: CLOUD.to_owned() };
+        Self { load_time: Duration::ZERO, remote: Some(remote), ..self.clone() }
     }
 
     /// The same weights under another name, as `ollama cp` makes it: both share one runner.

@@ -14,7 +14,7 @@ use super::key::RunnerKey;
 use super::options::Options;
 use super::request::EmbedRequest;
 use super::runner::Wanted;
-use super::server::Server;
+use super::server::{Doing, Server};
 use super::wire::{Answer, Refusal, first_value};
 use super::words::{prompt_tokens, words};
 
@@ -86,9 +86,8 @@ pub(super) async fn run(
     let mut watch = server.stopwatch();
     let name = required(request.model.as_deref())?;
     let keep_alive = keep_alive(request.keep_alive.as_ref(), &server.config)?;
-    let model = server.model(name).ok_or_else(|| {
-        Refusal::new(404, format!("model {name:?} not found, try pulling it first"))
-    })?;
+    let missing = Refusal::new(404, format!("model {name:?} not found, try pulling it first"));
+    let model = server.meant(name, Doing::Inference, missing)?;
     let options = Options::over(&model, request.options.as_ref())?;
     let wanted = Wanted {
         key: RunnerKey::of(&model, &options, server.config.context_length),

@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::call::required;
-use super::config::{Capability, Model};
+use super::config::{Capability, Model, Remote};
 use super::request::ShowRequest;
-use super::server::Server;
+use super::server::{Doing, Server};
 use super::wire::{Answer, Refusal, first_value};
 
 /// When every model was "pulled". Fixed, so that answers only change when something did.
@@ -32,6 +32,8 @@ struct Details<'a> {
 struct Tag<'a> {
     name: &'a str,
     model: &'a str,
+    #[serde(flatten)]
+    remote: Elsewhere<'a>,
     modified_at: &'static str,
     size: u64,
     digest: &'a str,
@@ -63,6 +65,42 @@ struct Shown<'a> {
     modified_at: &'static str,
 }
 
+/// The model elsewhere that is meant; nothing if none is.
+#[derive(Serialize)]
+pub(super) struct Elsewhere<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_host: Option<&'a str>,
+}
+
+impl<'a> Elsewhere<'a> {
+    pub(super) fn of(remote: Option<&'a Remote>) -> Self {
+        Self {
+            remote_model: remote.map(|remote| remote.model.as_str()),
+            remote_host: remote.map(|remote| remote.host.as_str()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Recommendations {
+    recommendations: Vec<Recommendation>,
+}
+
+/// One of them, fields in Ollama's order. A model of the cloud has limits, one of this machine needs memory.
+#[derive(Serialize)]
+struct Recommendation {
+    model: String,
+    description: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_length: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vram_bytes: Option<u64>,
+}
+
 #[derive(Serialize)]
 struct Version<'a> {
     version: &'a str,
@@ -73,12 +111,34 @@ pub(super) fn version(server: &Server) -> Answer {
     Answer::json(&Version { version: &server.config.version })
 }
 
+/// Answers `/api/experimental/model-recommendations`: what the cloud has, and what is installed.
+pub(super) fn recommendations(server: &Server) -> Answer {
+    let cloud = server.config.cloud.iter().flatten().map(|model| Recommendation {
+        model: format!("{}{}cloud", model.name, if model.name.contains(':') { "-" } else { ":" }),
+        description: "A simulated model elsewhere",
+        context_length: Some(model.context_length),
+        max_output_tokens: Some(model.context_length),
+        vram_bytes: None,
+    });
+    let installed = server.shelf.models();
+    let here =
+        installed.iter().filter(|model| model.remote.is_none()).map(|model| Recommendation {
+            model: model.name.clone(),
+            description: "A simulated model of this machine",
+            context_length: None,
+            max_output_tokens: None,
+            vram_bytes: Some(model.size_bytes),
+        });
+    Answer::json(&Recommendations { recommendations: cloud.chain(here).collect() })
+}
+
 /// Answers `/api/tags`.
 pub(super) fn tags(server: &Server) -> Answer {
     let installed = server.shelf.models();
     let models = installed.iter().map(|model| Tag {
         name: &model.name,
         model: &model.name,
+        remote: Elsewhere::of(model.remote.as_ref()),
         modified_at: MODIFIED_AT,
         size: model.size_bytes,
         digest: &model.digest,
@@ -110,8 +170,8 @@ pub(super) fn show(server: &Server, body: &[u8]) -> Result<Answer, Refusal> {
     let given = |name: &&String| !name.is_empty();
     let name = request.model.as_ref().filter(given).or(request.name.as_ref());
     let name = required(name.map(String::as_str))?;
-    let model =
-        server.model(name).ok_or_else(|| Refusal::new(404, format!("model '{name}' not found")))?;
+    let missing = Refusal::new(404, format!("model '{name}' not found"));
+    let model = server.meant(name, Doing::Details, missing)?;
     Ok(Answer::json(&Shown {
         license: "",
         // The blob is what tells which names share a runner.

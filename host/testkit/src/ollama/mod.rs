@@ -15,6 +15,7 @@
 //! schema; once its result is there, the answer is about that. Any chat model takes images, at 64 tokens each, and looks
 //! at none. A model thinks only if it is asked to. Models can be pulled, made, copied and deleted, but nothing is ever
 //! downloaded or kept. What upstream has on top and the simulator does not: web search and sounds.
+//! Its cloud is as much of a simulation, and on the same machine: what is asked of it needs no runner.
 
 mod admin;
 mod answer;
@@ -61,7 +62,7 @@ use crate::listener::Listener;
 use server::Server;
 
 pub use clock::Pace;
-pub use config::{Capability, Config, Model};
+pub use config::{Capability, Config, Model, Remote};
 pub use faults::Faults;
 pub use log::Recorded;
 pub use reply::Reply;

@@ -11,6 +11,27 @@ pub(super) fn normalised(name: &str) -> String {
     if last_segment.contains(':') { short.to_owned() } else { format!("{short}:latest") }
 }
 
+/// What the end of a name says about where its model answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// `:local`.
+    Here,
+    /// `:cloud`, or a tag that ends in `-cloud`.
+    Cloud,
+}
+
+/// Where a name says that its model answers, and the name without that.
+pub(super) fn source(name: &str) -> Option<(Source, String)> {
+    let (base, suffix) = name.trim().rsplit_once(':')?;
+    let suffix = suffix.trim().to_lowercase();
+    match suffix.as_str() {
+        "local" => Some((Source::Here, base.to_owned())),
+        "cloud" => Some((Source::Cloud, base.to_owned())),
+        _ if suffix.contains('/') => None,
+        _ => suffix.strip_suffix("-cloud").map(|tag| (Source::Cloud, format!("{base}:{tag}"))),
+    }
+}
+
 /// The whole of an installed name, which upstream writes where it has made sure of a model's capabilities.
 pub(super) fn whole(name: &str) -> String {
     let missing = match name.matches('/').count() {
@@ -23,7 +44,22 @@ pub(super) fn whole(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::normalised;
+    use super::{Source, normalised, source};
+
+    #[test]
+    fn the_end_of_a_name_tells_where_its_model_answers() {
+        for (name, told) in [
+            ("kimi:Cloud", Some((Source::Cloud, "kimi"))),
+            ("gpt:120b-cloud", Some((Source::Cloud, "gpt:120b"))),
+            ("gpt:20b:local", Some((Source::Here, "gpt:20b"))),
+            ("gpt-cloud", None),
+            ("host:1/gpt-cloud", None),
+            ("gpt:20b", None),
+        ] {
+            let told = told.map(|(source, base)| (source, base.to_owned()));
+            assert_eq!(source(name), told, "{name}");
+        }
+    }
 
     #[test]
     fn spellings_of_one_model_meet() {

@@ -7,10 +7,13 @@ use serde_json::value::RawValue;
 
 use super::call::{Asked, Route, decide};
 use super::clock::wall_now;
+use super::config::Remote;
 use super::dialect::{Dialect, Gathered, respond};
 use super::generation::{Done, Event, Metrics};
+use super::inventory::Elsewhere;
 use super::log::Recording;
 use super::logprobs::{self, Alternatives, Logprob};
+use super::names::{Source, source};
 use super::request::CallRequest;
 use super::server::Server;
 use super::tools::ToolCall;
@@ -27,8 +30,8 @@ pub(super) async fn call(
     let request: CallRequest = first_value(body)?;
     let native = Native {
         route,
-        // Verbatim, whatever the model is really called.
-        model: request.model.clone().unwrap_or_default(),
+        model: named(&request),
+        remote: stands_for(server, &request),
         logprobs: logprobs::wanted(&request),
     };
     match decide(server, &request, route)? {
@@ -68,6 +71,8 @@ pub(super) fn scripted(status: u16, body: String) -> Answer {
 #[derive(Serialize)]
 struct GenerateObject<'a> {
     model: &'a str,
+    #[serde(flatten)]
+    remote: Elsewhere<'a>,
     created_at: String,
     response: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -80,6 +85,8 @@ struct GenerateObject<'a> {
 #[derive(Serialize)]
 struct ChatObject<'a> {
     model: &'a str,
+    #[serde(flatten)]
+    remote: Elsewhere<'a>,
     created_at: String,
     message: ChatMessage<'a>,
     #[serde(flatten)]
@@ -168,9 +175,26 @@ impl End {
     }
 }
 
+/// The name in the answers: verbatim, whatever the model is really called, but the cloud is asked without the end of the
+/// name that leads there, and repeats what it was asked.
+fn named(request: &CallRequest) -> String {
+    let name = request.model.clone().unwrap_or_default();
+    match source(&name) {
+        Some((Source::Cloud, base)) => base,
+        Some((Source::Here, _)) | None => name,
+    }
+}
+
+/// The model elsewhere that the installed one stands for. Of what comes from the cloud as it is, nobody says so.
+fn stands_for(server: &Server, request: &CallRequest) -> Option<Remote> {
+    let name = request.model.as_deref().filter(|name| source(name).is_none())?;
+    server.shelf.find(name)?.remote.clone()
+}
+
 struct Native {
     route: Route,
     model: String,
+    remote: Option<Remote>,
     logprobs: Alternatives,
 }
 
@@ -180,6 +204,7 @@ impl Native {
         match self.route {
             Route::Generate => go_json(&GenerateObject {
                 model: &self.model,
+                remote: Elsewhere::of(self.remote.as_ref()),
                 created_at,
                 response: said.content,
                 thinking: said.thinking,
@@ -187,6 +212,7 @@ impl Native {
             }),
             Route::Chat => go_json(&ChatObject {
                 model: &self.model,
+                remote: Elsewhere::of(self.remote.as_ref()),
                 created_at,
                 message: ChatMessage {
                     role: "assistant",

@@ -27,6 +27,7 @@ enum Route {
     Root,
     Version,
     Status,
+    Recommendations,
     Tags,
     Ps,
     Show,
@@ -77,6 +78,7 @@ fn find(path: &str) -> Option<Found> {
         "/" => quick(Route::Root, LOOK),
         "/api/version" => quick(Route::Version, LOOK),
         "/api/status" => quick(Route::Status, GET),
+        "/api/experimental/model-recommendations" => quick(Route::Recommendations, GET),
         "/api/tags" => quick(Route::Tags, LOOK),
         "/api/ps" => quick(Route::Ps, GET),
         "/api/show" => quick(Route::Show, POST),
@@ -169,8 +171,11 @@ async fn perform(
         Route::Root => Ok(Answer::text(200, PLAIN_UTF8, "Ollama is running")),
         Route::Version => Ok(inventory::version(server)),
         Route::Status => {
-            Ok(Answer::json(&json!({"cloud": {"disabled": true, "source": "config"}})))
+            let disabled = server.config.cloud.is_none();
+            let source = if disabled { "config" } else { "none" };
+            Ok(Answer::json(&json!({"cloud": {"disabled": disabled, "source": source}})))
         }
+        Route::Recommendations => Ok(inventory::recommendations(server)),
         Route::Tags => Ok(inventory::tags(server)),
         Route::Ps => Ok(inventory::ps(server)),
         Route::Show => inventory::show(server, body),

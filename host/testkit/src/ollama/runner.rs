@@ -96,8 +96,12 @@ impl Runner {
         }
     }
 
-    /// Returns once the model is loaded. Dropping the future gives up the place in the queue, or the load.
+    /// Returns once the model is loaded. Dropping the future gives up the place in the queue, or the load. One that answers
+    /// elsewhere is not, and has as many slots as anybody wants.
     pub(super) async fn acquire(self: &Arc<Self>, wanted: &Wanted, watch: &mut Stopwatch) -> Lease {
+        if wanted.model.remote.is_some() {
+            return Lease { runner: Arc::clone(self), slot: Arc::default() };
+        }
         if let Some(lease) = self.join(wanted) {
             return lease;
         }

@@ -18,12 +18,30 @@ use super::config::{Config, Model};
 use super::faults::Faults;
 use super::generation::{Events, Job, events};
 use super::log::{Log, Recording};
+use super::names::{Source, normalised, source};
 use super::reply::Script;
 use super::runner::Runner;
 use super::shelf::Shelf;
-use super::wire::{Answer, ByteStream};
+use super::wire::{Answer, ByteStream, Refusal};
 use super::{admin, router};
 use crate::listener::{Body, Handler};
+
+/// What is wanted of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    Inference,
+    Details,
+}
+
+impl Doing {
+    /// Upstream's words where its cloud is switched off.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Inference => "ollama cloud is disabled: remote model is unavailable",
+            Self::Details => "ollama cloud is disabled: remote model details are unavailable",
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Server {
@@ -51,9 +69,32 @@ impl Server {
         }
     }
 
-    /// The installed model that `name` means.
-    pub(super) fn model(&self, name: &str) -> Option<Arc<Model>> {
-        self.shelf.find(name)
+    /// The model that `name` means, here or in the cloud, to be asked something. `missing` is the refusal where there is
+    /// none, `doing` what cannot be had while the cloud is switched off.
+    pub(super) fn meant(
+        &self,
+        name: &str,
+        doing: Doing,
+        missing: Refusal,
+    ) -> Result<Arc<Model>, Refusal> {
+        let cloud = || self.config.cloud.as_ref().ok_or_else(|| Refusal::new(403, doing.words()));
+        match source(name) {
+            Some((Source::Cloud, base)) => {
+                let found =
+                    cloud()?.iter().find(|model| normalised(&model.name) == normalised(&base));
+                let unknown = || Refusal::new(404, format!("model '{base}' not found"));
+                found.map(|model| Arc::new(model.in_the_cloud())).ok_or_else(unknown)
+            }
+            said @ (Some((Source::Here, _)) | None) => {
+                let model = self.shelf.find(name);
+                let is_hidden = |model: &Arc<Model>| said.is_some() && model.remote.is_some();
+                let model = model.filter(|model| !is_hidden(model)).ok_or(missing)?;
+                if model.remote.is_some() {
+                    cloud()?;
+                }
+                Ok(model)
+            }
+        }
     }
 
     pub(super) fn stopwatch(&self) -> Stopwatch {

@@ -7,6 +7,8 @@ mod anthropic;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod cloud;
+#[cfg(test)]
 mod completions;
 #[cfg(test)]
 mod embeddings;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::ollama::inventory::MODIFIED_AT_UNIX_S;
-use crate::ollama::server::Server;
+use crate::ollama::server::{Doing, Server};
 use crate::ollama::wire::{Answer, Refusal};
 
 #[derive(Serialize)]
@@ -35,8 +35,7 @@ pub(in crate::ollama) fn list(server: &Server) -> Answer {
 
 /// Answers `/v1/models/{model}`, with the name as it was asked for.
 pub(in crate::ollama) fn retrieve(server: &Server, name: &str) -> Result<Answer, Refusal> {
-    match server.model(name) {
-        Some(_) => Ok(Answer::translated(200, &Entry::of(name))),
-        None => Err(Refusal::new(404, format!("model '{name}' not found"))),
-    }
+    let missing = Refusal::new(404, format!("model '{name}' not found"));
+    server.meant(name, Doing::Details, missing)?;
+    Ok(Answer::translated(200, &Entry::of(name)))
 }
