@@ -48,6 +48,7 @@ POST   /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1
        Prefer: respond-async makes the call a job; X-Roughneck-Priority: urgent … bulk, or 0 to 100;
        X-Roughneck-Caller: who pays, where callers have budgets
 GET    /api/version, /api/tags, /api/ps, /api/status, /v1/models; POST /api/show
+GET    /api/experimental/model-recommendations
 POST   /api/pull, /api/push, /api/create, /api/copy; DELETE /api/delete   if the operator allows it
 ";
 

@@ -120,6 +120,7 @@ fn surfaces() -> Router<Arc<App>> {
     closed
         .route("/api/version", got(PassRoute::Version))
         .route("/api/status", got(PassRoute::Status))
+        .route("/api/experimental/model-recommendations", got(PassRoute::Recommendations))
         .route("/api/tags", got(PassRoute::Tags))
         .route("/api/ps", got(PassRoute::Ps))
         .route("/api/show", posted(PassRoute::Show))

@@ -164,6 +164,7 @@ async fn what_needs_no_model_passes_with_its_query() {
     for (method, path, route) in [
         ("GET", "/api/tags?x=1", PassRoute::Tags),
         ("HEAD", "/api/version", PassRoute::Version),
+        ("GET", "/api/experimental/model-recommendations", PassRoute::Recommendations),
         ("GET", "/v1/models/qwen3:4b", PassRoute::Model),
         ("DELETE", "/api/delete", PassRoute::Delete),
         ("HEAD", "/api/blobs/sha256:1", PassRoute::Blob),

@@ -169,6 +169,8 @@ pub enum PassRoute {
     Version,
     /// `GET /api/status`.
     Status,
+    /// `GET /api/experimental/model-recommendations`.
+    Recommendations,
     /// `GET /api/tags`; aliases are among the answer.
     Tags,
     /// `GET /api/ps`.
@@ -195,9 +197,10 @@ pub enum PassRoute {
 
 impl PassRoute {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Version,
         Self::Status,
+        Self::Recommendations,
         Self::Tags,
         Self::Ps,
         Self::Show,
@@ -217,6 +220,7 @@ impl PassRoute {
         match self {
             Self::Version => "/api/version",
             Self::Status => "/api/status",
+            Self::Recommendations => "/api/experimental/model-recommendations",
             Self::Tags => "/api/tags",
             Self::Ps => "/api/ps",
             Self::Show => "/api/show",
@@ -238,6 +242,7 @@ impl PassRoute {
             Self::Pull | Self::Push | Self::Create | Self::Copy | Self::Delete | Self::Blob => true,
             Self::Version
             | Self::Status
+            | Self::Recommendations
             | Self::Tags
             | Self::Ps
             | Self::Show
@@ -253,6 +258,7 @@ impl PassRoute {
             Self::Models | Self::Model => Form::OpenAi,
             Self::Version
             | Self::Status
+            | Self::Recommendations
             | Self::Tags
             | Self::Ps
             | Self::Show

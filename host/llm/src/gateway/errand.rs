@@ -111,6 +111,7 @@ fn verb(route: PassRoute) -> Option<Verb> {
         PassRoute::Blob
         | PassRoute::Version
         | PassRoute::Status
+        | PassRoute::Recommendations
         | PassRoute::Tags
         | PassRoute::Ps
         | PassRoute::Show

@@ -43,6 +43,7 @@ pub(crate) async fn pass(shared: &Arc<Shared>, passage: Passage) -> Reply {
         },
         PassRoute::Show => forward_show(shared, passage).await,
         PassRoute::Status
+        | PassRoute::Recommendations
         | PassRoute::Tags
         | PassRoute::Ps
         | PassRoute::Models
@@ -72,6 +73,7 @@ pub(crate) async fn pass(shared: &Arc<Shared>, passage: Passage) -> Reply {
         }
         PassRoute::Version
         | PassRoute::Status
+        | PassRoute::Recommendations
         | PassRoute::Show
         | PassRoute::Model
         | PassRoute::Pull
@@ -93,6 +95,7 @@ fn changes_models(route: PassRoute) -> bool {
         | PassRoute::Delete => true,
         PassRoute::Version
         | PassRoute::Status
+        | PassRoute::Recommendations
         | PassRoute::Tags
         | PassRoute::Ps
         | PassRoute::Show
