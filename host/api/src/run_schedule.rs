@@ -12,6 +12,7 @@ use crate::{
     App,
     code::Code,
     find_schedule::find,
+    ollama::later::placed,
     problem::Problem,
     schedule_path::SchedulePath,
     submit_job::{Taken, check_model},
@@ -36,6 +37,7 @@ pub(crate) async fn run_schedule(
     check_model(&app, &served).await?;
     let job = intake::fire(&spec, None, &served, ports.clock.as_ref(), ports.entropy.as_ref())
         .map_err(|error| Problem::new(Code::InputTooLarge, error.to_string()))?;
+    let job = placed(&app, job).await?;
     let job = NewJob { trace_parent: trace_parent(&headers), ..job };
     ports.store.submit(job.clone()).await?;
     Ok(Taken::Now(job).answer(&app))

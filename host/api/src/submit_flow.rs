@@ -28,6 +28,7 @@ use crate::{
     code::Code,
     flow_view::Links,
     idempotency_key::idempotency_key,
+    ollama::later::placed,
     problem::Problem,
     submit_job::{check_callback, check_model, not_accepted},
     trace_parent::trace_parent,
@@ -148,11 +149,13 @@ async fn accept(
         .accept(&served, ports.clock.as_ref(), ports.entropy.as_ref())
         .map_err(|refused| refuse(&refused))?;
     let trace_parent = trace_parent(headers);
-    let jobs = flow.jobs.into_iter().map(|job| {
-        let trace_parent = trace_parent.clone();
-        NewJob { trace_parent, ..job }
-    });
-    Ok(NewFlow { idempotency_key: key, jobs: jobs.collect(), ..flow })
+    let mut jobs = Vec::with_capacity(flow.jobs.len());
+    for job in flow.jobs {
+        let name = job.member.as_ref().map(|member| member.name.clone()).unwrap_or_default();
+        let job = placed(app, job).await.map_err(|problem| problem.of_job(&name))?;
+        jobs.push(NewJob { trace_parent: trace_parent.clone(), ..job });
+    }
+    Ok(NewFlow { idempotency_key: key, jobs, ..flow })
 }
 
 /// Who serves each of the jobs. What must be there for them is looked for once for each kind.

@@ -19,7 +19,7 @@ use roughneck_jobs::{
     id::JobId,
     intake::{self, NotAccepted, Submission},
     job::{Job, NewJob},
-    model::LlmError,
+    model::{LlmError, Resolved, Site},
     ports::{catalog::Served, store::Submitted},
     priority::Priority,
     state,
@@ -31,7 +31,7 @@ use crate::{
     App, body,
     code::Code,
     idempotency_key::idempotency_key,
-    ollama::foreman,
+    ollama::{foreman, later::placed},
     problem::Problem,
     trace_parent::trace_parent,
     unknown_kind::unknown_kind,
@@ -87,6 +87,7 @@ pub(crate) async fn submit_job(
 
     let job = intake::accept(submission, &served, ports.clock.as_ref(), ports.entropy.as_ref())
         .map_err(|error| not_accepted(&error))?;
+    let job = placed(&app, job).await?;
     let job = NewJob { idempotency_key: key, trace_parent: trace_parent(&head.headers), ..job };
     Ok(take(&app, job).await?.answer(&app))
 }
@@ -178,10 +179,11 @@ pub(crate) async fn check_model(app: &App, served: &Served) -> Result<(), Proble
     }
 }
 
-/// The installed model that is meant by a name or an alias, or the name while Ollama cannot be asked.
-pub(crate) async fn find_model(app: &App, model: &str) -> Result<String, Problem> {
+/// The installed model that is meant by a name or an alias, or the name while Ollama cannot be asked. One that may not be
+/// asked because it answers elsewhere is told at once, whether Ollama is there or not.
+pub(crate) async fn find_model(app: &App, model: &str) -> Result<Resolved, Problem> {
     match app.ports.llm.resolve(model).await {
-        Ok(resolved) => Ok(resolved.name),
+        Ok(resolved) => Ok(resolved),
         Err(
             LlmError::Unavailable { .. }
             | LlmError::Unwell { .. }
@@ -190,7 +192,10 @@ pub(crate) async fn find_model(app: &App, model: &str) -> Result<String, Problem
             | LlmError::OverBudget(_)
             | LlmError::BrokenOff(_)
             | LlmError::Invalid(_),
-        ) => Ok(model.to_owned()),
+        ) => Ok(Resolved { name: model.to_owned(), digest: None, site: Site::Here }),
+        Err(error @ LlmError::CloudDisabled { .. }) => {
+            Err(Problem::new(Code::CloudDisabled, error.to_string()).with("model", model))
+        }
         Err(error @ LlmError::NotInstalled { .. }) => {
             Err(Problem::new(Code::ModelNotInstalled, error.to_string()).with("model", model))
         }

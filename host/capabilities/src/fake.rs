@@ -18,7 +18,7 @@ use roughneck_jobs::{
     id::JobId,
     job::{Job, LogLine},
     manifest::{self, Capabilities, Limits, Manifest, ModelHint},
-    model::{Call, Completion, Health, LlmError, Piece, Resolved},
+    model::{Call, Completion, Health, LlmError, Piece, Resolved, Site},
     ports::{
         catalog::{Plugin, Served},
         kv::{Key, KeyValue, Written},
@@ -305,7 +305,11 @@ impl Llm for Model {
 
     async fn resolve(&self, model: &str) -> Result<Resolved, LlmError> {
         let name = self.aliases.lock().unwrap().get(model).cloned();
-        Ok(Resolved { name: name.unwrap_or_else(|| model.to_owned()), digest: None })
+        Ok(Resolved {
+            name: name.unwrap_or_else(|| model.to_owned()),
+            digest: None,
+            site: Site::Here,
+        })
     }
 
     fn health(&self) -> Health {

@@ -5,6 +5,9 @@ use std::fmt;
 /// The class of jobs that need the Ollama lane.
 pub const OLLAMA: &str = "ollama";
 
+/// The class of jobs that mostly wait for others than this machine.
+pub const IO: &str = "io";
+
 /// The class of jobs whose submitters wait on open connections. No dispatcher claims them: whoever
 /// waits says when the turn has come.
 pub const CLIENT: &str = "client";
@@ -49,7 +52,7 @@ pub struct Slots {
 /// clients are served at once, so theirs are enough for all.
 #[must_use]
 pub fn default_slots() -> Vec<Slots> {
-    [(OLLAMA, 1), ("io", 10), ("cpu", 4), (CLIENT, 512)]
+    [(OLLAMA, 1), (IO, 10), ("cpu", 4), (CLIENT, 512)]
         .map(|(class, count)| Slots { class: Class(class.to_owned()), count })
         .to_vec()
 }

@@ -36,6 +36,8 @@ pub mod code {
     pub const OLLAMA_UNAVAILABLE: &str = "ollama-unavailable";
     /// Ollama does not have the model.
     pub const MODEL_NOT_INSTALLED: &str = "model-not-installed";
+    /// The model answers elsewhere, and the operator lets no call leave the machine.
+    pub const CLOUD_DISABLED: &str = "cloud-disabled";
     /// The job was cancelled.
     pub const CANCELLED: &str = "cancelled";
     /// A job that it needs ended without a result.

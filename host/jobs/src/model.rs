@@ -131,6 +131,18 @@ pub struct Resolved {
     pub name: String,
     /// Its digest, once the inventory knows it.
     pub digest: Option<String>,
+    /// Where it answers.
+    pub site: Site,
+}
+
+/// Where a model answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Site {
+    /// On Ollama's machine, where it has to be loaded.
+    Here,
+    /// Elsewhere, behind Ollama: what is asked leaves the machine, and nothing is loaded.
+    Cloud,
 }
 
 /// How the path to Ollama is.
@@ -187,6 +199,15 @@ pub enum LlmError {
         /// What else could be meant; empty, or begins with a separator.
         hint: String,
     },
+    /// The model answers elsewhere, and the operator lets no call leave the machine. Begins with Ollama's own words.
+    #[error(
+        "ollama cloud is disabled: remote model is unavailable; calls of `{model}` would leave this machine, which \
+         needs `cloud = true` under [ollama] in roughneck.toml"
+    )]
+    CloudDisabled {
+        /// The name after aliases.
+        model: String,
+    },
     /// Ollama refused the request.
     #[error("Ollama refused the request with status {status}: {message}")]
     Refused {
@@ -221,6 +242,7 @@ impl LlmError {
         match self {
             Self::Unavailable { .. } | Self::Unwell { .. } => code::OLLAMA_UNAVAILABLE,
             Self::NotInstalled { .. } => code::MODEL_NOT_INSTALLED,
+            Self::CloudDisabled { .. } => code::CLOUD_DISABLED,
             Self::Refused { status: 503 | 429, .. } => "ollama-busy",
             Self::Refused { .. } => "ollama-refused",
             Self::Full { .. } => "lane-full",
@@ -240,7 +262,7 @@ impl LlmError {
             | Self::BrokenOff(_) => true,
             Self::Refused { status, .. } => *status >= 500 || *status == 429,
             Self::OverBudget(over) => over.renewal != Renewal::Never,
-            Self::NotInstalled { .. } | Self::Invalid(_) => false,
+            Self::NotInstalled { .. } | Self::CloudDisabled { .. } | Self::Invalid(_) => false,
         }
     }
 }

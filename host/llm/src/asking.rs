@@ -4,8 +4,11 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use roughneck_jobs::{
-    model::{Call, Delivery, LlmError, Resolved},
-    ports::runner::{Standing, Supervisor},
+    model::{Call, Delivery, LlmError, Resolved, Site},
+    ports::{
+        gateway::CallRoute,
+        runner::{Standing, Supervisor},
+    },
 };
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -48,19 +51,23 @@ impl Asking {
         let wanted = resolve::wanted(&shared.config.aliases, &call.model);
         let models = match shared.inventory.models() {
             Some(models) => models,
-            None => shared.inventory.refresh().await?,
+            None => {
+                // What may not be asked need not wait for Ollama.
+                shared.admissible(wanted.unchecked())?;
+                shared.inventory.refresh().await?
+            }
         };
         let model = shared.installed(&wanted, &models).await?;
-        course.account.model(shared.inventory.label(&model.name));
-        let mut options = shared.config.with_pin(&model.name, &call.options);
+        course.account.model(shared.inventory.label(&model.name), model.site);
+        let mut options = shared.config.with_pin(&model, &call.options);
         let demand = || demand::of_call(call, &options);
         course.has(shared.budgets.reserve(&call.payer, &demand).map_err(LlmError::OverBudget)?);
         limit_answer(&mut options, course.answer_max());
         course.measured.two_passes = call.response_schema.is_some();
-        if shared.config.preempt {
+        if shared.config.preempt && model.site == Site::Here {
             course.may_give_way(demand::named(options.get(NUM_PREDICT)));
         }
-        let keep_alive = shared.config.keep_alive.as_deref();
+        let keep_alive = shared.config.keep_alive.as_deref().filter(|_| model.site == Site::Here);
         let body = request::chat(call, &options, &model.name, keep_alive)?.into();
         let key = RunnerKey::of(&model, &options);
         Ok(Self {
@@ -76,7 +83,8 @@ impl Asking {
     }
 
     pub(crate) fn line_up(&self) -> Result<Ticket, Broken> {
-        let lined_up = self.shared.queue.line_up(self.seat.clone());
+        let lined_up =
+            self.shared.queue_of(CallRoute::Chat, &self.model).line_up(self.seat.clone());
         Ok(lined_up.map_err(LlmError::from)?)
     }
 
@@ -138,7 +146,9 @@ impl Asking {
     /// A model that the inventory knows and Ollama does not has been deleted since the last look.
     fn missing(&self, broken: Broken) -> Broken {
         match broken.error {
-            LlmError::Refused { status: 404, message } if message.contains("not found") => {
+            LlmError::Refused { status: 404, message }
+                if self.model.site == Site::Here && message.contains("not found") =>
+            {
                 let models = self.shared.inventory.models();
                 let wanted = resolve::wanted(&self.shared.config.aliases, &self.name);
                 wanted.not_installed(models.as_deref().unwrap_or_default()).into()

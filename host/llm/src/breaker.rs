@@ -59,6 +59,7 @@ impl Failure {
             LlmError::Refused { status, message } => format!("status {status}: {message}"),
             LlmError::BrokenOff(why) | LlmError::Unavailable { why, .. } => why.clone(),
             error @ (LlmError::NotInstalled { .. }
+            | LlmError::CloudDisabled { .. }
             | LlmError::Full { .. }
             | LlmError::Unwell { .. }
             | LlmError::OverBudget(_)

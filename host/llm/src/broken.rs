@@ -38,6 +38,7 @@ impl Broken {
         match &self.error {
             LlmError::Refused { status, .. } => casts_doubt(*status),
             LlmError::Full { .. }
+            | LlmError::CloudDisabled { .. }
             | LlmError::Unwell { .. }
             | LlmError::OverBudget(_)
             | LlmError::Invalid(_) => false,
@@ -53,6 +54,7 @@ impl Broken {
             LlmError::BrokenOff(_) => false,
             LlmError::Unavailable { .. }
             | LlmError::NotInstalled { .. }
+            | LlmError::CloudDisabled { .. }
             | LlmError::Unwell { .. }
             | LlmError::Refused { .. }
             | LlmError::Full { .. }
@@ -76,6 +78,7 @@ impl Broken {
             (
                 LlmError::Refused { .. }
                 | LlmError::NotInstalled { .. }
+                | LlmError::CloudDisabled { .. }
                 | LlmError::Full { .. }
                 | LlmError::Unwell { .. }
                 | LlmError::OverBudget(_)

@@ -3,11 +3,15 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
     time::Duration,
 };
 
 use reqwest::Url;
-use roughneck_jobs::guard::Breaker;
+use roughneck_jobs::{
+    guard::Breaker,
+    model::{Resolved, Site},
+};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -21,6 +25,9 @@ const QUIET_MIN: Duration = Duration::from_millis(10);
 
 /// Between two pieces of a healthy answer may be as much.
 const STALL_MIN: Duration = Duration::from_millis(100);
+
+/// How many calls may be under way in the cloud. Beyond the last, a queue would be none.
+const CLOUD_CONCURRENCY: RangeInclusive<usize> = 1..=64;
 
 /// The settings of one lane.
 #[derive(Clone, Debug)]
@@ -78,6 +85,10 @@ pub struct Config {
     /// A model whose embeddings do not wait for the lane: they have a turn of their own, one at a time. Ollama
     /// must have room for it beside the model that is loaded (`OLLAMA_MAX_LOADED_MODELS=2`).
     pub embedder: Option<String>,
+    /// Whether calls may go to models that answer elsewhere, which Ollama calls its cloud.
+    pub cloud: bool,
+    /// How many of them are under way at once. They take no turn of the lane, and nothing is loaded for them.
+    pub cloud_concurrency: usize,
     /// Whether a call of `bulk` that is being answered gives way to an urgent one, to be made anew: see
     /// [`crate::preempt`].
     pub preempt: bool,
@@ -133,6 +144,9 @@ impl Config {
             admin: false,
             pins: BTreeMap::new(),
             embedder: None,
+            cloud: false,
+            // What Ollama's cloud lets a paying account do at once; beyond what an account may, it says so itself.
+            cloud_concurrency: 3,
             preempt: false,
             callers: BTreeSet::new(),
         }
@@ -144,13 +158,21 @@ impl Config {
         Some(*pin.1)
     }
 
+    /// The context that a call of this model goes out with: its pin, unless it is no context of this machine.
+    pub(crate) fn pin_of(&self, model: &Resolved) -> Option<u64> {
+        match model.site {
+            Site::Here => self.pinned(&model.name),
+            Site::Cloud => None,
+        }
+    }
+
     /// The options of a request to this model, with the context that is pinned if they name none.
     pub(crate) fn with_pin<'a>(
         &self,
-        model: &str,
+        model: &Resolved,
         options: &'a Map<String, Value>,
     ) -> Cow<'a, Map<String, Value>> {
-        match self.pinned(model) {
+        match self.pin_of(model) {
             Some(num_ctx) if !options.contains_key("num_ctx") => {
                 let mut options = options.clone();
                 options.insert("num_ctx".to_owned(), num_ctx.into());
@@ -170,6 +192,11 @@ impl Config {
         self.check_keep_alive()?;
         at_least("quiet-for", self.quiet_for, QUIET_MIN)?;
         at_least("stall", self.stall, STALL_MIN)?;
+        if !CLOUD_CONCURRENCY.contains(&self.cloud_concurrency) {
+            let (from, to) = CLOUD_CONCURRENCY.into_inner();
+            let why = format!("{} is not between {from} and {to}", self.cloud_concurrency);
+            return Err(BadConfig::Setting { key: "cloud-concurrency", why });
+        }
         self.check_aliases()?;
         self.embedder = match &self.embedder {
             Some(name) => Some(self.meant("embedder", name)?),
@@ -355,6 +382,8 @@ mod tests {
         for (refused, sentence) in [
             (with(|config| config.quiet_for = Duration::ZERO), "`quiet-for` under [ollama]"),
             (with(|config| config.stall = Duration::ZERO), "must be at least 100ms"),
+            (with(|config| config.cloud_concurrency = 0), "`cloud-concurrency` under [ollama]"),
+            (with(|config| config.cloud_concurrency = 65), "65 is not between 1 and 64"),
             (with(alias("", "m")), "an alias has a name"),
             (with(alias("a", " ")), "an alias has a name"),
             (with(alias("a", "FAST")), "`a` stands for `FAST`, which is no model but an alias"),

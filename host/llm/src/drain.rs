@@ -222,7 +222,7 @@ impl Drain {
         self.completion.usage = cost.usage;
         self.completion.finish_reason = reason.unwrap_or_default();
         self.course.complete(&cost);
-        self.asking.shared.others.judge(&cost);
+        self.asking.shared.judge(self.asking.model.site, &cost);
         // The turn is free at once.
         if let Some(Wire { response, mut turn, .. }) = self.wire.take() {
             response.done();
@@ -235,7 +235,7 @@ impl Drain {
             wire.turn.went_wrong(&broken);
         }
         self.course.fail(broken.outcome);
-        self.asking.shared.react(&broken.error);
+        self.asking.shared.react(self.asking.model.site, &broken.error);
         broken.error
     }
 }

@@ -188,12 +188,6 @@ impl Inventory {
         Ok(running)
     }
 
-    /// Whether requests to this model leave the machine.
-    pub(crate) fn is_remote(&self, name: &str) -> bool {
-        let seen = self.seen.borrow();
-        resolve::find(&seen.shelf.models, name).is_some_and(Installed::is_remote)
-    }
-
     /// The installed names of these weights.
     pub(crate) fn names(&self, digest: &str) -> BTreeSet<String> {
         let seen = self.seen.borrow();

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use roughneck_jobs::{
     clock::Clock,
-    model::{Call, Health, LlmError, Resolved},
+    model::{Call, Health, LlmError, Resolved, Site},
     ports::{
         backlog::Backlog,
         bell::Bell,
@@ -35,10 +35,11 @@ use crate::{
     others::{Others, Trace},
     planner::URGENT_PART,
     probe::Installed,
-    queue::Queue,
+    queue::{Queue, Room},
     residency::Resident,
     resolve::{self, Wanted},
     stand_in::{self, StandIns},
+    stats::Cost,
     watchman,
 };
 
@@ -73,6 +74,8 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     /// The queue of the embedder that does not wait for the lane.
     pub(crate) embeddings: Queue,
+    /// The queue of what is answered elsewhere.
+    pub(crate) cloud: Queue,
     /// What clients are changing of what is installed.
     pub(crate) errands: Errands,
     /// Clients that are reading their answers.
@@ -108,9 +111,17 @@ impl Lane {
         let inventory = Inventory::new(Arc::clone(&client), bell, Arc::clone(&metrics));
         let circuit = Arc::new(Circuit::new(&config, client.shown(), Arc::clone(&metrics)));
         let stops = Some(Arc::clone(&circuit));
+        let waiting_max = config.waiting_max;
+        let room = |turns| Room { turns, waiting_max };
         let shared = Arc::new(Shared {
-            queue: Queue::new(config.waiting_max, Arc::clone(&metrics), stops),
-            embeddings: Queue::new(config.waiting_max, Arc::clone(&metrics), None),
+            queue: Queue::new(Site::Here, room(1), Arc::clone(&metrics), stops),
+            embeddings: Queue::new(Site::Here, room(1), Arc::clone(&metrics), None),
+            cloud: Queue::new(
+                Site::Cloud,
+                room(config.cloud_concurrency),
+                Arc::clone(&metrics),
+                None,
+            ),
             errands: Errands::default(),
             readers: Readers::default(),
             stand_ins: StandIns::default(),
@@ -166,15 +177,18 @@ impl Llm for Lane {
             let metrics = Arc::clone(&self.shared.metrics);
             let mut course = Course::open(Account::open(metrics, asker, CallRoute::Chat));
             let begun = async {
-                let asking = Asking::read(&self.shared, &call, supervisor, &mut course).await?;
-                let begun = asking.begin(asking.line_up()?, &says, &mut course).await?;
+                let asking = Asking::read(&self.shared, &call, supervisor, &mut course).await;
+                let asking =
+                    asking.inspect_err(|broken| self.shared.react(Site::Here, &broken.error))?;
+                let begun = asking.begin(asking.line_up()?, &says, &mut course).await;
+                let site = asking.model.site;
+                let begun = begun.inspect_err(|broken| self.shared.react(site, &broken.error))?;
                 Ok((asking, begun))
             };
             match begun.await {
                 Ok((asking, begun)) => Ok(Streamed::new(asking, begun, course)),
                 Err(Broken { outcome, error }) => {
                     course.fail(outcome);
-                    self.shared.react(&error);
                     Err(error)
                 }
             }
@@ -186,7 +200,7 @@ impl Llm for Lane {
         let wanted = resolve::wanted(&self.shared.config.aliases, model);
         match self.shared.inventory.models() {
             Some(models) => self.shared.installed(&wanted, &models).await,
-            None => Ok(wanted.unchecked()),
+            None => self.shared.admissible(wanted.unchecked()),
         }
     }
 
@@ -245,13 +259,25 @@ impl Shared {
         wanted: &Wanted<'_>,
         models: &[Installed],
     ) -> Result<Resolved, LlmError> {
-        match wanted.among(models) {
-            Ok(model) => Ok(model),
+        let model = match wanted.among(models) {
+            Ok(model) => model,
             // It may have been pulled since.
             Err(_) => match self.inventory.make_sure().await {
-                Ok(models) => wanted.among(&models),
-                Err(_) => Ok(wanted.unchecked()),
+                Ok(models) => wanted.among(&models)?,
+                Err(_) => wanted.unchecked(),
             },
+        };
+        self.admissible(model)
+    }
+
+    /// A model that may be asked, as far as it is known where it answers. Everything that is asked of one comes by here.
+    ///
+    /// # Errors
+    /// [`LlmError::CloudDisabled`].
+    pub(crate) fn admissible(&self, model: Resolved) -> Result<Resolved, LlmError> {
+        match model.site {
+            Site::Cloud if !self.config.cloud => Err(LlmError::CloudDisabled { model: model.name }),
+            Site::Here | Site::Cloud => Ok(model),
         }
     }
 
@@ -262,8 +288,24 @@ impl Shared {
         }
     }
 
-    /// Learns from a call that failed.
-    pub(crate) fn react(&self, error: &LlmError) {
+    /// Learns from what a call cost that was answered there.
+    pub(crate) fn judge(&self, site: Site, cost: &Cost) {
+        match site {
+            Site::Here => self.others.judge(cost),
+            // The way there and back is long.
+            Site::Cloud => {}
+        }
+    }
+
+    /// Learns from a call that failed. What is elsewhere says of the Ollama here only whether it can be reached.
+    pub(crate) fn react(&self, site: Site, error: &LlmError) {
+        match site {
+            Site::Here => self.react_here(error),
+            Site::Cloud => self.unanswered(error),
+        }
+    }
+
+    fn react_here(&self, error: &LlmError) {
         match error {
             LlmError::Unavailable { .. } => self.inventory.lost(error),
             LlmError::BrokenOff(_) | LlmError::NotInstalled { .. } => {
@@ -276,6 +318,7 @@ impl Shared {
             LlmError::Refused { status: 500.., .. } => self.stirred.notify_one(),
             LlmError::Refused { .. }
             | LlmError::Unwell { .. }
+            | LlmError::CloudDisabled { .. }
             | LlmError::Full { .. }
             | LlmError::OverBudget(_)
             | LlmError::Invalid(_) => {}

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use roughneck_jobs::ports::runner::Supervisor;
+use roughneck_jobs::{model::Site, ports::runner::Supervisor};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
@@ -103,7 +103,7 @@ struct Load {
     swap: Swap,
 }
 
-/// Makes sure that a model is loaded. Returns the turn, and what the load took if there
+/// Makes sure that a model is loaded, if it is one of this machine. Returns the turn, and what the load took if there
 /// was one. A model that Ollama fails to load is not tried each time: that would put the loaded one out.
 pub(crate) async fn ensure_loaded(
     shared: &Arc<Shared>,
@@ -111,6 +111,10 @@ pub(crate) async fn ensure_loaded(
     wanted: Wanted<'_>,
     says: &Says,
 ) -> Result<(Turn, Option<Duration>), Broken> {
+    match turn.site() {
+        Site::Here => {}
+        Site::Cloud => return Ok((turn, None)),
+    }
     if turn.residency().is_doubtful(Instant::now()) {
         let running = shared.inventory.running().await.map_err(Broken::from);
         let running = running.inspect_err(|broken| turn.went_wrong(broken))?;

@@ -1,6 +1,8 @@
 //! Which spellings mean the same model. Ollama folds case and fills in the registry, the
 //! namespace and the tag (OLLAMA.md §3, `getExistingName` in its source).
 
+use roughneck_jobs::model::Site;
+
 /// The one spelling: trimmed, case folded, default registry and namespace removed, default tag
 /// added, and `:local`, which only forbids the cloud, dropped.
 pub(crate) fn normalised(name: &str) -> String {
@@ -18,6 +20,19 @@ pub(crate) fn short(name: &str) -> Option<&str> {
     name.strip_suffix(":latest")
 }
 
+/// Where the model of this name answers, if the name says so, whether such a model is installed or not: `kimi-k2:cloud` and
+/// `gpt-oss:120b-cloud` are never of this machine, `gpt-oss:20b:local` always is (`internal/modelref` in Ollama's source).
+pub(crate) fn site(name: &str) -> Option<Site> {
+    let (_, suffix) = name.rsplit_once(':')?;
+    match suffix.trim().to_lowercase().as_str() {
+        "cloud" => Some(Site::Cloud),
+        "local" => Some(Site::Here),
+        // A colon before a slash belongs to a port.
+        tag if tag.ends_with("-cloud") && !tag.contains('/') => Some(Site::Cloud),
+        _ => None,
+    }
+}
+
 /// The whole of an installed name, with registry and namespace, as Ollama writes it in some of its refusals.
 pub(crate) fn whole(name: &str) -> String {
     let last = name.rsplit('/').next().unwrap_or(name);
@@ -32,7 +47,28 @@ pub(crate) fn whole(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{normalised, whole};
+    use super::{normalised, site, whole};
+    use roughneck_jobs::model::Site;
+
+    #[test]
+    fn a_name_may_say_where_its_model_answers() {
+        for (name, said) in [
+            ("kimi-k2:cloud", Some(Site::Cloud)),
+            (" Kimi-K2:CLOUD ", Some(Site::Cloud)),
+            ("gpt-oss:120b-cloud", Some(Site::Cloud)),
+            ("gpt-oss:120b:cloud", Some(Site::Cloud)),
+            ("host:5000/someone/thing:Cloud", Some(Site::Cloud)),
+            ("gpt-oss:20b:local", Some(Site::Here)),
+            ("gpt-oss:120b-cloud:local", Some(Site::Here)),
+            ("gpt-oss:120b", None),
+            ("cumulus-cloud", None),
+            ("cloud", None),
+            ("host:5000/someone/thing-cloud", None),
+            ("thing:cloudy", None),
+        ] {
+            assert_eq!(site(name), said, "{name}");
+        }
+    }
 
     #[test]
     fn a_whole_name_has_all_of_its_parts() {

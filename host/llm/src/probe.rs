@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roughneck_jobs::{clock::Millis, model::LlmError};
+use roughneck_jobs::{
+    clock::Millis,
+    model::{LlmError, Site},
+};
 use serde::Deserialize;
 
-use crate::client::Client;
+use crate::{client::Client, model_name};
 
 /// One look at Ollama.
 #[derive(Debug)]
@@ -93,11 +96,12 @@ impl Installed {
         !is_embedder.iter().any(|mark| name.contains(mark)) && !self.details.family.contains("bert")
     }
 
-    /// Whether a request to it leaves the machine.
-    pub(crate) fn is_remote(&self) -> bool {
-        self.remote_host.as_ref().is_some_and(|host| !host.is_empty())
-            || self.name.ends_with(":cloud")
-            || self.name.ends_with("-cloud")
+    /// Where it answers: what is installed may be no more than the name of a model elsewhere.
+    pub(crate) fn site(&self) -> Site {
+        if self.remote_host.as_ref().is_some_and(|host| !host.is_empty()) {
+            return Site::Cloud;
+        }
+        model_name::site(&self.name).unwrap_or(Site::Here)
     }
 }
 
@@ -155,7 +159,7 @@ mod tests {
             {"name": "stub", "remote_host": "https://ollama.com:443"},
             {"name": "cloudy:4b", "remote_host": ""},
         ]));
-        let is_remote: Vec<bool> = table.iter().map(Installed::is_remote).collect();
-        assert_eq!(is_remote, [true, true, false]);
+        let sites: Vec<Site> = table.iter().map(Installed::site).collect();
+        assert_eq!(sites, [Site::Cloud, Site::Cloud, Site::Here]);
     }
 }

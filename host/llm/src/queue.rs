@@ -1,6 +1,9 @@
 //! The queue in front of the lane: who waits, and whose turn it is. The [`planner`] decides; here its
 //! choice is handed over, directly and exactly once. Who has the turn may offer to give way to an urgent
 //! call: a bell says that somebody has come, and then [`crate::preempt`] decides.
+//!
+//! What is answered on this machine has one turn at a time, so that the one who has it knows what is loaded. Where nothing
+//! is loaded, in the cloud, there may be more, and the rank alone decides.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +13,7 @@ use std::{
 
 use roughneck_jobs::{
     clock::Millis,
-    model::{LlmError, Resolved},
+    model::{LlmError, Resolved, Site},
     priority::Priority,
 };
 use tokio::{
@@ -28,20 +31,34 @@ use crate::{
     runner_key::RunnerKey,
 };
 
+mod doings;
 mod turn;
 
+pub(crate) use doings::Doings;
 pub(crate) use turn::Turn;
 
 /// The queue of one lane.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue(Arc<Inner>);
 
+/// How much room a queue has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// How many turns there are at once.
+    pub(crate) turns: usize,
+    /// How many calls may wait for one.
+    pub(crate) waiting_max: usize,
+}
+
 #[derive(Debug)]
 struct Inner {
     line: Mutex<Line>,
-    waiting_max: usize,
+    /// Where its calls are answered.
+    site: Site,
+    room: Room,
     metrics: Arc<Metrics>,
-    /// What stops it while Ollama is ill. The embedder's queue has none: its runner is another one.
+    /// What stops it while Ollama is ill. The embedder's queue has none, whose runner is another one, nor that of the
+    /// cloud, which needs none.
     circuit: Option<Arc<Circuit>>,
     /// Where the lane lingers.
     runtime: Handle,
@@ -49,14 +66,14 @@ struct Inner {
 
 #[derive(Debug)]
 struct Line {
-    /// What is loaded, while nobody has the turn.
-    free: Option<Residency>,
+    /// What is loaded, of each turn that nobody has.
+    free: Vec<Residency>,
     /// Those who wait, by ticket.
     waiting: BTreeMap<u64, Waiter>,
     /// How many others wait until they may line up.
     outside: usize,
-    /// The runner of the one who has the turn.
-    serving: Option<RunnerKey>,
+    /// The runners of those who have a turn, by ticket.
+    serving: BTreeMap<u64, RunnerKey>,
     /// Rung when somebody comes, if the one who has the turn would give way.
     bell: Option<Arc<Notify>>,
     /// What is loaded, as far as the last one who had the turn knew.
@@ -132,42 +149,19 @@ struct Grant {
     seat: Seat,
 }
 
-/// What the calls of a queue have done to Ollama.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Doings {
-    /// How many turns there have been.
-    pub(crate) turns: u64,
-    /// Whether nobody has the turn.
-    pub(crate) is_free: bool,
-    /// The models of those who had the turn since this was asked before, or had it then.
-    pub(crate) asked: BTreeSet<String>,
-    /// When the last turn ended, if Ollama may still be at work for it.
-    pub(crate) left_at: Option<Instant>,
-}
-
-impl Doings {
-    /// Those of two queues for one Ollama.
-    pub(crate) fn and(mut self, other: Self) -> Self {
-        self.turns += other.turns;
-        self.is_free &= other.is_free;
-        self.asked.extend(other.asked);
-        self.left_at = self.left_at.max(other.left_at);
-        self
-    }
-}
-
 impl Queue {
     /// An empty queue. Needs a Tokio runtime.
     pub(crate) fn new(
-        waiting_max: usize,
+        site: Site,
+        room: Room,
         metrics: Arc<Metrics>,
         circuit: Option<Arc<Circuit>>,
     ) -> Self {
         let line = Mutex::new(Line {
-            free: Some(Residency::unknown(Instant::now())),
+            free: vec![Residency::unknown(Instant::now()); room.turns],
             waiting: BTreeMap::new(),
             outside: 0,
-            serving: None,
+            serving: BTreeMap::new(),
             bell: None,
             resident: None,
             let_go: Vec::new(),
@@ -178,7 +172,7 @@ impl Queue {
             decides_at: None,
         });
         let runtime = Handle::current();
-        Self(Arc::new(Inner { line, waiting_max, metrics, circuit, runtime }))
+        Self(Arc::new(Inner { line, site, room, metrics, circuit, runtime }))
     }
 
     /// Takes a place in the queue.
@@ -187,8 +181,8 @@ impl Queue {
     /// [`Full`].
     pub(crate) fn line_up(&self, seat: Seat) -> Result<Ticket, Full> {
         let mut line = self.lock();
-        let is_alone = line.free.is_some() && line.waiting.is_empty();
-        if !is_alone {
+        let goes_at_once = !line.free.is_empty() && line.waiting.is_empty();
+        if !goes_at_once {
             self.has_room(&line)?;
         }
         let number = line.next_ticket;
@@ -210,7 +204,7 @@ impl Queue {
     }
 
     fn has_room(&self, line: &Line) -> Result<(), Full> {
-        let waiting_max = self.0.waiting_max;
+        let waiting_max = self.0.room.waiting_max;
         let waiting = line.waiting.len().saturating_add(line.outside);
         if waiting < waiting_max { Ok(()) } else { Err(Full { waiting_max }) }
     }
@@ -228,29 +222,38 @@ impl Queue {
         if let Some(bell) = &line.bell {
             bell.notify_one();
         }
-        let free = line.free.take();
+        let free = line.free.pop();
         drop(line);
         if let Some(residency) = free {
-            self.hand_over(residency);
+            self.hand_over(residency, None);
         }
         granted
     }
 
-    /// Passes the turn on to the one the planner chooses. One who left in the same moment does not take
-    /// it, so another is chosen; when nobody waits, or the lane lingers, it is free.
-    fn hand_over(&self, residency: Residency) {
-        let mut residency = residency;
-        while let Some((grant, to)) = self.choose(residency) {
+    /// Passes a turn on to the one the planner chooses, from the one with this ticket, if somebody had it. One who left in
+    /// the same moment does not take it, so another is chosen; when nobody waits, or the lane lingers, it is free.
+    fn hand_over(&self, mut residency: Residency, mut from: Option<u64>) {
+        while let Some((grant, to)) = self.choose(residency, from) {
             match to.send(grant) {
                 Ok(()) => break,
-                Err(grant) => residency = grant.residency,
+                Err(grant) => {
+                    from = Some(grant.choice.ticket);
+                    residency = grant.residency;
+                }
             }
         }
     }
 
-    fn choose(&self, mut residency: Residency) -> Option<(Grant, oneshot::Sender<Grant>)> {
+    fn choose(
+        &self,
+        mut residency: Residency,
+        from: Option<u64>,
+    ) -> Option<(Grant, oneshot::Sender<Grant>)> {
         let now = Instant::now();
         let mut line = self.lock();
+        if let Some(from) = from {
+            line.serving.remove(&from);
+        }
         for key in std::mem::take(&mut line.let_go) {
             residency.let_go(&key);
         }
@@ -271,14 +274,16 @@ impl Queue {
             None => None,
         };
         let Some((choice, waiter)) = chosen else {
-            line.free = Some(residency);
-            line.serving = None;
+            line.free.push(residency);
             return None;
         };
         let Waiter { seat, grant, _waits } = waiter;
         line.turns += 1;
-        line.asked.insert(seat.key.model().to_owned());
-        line.serving = Some(seat.key.clone());
+        if self.0.site == Site::Here {
+            // Of the others nobody asks, and anybody could ask for any name.
+            line.asked.insert(seat.key.model().to_owned());
+        }
+        line.serving.insert(choice.ticket, seat.key.clone());
         residency.grant_quantum(!choice.passes_over);
         Some((Grant { residency, choice, seat }, grant))
     }
@@ -295,12 +300,17 @@ impl Queue {
             let Some(queue) = queue.upgrade().map(Queue) else { return };
             let mut line = queue.lock();
             line.decides_at = None;
-            let free = line.free.take();
+            let free = line.free.pop();
             drop(line);
             if let Some(residency) = free {
-                queue.hand_over(residency);
+                queue.hand_over(residency, None);
             }
         });
+    }
+
+    /// Whether nobody has a turn.
+    fn is_free(&self, line: &Line) -> bool {
+        line.free.len() == self.0.room.turns
     }
 
     fn admits(&self) -> bool {
@@ -339,9 +349,9 @@ impl Queue {
         self.lock().waiting.values().any(|waiter| waiter.seat.key.model() == key.model())
     }
 
-    /// Whether the one who has the turn uses the model of this runner, whatever its options.
+    /// Whether one who has a turn uses the model of this runner, whatever its options.
     pub(crate) fn serves(&self, key: &RunnerKey) -> bool {
-        self.lock().serving.as_ref().is_some_and(|served| served.model() == key.model())
+        self.lock().serving.values().any(|served| served.model() == key.model())
     }
 
     /// What is loaded.
@@ -369,7 +379,7 @@ impl Queue {
     /// How many turns there have been, if nobody has one now.
     pub(crate) fn quiet(&self) -> Option<u64> {
         let line = self.lock();
-        line.free.is_some().then_some(line.turns)
+        self.is_free(&line).then_some(line.turns)
     }
 
     /// What its calls have done to Ollama.
@@ -377,10 +387,11 @@ impl Queue {
         let mut line = self.lock();
         let asked = std::mem::take(&mut line.asked);
         // Whoever has the turn may still load its model.
-        let serving = line.serving.as_ref().map(|key| key.model().to_owned());
+        let serving: Vec<String> =
+            line.serving.values().map(|key| key.model().to_owned()).collect();
         line.asked.extend(serving);
         let Line { turns, left_at, .. } = *line;
-        Doings { turns, is_free: line.free.is_some(), asked, left_at }
+        Doings { turns, is_free: self.is_free(&line), asked, left_at }
     }
 
     /// Takes in what Ollama had loaded, if nobody has had the turn since there had been so many.
@@ -389,7 +400,7 @@ impl Queue {
         if line.turns != turns {
             return;
         }
-        let Some(residency) = &mut line.free else { return };
+        let Some(residency) = line.free.last_mut() else { return };
         residency.observe(loaded, Instant::now());
         let shown = residency.shown();
         line.resident = shown;
@@ -398,7 +409,7 @@ impl Queue {
     /// Ollama is told to let go of the model of this runner, which nobody here uses. Whoever has the turn next knows.
     pub(crate) fn let_go(&self, key: &RunnerKey) {
         let mut line = self.lock();
-        let Some(residency) = &mut line.free else { return line.let_go.push(key.clone()) };
+        let Some(residency) = line.free.last_mut() else { return line.let_go.push(key.clone()) };
         residency.let_go(key);
         let shown = residency.shown();
         line.resident = shown;
@@ -407,11 +418,11 @@ impl Queue {
     /// The turn, if nobody has it, whoever waits and whether calls go or not: for a pulse, or to keep it from others.
     pub(crate) fn vacant(&self) -> Option<Turn> {
         let mut line = self.lock();
-        let residency = line.free.take()?;
+        let residency = line.free.pop()?;
         line.turns += 1;
         drop(line);
         // Behind everybody: nobody would give way to it.
-        let nothing = Resolved { name: String::new(), digest: None };
+        let nothing = Resolved { name: String::new(), digest: None, site: Site::Here };
         let key = RunnerKey::of(&nothing, &serde_json::Map::new());
         let seat = Seat { key, rank: Millis(i64::MAX), priority: Priority::NORMAL };
         Some(Turn::new(residency, Reason::Loaded, seat, u64::MAX, self.clone()))
@@ -474,7 +485,7 @@ impl Drop for Ticket {
         // From here on nothing can be granted; what was granted and not taken goes to the next one.
         self.granted.close();
         if let Ok(grant) = self.granted.try_recv() {
-            self.queue.hand_over(grant.residency);
+            self.queue.hand_over(grant.residency, Some(self.number));
         }
     }
 }

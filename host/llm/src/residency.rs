@@ -206,11 +206,12 @@ impl Residency {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roughneck_jobs::model::Resolved;
+    use roughneck_jobs::model::{Resolved, Site};
     use serde_json::json;
 
     fn key(digest: &str, num_ctx: u64) -> RunnerKey {
-        let model = Resolved { name: digest.to_owned(), digest: Some(digest.to_owned()) };
+        let model =
+            Resolved { name: digest.to_owned(), digest: Some(digest.to_owned()), site: Site::Here };
         RunnerKey::of(&model, json!({"num_ctx": num_ctx}).as_object().unwrap())
     }
 
@@ -292,7 +293,8 @@ mod tests {
         };
         assert_eq!(options(&residency, Some(4096)), r#"{"num_ctx":4096}"#);
         assert_eq!(options(&residency, None), "{}");
-        let model = Resolved { name: "a".to_owned(), digest: Some("a".to_owned()) };
+        let model =
+            Resolved { name: "a".to_owned(), digest: Some("a".to_owned()), site: Site::Here };
         let threads = json!({"num_thread": 2});
         residency.loaded(RunnerKey::of(&model, threads.as_object().unwrap()), now);
         residency.doubt();

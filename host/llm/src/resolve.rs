@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use roughneck_jobs::{
-    model::{LlmError, Resolved},
+    model::{LlmError, Resolved, Site},
     strict,
 };
 
-use crate::{model_name::normalised, probe::Installed};
+use crate::{
+    model_name::{self, normalised},
+    probe::Installed,
+};
 
 /// The alias that means something even when nobody configured it.
 pub(crate) const DEFAULT: &str = "default";
@@ -71,21 +74,28 @@ impl Wanted<'_> {
             Self::Named { name, alias: _ } => name,
             Self::Newest => DEFAULT,
         };
-        Resolved { name: name.to_owned(), digest: None }
+        let site = model_name::site(name).unwrap_or(Site::Here);
+        Resolved { name: name.to_owned(), digest: None, site }
     }
 
-    /// The installed model that is meant.
+    /// The installed model that is meant. One whose name says that it is of the cloud need not be installed: Ollama passes
+    /// on what is asked of it all the same.
     pub(crate) fn among(&self, models: &[Installed]) -> Result<Resolved, LlmError> {
         let found = match self {
             Self::Named { name, alias: _ } => find(models, name),
             Self::Newest => newest(models),
         };
-        found
-            .map(|model| Resolved {
+        match found {
+            Some(model) => Ok(Resolved {
                 name: model.name.clone(),
                 digest: Some(model.digest.clone()).filter(|digest| !digest.is_empty()),
-            })
-            .ok_or_else(|| self.not_installed(models))
+                site: model.site(),
+            }),
+            None => match self.unchecked() {
+                cloud @ Resolved { site: Site::Cloud, .. } => Ok(cloud),
+                Resolved { site: Site::Here, .. } => Err(self.not_installed(models)),
+            },
+        }
     }
 
     /// The refusal, with what else could be meant.
@@ -107,16 +117,20 @@ impl Wanted<'_> {
     }
 }
 
-/// The installed model of this name, in any spelling.
+/// The installed model of this name, in any spelling. One of the cloud is not there for those who say `:local`.
 pub(crate) fn find<'a>(models: &'a [Installed], name: &str) -> Option<&'a Installed> {
-    let name = normalised(name);
-    models.iter().find(|model| normalised(&model.name) == name)
+    let (normal, site) = (normalised(name), model_name::site(name));
+    let is_it = |model: &&Installed| {
+        normalised(&model.name) == normal
+            && (site != Some(Site::Here) || model.site() == Site::Here)
+    };
+    models.iter().find(is_it)
 }
 
 fn newest(models: &[Installed]) -> Option<&Installed> {
     models
         .iter()
-        .filter(|model| model.can_chat() && !model.is_remote())
+        .filter(|model| model.can_chat() && model.site() == Site::Here)
         .max_by(|a, b| a.modified_at().cmp(&b.modified_at()).then_with(|| b.name.cmp(&a.name)))
 }
 
@@ -155,6 +169,7 @@ mod tests {
             {"name": "llama3.2:3b", "digest": "l", "modified_at": "2026-08-01T09:30:00.5+01:00"},
             {"name": "nomic-embed-text:latest", "digest": "n", "modified_at": "2026-09-01T00:00:00Z"},
             {"name": "huge:1t-cloud", "digest": "h", "modified_at": "2026-10-01T00:00:00Z"},
+            {"name": "stub:latest", "digest": "s", "remote_host": "https://ollama.com:443"},
         ]))
     }
 
@@ -185,6 +200,31 @@ mod tests {
     }
 
     #[test]
+    fn a_model_of_the_cloud_is_known_by_its_name_or_by_what_is_installed_under_it() {
+        let aliases = BTreeMap::from([("big".to_owned(), "huge:1t-cloud".to_owned())]);
+        let resolve = |asked, models: &[Installed]| {
+            let model = wanted(&aliases, asked).among(models).ok()?;
+            Some((model.name, model.site))
+        };
+        let cloud = |name: &str| Some((name.to_owned(), Site::Cloud));
+        for (asked, found) in [
+            ("BIG", cloud("huge:1t-cloud")),
+            ("Huge:1T-Cloud", cloud("huge:1t-cloud")),
+            ("stub", cloud("stub:latest")),
+            ("kimi-k2:cloud", cloud("kimi-k2:cloud")),
+            ("stub:local", None),
+            ("huge:1t-cloud:local", None),
+            ("qwen3:4b:local", Some(("qwen3:4b".to_owned(), Site::Here))),
+        ] {
+            assert_eq!(resolve(asked, &shelf()), found, "{asked}");
+        }
+        assert_eq!(resolve("big", &[]), cloud("huge:1t-cloud"));
+        let sites =
+            ["big", "kimi-k2:cloud", "stub"].map(|it| wanted(&aliases, it).unchecked().site);
+        assert_eq!(sites, [Site::Cloud, Site::Cloud, Site::Here], "as long as nobody can be asked");
+    }
+
+    #[test]
     fn a_configured_default_wins_over_the_newest() {
         let aliases = BTreeMap::from([("default".to_owned(), "qwen3:4b".to_owned())]);
         assert_eq!(
@@ -205,7 +245,7 @@ mod tests {
                 "gone",
                 format!(
                     "{}; the alias `gone` points to it; installed: qwen3:4b, llama3.2:3b, \
-                     nomic-embed-text:latest, huge:1t-cloud",
+                     nomic-embed-text:latest, huge:1t-cloud, stub:latest",
                     prefix("mistral")
                 ),
             ),

@@ -91,10 +91,12 @@ fn is_indifferent(name: &str, value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use roughneck_jobs::model::Site;
     use serde_json::json;
 
     fn key(name: &str, digest: Option<&str>, options: &Value) -> RunnerKey {
-        let model = Resolved { name: name.to_owned(), digest: digest.map(str::to_owned) };
+        let model =
+            Resolved { name: name.to_owned(), digest: digest.map(str::to_owned), site: Site::Here };
         RunnerKey::of(&model, options.as_object().unwrap())
     }
 

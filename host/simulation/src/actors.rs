@@ -7,7 +7,7 @@ use roughneck_jobs::{
     clock::{Clock as _, Millis},
     delivery::Delivery,
     manifest,
-    model::{Call, Health, LlmError, Resolved},
+    model::{Call, Health, LlmError, Resolved, Site},
     ports::{
         catalog::{Catalog, Plugin, RefusedPlugin, Served},
         courier::{Courier, NotDelivered},
@@ -162,7 +162,7 @@ impl Llm for Actors {
     }
 
     async fn resolve(&self, model: &str) -> Result<Resolved, LlmError> {
-        Ok(Resolved { name: model.to_owned(), digest: None })
+        Ok(Resolved { name: model.to_owned(), digest: None, site: Site::Here })
     }
 
     fn health(&self) -> Health {

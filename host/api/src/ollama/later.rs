@@ -5,8 +5,10 @@ use axum::{
     response::Response,
 };
 use roughneck_jobs::{
+    class::{Class, IO},
     delivery::Target,
     job::NewJob,
+    model::{Resolved, Site},
     ports::gateway::{ClientCall, KIND},
 };
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,37 @@ impl<'a> Input<'a> {
     }
 }
 
+/// A job as it was accepted, with what its input tells if it is a call: the model that is meant, and the class. One that is
+/// answered elsewhere needs no slot of the GPU.
+///
+/// # Errors
+/// The model is not there, or may not be asked. A missing Ollama is no error: the job can wait for it.
+pub(crate) async fn placed(app: &App, job: NewJob) -> Result<NewJob, Problem> {
+    #[derive(Deserialize)]
+    struct Called {
+        body: Asked,
+    }
+    if job.kind != KIND {
+        return Ok(job);
+    }
+    // A result of another job may stand in its place. Whatever else is wrong with it, the run says.
+    let Ok(Called { body: Asked { model: Some(model) } }) = serde_json::from_str(&job.input) else {
+        return Ok(job);
+    };
+    let Resolved { name, site, .. } = find_model(app, &model).await?;
+    let class = match site {
+        Site::Here => job.class,
+        Site::Cloud => Class(IO.to_owned()),
+    };
+    Ok(NewJob { class, model: Some(name), ..job })
+}
+
+/// What of a call tells its model.
+#[derive(Deserialize)]
+struct Asked {
+    model: Option<String>,
+}
+
 /// Whether the client wants to come back for the answer (RFC 7240).
 pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     let preferences = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
@@ -61,10 +94,6 @@ pub(super) async fn accept(
     call: &ClientCall,
     callback: Option<Target>,
 ) -> Result<Taken, Problem> {
-    #[derive(Deserialize)]
-    struct Asked {
-        model: Option<String>,
-    }
     let key = idempotency_key(headers)?;
     let input = Input::of(call)?.written();
     // A repeated submission is answered even if it would be refused by now.
@@ -81,11 +110,17 @@ pub(super) async fn accept(
         let problem = Problem::new(Code::InvalidSubmission, "model is required");
         return Err(problem.natively(status, words));
     };
-    let unknown = |problem: Problem| problem.natively(404, call.route.not_found(&model));
-    let model = Some(find_model(app, &model).await.map_err(unknown)?);
+    let unknown = |problem: Problem| {
+        if problem.failed().code == Code::ModelNotInstalled {
+            problem.natively(404, call.route.not_found(&model))
+        } else {
+            problem
+        }
+    };
     let job = new_job(app, priority(headers)?, &input)?;
+    let job = placed(app, job).await.map_err(unknown)?;
     let trace_parent = trace_parent(headers);
-    take(app, NewJob { model, callback, trace_parent, idempotency_key: key, ..job }).await
+    take(app, NewJob { callback, trace_parent, idempotency_key: key, ..job }).await
 }
 
 pub(super) async fn submit(

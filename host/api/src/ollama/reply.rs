@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
-use roughneck_jobs::ports::gateway::{Form, Reply, ReplyBody};
+use roughneck_jobs::ports::gateway::{CODE, Form, Reply, ReplyBody};
 
 use crate::{App, problem::Problem};
 
@@ -25,11 +25,14 @@ pub(crate) fn response(reply: Reply) -> Response {
     response
 }
 
-/// A problem in the form of a surface: its clients do not read problem+json.
+/// A problem in the form of a surface: its clients do not read problem+json, so that the code is in a header.
 pub(crate) fn refused(app: &App, form: Form, problem: &Problem) -> Response {
     let (status, words) = problem.for_surface();
     let mut response = response(app.ports.gateway.refusal(form, status, words));
-    response.extensions_mut().insert(problem.failed());
+    let failed = problem.failed();
+    let code = HeaderValue::from_static(failed.code.as_str());
+    response.headers_mut().insert(HeaderName::from_static(CODE), code);
+    response.extensions_mut().insert(failed);
     response
 }
 

@@ -2,7 +2,7 @@
 
 use axum::{body::Body, http::Request, response::Response};
 use roughneck_jobs::{
-    class::{CLIENT, OLLAMA},
+    class::{CLIENT, IO, OLLAMA},
     delivery::Target,
     job::Job,
     ports::gateway::PassRoute,
@@ -105,6 +105,40 @@ async fn a_client_that_comes_back_later_gets_a_durable_job() {
     let foreman = host.send("POST", "/jobs", CHAT).await;
     assert_eq!(foreman.status(), 422, "this is a route of ours");
     assert_eq!(json(foreman).await["code"], "model-not-installed");
+}
+
+#[tokio::test]
+async fn a_job_of_a_model_elsewhere_takes_no_slot_of_the_gpu_and_is_none_where_nothing_may_leave() {
+    let host = host();
+    let call = r#"{"model":"kimi:cloud","messages":[{"role":"user","content":"hi"}]}"#;
+    let later = [("prefer", "respond-async")];
+    assert_eq!(chat(&host, &later, call).await.status(), 202);
+    assert_eq!(host.send("POST", "/jobs", call).await.status(), 202);
+    let of_kind =
+        format!(r#"{{"kind":"ollama.call","input":{{"path":"/api/chat","body":{call}}}}}"#);
+    assert_eq!(host.send("POST", "/jobs", of_kind.clone()).await.status(), 202);
+    let jobs = host.fakes.store.submitted();
+    assert_eq!(jobs.iter().map(|job| job.class.0.as_str()).collect::<Vec<_>>(), [IO; 3]);
+    assert!(jobs.iter().all(|job| job.model.as_deref() == Some("kimi:cloud")));
+
+    host.fakes.llm.stay_here();
+    let refused = chat(&host, &later, call).await;
+    assert_eq!(refused.status(), 403);
+    assert_eq!(refused.headers()["x-roughneck-code"], "cloud-disabled");
+    let words = text(refused).await;
+    assert!(words.starts_with("Native: ollama cloud is disabled: "), "{words}");
+    assert!(words.contains("`cloud = true` under [ollama]"), "{words}");
+    for body in [call, &of_kind] {
+        let refused = host.send("POST", "/jobs", body.to_owned()).await;
+        assert_eq!(refused.status(), 403);
+        assert_eq!(json(refused).await["code"], "cloud-disabled");
+    }
+    let flow = format!(r#"{{"jobs":[{}]}}"#, of_kind.replacen('{', r#"{"name":"far","#, 1));
+    let refused = host.send("POST", "/flows", flow).await;
+    assert_eq!(refused.status(), 403);
+    let problem = json(refused).await;
+    assert_eq!((&problem["code"], &problem["job"]), (&"cloud-disabled".into(), &"far".into()));
+    assert_eq!(host.fakes.store.submitted().len(), 3);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use roughneck_jobs::{
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     manifest,
     mark::Passed,
-    model::{Call, Health, LlmError, Resolved},
+    model::{Call, Health, LlmError, Resolved, Site},
     past::Past,
     pause::{Pause, Scope},
     ports::{
@@ -356,6 +356,7 @@ pub(crate) struct FakeLlm {
     is_down: AtomicBool,
     is_on_trial: AtomicBool,
     is_empty: AtomicBool,
+    stays_here: AtomicBool,
 }
 
 impl FakeLlm {
@@ -369,6 +370,11 @@ impl FakeLlm {
 
     pub(crate) fn forget_models(&self) {
         self.is_empty.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on no model of the cloud may be asked.
+    pub(crate) fn stay_here(&self) {
+        self.stays_here.store(true, Ordering::SeqCst);
     }
 }
 
@@ -386,7 +392,11 @@ impl Llm for FakeLlm {
         if self.is_empty.load(Ordering::SeqCst) {
             return Err(LlmError::NotInstalled { model: model.to_owned(), hint: String::new() });
         }
-        Ok(Resolved { name: model.to_owned(), digest: None })
+        let site = if model.ends_with(":cloud") { Site::Cloud } else { Site::Here };
+        if site == Site::Cloud && self.stays_here.load(Ordering::SeqCst) {
+            return Err(LlmError::CloudDisabled { model: model.to_owned() });
+        }
+        Ok(Resolved { name: model.to_owned(), digest: None, site })
     }
 
     fn health(&self) -> Health {

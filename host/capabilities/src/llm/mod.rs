@@ -185,6 +185,9 @@ impl Session {
                 self.upstream_down = Some(failure);
                 return HostError { retryable, retry_after_ms, ..host_error };
             }
+            LlmError::CloudDisabled { .. } => {
+                self.upstream_down = Some(Failure::fatal(error.code(), error.to_string()));
+            }
             LlmError::NotInstalled { .. }
             | LlmError::Refused { .. }
             | LlmError::Full { .. }

@@ -255,6 +255,21 @@ async fn a_budget_without_room_is_told_with_its_renewal_and_remembered() {
 }
 
 #[tokio::test]
+async fn a_model_that_may_not_be_asked_ends_the_job_if_the_guest_fails_for_it() {
+    let world = world();
+    let mut session = world.session();
+    let request = ask(&mut session, "default");
+    world.llm.fail(LlmError::CloudDisabled { model: "kimi:cloud".into() });
+    let error = told(session.complete(&request).await);
+    assert_eq!((error.code.as_str(), error.retryable), ("cloud-disabled", false));
+    let failure = session.upstream_down().unwrap();
+    assert_eq!((failure.code.as_str(), failure.disposition), ("cloud-disabled", Disposition::Fail));
+    world.llm.answer(&["here"]);
+    session.complete(&request).await.unwrap();
+    assert_eq!(session.upstream_down(), None, "another model would do");
+}
+
+#[tokio::test]
 async fn a_call_goes_on_the_account_of_its_kind_and_its_job() {
     let world = world().limits(|limits| limits.job_tokens_max = Some(9));
     let mut session = world.session();

@@ -44,6 +44,10 @@ pub(crate) struct Ollama {
     num_ctx: BTreeMap<String, u64>,
     /// A model whose embeddings do not wait for the lane.
     embedder: Option<String>,
+    /// Whether calls may go to models that answer elsewhere.
+    cloud: bool,
+    /// How many of them are under way at once.
+    cloud_concurrency: Option<usize>,
     /// Whether a `bulk` call that is being answered gives way to an urgent one.
     preempt: bool,
     /// The callers whom the metrics tell apart.
@@ -96,6 +100,8 @@ impl Ollama {
             admin: self.admin,
             pins: self.num_ctx.clone(),
             embedder: self.embedder.clone(),
+            cloud: self.cloud,
+            cloud_concurrency: self.cloud_concurrency.unwrap_or(default.cloud_concurrency),
             preempt: self.preempt,
             callers: self.callers.clone(),
             ..default
@@ -238,6 +244,16 @@ mod tests {
         for (text, preempt) in [("", false), ("preempt = true", true)] {
             let ollama: Ollama = toml::from_str(text).unwrap();
             assert_eq!(ollama.lane().unwrap().preempt, preempt, "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_leaves_the_machine_unless_the_operator_says_so() {
+        for (text, cloud, concurrency) in
+            [("", false, 3), ("cloud = true\ncloud-concurrency = 10", true, 10)]
+        {
+            let lane = toml::from_str::<Ollama>(text).unwrap().lane().unwrap();
+            assert_eq!((lane.cloud, lane.cloud_concurrency), (cloud, concurrency), "{text}");
         }
     }
 

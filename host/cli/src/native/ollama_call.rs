@@ -105,7 +105,7 @@ fn ended(reply: Reply) -> Outcome {
     let header = |name: &str| headers.iter().find(|(known, _)| *known == name);
     if let Some((_, code)) = header(CODE) {
         let wait_s = header("retry-after").and_then(|(_, wait_s)| wait_s.parse::<u64>().ok());
-        return over_budget(code, message, wait_s);
+        return refused(code, message, wait_s);
     }
     match status {
         503 => Outcome::Postponed(Failure::retry(code::OLLAMA_UNAVAILABLE, message)),
@@ -115,8 +115,8 @@ fn ended(reply: Reply) -> Outcome {
     }
 }
 
-/// A budget has no room for the call: the job waits, unless there will never be any.
-fn over_budget(code: &str, message: String, wait_s: Option<u64>) -> Outcome {
+/// It was the host that refused the call, as for want of tokens: the job waits, unless that would be in vain.
+fn refused(code: &str, message: String, wait_s: Option<u64>) -> Outcome {
     let Some(wait_s) = wait_s else { return Outcome::Failed(Failure::fatal(code, message)) };
     let retry_after_ms = Some(wait_s.saturating_mul(1000));
     Outcome::Postponed(Failure { retry_after_ms, ..Failure::retry(code, message) })
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_over_budget_waits_for_its_renewal_and_fails_if_there_is_none() {
+    fn a_call_that_the_host_refuses_waits_if_it_is_told_how_long_and_fails_otherwise() {
         let refused = |wait: Option<&str>| {
             let mut headers = vec![(CODE, "over-budget".to_owned())];
             headers.extend(wait.map(|wait| ("retry-after", wait.to_owned())));
@@ -185,6 +185,14 @@ mod tests {
         assert!(failure.message.contains("used up"), "{}", failure.message);
         let Outcome::Failed(failure) = refused(None) else { panic!("it must fail") };
         assert_eq!(failure.disposition, Disposition::Fail);
+        let headers = vec![(CODE, "cloud-disabled".to_owned())];
+        let body = ReplyBody::Whole("ollama cloud is disabled".into());
+        let outcome = ended(Reply { status: 403, headers, body });
+        let Outcome::Failed(failure) = outcome else { panic!("it must fail") };
+        assert_eq!(
+            (failure.code.as_str(), failure.disposition),
+            ("cloud-disabled", Disposition::Fail)
+        );
         // One of Ollama's own is none of ours.
         let body = ReplyBody::Whole("slow down".into());
         let outcome = ended(Reply { status: 429, headers: Vec::new(), body });

@@ -14,6 +14,8 @@ mod client;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod cloud;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod crash;

@@ -29,7 +29,7 @@ use roughneck_jobs::{
     intake::{self, Submission},
     job::{Job, NewJob},
     manifest,
-    model::{Call, Health, LlmError, Resolved},
+    model::{Call, Health, LlmError, Resolved, Site},
     ports::{
         bell::{Bell, Change},
         catalog::{Catalog, Plugin, RefusedPlugin, Served},
@@ -236,7 +236,7 @@ impl Llm for Actors {
     }
 
     async fn resolve(&self, model: &str) -> Result<Resolved, LlmError> {
-        Ok(Resolved { name: model.to_owned(), digest: None })
+        Ok(Resolved { name: model.to_owned(), digest: None, site: Site::Here })
     }
 
     fn preference(&self) -> Option<Preference> {

@@ -41,7 +41,7 @@ pub trait Llm: Send + Sync {
     /// word: the job will wait.
     ///
     /// # Errors
-    /// [`LlmError::NotInstalled`], after a second look at the inventory.
+    /// [`LlmError::NotInstalled`], after a second look at the inventory; [`LlmError::CloudDisabled`].
     async fn resolve(&self, model: &str) -> Result<Resolved, LlmError>;
 
     /// The model that the next jobs should ask for, so that it need not be changed.

@@ -81,6 +81,10 @@ impl Asked {
     pub(crate) fn read(call: ClientCall) -> Result<Self, Refused> {
         let ClientCall { route, body, user_agent, caller, origin, job } = call;
         let envelope = Envelope::read(body)?;
+        if envelope.repeats("model") {
+            // One of them would be looked at here, and the other one perhaps be asked.
+            return Err("the request names its model more than once".to_owned().into());
+        }
         let model: Option<String> = envelope.field("model")?;
         let model = model.filter(|model| !model.trim().is_empty());
         let model = model.ok_or_else(|| Refused::nameless(route))?;
@@ -504,5 +508,9 @@ mod tests {
         assert_eq!((status, words.as_str()), (400, "missing request body"));
         let (status, words) = refused(CallRoute::Chat, r#"{"model":"m","keep_alive":"5"}"#);
         assert!(status == 400 && words.contains("missing unit"), "{words}");
+        for twice in [r#"{"model":"m","model":"m"}"#, r#"{"MODEL":"m","model":"n:cloud"}"#] {
+            let (status, words) = refused(CallRoute::Chat, twice);
+            assert!(status == 400 && words.contains("more than once"), "{words}");
+        }
     }
 }

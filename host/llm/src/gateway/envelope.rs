@@ -74,6 +74,11 @@ impl Envelope {
         })
     }
 
+    /// Whether there is more than one field of this name, in whatever case. Ollama does not always take the same of them.
+    pub(crate) fn repeats(&self, name: &str) -> bool {
+        self.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).count() > 1
+    }
+
     /// Whether a field is absent, null, or an empty text or array.
     pub(crate) fn is_empty(&self, name: &str) -> bool {
         match self.raw(name) {

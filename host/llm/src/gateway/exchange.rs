@@ -9,7 +9,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use roughneck_jobs::{
-    model::{LlmError, Resolved},
+    model::{LlmError, Resolved, Site},
     ports::{
         attended::{Attended, Halt},
         gateway::{Admitted, Origin, Place, Reply, ReplyBody},
@@ -74,14 +74,15 @@ impl Admitted for Exchange {
     async fn run(self: Box<Self>, place: Place, job: Arc<dyn Attended>) -> Reply {
         let Self { shared, asked, model, stand_in, mut course, waits } = *self;
         let Waits { kept: bytes, outside } = waits;
-        if asked.wish == Wish::Unload {
+        let is_here = model.site == Site::Here;
+        if asked.wish == Wish::Unload && is_here {
             return unload(&Call { shared, asked, job }, &model, course).await;
         }
-        let options = shared.options(&asked, &model.name, stand_in.as_deref());
+        let options = shared.options(&asked, &model, stand_in.as_deref());
         let key = RunnerKey::of(&model, &options);
-        let is_wanted = asked.unloads() && shared.is_wanted_by_jobs(&key).await;
+        let is_wanted = is_here && asked.unloads() && shared.is_wanted_by_jobs(&key).await;
         let seat = Seat { key: key.clone(), rank: place.rank, priority: place.priority };
-        let queue = shared.queue_of(asked.route, &model.name);
+        let queue = shared.queue_of(asked.route, &model);
         drop(outside);
         let Ok(ticket) = queue.line_up(seat) else {
             course.fail(metrics::Outcome::Rejected);
@@ -334,7 +335,7 @@ impl Call {
                 read.map_err(|broken| {
                     turn.went_wrong(&broken);
                     opening.course.fail(broken.outcome);
-                    self.shared.react(&broken.error);
+                    self.shared.react(opening.model.site, &broken.error);
                     Refused::of(self.asked.route, &self.asked.model, &broken.error)
                 })
             }
@@ -361,7 +362,7 @@ impl Call {
             keeping::after(&self.shared, &self.asked, &opening.model, &opening.key);
             let cost = stats::cost(&reading::whole(&body), &opening.course.measured);
             opening.course.complete(&cost);
-            self.shared.others.judge(&cost);
+            self.shared.judge(opening.model.site, &cost);
             self.job.supervisor().spent(&cost.usage);
             let kept = self.shared.config.record.keeps_words();
             let kept = kept.then(|| serde_json::from_slice(&body).ok()).flatten();
@@ -383,12 +384,13 @@ impl Call {
     ) {
         let message = client::words(body);
         let broken = Broken::from(LlmError::Refused { status, message: message.clone() });
+        let site = turn.as_ref().map_or(Site::Here, Turn::site);
         if let Some(mut turn) = turn {
             turn.went_wrong(&broken);
         }
         course.refused();
         course.fail(broken.outcome);
-        self.shared.react(&broken.error);
+        self.shared.react(site, &broken.error);
         self.job.end(Refused::new(status, message, "ollama-refused").outcome());
     }
 }

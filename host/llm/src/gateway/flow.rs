@@ -247,7 +247,7 @@ impl Flow {
         self.figures.fill_in(first_token, last.unwrap_or_default());
         let cost = stats::cost(&self.figures, &course.measured);
         course.complete(&cost);
-        self.shared.others.judge(&cost);
+        self.shared.judge(self.opening.model.site, &cost);
         turn.went_well();
         if self.unloads {
             turn.residency().doubt();
@@ -274,7 +274,7 @@ impl Flow {
             wire.turn.went_wrong(broken);
         }
         self.opening.course.fail(broken.outcome);
-        self.shared.react(&broken.error);
+        self.shared.react(self.opening.model.site, &broken.error);
         let refused = Refused::of(self.asked.route, &self.asked.model, &broken.error);
         self.job.end(refused.outcome());
         refused

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use roughneck_jobs::model::Resolved;
+use roughneck_jobs::model::{Resolved, Site};
 use tokio::time::Instant;
 
 use super::{asked::Asked, opening};
@@ -14,10 +14,11 @@ const LULL: Duration = Duration::from_secs(1);
 
 /// A call of this model is over, and its turn is given away.
 pub(super) fn after(shared: &Arc<Shared>, asked: &Asked, model: &Resolved, key: &RunnerKey) {
-    if asked.has_options() || shared.config.keep_alive.is_none() {
+    let is_kept = model.site == Site::Here && shared.config.keep_alive.is_some();
+    if asked.has_options() || !is_kept {
         return;
     }
-    let queue = shared.queue_of(asked.route, &model.name).clone();
+    let queue = shared.queue_of(asked.route, model).clone();
     // Whoever has the turn says it, or comes here after it.
     let Some(turns) = queue.quiet() else { return };
     let (shared, name, key) = (Arc::clone(shared), model.name.clone(), key.clone());
@@ -36,7 +37,7 @@ pub(super) fn after(shared: &Arc<Shared>, asked: &Asked, model: &Resolved, key: 
             }
             Err(broken) => {
                 turn.went_wrong(&broken);
-                shared.react(&broken.error);
+                shared.react(Site::Here, &broken.error);
                 tracing::warn!(model = name, error = %broken.error, "Ollama was not told how long to keep a model");
             }
         }

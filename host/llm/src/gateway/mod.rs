@@ -33,7 +33,7 @@ use std::{borrow::Cow, sync::Arc};
 use async_trait::async_trait;
 use roughneck_jobs::{
     budget::{Demand, OverBudget},
-    model::{LlmError, Resolved},
+    model::{LlmError, Resolved, Site},
     ports::{
         budgets::{Free, Reservation},
         gateway::{Admitted, CallRoute, ClientCall, Form, Gateway, Origin, Passage, Reply},
@@ -43,6 +43,7 @@ use roughneck_jobs::{
 use serde_json::{Map, Value};
 
 use crate::{
+    course::Course,
     lane::{Lane, Shared},
     metrics::{Account, Asker, Kept, Outcome},
     queue::{Outside, Queue},
@@ -84,8 +85,10 @@ impl Gateway for Lane {
         let mut account = Account::open(Arc::clone(&shared.metrics), asker, route);
         match shared.admit(call, &mut account).await {
             Ok(Granted { asked, model, stand_in, reserved, waits }) => {
-                let (course, asked) =
-                    (opening::course(&shared, &asked, account, reserved), Arc::new(asked));
+                let mut course = Course::open(account);
+                course.has(reserved);
+                opening::prepare(&mut course, &shared, &asked, &model);
+                let asked = Arc::new(asked);
                 Ok(Box::new(Exchange { shared, asked, model, stand_in, course, waits }))
             }
             Err((refused, outcome)) => {
@@ -131,7 +134,9 @@ impl Shared {
         let models = match self.inventory.models() {
             Some(models) => models,
             None => {
-                waits.outside(self.queue_of(asked.route, &asked.model), asked.origin)?;
+                // What may not be asked need not wait for Ollama.
+                let unchecked = self.admissible(wanted.unchecked())?;
+                waits.outside(self.queue_of(asked.route, &unchecked), asked.origin)?;
                 self.inventory.up_within(self.config.away_patience).await?
             }
         };
@@ -153,19 +158,19 @@ impl Shared {
         let kept = kept.ok_or_else(|| (Refused::full(), Outcome::Rejected))?;
         let mut waits = Waits { kept, outside: None };
         let model = self.meant(&asked, &mut waits).await.map_err(failed)?;
-        account.model(self.inventory.label(&model.name));
+        account.model(self.inventory.label(&model.name), model.site);
         if let Some(why) = self.objection(&asked, &model).await {
             return Err(invalid(why));
         }
         // Before its answer is begun, so that what is wrong can still be said by a status.
-        let queue = self.queue_of(route, &model.name);
+        let queue = self.queue_of(route, &model);
         if !queue.is_well() {
             waits.outside(queue, asked.origin).map_err(failed)?;
             queue.well_within(self.config.away_patience).await.map_err(failed)?;
         }
         // Before it has its turn, which nobody should wait for meanwhile.
         let stand_in = if asked.has_options() { None } else { stand_in::of(self, &model).await };
-        let options = || self.options(&asked, &model.name, stand_in.as_deref());
+        let options = || self.options(&asked, &model, stand_in.as_deref());
         let reserved = self.reserve(&asked, &|| asked.demand(&options()));
         let over = |over| (Refused::over_budget(over), Outcome::Rejected);
         let reserved = reserved.map_err(over)?;
@@ -188,7 +193,7 @@ impl Shared {
     fn options<'a>(
         &self,
         asked: &'a Asked,
-        model: &str,
+        model: &Resolved,
         stand_in: Option<&StandIn>,
     ) -> Cow<'a, Map<String, Value>> {
         if asked.can_pin() || stand_in.is_some() {
@@ -199,13 +204,16 @@ impl Shared {
     }
 
     /// Where a call waits: in the lane, or, for an embedding by the embedder that Ollama has room for beside
-    /// what is loaded, where other embeddings do. A question of milliseconds need not stand behind minutes.
-    fn queue_of(&self, route: CallRoute, model: &str) -> &Queue {
+    /// what is loaded, where other embeddings do. A question of milliseconds need not stand behind minutes. Nor need one that
+    /// is answered elsewhere stand behind any that need this machine.
+    pub(crate) fn queue_of(&self, route: CallRoute, model: &Resolved) -> &Queue {
         let embedder = self.config.embedder.as_deref().filter(|_| route.embeds());
-        if embedder.is_some_and(|embedder| resolve::is_same(embedder, model)) {
-            &self.embeddings
-        } else {
-            &self.queue
+        let is_embedder =
+            || embedder.is_some_and(|embedder| resolve::is_same(embedder, &model.name));
+        match model.site {
+            Site::Cloud => &self.cloud,
+            Site::Here if is_embedder() => &self.embeddings,
+            Site::Here => &self.queue,
         }
     }
 

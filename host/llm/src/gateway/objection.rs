@@ -2,7 +2,7 @@
 //! load. Only what is certain is said here; Ollama itself refuses the rest.
 
 use roughneck_jobs::{
-    model::Resolved,
+    model::{Resolved, Site},
     ports::gateway::{CallRoute, Form},
 };
 use serde_json::{Value, value::RawValue};
@@ -67,7 +67,7 @@ impl Shared {
 
 /// Ollama looks at these in this order. Where a model runs elsewhere, and where it makes images, it asks other questions.
 fn to_model(asked: &Asked, model: &Installed) -> Option<String> {
-    let capabilities = model.capabilities.as_ref().filter(|_| !model.is_remote())?;
+    let capabilities = model.capabilities.as_ref().filter(|_| model.site() == Site::Here)?;
     let can = |what: &str| capabilities.iter().any(|capability| capability == what);
     let unloads = asked.wish == Wish::Unload;
     if unloads || asked.route.embeds() || can("image") {

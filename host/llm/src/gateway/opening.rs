@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use roughneck_jobs::{
-    model::{LlmError, Resolved},
-    ports::{attended::Attended, budgets::Reservation, gateway::CallRoute},
+    model::{LlmError, Resolved, Site},
+    ports::{attended::Attended, gateway::CallRoute},
     priority::Priority,
 };
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ use crate::{
     course::Course,
     lane::Shared,
     load::{self, Said, Says, Wanted, Way},
-    metrics::{Account, Kept, Phase},
+    metrics::{Kept, Phase},
     queue::{Place, Ticket, Turn},
     response::Response,
     runner_key::RunnerKey,
@@ -62,20 +62,13 @@ pub(crate) struct Opened {
     pub(crate) opening: Opening,
 }
 
-/// The course of a call that has not begun.
-pub(crate) fn course(
-    shared: &Shared,
-    asked: &Asked,
-    account: Account,
-    reserved: Box<dyn Reservation>,
-) -> Course {
-    let mut course = Course::open(account);
-    course.has(reserved);
+/// Says how a call is to be weighed, and whether it gives way. One that is answered elsewhere is in nobody's way.
+pub(super) fn prepare(course: &mut Course, shared: &Shared, asked: &Asked, model: &Resolved) {
     course.measured.two_passes = asked.has_format();
-    if shared.config.preempt && asked.wish == Wish::Answer && !asked.route.embeds() {
+    let gives_way = shared.config.preempt && model.site == Site::Here;
+    if gives_way && asked.wish == Wish::Answer && !asked.route.embeds() {
         course.may_give_way(asked.answer_max);
     }
-    course
 }
 
 impl Opening {
@@ -84,9 +77,10 @@ impl Opening {
     pub(crate) async fn run(self, ticket: Ticket) -> Result<Opened, Refused> {
         let supervisor = self.job.supervisor();
         let (shared, asked) = (Arc::clone(&self.shared), Arc::clone(&self.asked));
+        let site = self.model.site;
         let opened = load::telling(&*supervisor, |says| self.begin(ticket, says)).await;
         opened.map_err(|broken| {
-            shared.react(&broken.error);
+            shared.react(site, &broken.error);
             Refused::of(asked.route, &asked.model, &broken.error)
         })
     }
@@ -169,7 +163,7 @@ impl Opening {
         if patience.is_zero() {
             return Err(broken);
         }
-        self.shared.react(&broken.error);
+        self.shared.react(self.model.site, &broken.error);
         let _nobody_listens = says.send(Said::Loading);
         self.course.was_not_sent();
         self.kept = Some(self.shared.metrics.kept(self.asked.bytes()));
@@ -191,7 +185,7 @@ impl Opening {
         let kept = kept.unwrap_or_else(|| self.shared.metrics.kept(self.asked.bytes()));
         let awaited = self.shared.inventory.awaited();
         let turn = ticket.turn_unless_ill(self.patience());
-        let turn = if self.asked.unloads() {
+        let turn = if self.asked.unloads() && self.model.site == Site::Here {
             let (shared, key) = (&self.shared, &self.key);
             unload::turn_of_one_who_unloads(shared, key, turn, &mut self.is_wanted).await?
         } else {
@@ -217,8 +211,14 @@ impl Opening {
             let _nobody_listens = says.send(Said::Ready);
         }
         course.account.reach(Phase::Prefill);
-        *is_wanted |= shared.queue_of(asked.route, &model.name).wants(key);
-        let (keep_alive, unloads) = keep_alive(shared, asked, *is_wanted);
+        let (keep_alive, unloads) = match model.site {
+            Site::Here => {
+                *is_wanted |= shared.queue_of(asked.route, model).wants(key);
+                keep_alive(shared, asked, *is_wanted)
+            }
+            // Nothing is loaded that could be kept.
+            Site::Cloud => (None, false),
+        };
         let mut response = self.dispatch(&mut turn, keep_alive).await?;
         if self.loses_stand_in(response.as_ref()) {
             // Ollama loads the model with a context of its own.
@@ -239,7 +239,7 @@ impl Opening {
         let body = asked.body(&Changes {
             model: stand_in.as_ref().map_or(&model.name, |stand_in| stand_in.name()),
             keep_alive,
-            num_ctx: shared.config.pinned(&model.name),
+            num_ctx: shared.config.pin_of(model),
             answer_max: course.answer_max(),
         });
         course.dispatch(turn);

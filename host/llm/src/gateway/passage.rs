@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use roughneck_jobs::ports::gateway::{CallRoute, Form, PassRoute, Passage, Reply, ReplyBody};
+use roughneck_jobs::{
+    model::Site,
+    ports::gateway::{CallRoute, Form, PassRoute, Passage, Reply, ReplyBody},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -31,10 +34,13 @@ pub(crate) async fn pass(shared: &Arc<Shared>, passage: Passage) -> Reply {
     if changes_models(route) {
         return change(shared, passage).await;
     }
-    if let Some(alias) = model_of(&passage)
-        && let Some(meant) = resolve::alias(&shared.config.aliases, &alias).map(str::to_owned)
-    {
-        return model_of_alias(shared, passage, &alias, &meant).await;
+    if let Some(name) = model_of(&passage) {
+        if let Err(why) = shared.may_be_shown(&name) {
+            return refused(why.status, &why.message);
+        }
+        if let Some(meant) = resolve::alias(&shared.config.aliases, &name).map(str::to_owned) {
+            return model_of_alias(shared, passage, &name, &meant).await;
+        }
     }
     let answer = match route {
         PassRoute::Version => match shared.inventory.version() {
@@ -199,6 +205,7 @@ async fn forward_show(shared: &Shared, mut passage: Passage) -> Result<Response,
     let mut edits = Edits::default();
     for field in ["model", "name"] {
         let Some(model) = envelope.field::<String>(field).map_err(Stopped::bad)? else { continue };
+        shared.may_be_shown(&model)?;
         if let Some(meant) = resolve::alias(&shared.config.aliases, &model) {
             envelope.set(&mut edits, field, &asked::json(meant));
         } else if stand_in::name::num_ctx(&model).is_some() {
@@ -208,10 +215,49 @@ async fn forward_show(shared: &Shared, mut passage: Passage) -> Result<Response,
     forward(shared, with_body(passage, envelope.edited(edits))).await
 }
 
+impl Shared {
+    /// Whether Ollama may be asked what it knows of a model. Those of the cloud are listed with all that is installed, as
+    /// upstream does it even where its cloud is switched off: they are there, and whoever asks one learns what to do. To
+    /// look at one is to ask elsewhere, so that upstream refuses it then, and so does this host.
+    fn may_be_shown(&self, name: &str) -> Result<(), Stopped> {
+        let models = self.inventory.models();
+        let wanted = resolve::wanted(&self.config.aliases, name);
+        let model = wanted.among(models.as_deref().unwrap_or_default());
+        match model.map_or(Site::Here, |model| model.site) {
+            Site::Cloud if !self.config.cloud => {
+                Err(Stopped { status: 403, message: CLOUD_IS_OFF.to_owned() })
+            }
+            Site::Here | Site::Cloud => Ok(()),
+        }
+    }
+}
+
+/// Begins with Ollama's own words.
+const CLOUD_IS_OFF: &str = "ollama cloud is disabled: remote model details are unavailable; \
+    set `cloud = true` under [ollama] in roughneck.toml, or ask Ollama itself";
+
 /// The name at the end of `/v1/models/{model}`.
 fn model_of(passage: &Passage) -> Option<String> {
     let path = passage.path.split('?').next()?;
-    Some(path.strip_prefix("/v1/models/")?.to_owned())
+    Some(decoded(path.strip_prefix("/v1/models/")?))
+}
+
+/// A part of a path, as Ollama reads it.
+fn decoded(part: &str) -> String {
+    let mut bytes = part.bytes();
+    let mut decoded = Vec::with_capacity(part.len());
+    while let Some(byte) = bytes.next() {
+        let mut ahead = bytes.clone();
+        let mut digit = || char::from(ahead.next()?).to_digit(16);
+        match (byte, digit(), digit()) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.extend(u8::try_from(high << 4 | low));
+                bytes = ahead;
+            }
+            _ => decoded.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 /// The model that an alias stands for, under the name of the alias. It is looked for in the list, because Ollama
@@ -285,4 +331,21 @@ fn streamed(response: Response) -> Reply {
 fn json_reply(value: &Value) -> Reply {
     let headers = vec![("content-type", form::JSON.to_owned())];
     Reply { status: 200, headers, body: ReplyBody::Whole(value.to_string().into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decoded;
+
+    #[test]
+    fn a_name_in_a_path_is_read_as_ollama_reads_it() {
+        for (part, name) in [
+            ("kimi%2Dk2%3acloud", "kimi-k2:cloud"),
+            ("a%b", "a%b"),
+            ("a%zz%4", "a%zz%4"),
+            ("%c3%a4%ff", "ä\u{fffd}"),
+        ] {
+            assert_eq!(decoded(part), name);
+        }
+    }
 }

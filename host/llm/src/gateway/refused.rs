@@ -8,7 +8,7 @@ use roughneck_jobs::{
     model::LlmError,
     ports::{
         attended::Halt,
-        gateway::{CallRoute, Reply},
+        gateway::{CODE, CallRoute, Reply, ReplyBody},
         runner::Outcome,
     },
 };
@@ -27,8 +27,18 @@ pub(crate) struct Refused {
     pub(crate) message: String,
     /// A stable code, for the job.
     pub(crate) code: &'static str,
-    /// The budget that has no room for it.
-    over: Option<Box<OverBudget>>,
+    told: Told,
+}
+
+/// What else a client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Told {
+    /// Nothing: it is said in Ollama's words, which clients know.
+    Words,
+    /// The code: it is this host that refuses, and will again.
+    Code,
+    /// The budget that has no room for it, and its code.
+    Budget(Box<OverBudget>),
 }
 
 /// What is wrong with a request, in words.
@@ -40,7 +50,7 @@ impl From<String> for Refused {
 
 impl Refused {
     pub(crate) fn new(status: u16, message: impl Into<String>, code: &'static str) -> Self {
-        Self { status, message: message.into(), code, over: None }
+        Self { status, message: message.into(), code, told: Told::Words }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -60,7 +70,13 @@ impl Refused {
 
     pub(crate) fn over_budget(over: OverBudget) -> Self {
         let refused = Self::new(429, over.to_string(), over.code());
-        Self { over: Some(Box::new(over)), ..refused }
+        Self { told: Told::Budget(Box::new(over)), ..refused }
+    }
+
+    /// The model is not of this machine. With Ollama's own status.
+    fn cloud_disabled(error: &LlmError) -> Self {
+        let refused = Self::new(403, error.to_string(), error.code());
+        Self { told: Told::Code, ..refused }
     }
 
     pub(crate) fn with_status(self, status: u16) -> Self {
@@ -81,6 +97,7 @@ impl Refused {
     pub(crate) fn of(route: CallRoute, model: &str, error: &LlmError) -> Self {
         let (status, message) = match error {
             LlmError::NotInstalled { .. } => (404, route.not_found(model)),
+            LlmError::CloudDisabled { .. } => return Self::cloud_disabled(error),
             LlmError::Unavailable { .. } | LlmError::Unwell { .. } => (503, error.to_string()),
             LlmError::Refused { status, message } => (*status, message.clone()),
             // Ollama's own words, or why there were none.
@@ -108,20 +125,32 @@ impl Refused {
 
     /// What it says, for an answer in one piece whose status was sent before.
     pub(crate) fn body(&self, route: CallRoute) -> Bytes {
-        let code = self.over.as_deref().map(OverBudget::code);
+        let code = match &self.told {
+            Told::Words => None,
+            Told::Code | Told::Budget(_) => Some(self.code),
+        };
         form::error(route.form(), self.status, &self.message, code).into()
     }
 
     pub(crate) fn reply(&self, route: CallRoute, now: Millis) -> Reply {
-        match self.over.as_deref() {
-            Some(over) => form::over_budget(route.form(), &self.message, over, now),
-            None => form::refusal(route.form(), self.status, &self.message),
+        match &self.told {
+            Told::Words => form::refusal(route.form(), self.status, &self.message),
+            Told::Code => {
+                let headers =
+                    vec![("content-type", form::JSON.to_owned()), (CODE, self.code.to_owned())];
+                Reply { status: self.status, headers, body: ReplyBody::Whole(self.body(route)) }
+            }
+            Told::Budget(over) => form::over_budget(route.form(), &self.message, over, now),
         }
     }
 
     /// The last piece of an answer that had begun.
     pub(crate) fn last_piece(&self, route: CallRoute) -> Bytes {
-        form::broken_off(route.form(), &self.message, self.over.as_deref())
+        let over = match &self.told {
+            Told::Words | Told::Code => None,
+            Told::Budget(over) => Some(&**over),
+        };
+        form::broken_off(route.form(), &self.message, over)
     }
 
     /// How the job ends.

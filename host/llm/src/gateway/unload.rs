@@ -63,7 +63,7 @@ pub(super) async fn unload(call: &Call, model: &Resolved, mut course: Course) ->
                 turn.went_wrong(&broken);
             }
             course.fail(broken.outcome);
-            shared.react(&broken.error);
+            shared.react(model.site, &broken.error);
             Err(Refused::of(asked.route, &asked.model, &broken.error))
         }
     };

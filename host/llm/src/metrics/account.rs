@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use roughneck_jobs::{ports::gateway::CallRoute, priority::Priority};
+use roughneck_jobs::{model::Site, ports::gateway::CallRoute, priority::Priority};
 use tokio::time::Instant;
 
 use super::{
@@ -25,6 +25,7 @@ pub(crate) struct Account {
     asker: Asker,
     route: CallRoute,
     model: Arc<str>,
+    site: Site,
     opened_at: Instant,
     pieces: u64,
     phase: Phase,
@@ -38,6 +39,7 @@ impl Account {
             asker,
             route,
             model: OTHER.into(),
+            site: Site::Here,
             opened_at: Instant::now(),
             pieces: 0,
             phase: Phase::Queued,
@@ -45,9 +47,10 @@ impl Account {
         }
     }
 
-    /// The label of the model that is meant. From now on the counters of such calls exist.
-    pub(crate) fn model(&mut self, model: Arc<str>) {
+    /// The label of the model that is meant, and where it answers. From now on the counters of such calls exist.
+    pub(crate) fn model(&mut self, model: Arc<str>, site: Site) {
         self.model = model;
+        self.site = site;
         self.metrics.preemption.bear(&self.model);
         for r#type in TokenType::ALL {
             drop(self.metrics.tokens.get_or_create(&self.token_labels(r#type)));
@@ -106,10 +109,14 @@ impl Account {
         self.tokens(TokenType::Input, usage.input_tokens);
         self.tokens(TokenType::InputCached, cost.cached_tokens);
         self.tokens(TokenType::Output, usage.output_tokens);
-        self.metrics.stage(Stage::Load, usage.load_ns);
-        self.metrics.stage(Stage::PromptEval, usage.prompt_ns);
-        self.metrics.stage(Stage::Eval, usage.generate_ns);
-        self.metrics.stage(Stage::Residual, cost.residual_ns);
+        for (stage, ns) in [
+            (Stage::Load, usage.load_ns),
+            (Stage::PromptEval, usage.prompt_ns),
+            (Stage::Eval, usage.generate_ns),
+            (Stage::Residual, cost.residual_ns),
+        ] {
+            self.metrics.stage(stage, self.site, ns);
+        }
         self.observe(cost);
         let speed = usage.tokens_per_second();
         if let Some(speed) = speed.filter(|_| usage.output_tokens >= TOKENS_FOR_SPEED_MIN) {

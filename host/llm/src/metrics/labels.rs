@@ -4,7 +4,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
-use roughneck_jobs::{model::LlmError, ports::gateway::Origin};
+use roughneck_jobs::{
+    model::{LlmError, Site},
+    ports::gateway::Origin,
+};
 
 use crate::{planner::Reason, swap::Swap};
 
@@ -87,6 +90,7 @@ impl Outcome {
     pub(crate) fn of(error: &LlmError) -> Self {
         match error {
             LlmError::NotInstalled { .. }
+            | LlmError::CloudDisabled { .. }
             | LlmError::Full { .. }
             | LlmError::OverBudget(_)
             | LlmError::Invalid(_) => Self::Rejected,
@@ -228,6 +232,26 @@ pub(super) struct PhaseLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct StageLabels {
     pub(super) stage: Stage,
+    pub(super) site: SiteLabel,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SiteLabels {
+    pub(super) site: SiteLabel,
+}
+
+/// Where a call is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SiteLabel(pub(super) Site);
+
+impl EncodeLabelValue for SiteLabel {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        let word = match self.0 {
+            Site::Here => "here",
+            Site::Cloud => "cloud",
+        };
+        EncodeLabelValue::encode(&word, encoder)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

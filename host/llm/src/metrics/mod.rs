@@ -19,7 +19,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use roughneck_jobs::priority::Priority;
+use roughneck_jobs::{model::Site, priority::Priority};
 
 pub(crate) use self::{
     account::Account,
@@ -29,8 +29,8 @@ pub(crate) use self::{
 };
 use self::{
     labels::{
-        DurationLabels, ModelLabels, PhaseLabels, PriorityLabels, RequestLabels, Stage,
-        StageLabels, SwapLabels, TokenLabels, WaitLabels,
+        DurationLabels, ModelLabels, PhaseLabels, PriorityLabels, RequestLabels, SiteLabel,
+        SiteLabels, Stage, StageLabels, SwapLabels, TokenLabels, WaitLabels,
     },
     preemption::Preemption,
     upstream::Upstream,
@@ -86,7 +86,7 @@ pub struct Metrics {
     swaps_avoided: Counter,
     quantum: Gauge<f64, AtomicU64>,
     preemption: Preemption,
-    in_flight: Gauge,
+    in_flight: Family<SiteLabels, Gauge>,
     unpinned: Counter,
     pub(crate) upstream: Upstream,
 }
@@ -115,12 +115,15 @@ impl Metrics {
             swaps_avoided: Counter::default(),
             quantum: Gauge::default(),
             preemption: Preemption::default(),
-            in_flight: Gauge::default(),
+            in_flight: Family::default(),
             unpinned: Counter::default(),
             upstream: Upstream::new(),
         };
-        for stage in [Stage::Load, Stage::PromptEval, Stage::Eval, Stage::Residual] {
-            drop(metrics.stages.get_or_create(&StageLabels { stage }));
+        for site in [Site::Here, Site::Cloud].map(SiteLabel) {
+            for stage in [Stage::Load, Stage::PromptEval, Stage::Eval, Stage::Residual] {
+                drop(metrics.stages.get_or_create(&StageLabels { stage, site }));
+            }
+            drop(metrics.in_flight.get_or_create(&SiteLabels { site }));
         }
         for reason in [Swap::Cold, Swap::Model, Swap::Options] {
             for choice in [Reason::Loaded, Reason::Drained, Reason::Quantum, Reason::Urgent] {
@@ -178,16 +181,17 @@ impl Metrics {
         let quantum = "How long calls for the loaded model may go before all others";
         registry.register("residency_quantum_seconds", quantum, self.quantum.clone());
         self.preemption.register(registry);
-        registry.register("inflight", "Calls that hold the lane", self.in_flight.clone());
+        let turns = "Calls that have their turn, in the lane, beside it or in the cloud";
+        registry.register("inflight", turns, self.in_flight.clone());
         let unpinned =
             "Calls of /v1 that went out without the context that is pinned for their model";
         registry.register("unpinned_calls", unpinned, self.unpinned.clone());
         self.upstream.register(registry);
     }
 
-    /// A call holds the lane.
-    pub(crate) fn in_flight(&self) -> Counted {
-        Counted::new(&self.in_flight)
+    /// A call that is answered there has its turn.
+    pub(crate) fn in_flight(&self, site: Site) -> Counted {
+        Counted::new(&self.in_flight.get_or_create(&SiteLabels { site: SiteLabel(site) }))
     }
 
     /// A call waits.
@@ -225,8 +229,9 @@ impl Metrics {
         self.quantum.set(quantum.as_secs_f64());
     }
 
-    fn stage(&self, stage: Stage, ns: u64) {
-        self.stages.get_or_create(&StageLabels { stage }).inc_by(seconds(ns));
+    fn stage(&self, stage: Stage, site: Site, ns: u64) {
+        let labels = StageLabels { stage, site: SiteLabel(site) };
+        self.stages.get_or_create(&labels).inc_by(seconds(ns));
     }
 }
 

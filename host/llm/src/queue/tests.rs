@@ -1,13 +1,14 @@
 use std::{future::Future, pin::pin, task::Poll};
 
-use roughneck_jobs::model::Resolved;
+use roughneck_jobs::model::{Resolved, Site};
 use serde_json::json;
 
 use super::*;
 use crate::{breaker::Pulse, broken::Broken, config::Config, preempt::Past, swap::Swap};
 
 fn key(model: &str) -> RunnerKey {
-    let model = Resolved { name: model.to_owned(), digest: Some(model.to_owned()) };
+    let model =
+        Resolved { name: model.to_owned(), digest: Some(model.to_owned()), site: Site::Here };
     RunnerKey::of(&model, json!({}).as_object().unwrap())
 }
 
@@ -16,7 +17,12 @@ fn seat(model: &str, rank: i64) -> Seat {
 }
 
 fn queue(waiting_max: usize) -> Queue {
-    Queue::new(waiting_max, Arc::new(Metrics::new()), None)
+    with_turns(1, waiting_max)
+}
+
+fn with_turns(turns: usize, waiting_max: usize) -> Queue {
+    let site = if turns == 1 { Site::Here } else { Site::Cloud };
+    Queue::new(site, Room { turns, waiting_max }, Arc::new(Metrics::new()), None)
 }
 
 /// The turn, if it is granted already: no test waits.
@@ -149,7 +155,7 @@ async fn a_turn_that_was_granted_and_not_taken_goes_to_the_next() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_turn_is_lost_or_doubled_among_many_who_come_and_leave() {
-    let queue = Queue::new(512, Arc::new(Metrics::new()), None);
+    let queue = self::queue(512);
     let holders = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let mut tasks = Vec::new();
     for n in 0..400_i64 {
@@ -183,6 +189,28 @@ async fn a_full_queue_refuses_until_somebody_leaves() {
     drop(waits);
     assert!(queue.line_up(seat("a", 0)).is_ok());
     assert!(self::queue(0).line_up(seat("a", 0)).is_ok(), "a free lane needs no place to wait");
+}
+
+#[tokio::test]
+async fn where_nothing_is_loaded_there_may_be_many_turns_and_the_rank_decides_who_has_the_next() {
+    let queue = with_turns(2, 2);
+    let first = take(&queue, seat("a", 0)).await;
+    assert_eq!((queue.quiet(), queue.doings().is_free), (None, false), "one is enough");
+    let second = take(&queue, seat("b", 0)).await;
+    let [later, sooner] = [2, 1].map(|rank| queue.line_up(seat("a", rank)).unwrap());
+    assert_eq!(queue.line_up(seat("a", 0)).unwrap_err(), Full { waiting_max: 2 });
+    assert!(queue.serves(&key("a")) && queue.serves(&key("b")));
+    drop(second);
+    assert!(!queue.serves(&key("b")));
+    let sooner = granted(sooner).unwrap();
+    drop(first);
+    // What was granted and not taken is free again, and nobody is taken for being served.
+    drop(later);
+    drop(sooner);
+    assert!(queue.quiet().is_some() && !queue.serves(&key("a")));
+    let turns = [take(&queue, seat("a", 3)).await, take(&queue, seat("a", 4)).await];
+    assert!(granted(queue.line_up(seat("a", 5)).unwrap()).is_none());
+    drop(turns);
 }
 
 fn of(priority: Priority, seat: Seat) -> Seat {
@@ -244,7 +272,12 @@ fn guarded() -> (Queue, Arc<Circuit>, Turn) {
     let metrics = Arc::new(Metrics::new());
     let config = Config::new("http://o");
     let circuit = Arc::new(Circuit::new(&config, "http://o", Arc::clone(&metrics)));
-    let queue = Queue::new(8, metrics, Some(Arc::clone(&circuit)));
+    let queue = Queue::new(
+        Site::Here,
+        Room { turns: 1, waiting_max: 8 },
+        metrics,
+        Some(Arc::clone(&circuit)),
+    );
     let turn = granted(queue.line_up(seat("a", 0)).unwrap()).unwrap();
     (queue, circuit, turn)
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use roughneck_jobs::model::LlmError;
+use roughneck_jobs::model::{LlmError, Site};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{Place, Queue, Seat, Ticket};
@@ -58,7 +58,7 @@ impl Turn {
         ticket: u64,
         queue: Queue,
     ) -> Self {
-        let _in_flight = queue.0.metrics.in_flight();
+        let _in_flight = queue.0.metrics.in_flight(queue.0.site);
         Self {
             residency,
             reason,
@@ -72,6 +72,11 @@ impl Turn {
             silent_since: None,
             _in_flight,
         }
+    }
+
+    /// Where its call is answered.
+    pub(crate) fn site(&self) -> Site {
+        self.queue.0.site
     }
 
     /// Ollama is asked now.
@@ -276,6 +281,7 @@ impl Drop for Turn {
             circuit.ended(if is_left { Sign::Left } else { sign });
         }
         let nothing = Residency::unknown(now);
-        self.queue.hand_over(std::mem::replace(&mut self.residency, nothing));
+        let residency = std::mem::replace(&mut self.residency, nothing);
+        self.queue.hand_over(residency, Some(self.ticket));
     }
 }

@@ -58,11 +58,7 @@ enum Standing {
 /// What stands in for `model` in a call that has no place for a context: none if there is no pin, or if it cannot be kept.
 /// The first call of a model waits here until its stand-in is made, and for nothing else.
 pub(crate) async fn of(shared: &Arc<Shared>, model: &Resolved) -> Option<Arc<StandIn>> {
-    let num_ctx = shared.config.pinned(&model.name)?;
-    if shared.inventory.is_remote(&model.name) {
-        // Its context is not of this machine.
-        return None;
-    }
+    let num_ctx = shared.config.pin_of(model)?;
     let found = match name::of(&model.name, model.digest.as_deref().unwrap_or_default(), num_ctx) {
         Some(name) => {
             let stand_in = StandIn { name, of: model.name.clone() };

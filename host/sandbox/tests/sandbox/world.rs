@@ -18,7 +18,7 @@ use roughneck_jobs::{
     grant::Grant,
     id::JobId,
     job::{Job, LogLine},
-    model::{Call, Completion, Health, LlmError, Piece, Resolved},
+    model::{Call, Completion, Health, LlmError, Piece, Resolved, Site},
     ports::{
         catalog::Catalog,
         kv::{Key, KeyValue, Written},
@@ -370,7 +370,7 @@ impl Llm for Model {
     }
 
     async fn resolve(&self, model: &str) -> Result<Resolved, LlmError> {
-        Ok(Resolved { name: model.to_owned(), digest: None })
+        Ok(Resolved { name: model.to_owned(), digest: None, site: Site::Here })
     }
 
     fn health(&self) -> Health {

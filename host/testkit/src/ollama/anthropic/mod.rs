@@ -38,7 +38,7 @@ pub(super) async fn messages(
     };
     let mut native = request.translated()?;
     // Here, and only here, a model that cannot think is not told to: Claude Code asks every one to.
-    let model = native.model.as_deref().and_then(|name| server.model(name));
+    let model = native.model.as_deref().and_then(|name| server.shelf.find(name));
     if model.is_some_and(|model| !model.can(Capability::Thinking)) {
         native.think = None;
     }

@@ -1,0 +1,251 @@
+//! Models that answer elsewhere: nothing goes there unless the operator says so, and then beside the lane.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use roughneck_jobs::{
+    model::{Health, LlmError},
+    ports::{
+        gateway::{CODE, CallRoute, Form, Gateway as _, PassRoute, Passage, Reply},
+        llm::Llm as _,
+    },
+};
+use roughneck_llm::Config;
+use roughneck_testkit::{
+    eventually,
+    ollama::{self, Model},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    gateway::{chat, header, text},
+    stage::{QWEN, SOON, Stage, call, failed},
+};
+
+/// Pulled, with a name that says where it answers.
+const PULLED: &str = "huge:120b-cloud";
+/// Made of it, with a name that says nothing.
+const MINE: &str = "mine:latest";
+/// Known to the cloud, and not installed.
+const UNSEEN: &str = "kimi:cloud";
+
+/// An Ollama that would pass on whatever it is asked.
+fn willing() -> ollama::Config {
+    let mut config = ollama::Config::instant();
+    config.models.push(Model::stub(PULLED, "huge:120b"));
+    config.models.push(Model::stub(MINE, "huge:120b"));
+    config.cloud = Some(vec![Model::chat("huge:120b"), Model::chat("kimi")]);
+    for model in config.models.iter_mut().chain(config.cloud.iter_mut().flatten()) {
+        model.decode_tokens_per_s = None;
+    }
+    config
+}
+
+fn with_alias(config: &mut Config) {
+    config.aliases = BTreeMap::from([("big".to_owned(), UNSEEN.to_owned())]);
+}
+
+fn allowed(config: &mut Config) {
+    with_alias(config);
+    config.cloud = true;
+    config.cloud_concurrency = 2;
+}
+
+fn body(route: CallRoute, model: &str) -> Value {
+    let words = json!("hello");
+    let messages = json!([{"role": "user", "content": words}]);
+    match route {
+        CallRoute::Generate | CallRoute::Embeddings | CallRoute::Completions => {
+            json!({"model": model, "prompt": words})
+        }
+        CallRoute::Embed | CallRoute::OpenAiEmbeddings | CallRoute::Responses => {
+            json!({"model": model, "input": words})
+        }
+        CallRoute::Chat | CallRoute::ChatCompletions => {
+            json!({"model": model, "messages": messages})
+        }
+        CallRoute::Messages => json!({"model": model, "messages": messages, "max_tokens": 9}),
+    }
+}
+
+impl Stage {
+    async fn look_at(&self, route: PassRoute, path: &str) -> Reply {
+        let passage = Passage {
+            route,
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: Box::pin(futures_util::stream::empty()),
+        };
+        self.lane.pass(passage).await
+    }
+
+    /// What Ollama was asked, apart from what it has.
+    fn asked(&self) -> Vec<String> {
+        let looks = ["/api/version", "/api/tags", "/api/ps"];
+        let log = self.ollama.log().into_iter().map(|request| request.path);
+        log.filter(|path| !looks.contains(&path.as_str())).collect()
+    }
+}
+
+#[tokio::test]
+async fn what_would_leave_the_machine_is_refused_before_anything_is_asked_or_queued() {
+    let stage = Stage::with(willing(), with_alias).await;
+    let mut refused = 0.0;
+    for model in [PULLED, "Huge:120B-CLOUD", "mine", UNSEEN, "big"] {
+        let calls = CallRoute::ALL.into_iter().map(|route| (route, body(route, model)));
+        let load = (CallRoute::Generate, json!({"model": model}));
+        let unload = (CallRoute::Chat, json!({"model": model, "messages": [], "keep_alive": 0}));
+        for (route, body) in calls.chain([load, unload]) {
+            let (reply, visitor) = stage.send(route, &body).await;
+            assert_eq!((reply.status, header(&reply, CODE)), (403, Some("cloud-disabled")));
+            let words = text(reply).await;
+            let (start, marks) = match route.form() {
+                Form::Native => (r#"{"error":"ollama cloud is disabled: remote model is"#, ""),
+                Form::OpenAi => (r#"{"error":{"message":"ollama"#, r#""code":"cloud-disabled""#),
+                Form::Anthropic => (r#"{"type":"error""#, r#""type":"permission_error""#),
+            };
+            assert!(words.starts_with(start) && words.contains(marks), "{words}");
+            assert!(words.contains("needs `cloud = true` under [ollama]"), "{words}");
+            assert!(visitor.ended().is_empty(), "there was no job yet");
+            refused += 1.0;
+        }
+        let error = failed(stage.ask(call(model)).await);
+        assert_eq!((error.code(), error.is_retryable()), ("cloud-disabled", false));
+        assert_eq!(stage.lane.resolve(model).await.unwrap_err(), error);
+        refused += 1.0;
+    }
+    let series = r#"roughneck_requests_total{outcome="rejected"}"#;
+    assert_eq!(stage.metric(series), Some(refused));
+    // What Ollama itself would look at, it would look at one, and then ask the other one.
+    let twice = json!({"MODEL": QWEN, "model": UNSEEN, "messages": []});
+    assert_eq!(stage.send(CallRoute::ChatCompletions, &twice).await.0.status, 400);
+    assert_eq!(stage.asked(), [""; 0]);
+    assert_eq!(stage.send(CallRoute::Chat, &chat(QWEN, false)).await.0.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_elsewhere_is_listed_and_not_looked_at_where_nothing_may_leave() {
+    let stage = Stage::with(willing(), with_alias).await;
+    let listed = text(stage.look_at(PassRoute::Tags, "/api/tags").await).await;
+    assert!(listed.contains(PULLED) && listed.contains(r#""remote_model":"huge:120b""#));
+    let status = text(stage.look_at(PassRoute::Status, "/api/status").await).await;
+    assert_eq!(status, r#"{"cloud":{"disabled":false,"source":"none"}}"#);
+    for name in [PULLED, "mine", "big"] {
+        let shown = stage.pass(PassRoute::Show, "POST", &json!({"model": name})).await;
+        assert_eq!(shown.status, 403, "{name}");
+        let words = text(shown).await;
+        assert!(words.contains("disabled: remote model details are unavailable"), "{words}");
+    }
+    for name in ["huge:120b-cloud", "kimi%3acloud", "big"] {
+        let path = format!("/v1/models/{name}");
+        assert_eq!(stage.look_at(PassRoute::Model, &path).await.status, 403, "{name}");
+    }
+    assert_eq!(stage.asked(), ["/api/status"]);
+    let recommended = "/api/experimental/model-recommendations";
+    let recommended = text(stage.look_at(PassRoute::Recommendations, recommended).await).await;
+    assert!(recommended.contains(r#"{"model":"kimi:cloud","#), "{recommended}");
+}
+
+#[tokio::test]
+async fn a_name_says_enough_while_ollama_is_away() {
+    let stage = Stage::with(willing(), with_alias).await;
+    stage.ollama.stop_listening().await;
+    assert!(matches!(stage.lane.look().await, Health::Down { .. }));
+    for model in [UNSEEN, "big"] {
+        assert_eq!(stage.send(CallRoute::Chat, &chat(model, true)).await.0.status, 403);
+        let error = failed(stage.ask(call(model)).await);
+        assert!(matches!(error, LlmError::CloudDisabled { .. }), "{error}");
+        assert_eq!(stage.lane.resolve(model).await.unwrap_err(), error);
+    }
+}
+
+#[tokio::test]
+async fn calls_that_may_leave_go_beside_the_lane_so_many_at_once_and_nothing_is_loaded() {
+    let change = |config: &mut Config| {
+        allowed(config);
+        config.keep_alive = Some("10m".to_owned());
+        config.pins = BTreeMap::from([("mine".to_owned(), 8192)]);
+        config.preempt = true;
+    };
+    let stage = Arc::new(Stage::with(willing(), change).await);
+    stage.ollama.script([(); 3].map(|()| ollama::Reply::Stall { after_tokens: 1 }));
+    let (held, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    let (first, _) = stage.send(CallRoute::Chat, &chat("mine", true)).await;
+    let (second, _) = stage.send(CallRoute::Chat, &chat("big", true)).await;
+    let third = tokio::spawn({
+        let stage = Arc::clone(&stage);
+        async move {
+            text(stage.send(CallRoute::Messages, &body(CallRoute::Messages, MINE)).await.0).await
+        }
+    });
+    let waits = async || stage.metric(r#"roughneck_queue_depth{priority="high"}"#) == Some(1.0);
+    eventually("a third call waits", SOON, waits).await.unwrap();
+    for (series, value) in [
+        (r#"roughneck_inflight{site="here"}"#, 1.0),
+        (r#"roughneck_inflight{site="cloud"}"#, 2.0),
+        ("roughneck_model_swaps_total", 1.0),
+    ] {
+        assert_eq!(stage.metric(series), Some(value), "{series}");
+    }
+    drop(first);
+    assert!(third.await.unwrap().contains("[simulated]"));
+    stage.ask(call(PULLED)).await.unwrap();
+    drop(second);
+    assert_eq!(stage.ollama.in_flight_max(), 3);
+    assert_eq!(stage.ollama.loads().len(), 1);
+    assert_eq!(stage.witness.loading(), [true, false], "of the model of this machine");
+    let (chats, messages) = (stage.bodies("/api/chat"), stage.bodies("/v1/messages"));
+    let elsewhere = chats.iter().chain(&messages).filter(|body| !body.contains(QWEN));
+    for body in elsewhere {
+        assert!(!body.contains("num_ctx") && !body.contains("keep_alive"), "{body}");
+    }
+    assert!(stage.bodies("/api/create").is_empty(), "nothing stands in for it");
+    let eval =
+        |site| format!(r#"roughneck_ollama_stage_seconds_total{{stage="eval",site="{site}"}}"#);
+    assert!(stage.metric(&eval("cloud")) > Some(0.0) && stage.metric(&eval("here")) == Some(0.0));
+    let tokens = format!(r#"roughneck_tokens_total{{model="{PULLED}",type="output"}}"#);
+    assert!(stage.metric(&tokens) > Some(0.0));
+    drop(held);
+}
+
+#[tokio::test]
+async fn what_ollama_passes_on_is_answered_as_from_there() {
+    let stage = Stage::with(willing(), allowed).await;
+    for (model, status, words) in [
+        (UNSEEN, 200, r#""model":"kimi""#),
+        ("big", 200, r#""model":"kimi""#),
+        ("mine", 200, r#""model":"mine","remote_model":"huge:120b""#),
+        ("nobody:cloud", 404, "model 'nobody' not found"),
+        ("mine:local", 404, "model 'mine:local' not found"),
+    ] {
+        let (reply, _) = stage.send(CallRoute::Chat, &chat(model, false)).await;
+        assert_eq!(reply.status, status, "{model}");
+        let answer = text(reply).await;
+        assert!(answer.contains(words), "{answer}");
+    }
+    let (unloaded, visitor) =
+        stage.send(CallRoute::Chat, &json!({"model": "mine", "keep_alive": 0})).await;
+    assert_eq!((unloaded.status, header(&unloaded, "x-roughneck-kept")), (200, None));
+    assert_eq!(visitor.ended().len(), 1);
+    let shown = stage.pass(PassRoute::Show, "POST", &json!({"model": PULLED})).await;
+    assert_eq!(shown.status, 200);
+    assert!(stage.ollama.loads().is_empty());
+}
+
+#[tokio::test]
+async fn what_goes_wrong_elsewhere_says_nothing_about_the_ollama_here() {
+    let stage = Stage::with(willing(), allowed).await;
+    let full = r#"{"error":"server busy, please try again.  maximum pending requests exceeded"}"#;
+    for (status, words) in [(500, "{}"), (502, "{}"), (500, "{}"), (500, "{}"), (503, full)] {
+        stage.ollama.script([ollama::Reply::Status(status, words.to_owned())]);
+        let (reply, _) = stage.send(CallRoute::Chat, &chat(MINE, true)).await;
+        assert_eq!(reply.status, status);
+    }
+    stage.ollama.script([ollama::Reply::Status(429, "{}".to_owned())]);
+    let error = failed(stage.ask(call(MINE)).await);
+    assert_eq!(error.code(), "ollama-busy");
+    for series in ["roughneck_upstream_breaker_open", "roughneck_upstream_external_use_total"] {
+        assert_eq!(stage.metric(series), Some(0.0), "{series}");
+    }
+    assert_eq!(stage.send(CallRoute::Chat, &chat(QWEN, false)).await.0.status, 200);
+}
