@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     gateway::keep_alive::{self, KeepAlive},
+    model_name,
     request::keep_alive_value,
     resolve::{self, Wanted},
 };
@@ -154,7 +155,7 @@ impl Config {
 
     /// The context that this model is loaded with, if the operator pinned one.
     pub(crate) fn pinned(&self, model: &str) -> Option<u64> {
-        let pin = self.pins.iter().find(|(name, _)| resolve::is_same(name, model))?;
+        let pin = self.pins.iter().find(|(name, _)| model_name::is_same(name, model))?;
         Some(*pin.1)
     }
 
@@ -209,7 +210,7 @@ impl Config {
                 let why = format!("the context of `{name}` must have at least 1 token");
                 return Err(BadConfig::Setting { key: "num-ctx", why });
             }
-            if pins.keys().any(|other| resolve::is_same(other, &model)) {
+            if pins.keys().any(|other| model_name::is_same(other, &model)) {
                 let why =
                     format!("it names `{model}` twice, once as `{name}`; keep one of the two");
                 return Err(BadConfig::Setting { key: "num-ctx", why });
@@ -239,13 +240,13 @@ impl Config {
                 ));
             }
             let is_alias =
-                |name: &str| self.aliases.keys().any(|other| resolve::is_same(other, name));
+                |name: &str| self.aliases.keys().any(|other| model_name::is_same(other, name));
             if is_alias(name) || resolve::is_default(name) {
                 return bad(format!(
                     "`{alias}` stands for `{name}`, which is no model but an alias; aliases are not followed twice"
                 ));
             }
-            let is_twin = |other: &&String| *other != alias && resolve::is_same(other, alias);
+            let is_twin = |other: &&String| *other != alias && model_name::is_same(other, alias);
             if let Some(twin) = self.aliases.keys().find(is_twin) {
                 return bad(format!(
                     "`{alias}` and `{twin}` are one name to Ollama; keep one of the two"

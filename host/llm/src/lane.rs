@@ -241,7 +241,8 @@ impl Shared {
     pub(crate) fn names(&self, digest: &str) -> BTreeSet<String> {
         let mut names = self.inventory.names(digest);
         let aliases = self.config.aliases.iter();
-        let meant = aliases.filter(|(_, name)| names.iter().any(|own| resolve::is_same(own, name)));
+        let meant =
+            aliases.filter(|(_, name)| names.iter().any(|own| model_name::is_same(own, name)));
         let mut more: Vec<String> = meant.map(|(alias, _)| alias.clone()).collect();
         let models = self.inventory.models().unwrap_or_default();
         let default = resolve::wanted(&self.config.aliases, resolve::DEFAULT).among(&models);

@@ -6,13 +6,37 @@ use roughneck_jobs::model::Site;
 /// The one spelling: trimmed, case folded, default registry and namespace removed, default tag
 /// added, and `:local`, which only forbids the cloud, dropped.
 pub(crate) fn normalised(name: &str) -> String {
-    let folded = name.trim().to_lowercase();
-    let short = folded.strip_suffix(":local").unwrap_or(&folded);
-    let short = short.strip_prefix("registry.ollama.ai/").unwrap_or(short);
-    let short = short.strip_prefix("library/").unwrap_or(short);
-    // A colon before the last slash belongs to a port, not to a tag.
-    let has_tag = short.rsplit('/').next().is_some_and(|last| last.contains(':'));
-    if has_tag { short.to_owned() } else { format!("{short}:latest") }
+    let (short, tag) = parts(name);
+    format!("{short}:{tag}").to_ascii_lowercase()
+}
+
+/// Whether two spellings mean one model. Every call asks this of every installed model, so nothing is written down for it.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    let ((one, one_tag), (other, other_tag)) = (parts(one), parts(other));
+    one.eq_ignore_ascii_case(other) && one_tag.eq_ignore_ascii_case(other_tag)
+}
+
+/// What a name says beside what goes without saying, and its tag.
+fn parts(name: &str) -> (&str, &str) {
+    let name = name.trim();
+    let name = cut_end(name, ":local").unwrap_or(name);
+    let name = cut_begin(name, "registry.ollama.ai/").unwrap_or(name);
+    let name = cut_begin(name, "library/").unwrap_or(name);
+    match name.rsplit_once(':') {
+        // A colon before the last slash belongs to a port, not to a tag.
+        Some((short, tag)) if !tag.contains('/') => (short, tag),
+        Some(_) | None => (name, "latest"),
+    }
+}
+
+fn cut_begin<'a>(name: &'a str, begin: &str) -> Option<&'a str> {
+    let (first, rest) = name.split_at_checked(begin.len())?;
+    first.eq_ignore_ascii_case(begin).then_some(rest)
+}
+
+fn cut_end<'a>(name: &'a str, end: &str) -> Option<&'a str> {
+    let (rest, last) = name.split_at_checked(name.len().checked_sub(end.len())?)?;
+    last.eq_ignore_ascii_case(end).then_some(rest)
 }
 
 /// The name without the tag that Ollama adds by default, if it has that one: most people leave it out.
@@ -47,7 +71,7 @@ pub(crate) fn whole(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{normalised, site, whole};
+    use super::{is_same, normalised, site, whole};
     use roughneck_jobs::model::Site;
 
     #[test]
@@ -93,8 +117,12 @@ mod tests {
             ("someone/thing", "someone/thing:latest"),
             ("host:5000/someone/thing", "host:5000/someone/thing:latest"),
             ("hf.co/someone/thing:Q4_K_M", "hf.co/someone/thing:q4_k_m"),
+            ("Library/LLAMA3:8b:LOCAL", "llama3:8b"),
+            ("é", "é:latest"),
+            ("", ":latest"),
         ] {
             assert_eq!(normalised(spelling), one, "{spelling}");
+            assert!(is_same(spelling, one) && !is_same(spelling, "other"), "{spelling}");
         }
     }
 }

@@ -8,7 +8,7 @@ use roughneck_jobs::{
 };
 
 use crate::{
-    model_name::{self, normalised},
+    model_name::{self, is_same, normalised},
     probe::Installed,
 };
 
@@ -50,11 +50,6 @@ fn entry<'a>(
 /// Whether it is the alias that means something even when nobody configured it.
 pub(crate) fn is_default(asked: &str) -> bool {
     is_same(asked, DEFAULT)
-}
-
-/// Whether two spellings mean one model.
-pub(crate) fn is_same(one: &str, other: &str) -> bool {
-    normalised(one) == normalised(other)
 }
 
 /// Follows an alias, once.
@@ -119,10 +114,9 @@ impl Wanted<'_> {
 
 /// The installed model of this name, in any spelling. One of the cloud is not there for those who say `:local`.
 pub(crate) fn find<'a>(models: &'a [Installed], name: &str) -> Option<&'a Installed> {
-    let (normal, site) = (normalised(name), model_name::site(name));
+    let site = model_name::site(name);
     let is_it = |model: &&Installed| {
-        normalised(&model.name) == normal
-            && (site != Some(Site::Here) || model.site() == Site::Here)
+        is_same(&model.name, name) && (site != Some(Site::Here) || model.site() == Site::Here)
     };
     models.iter().find(is_it)
 }
@@ -135,14 +129,13 @@ fn newest(models: &[Installed]) -> Option<&Installed> {
 }
 
 fn alternatives(models: &[Installed], wrong: &str) -> String {
-    let normal = normalised(wrong);
     // Ollama may have deleted it since the last look.
-    let others = models.iter().filter(|model| normalised(&model.name) != normal);
+    let others = models.iter().filter(|model| !is_same(&model.name, wrong));
     let names: Vec<&str> = others.map(|model| model.name.as_str()).collect();
     // People forget the tag more often than the name, so names are also compared without it.
     let without_tag = wrong.split(':').next().unwrap_or(wrong).to_lowercase();
     let same_family = |name: &&&str| name.split(':').next() == Some(without_tag.as_str());
-    let near = strict::nearest(&normal, names.iter().copied())
+    let near = strict::nearest(&normalised(wrong), names.iter().copied())
         .or_else(|| names.iter().find(same_family).copied());
     match (near, names.len()) {
         (Some(near), _) => format!("; did you mean `{near}`?"),

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     config::Config,
     demand::{self, NUM_PREDICT},
-    resolve,
+    model_name,
 };
 
 /// A call that was read.
@@ -215,7 +215,7 @@ impl Asked {
     /// The name of this model that Ollama is asked by, and repeats in its answer: as the client wrote it, if Ollama
     /// knows the model by that.
     pub(crate) fn echoed<'a>(&'a self, model: &'a str) -> &'a str {
-        let is_known = self.model.trim() == self.model && resolve::is_same(&self.model, model);
+        let is_known = self.model.trim() == self.model && model_name::is_same(&self.model, model);
         if is_known { &self.model } else { model }
     }
 

@@ -10,7 +10,7 @@ use super::{
     asked::json,
     envelope::{Edits, Envelope},
 };
-use crate::{probe::Installed, resolve, stand_in::name};
+use crate::{model_name, probe::Installed, stand_in::name};
 
 /// Where a list has its models, and a model its name.
 #[derive(Clone, Copy)]
@@ -94,7 +94,7 @@ impl List {
     }
 
     fn is_of(&self, entry: &Envelope, model: &str) -> bool {
-        self.name(entry).is_some_and(|known| resolve::is_same(&known, model))
+        self.name(entry).is_some_and(|known| model_name::is_same(&known, model))
     }
 
     /// The entry under another name, and with another digest.

@@ -46,6 +46,7 @@ use crate::{
     course::Course,
     lane::{Lane, Shared},
     metrics::{Account, Asker, Kept, Outcome},
+    model_name,
     queue::{Outside, Queue},
     resolve,
     stand_in::{self, StandIn},
@@ -209,7 +210,7 @@ impl Shared {
     pub(crate) fn queue_of(&self, route: CallRoute, model: &Resolved) -> &Queue {
         let embedder = self.config.embedder.as_deref().filter(|_| route.embeds());
         let is_embedder =
-            || embedder.is_some_and(|embedder| resolve::is_same(embedder, &model.name));
+            || embedder.is_some_and(|embedder| model_name::is_same(embedder, &model.name));
         match model.site {
             Site::Cloud => &self.cloud,
             Site::Here if is_embedder() => &self.embeddings,

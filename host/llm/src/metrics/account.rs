@@ -51,6 +51,10 @@ impl Account {
     pub(crate) fn model(&mut self, model: Arc<str>, site: Site) {
         self.model = model;
         self.site = site;
+        // They are all born together, and each would have to be found.
+        if self.metrics.requests.get(&self.request_labels(Outcome::Ok)).is_some() {
+            return;
+        }
         self.metrics.preemption.bear(&self.model);
         for r#type in TokenType::ALL {
             drop(self.metrics.tokens.get_or_create(&self.token_labels(r#type)));
