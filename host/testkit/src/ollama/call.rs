@@ -96,7 +96,7 @@ pub(super) fn decide(
     check_capabilities(&model, name, request, route)?;
     let options = Options::over(&model, request.options.as_ref())?;
     let wanted = Wanted {
-        key: RunnerKey::of(&model, &options, server.config.context_length),
+        key: RunnerKey::of(&model, &options, request.shift, server.config.context_length),
         model,
         keep_alive,
     };

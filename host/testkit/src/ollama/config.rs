@@ -59,7 +59,7 @@ pub enum Capability {
 pub struct Model {
     /// As `ollama list` shows it, tag included: `qwen3:4b`.
     pub name: String,
-    /// SHA-256 of the manifest, hex without prefix: what `/api/tags` shows. An alias has one of its own.
+    /// SHA-256 of the manifest, hex without prefix: what `/api/tags` shows. A copy has the same manifest.
     pub digest: String,
     /// SHA-256 of the weights, hex without prefix: models that share it share the runner.
     pub blob: String,
@@ -202,10 +202,10 @@ impl Model {
         Self { load_time: Duration::ZERO, remote: Some(remote), ..self.clone() }
     }
 
-    /// The same weights under another name, as `ollama cp` makes it: both share one runner.
+    /// The same model under another name, as `ollama cp` makes it: both share one runner.
     #[must_use]
     pub fn alias(&self, name: &str) -> Self {
-        Self { name: name.to_owned(), digest: sha256_hex("manifest", name), ..self.clone() }
+        Self { name: name.to_owned(), ..self.clone() }
     }
 
     /// The same weights with these parameters over its own, as `/api/create` makes it: it shares the runner of those
@@ -213,16 +213,22 @@ impl Model {
     pub(super) fn derived(&self, name: &str, parameters: Map<String, Value>) -> Self {
         let mut model = self.alias(name);
         model.parameters.extend(parameters);
-        if !model.parameters.is_empty() {
-            let manifest = format!("{name} with {}", Value::from(model.parameters.clone()));
-            model.digest = sha256_hex("manifest", &manifest);
-        }
+        let parameters = Value::from(model.parameters.clone());
+        let manifest = format!("{name} of {} with {parameters}", model.blob);
+        model.digest = sha256_hex("manifest", &manifest);
         model
     }
 
     /// A model just like this one, with weights of its own.
     pub(super) fn other(&self, name: &str) -> Self {
-        Self { blob: sha256_hex("weights", name), ..self.alias(name) }
+        let digest = sha256_hex("manifest", name);
+        Self { blob: sha256_hex("weights", name), digest, ..self.alias(name) }
+    }
+
+    /// A model just like this one, with these weights.
+    pub(super) fn of_blob(&self, name: &str, blob: String) -> Self {
+        let digest = sha256_hex("manifest", &format!("{name} of {blob}"));
+        Self { blob, digest, ..self.alias(name) }
     }
 
     pub(super) fn can(&self, capability: Capability) -> bool {

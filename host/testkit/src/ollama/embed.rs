@@ -90,7 +90,7 @@ pub(super) async fn run(
     let model = server.meant(name, Doing::Inference, missing)?;
     let options = Options::over(&model, request.options.as_ref())?;
     let wanted = Wanted {
-        key: RunnerKey::of(&model, &options, server.config.context_length),
+        key: RunnerKey::of(&model, &options, None, server.config.context_length),
         model: std::sync::Arc::clone(&model),
         keep_alive,
     };

@@ -18,6 +18,8 @@ struct Switches {
     refuse: bool,
     gather: bool,
     forbid_creation: bool,
+    forbid_show: bool,
+    mute_show: bool,
     forget: bool,
     errors_left: u32,
     broken: BTreeSet<String>,
@@ -32,6 +34,8 @@ impl Default for Switches {
             refuse: false,
             gather: false,
             forbid_creation: false,
+            forbid_show: false,
+            mute_show: false,
             forget: false,
             errors_left: 0,
             broken: BTreeSet::new(),
@@ -78,6 +82,16 @@ impl Faults {
         locked(&self.switches).forbid_creation = on;
     }
 
+    /// While on, no model is shown: 500, as when its file cannot be read.
+    pub fn forbid_show(&self, on: bool) {
+        locked(&self.switches).forbid_show = on;
+    }
+
+    /// While on, whoever asks for a model to be shown gets no answer: not even after it is off again.
+    pub fn mute_show(&self, on: bool) {
+        locked(&self.switches).mute_show = on;
+    }
+
     /// While on, what is made of a model has none of its parameters.
     pub fn forget(&self, on: bool) {
         locked(&self.switches).forget = on;
@@ -119,6 +133,14 @@ impl Faults {
 
     pub(super) fn forbids_creation(&self) -> bool {
         locked(&self.switches).forbid_creation
+    }
+
+    pub(super) fn forbids_show(&self) -> bool {
+        locked(&self.switches).forbid_show
+    }
+
+    pub(super) fn mutes_show(&self) -> bool {
+        locked(&self.switches).mute_show
     }
 
     pub(super) fn forgets(&self) -> bool {

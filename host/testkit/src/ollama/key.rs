@@ -14,10 +14,22 @@ pub(super) struct RunnerKey {
     main_gpu: Option<i64>,
     num_thread: Option<i64>,
     use_mmap: Option<bool>,
+    draft_num_predict: Option<i64>,
+    /// Whether a context that is full drops its oldest tokens, which a runner is started with.
+    shift: bool,
 }
 
+/// The family whose models cannot do that.
+const UNSHIFTED: &str = "deepseek2";
+
 impl RunnerKey {
-    pub(super) fn of(model: &Model, options: &Options, default_context: u64) -> Self {
+    /// `shift` is a field of generate and chat; the other routes have none.
+    pub(super) fn of(
+        model: &Model,
+        options: &Options,
+        shift: Option<bool>,
+        default_context: u64,
+    ) -> Self {
         let asked = options.num_ctx.unwrap_or(default_context);
         Self {
             blob: model.blob.clone(),
@@ -29,6 +41,8 @@ impl RunnerKey {
             main_gpu: options.main_gpu,
             num_thread: options.num_thread,
             use_mmap: options.use_mmap,
+            draft_num_predict: options.draft_num_predict,
+            shift: shift.unwrap_or(model.family != UNSHIFTED),
         }
     }
 

@@ -14,6 +14,7 @@ pub(super) struct Options {
     pub(super) main_gpu: Option<i64>,
     pub(super) num_thread: Option<i64>,
     pub(super) use_mmap: Option<bool>,
+    pub(super) draft_num_predict: Option<i64>,
     /// Most tokens to generate. None, and anything not positive, is without limit.
     pub(super) num_predict: Option<u64>,
     /// The answer ends before the first of these.
@@ -50,12 +51,14 @@ impl Options {
             require(fits, name, "float32")?;
         }
         Ok(Self {
-            num_ctx: positive(integer(map, "num_ctx")?),
+            // Less than any model takes is the least that Ollama gives.
+            num_ctx: integer(map, "num_ctx")?.map(|tokens| u64::try_from(tokens).unwrap_or(0)),
             num_batch: integer(map, "num_batch")?,
             num_gpu: integer(map, "num_gpu")?,
             main_gpu: integer(map, "main_gpu")?,
             num_thread: integer(map, "num_thread")?,
             use_mmap: boolean(map, "use_mmap")?,
+            draft_num_predict: integer(map, "draft_num_predict")?,
             num_predict: positive(integer(map, "num_predict")?),
             stop: strings(map, "stop")?,
         })

@@ -30,6 +30,7 @@ pub(super) struct CallRequest {
     pub(super) options: Option<Map<String, Value>>,
     pub(super) think: Option<Value>,
     pub(super) truncate: Option<bool>,
+    pub(super) shift: Option<bool>,
     pub(super) logprobs: Option<bool>,
     pub(super) top_logprobs: Option<i64>,
     /// The prompt as the model would see it is wanted, and no answer.

@@ -178,6 +178,7 @@ async fn perform(
         Route::Recommendations => Ok(inventory::recommendations(server)),
         Route::Tags => Ok(inventory::tags(server)),
         Route::Ps => Ok(inventory::ps(server)),
+        Route::Show if server.faults.mutes_show() => std::future::pending().await,
         Route::Show => inventory::show(server, body),
         Route::Generate => native::call(server, body, recording, Call::Generate).await,
         Route::Chat => native::call(server, body, recording, Call::Chat).await,

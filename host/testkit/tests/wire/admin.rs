@@ -60,6 +60,13 @@ async fn copies_and_creations_share_the_runner_and_deletions_are_for_good() {
     let made =
         json!({"model": "made:1", "from": "qwen3:4b", "system": "Be brief.", "stream": false});
     assert_eq!(post_json(&ollama, "/api/create", &made).await["status"], "success");
+    let tags = get(&ollama, "/api/tags").await;
+    let digest = |name: &str| {
+        let mut models = tags["models"].as_array().unwrap().iter();
+        models.find(|it| it["name"] == name).unwrap()["digest"].clone()
+    };
+    assert_eq!(digest("mine:latest"), digest("qwen3:4b"), "a copy has the same manifest");
+    assert_ne!(digest("made:1"), digest("qwen3:4b"));
     for model in ["qwen3:4b", "mine", "made:1"] {
         let hi = json!({"model": model, "prompt": "Hi", "stream": false});
         assert_eq!(post(&ollama, "/api/generate", &hi).await.status(), 200);
@@ -87,9 +94,14 @@ async fn a_model_that_is_made_with_parameters_has_them_where_a_request_names_non
     assert_eq!(post_json(&ollama, "/api/create", &both).await["status"], "success");
     let shown = post_json(&ollama, "/api/show", &json!({"model": "both"})).await;
     let modelfile = shown["modelfile"].as_str().unwrap();
-    for line in ["num_ctx 8192", "stop begins", "temperature 0.5"] {
-        assert!(modelfile.contains(&format!("PARAMETER {line}\n")), "{modelfile}");
-        assert!(shown["parameters"].as_str().unwrap().contains(line), "{shown}");
+    let mut parameters = shown["parameters"].as_str().unwrap().lines();
+    for (name, value, quoted) in [
+        ("num_ctx", "8192", "8192"),
+        ("stop", "begins", "\"begins\""),
+        ("temperature", "0.5", "0.5"),
+    ] {
+        assert!(modelfile.contains(&format!("PARAMETER {name} {value}\n")), "{modelfile}");
+        assert_eq!(parameters.next(), Some(format!("{name:<30} {quoted}").as_str()), "{shown}");
     }
     let tags = get(&ollama, "/api/tags").await;
     let digests: std::collections::BTreeSet<&str> = tags["models"]

@@ -51,6 +51,32 @@ async fn another_model_or_context_reloads_and_the_same_weights_do_not() {
 }
 
 #[tokio::test]
+async fn a_context_that_must_not_shift_needs_a_runner_of_its_own() {
+    let mut config = Config::instant();
+    let unshifted = Model { family: "deepseek2".to_owned(), ..Model::chat("deepseek:latest") };
+    config.models.push(unshifted);
+    let ollama = FakeOllama::start(config).await.unwrap();
+    let shifting = |model: &str, shift: bool| {
+        let mut body = ask(model);
+        body["shift"] = json!(shift);
+        body
+    };
+    for (body, loads) in [
+        (ask(QWEN), 1),
+        (shifting(QWEN, true), 1),
+        (shifting(QWEN, false), 2),
+        (shifting(QWEN, false), 2),
+        (ask(QWEN), 3),
+        (ask("deepseek"), 4),
+        (shifting("deepseek", false), 4),
+        (shifting("deepseek", true), 5),
+    ] {
+        post(&ollama, "/api/generate", &body).await;
+        assert_eq!(ollama.loads().len(), loads, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn one_request_runs_at_a_time_and_a_client_that_leaves_frees_the_runner() {
     let ollama = std::sync::Arc::new(instant().await);
     ollama.script([Reply::Stall { after_tokens: 2 }]);

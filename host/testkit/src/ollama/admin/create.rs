@@ -79,7 +79,7 @@ fn of_blob(server: &Server, digest: &str, name: &str) -> Progress {
     }
     let like = server.shelf.models().first().map(|model| Model::clone(model));
     let blob = digest.strip_prefix("sha256:").unwrap_or(digest).to_owned();
-    written(server, Model { blob, ..like.unwrap_or_else(|| Model::chat(name)).alias(name) })
+    written(server, like.unwrap_or_else(|| Model::chat(name)).of_blob(name, blob))
 }
 
 fn written(server: &Server, model: Model) -> Progress {
