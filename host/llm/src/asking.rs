@@ -23,7 +23,6 @@ use crate::{
     metrics::{Outcome, Phase},
     queue::{Seat, Ticket, Turn},
     request, resolve,
-    runner_key::RunnerKey,
 };
 
 /// A call whose model is known.
@@ -69,7 +68,7 @@ impl Asking {
         }
         let keep_alive = shared.config.keep_alive.as_deref().filter(|_| model.site == Site::Here);
         let body = request::chat(call, &options, &model.name, keep_alive)?.into();
-        let key = RunnerKey::of(&model, &options);
+        let key = shared.inventory.key(&model, &options, None);
         Ok(Self {
             shared: Arc::clone(shared),
             supervisor,

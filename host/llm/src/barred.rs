@@ -2,7 +2,7 @@
 //!
 //! A model whose loads fail again and again is barred for a while: its calls fail at once, in the words that Ollama
 //! failed with, as they would anyhow, but without putting the model out that works. Then one of them tries.
-//! A model that was pulled or made anew has another digest, and is another one.
+//! A model is its weights: a copy is barred with it, and one that was pulled anew is another one.
 
 use std::collections::BTreeMap;
 

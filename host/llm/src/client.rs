@@ -10,6 +10,7 @@ use reqwest::{
 };
 use roughneck_jobs::{model::LlmError, ports::gateway::VIA};
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{
     broken::Broken,
@@ -20,7 +21,7 @@ use crate::{
 
 const USER_AGENT: &str = concat!("roughneck/", env!("CARGO_PKG_VERSION"));
 
-/// Enough for the inventory of thousands of models.
+/// Enough for the inventory of thousands of models, and for one with its licence and its template.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// One Ollama, by its address.
@@ -84,6 +85,28 @@ impl Client {
             url: self.shown.clone(),
             why: format!("{path} does not answer as Ollama does: {error}"),
         })
+    }
+
+    /// Asks for something about a model that needs none of them loaded.
+    ///
+    /// # Errors
+    /// What stands between the host and Ollama, and its refusal.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Bytes, LlmError> {
+        let headers = [("content-type", "application/json".to_owned())];
+        let asked = async {
+            let response = self.pass(method, path, &headers, body.to_string().into()).await?;
+            let read = accepted(response).await?.read(BODY_BYTES_MAX).await;
+            let body = read.map_err(|cut| LlmError::BrokenOff(cut.to_string()))?;
+            Ok(body.unwrap_or_default())
+        };
+        let patience = self.probe_timeout;
+        let silent = || LlmError::BrokenOff(format!("{path} is not answered within {patience:?}"));
+        tokio::time::timeout(patience, asked).await.unwrap_or_else(|_elapsed| Err(silent()))
     }
 
     /// Sends work, and returns when the answer begins.

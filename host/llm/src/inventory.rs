@@ -4,9 +4,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use roughneck_jobs::{
     class::{Class, OLLAMA},
-    model::{Health, LlmError},
+    model::{Health, LlmError, Resolved},
     ports::bell::{Bell, Change},
 };
+use serde_json::{Map, Value};
 use tokio::{
     sync::{Mutex, Notify, watch},
     time::Instant,
@@ -16,8 +17,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     client::Client,
     metrics::{Metrics, OTHER},
+    modelfiles::Modelfiles,
     probe::{self, Installed, Loaded, Probed, Running},
-    resolve, stand_in,
+    resolve,
+    runner_key::RunnerKey,
+    stand_in,
 };
 
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
@@ -27,12 +31,16 @@ const BACKOFF_EAGER: Duration = Duration::from_secs(1);
 /// How often it is made sure, at most, that something is not there.
 const DOUBT_EVERY: Duration = Duration::from_secs(1);
 
+/// So much longer the first look may take that finds Ollama there.
+const FIRST_LOOK_LONGER: Duration = Duration::from_secs(1);
+
 /// What is known of Ollama, and whoever keeps it fresh.
 pub(crate) struct Inventory {
     client: Arc<Client>,
     bell: Arc<dyn Bell>,
     metrics: Arc<Metrics>,
     seen: watch::Sender<Seen>,
+    modelfiles: Modelfiles,
     /// One look at a time: those who wait share the result.
     looking: Mutex<()>,
     /// When it was last made sure that something is not there.
@@ -87,6 +95,7 @@ impl Inventory {
             bell,
             metrics,
             seen: watch::Sender::new(nothing),
+            modelfiles: Modelfiles::default(),
             looking: Mutex::new(()),
             doubted: Mutex::new(None),
             wake: Notify::new(),
@@ -172,7 +181,26 @@ impl Inventory {
         Looks(self.seen.subscribe())
     }
 
-    /// Asks what is loaded. What was loaded by the name of a stand-in is its model.
+    /// What Ollama keeps loaded for a request to this model with these options. It is told by the weights, or, for as long as
+    /// Ollama has not shown them, by the model.
+    pub(crate) fn key(
+        &self,
+        model: &Resolved,
+        options: &Map<String, Value>,
+        shift: Option<bool>,
+    ) -> RunnerKey {
+        let made = model.digest.as_deref().and_then(|digest| self.modelfiles.get(digest));
+        RunnerKey::of(model, made.as_deref(), options, shift)
+    }
+
+    /// Asks how those models are made of which that is not known.
+    pub(crate) async fn learn(&self) {
+        if let Some(models) = self.models() {
+            self.modelfiles.learn(&self.client, &models).await;
+        }
+    }
+
+    /// Asks what is loaded, and knows what of it is which model: what was loaded by the name of a stand-in is its model.
     ///
     /// # Errors
     /// What stands between the host and Ollama.
@@ -184,15 +212,16 @@ impl Inventory {
                 loaded.name.clone_from(&model.name);
                 loaded.digest.clone_from(&model.digest);
             }
+            loaded.key = self.key(&resolve::named(&loaded.name, &loaded.digest), &Map::new(), None);
         }
         Ok(running)
     }
 
-    /// The installed names of these weights.
-    pub(crate) fn names(&self, digest: &str) -> BTreeSet<String> {
+    /// The installed names of those models that are such.
+    pub(crate) fn names(&self, is_such: impl Fn(&Resolved) -> bool) -> BTreeSet<String> {
         let seen = self.seen.borrow();
-        let same = seen.shelf.models.iter().filter(|model| model.digest == digest);
-        same.map(|model| model.name.clone()).collect()
+        let models = seen.shelf.models.iter().map(|it| resolve::named(&it.name, &it.digest));
+        models.filter(is_such).map(|model| model.name).collect()
     }
 
     /// Whether a model that is loaded can generate.
@@ -248,6 +277,12 @@ impl Inventory {
         if !self.has_looked_since(asked_at) {
             let began_at = Instant::now();
             let probed = probe::inventory(&self.client).await;
+            if let (None, Ok(probed)) = (self.models(), &probed) {
+                // All calls wait for this look, and the first of them are to be told apart by their weights. What takes
+                // longer is learnt behind it.
+                let learns = self.modelfiles.learn(&self.client, &probed.models);
+                let _in_time = tokio::time::timeout(FIRST_LOOK_LONGER, learns).await;
+            }
             self.take_in(probed, Some(began_at));
         }
         let seen = self.seen.borrow();

@@ -16,6 +16,7 @@ use roughneck_jobs::{
     },
     preference::Preference,
 };
+use serde_json::Map;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -31,13 +32,14 @@ use crate::{
     inventory::Inventory,
     load,
     metrics::{Account, Asker, Metrics},
-    model_name,
+    model_name, modelfiles,
     others::{Others, Trace},
     planner::URGENT_PART,
     probe::Installed,
     queue::{Queue, Room},
     residency::Resident,
     resolve::{self, Wanted},
+    runner_key::RunnerKey,
     stand_in::{self, StandIns},
     stats::Cost,
     watchman,
@@ -139,6 +141,7 @@ impl Lane {
         let stop = shutdown.child_token();
         tokio::spawn(watchman::watch(Arc::clone(&shared), stop.clone()));
         tokio::spawn(stand_in::keep(Arc::clone(&shared), stop.clone()));
+        tokio::spawn(modelfiles::keep(Arc::clone(&shared), stop.clone()));
         let (watched, token) = (Arc::clone(&shared), stop.clone());
         tokio::spawn(async move {
             watched.inventory.watch_over(watched.config.poll_every, token).await;
@@ -224,10 +227,10 @@ impl Llm for Lane {
 }
 
 impl Shared {
-    /// The names of the model that is loaded, for as long as its quantum lasts.
+    /// The names of what is loaded, for as long as its quantum lasts.
     fn preference(&self, now: Instant) -> Option<Preference> {
         let Resident { model, quantum_began_at, quantum } = self.queue.resident()?;
-        let models = self.names(&model);
+        let models = self.alike(&model);
         let left = |whole: Duration| {
             let left = whole.saturating_sub(now.saturating_duration_since(quantum_began_at));
             self.clock.now().plus_ms(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
@@ -236,10 +239,28 @@ impl Shared {
         Some(Preference { models, until: left(quantum), urgent_until })
     }
 
-    /// The names by which jobs ask for these weights: those that they are installed by, and the aliases of these, of
+    /// The names by which jobs ask for what a request to this model asks for: copies of it, and what shares its weights and
+    /// has the same options for its runner.
+    fn alike(&self, model: &str) -> BTreeSet<String> {
+        let nothing = Map::new();
+        let key = |model: &Resolved| {
+            self.inventory.key(model, &self.config.with_pin(model, &nothing), None)
+        };
+        let models = self.inventory.models().unwrap_or_default();
+        let Some(model) = resolve::find(&models, model) else { return BTreeSet::new() };
+        let wanted = key(&resolve::named(&model.name, &model.digest));
+        self.names(|model| key(model) == wanted)
+    }
+
+    /// The names by which jobs ask for these weights, whatever options come with them.
+    pub(crate) fn names_of(&self, weights: &RunnerKey) -> BTreeSet<String> {
+        self.names(|model| self.inventory.key(model, &Map::new(), None).has_model_of(weights))
+    }
+
+    /// The names by which jobs ask for such models: those that they are installed by, and the aliases of these, of
     /// which `default` is one even when nobody configured it.
-    pub(crate) fn names(&self, digest: &str) -> BTreeSet<String> {
-        let mut names = self.inventory.names(digest);
+    fn names(&self, is_such: impl Fn(&Resolved) -> bool) -> BTreeSet<String> {
+        let mut names = self.inventory.names(is_such);
         let aliases = self.config.aliases.iter();
         let meant =
             aliases.filter(|(_, name)| names.iter().any(|own| model_name::is_same(own, name)));

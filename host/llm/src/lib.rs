@@ -6,6 +6,9 @@
 //! not do its work gets none, which `breaker` decides, until a token of it says that it does. Where a route has no place for
 //! the context that is pinned for a model, another model stands in for it: see `stand_in`.
 //!
+//! What Ollama would keep loaded for a call is its `runner_key`, by which all else tells calls apart: not the name of a model
+//! but what it is made of, as `modelfile` reads it and `modelfiles` asks for it.
+//!
 //! It is also Ollama's own surface ([`roughneck_jobs::ports::gateway::Gateway`]), in `gateway`.
 //!
 //! What it deliberately does not: know anything of HTTP servers, or of jobs beyond their ports.
@@ -35,6 +38,8 @@ mod lines;
 mod load;
 pub mod metrics;
 mod model_name;
+mod modelfile;
+mod modelfiles;
 mod others;
 pub mod planner;
 pub mod preempt;

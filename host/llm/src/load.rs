@@ -150,7 +150,7 @@ async fn run(shared: Arc<Shared>, mut turn: Turn, load: Load) -> Result<(Turn, D
     let took = began_at.elapsed();
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(model = load.name, key = %load.key, took_ms, "Ollama has loaded a model");
-    turn.loaded(load.key, load.swap, took);
+    turn.loaded(&load.name, load.key, load.swap, took);
     shared.stirred.notify_one();
     Ok((turn, took))
 }
@@ -163,7 +163,7 @@ pub(crate) async fn ask(
     key: &RunnerKey,
 ) -> Result<(), Broken> {
     let keep_alive = shared.config.keep_alive.as_deref();
-    let body = request::load(name, way, key.options(), keep_alive)?;
+    let body = request::load(name, way, key, keep_alive)?;
     let path = match way {
         Way::Generate => "/api/generate",
         Way::Embed => "/api/embed",

@@ -15,7 +15,6 @@ use tokio::time::Instant;
 
 use crate::{
     metrics::Metrics,
-    model_name::normalised,
     probe::{FOR_EVER, Running},
     queue::Doings,
     stats::Cost,
@@ -96,7 +95,7 @@ pub(crate) fn traces(before: &Look, after: &Look) -> BTreeSet<Trace> {
     let did_nothing =
         before.is_quiet && after.is_quiet && before.doings.turns == after.doings.turns;
     for model in &after.models {
-        let same = |other: &&Running| other.loaded.digest == model.loaded.digest;
+        let same = |other: &&Running| other.loaded.key.has_model_of(&model.loaded.key);
         match before.models.iter().find(same) {
             Some(earlier) if did_nothing && stays_longer(earlier, model, after.now) => {
                 traces.insert(Trace::Expiry);
@@ -122,8 +121,7 @@ fn stays_longer(earlier: &Running, later: &Running, now: Millis) -> bool {
 }
 
 fn is_asked_for(doings: &Doings, model: &Running) -> bool {
-    let name = normalised(&model.loaded.name);
-    doings.asked.contains(&model.loaded.digest) || doings.asked.contains(&name)
+    doings.asked.iter().any(|asked| model.loaded.is(asked))
 }
 
 /// Counts what others leave behind, and tells the operator now and then.
@@ -175,13 +173,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::probe;
 
     /// A model with its digest, and the minute at which it expires.
     fn running(model: &str, minute: u32) -> Running {
         let expires_at = format!("2027-01-15T08:{minute:02}:00Z");
-        let json =
-            json!({"name": format!("{model}:latest"), "digest": model, "expires_at": expires_at});
-        serde_json::from_value(json).unwrap()
+        let json = json!({"name": model, "digest": model, "expires_at": expires_at});
+        let mut running: Running = serde_json::from_value(json).unwrap();
+        running.loaded = probe::loaded(&format!("{model}:latest"), model, None);
+        running
     }
 
     fn look(at: Instant, models: Vec<Running>, turns: u64) -> Look {
@@ -193,7 +193,9 @@ mod tests {
     fn kept(model: &str, minute: u32) -> Running {
         let expires_at = format!("2319-01-15T08:{minute:02}:00Z");
         let json = json!({"name": model, "digest": model, "expires_at": expires_at});
-        serde_json::from_value(json).unwrap()
+        let mut running: Running = serde_json::from_value(json).unwrap();
+        running.loaded = probe::loaded(model, model, None);
+        running
     }
 
     fn asking(look: Look, model: &str) -> Look {

@@ -1,4 +1,4 @@
-//! What Ollama says about itself: its version, what is installed, what is loaded.
+//! What Ollama says about itself: its version, what is installed, how that is made, what is loaded.
 
 use std::time::Duration;
 
@@ -8,8 +8,13 @@ use roughneck_jobs::{
     model::{LlmError, Site},
 };
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
-use crate::{client::Client, model_name};
+use crate::{
+    client::Client,
+    model_name::{self, normalised},
+    runner_key::RunnerKey,
+};
 
 /// One look at Ollama.
 #[derive(Debug)]
@@ -35,8 +40,27 @@ pub(crate) struct Installed {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Details {
-    family: String,
+pub(crate) struct Details {
+    /// `gguf`, or `safetensors` for those that run by MLX.
+    pub(crate) format: String,
+    pub(crate) family: String,
+    pub(crate) families: Option<Vec<String>>,
+}
+
+/// What `/api/show` says of a model.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Shown {
+    pub(crate) modelfile: String,
+    /// A line for each.
+    #[serde(default)]
+    pub(crate) parameters: String,
+    #[serde(default)]
+    pub(crate) details: Details,
+    /// What the file of its weights says of itself.
+    #[serde(default)]
+    pub(crate) model_info: Option<Map<String, Value>>,
+    #[serde(default)]
+    pub(crate) capabilities: Option<Vec<String>>,
 }
 
 /// A model of `/api/ps`.
@@ -46,6 +70,17 @@ pub(crate) struct Loaded {
     pub(crate) digest: String,
     /// Tokens; may be less than was asked for, when memory was short.
     pub(crate) context_length: Option<u64>,
+    /// What a request to it by this name asks for if it names no options. [`crate::inventory::Inventory::running`] knows it.
+    #[serde(skip)]
+    pub(crate) key: RunnerKey,
+}
+
+impl Loaded {
+    /// Whether it is this model, which may be told by its weights, its digest or its name. It is listed by the one name that
+    /// it was loaded by.
+    pub(crate) fn is(&self, model: &str) -> bool {
+        self.key.model() == model || self.digest == model || normalised(&self.name) == model
+    }
 }
 
 /// A model of `/api/ps`, with what changes while it is loaded.
@@ -120,8 +155,19 @@ pub(crate) async fn inventory(client: &Client) -> Result<Probed, LlmError> {
     Ok(Probed { version: version.version, models: tags.models.unwrap_or_default() })
 }
 
+/// Asks how a model is made.
+///
+/// # Errors
+/// What stands between the host and Ollama, and its refusal.
+pub(crate) async fn show(client: &Client, model: &str) -> Result<Shown, LlmError> {
+    let body = client.ask("POST", "/api/show", &json!({"model": model})).await?;
+    serde_json::from_slice(&body).map_err(|error| {
+        LlmError::BrokenOff(format!("/api/show does not answer as Ollama does: {error}"))
+    })
+}
+
 /// Asks for the loaded models and all that Ollama says of them. [`crate::inventory::Inventory::running`] knows what of it
-/// stands in for another one.
+/// stands in for another one, and what the others are made of.
 pub(crate) async fn running(client: &Client) -> Result<Vec<Running>, LlmError> {
     #[derive(Deserialize)]
     struct Ps {
@@ -129,6 +175,13 @@ pub(crate) async fn running(client: &Client) -> Result<Vec<Running>, LlmError> {
     }
     let ps: Ps = client.get("/api/ps").await?;
     Ok(ps.models.unwrap_or_default())
+}
+
+/// What is loaded by the defaults of a model of which nothing but this is known.
+#[cfg(test)]
+pub(crate) fn loaded(name: &str, digest: &str, context_length: Option<u64>) -> Loaded {
+    let key = RunnerKey::of(&crate::resolve::named(name, digest), None, &Map::new(), None);
+    Loaded { name: name.to_owned(), digest: digest.to_owned(), context_length, key }
 }
 
 #[cfg(test)]

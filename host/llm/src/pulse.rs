@@ -47,7 +47,7 @@ pub(crate) async fn feel(shared: &Shared, turn: &mut Turn) -> Pulse {
 async fn ask(shared: &Shared, turn: &mut Turn, model: &Running) -> Pulse {
     let body = request::one_token(
         &model.loaded.name,
-        turn.residency().options_of(&model.loaded),
+        &turn.residency().key_of(&model.loaded),
         keep_alive(model, shared.clock.now()),
     );
     let patience = patience(shared.config.pulse_min, turn.residency().first_token());

@@ -13,7 +13,7 @@ use std::{
 
 use roughneck_jobs::{
     clock::Millis,
-    model::{LlmError, Resolved, Site},
+    model::{LlmError, Site},
     priority::Priority,
 };
 use tokio::{
@@ -422,8 +422,7 @@ impl Queue {
         line.turns += 1;
         drop(line);
         // Behind everybody: nobody would give way to it.
-        let nothing = Resolved { name: String::new(), digest: None, site: Site::Here };
-        let key = RunnerKey::of(&nothing, &serde_json::Map::new());
+        let key = RunnerKey::default();
         let seat = Seat { key, rank: Millis(i64::MAX), priority: Priority::NORMAL };
         Some(Turn::new(residency, Reason::Loaded, seat, u64::MAX, self.clone()))
     }

@@ -8,7 +8,7 @@ use roughneck_jobs::model::{Call, LlmError, Message, Role, Tool, ToolCall};
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::load::Way;
+use crate::{demand::NUM_PREDICT, load::Way, runner_key::RunnerKey};
 
 #[derive(Serialize)]
 struct Chat<'a> {
@@ -72,6 +72,8 @@ struct Load<'a> {
     input: Option<&'static str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     options: &'a BTreeMap<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shift: Option<bool>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     keep_alive: Option<Value>,
@@ -112,7 +114,7 @@ pub(crate) fn chat(
 pub(crate) fn load(
     model: &str,
     way: Way,
-    options: &BTreeMap<String, Value>,
+    key: &RunnerKey,
     keep_alive: Option<&str>,
 ) -> Result<Vec<u8>, LlmError> {
     let keep_alive = keep_alive.map(keep_alive_value);
@@ -120,7 +122,8 @@ pub(crate) fn load(
         Way::Generate => None,
         Way::Embed => Some(""),
     };
-    written(&Load { model, input, options, stream: false, keep_alive })
+    let (options, shift) = (key.options(), key.shift());
+    written(&Load { model, input, options, shift, stream: false, keep_alive })
 }
 
 #[derive(Serialize)]
@@ -128,22 +131,26 @@ struct OneToken<'a> {
     model: &'a str,
     prompt: &'static str,
     options: BTreeMap<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shift: Option<bool>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     keep_alive: Option<Value>,
 }
 
-/// The body that asks for one token, with the options that the model was loaded with.
+/// The body that asks for one token of a model that was loaded by this key.
 ///
 /// # Errors
 /// [`LlmError::Invalid`] if an option cannot be written.
 pub(crate) fn one_token(
     model: &str,
-    mut options: BTreeMap<String, Value>,
+    key: &RunnerKey,
     keep_alive: Option<Value>,
 ) -> Result<Vec<u8>, LlmError> {
-    options.insert("num_predict".to_owned(), 1.into());
-    written(&OneToken { model, prompt: "Hi", options, stream: false, keep_alive })
+    let mut options = key.options().clone();
+    options.insert(NUM_PREDICT.to_owned(), 1.into());
+    let shift = key.shift();
+    written(&OneToken { model, prompt: "Hi", options, shift, stream: false, keep_alive })
 }
 
 fn written(body: &impl Serialize) -> Result<Vec<u8>, LlmError> {
@@ -242,7 +249,7 @@ mod tests {
         let plain = r#"{"model":"m:1b","messages":[{"role":"user","content":"hi"}],"stream":true}"#;
         assert_eq!(body, plain);
         assert_eq!(
-            text(load("m:1b", Way::Generate, &BTreeMap::new(), None)),
+            text(load("m:1b", Way::Generate, &RunnerKey::default(), None)),
             r#"{"model":"m:1b","stream":false}"#
         );
     }

@@ -1,8 +1,7 @@
 //! What Ollama has loaded, as far as the lane knows.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
@@ -37,7 +36,7 @@ pub(crate) struct Residency {
 /// What is loaded, and how long it is preferred.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Resident {
-    /// The digest of the model, or its name while the inventory knows no digest.
+    /// The name that it was loaded by.
     pub(crate) model: String,
     pub(crate) quantum_began_at: Instant,
     pub(crate) quantum: Duration,
@@ -50,7 +49,16 @@ enum Known {
     /// What `/api/ps` listed.
     Listed(Vec<Loaded>),
     /// What the host loaded itself.
-    Ours(RunnerKey),
+    Ours(Ours),
+}
+
+#[derive(Clone, Debug)]
+struct Ours {
+    key: RunnerKey,
+    /// The name that it was loaded by.
+    name: String,
+    /// The context that it was seen with since.
+    context: Option<u64>,
 }
 
 impl Residency {
@@ -75,8 +83,12 @@ impl Residency {
     /// Takes in what `/api/ps` lists. What the host loaded stays known by its whole key, unless it
     /// is gone.
     pub(crate) fn observe(&mut self, loaded: Vec<Loaded>, now: Instant) {
-        let still_there = match &self.known {
-            Known::Ours(key) => loaded.iter().any(|model| key.is_model(model)),
+        let still_there = match &mut self.known {
+            Known::Ours(ours) => {
+                let there = loaded.iter().find(|model| ours.key.is_model(model));
+                ours.context = there.and_then(|model| model.context_length);
+                there.is_some()
+            }
             // Their order is that in which they expire, and changes with every use.
             Known::Listed(before) => {
                 before.len() == loaded.len() && before.iter().all(|model| loaded.contains(model))
@@ -89,10 +101,10 @@ impl Residency {
         self.at = now;
     }
 
-    /// The host has loaded `key`.
-    pub(crate) fn loaded(&mut self, key: RunnerKey, now: Instant) {
+    /// The host has loaded `key`, by this name.
+    pub(crate) fn loaded(&mut self, name: &str, key: RunnerKey, now: Instant) {
         self.loaded_last = Some(key.clone());
-        self.change(Known::Ours(key), now);
+        self.change(Known::Ours(Ours { key, name: name.to_owned(), context: None }), now);
         self.at = now;
     }
 
@@ -125,8 +137,8 @@ impl Residency {
     /// What is loaded, for those who do not have the turn.
     pub(crate) fn shown(&self) -> Option<Resident> {
         let model = match &self.known {
-            Known::Ours(key) => key.model().to_owned(),
-            Known::Listed(list) => list.first()?.digest.clone(),
+            Known::Ours(ours) => ours.name.clone(),
+            Known::Listed(list) => list.first()?.name.clone(),
             Known::Nothing => return None,
         };
         let quantum = planner::quantum(&self.swap_cost, Swap::Model);
@@ -153,19 +165,17 @@ impl Residency {
         self.first_token
     }
 
-    /// The options that this model was loaded with, as far as they are known: a request with others would
-    /// make Ollama load it again.
-    pub(crate) fn options_of(&self, loaded: &Loaded) -> BTreeMap<String, Value> {
-        let ours = self.loaded_last.as_ref().filter(|key| key.is_model(loaded));
-        let ours = ours.map(RunnerKey::options).cloned();
-        let is_as_seen = |options: &BTreeMap<String, Value>| {
-            let context = options.get("num_ctx").and_then(Value::as_u64);
-            context.is_none_or(|context| Some(context) == loaded.context_length)
+    /// What this model was loaded with, as far as it is known: a request with anything else would make Ollama load it again.
+    pub(crate) fn key_of(&self, loaded: &Loaded) -> RunnerKey {
+        let is_as_seen = |key: &&RunnerKey| {
+            let context = key.num_ctx();
+            key.is_model(loaded)
+                && context.is_none_or(|tokens| Some(tokens) == loaded.context_length)
         };
-        ours.filter(is_as_seen).unwrap_or_else(|| {
-            let context = loaded.context_length.map(|tokens| ("num_ctx".to_owned(), tokens.into()));
-            context.into_iter().collect()
-        })
+        match self.loaded_last.as_ref().filter(is_as_seen) {
+            Some(ours) => ours.clone(),
+            None => loaded.key.clone().with_context(loaded.context_length),
+        }
     }
 
     /// A call went well: what was loaded still is.
@@ -181,7 +191,7 @@ impl Residency {
     /// Ollama was told to let go of the model of `key`. What else is loaded still is.
     pub(crate) fn let_go(&mut self, key: &RunnerKey) {
         match &mut self.known {
-            Known::Ours(ours) if ours.has_model_of(key) => self.doubt(),
+            Known::Ours(ours) if ours.key.has_model_of(key) => self.doubt(),
             Known::Listed(list) => list.retain(|model| !key.is_model(model)),
             Known::Ours(_) | Known::Nothing => {}
         }
@@ -190,9 +200,10 @@ impl Residency {
     /// Why `key` has to be loaded, or none if it is.
     pub(crate) fn swap_for(&self, key: &RunnerKey) -> Option<Swap> {
         match &self.known {
-            Known::Ours(ours) if ours == key => None,
-            Known::Ours(ours) if ours.has_model_of(key) => Some(Swap::Options),
-            Known::Ours(_) => Some(Swap::Model),
+            Known::Ours(ours) if !ours.key.has_model_of(key) => Some(Swap::Model),
+            // That of a runner with less context than was asked for is still its key.
+            Known::Ours(ours) if ours.key == *key || key.fits(&ours.key, ours.context) => None,
+            Known::Ours(_) => Some(Swap::Options),
             Known::Listed(list) if list.iter().any(|model| key.is_served_by(model)) => None,
             Known::Listed(list) if list.iter().any(|model| key.is_model(model)) => {
                 Some(Swap::Options)
@@ -206,18 +217,20 @@ impl Residency {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roughneck_jobs::model::{Resolved, Site};
-    use serde_json::json;
+    use crate::{probe, resolve};
+    use serde_json::{Value, json};
+
+    fn key_with(digest: &str, options: &Value) -> RunnerKey {
+        let model = resolve::named(digest, digest);
+        RunnerKey::of(&model, None, options.as_object().unwrap(), None)
+    }
 
     fn key(digest: &str, num_ctx: u64) -> RunnerKey {
-        let model =
-            Resolved { name: digest.to_owned(), digest: Some(digest.to_owned()), site: Site::Here };
-        RunnerKey::of(&model, json!({"num_ctx": num_ctx}).as_object().unwrap())
+        key_with(digest, &json!({"num_ctx": num_ctx}))
     }
 
     fn listed(digest: &str) -> Vec<Loaded> {
-        let name = format!("{digest}:latest");
-        vec![Loaded { name, digest: digest.to_owned(), context_length: Some(4096) }]
+        vec![probe::loaded(&format!("{digest}:latest"), digest, Some(4096))]
     }
 
     #[test]
@@ -227,12 +240,29 @@ mod tests {
         assert!(residency.is_doubtful(now));
         residency.observe(Vec::new(), now);
         assert_eq!(residency.swap_for(&key("a", 4096)), Some(Swap::Cold));
-        residency.loaded(key("a", 4096), now);
+        residency.loaded("a", key("a", 4096), now);
         assert_eq!(residency.swap_for(&key("a", 4096)), None);
         assert_eq!(residency.swap_for(&key("a", 8192)), Some(Swap::Options));
         assert_eq!(residency.swap_for(&key("b", 4096)), Some(Swap::Model));
         residency.doubt();
         assert!(residency.is_doubtful(now));
+    }
+
+    #[test]
+    fn a_context_that_ollama_chose_serves_those_who_name_it_and_not_the_other_way_round() {
+        let now = Instant::now();
+        let mut residency = Residency::unknown(now);
+        let chosen = key_with("a", &json!({}));
+        residency.loaded("a", chosen.clone(), now);
+        assert_eq!(residency.swap_for(&key("a", 4096)), Some(Swap::Options), "nobody has seen it");
+        residency.observe(listed("a"), now);
+        assert_eq!(residency.swap_for(&key("a", 4096)), None);
+        assert_eq!(residency.swap_for(&key("a", 8192)), Some(Swap::Options));
+        assert_eq!(residency.swap_for(&chosen), None);
+        residency.loaded("a", key("a", 8192), now);
+        residency.observe(listed("a"), now);
+        assert_eq!(residency.swap_for(&key("a", 8192)), None, "it has less, which is all there is");
+        assert_eq!(residency.swap_for(&chosen), Some(Swap::Options));
     }
 
     #[test]
@@ -253,7 +283,7 @@ mod tests {
         residency.let_go(&key("a", 8192));
         assert_eq!(residency.swap_for(&key("a", 4096)), Some(Swap::Model));
         assert_eq!(residency.swap_for(&key("b", 4096)), None);
-        residency.loaded(key("b", 4096), now);
+        residency.loaded("b", key("b", 4096), now);
         residency.let_go(&key("a", 4096));
         assert_eq!(residency.swap_for(&key("b", 4096)), None);
         residency.let_go(&key("b", 8192));
@@ -266,14 +296,14 @@ mod tests {
         let after = |seconds| start + Duration::from_secs(seconds);
         let age = |residency: &Residency| residency.usage(after(100)).quantum_age.as_secs();
         let mut residency = Residency::unknown(start);
-        residency.loaded(key("a", 4096), after(10));
+        residency.loaded("a", key("a", 4096), after(10));
         assert_eq!(age(&residency), 90);
         residency.grant_quantum(false);
         residency.doubt();
-        residency.loaded(key("a", 4096), after(20));
+        residency.loaded("a", key("a", 4096), after(20));
         assert_eq!(age(&residency), 90);
         residency.grant_quantum(true);
-        residency.loaded(key("b", 4096), after(30));
+        residency.loaded("b", key("b", 4096), after(30));
         assert_eq!(age(&residency), 70);
         residency.observe(listed("a"), after(40));
         residency.observe(listed("a"), after(50));
@@ -289,20 +319,17 @@ mod tests {
         let mut residency = Residency::unknown(now);
         let loaded = |context_length| Loaded { context_length, ..listed("a")[0].clone() };
         let options = |residency: &Residency, context| {
-            serde_json::to_string(&residency.options_of(&loaded(context))).unwrap()
+            serde_json::to_string(residency.key_of(&loaded(context)).options()).unwrap()
         };
         assert_eq!(options(&residency, Some(4096)), r#"{"num_ctx":4096}"#);
         assert_eq!(options(&residency, None), "{}");
-        let model =
-            Resolved { name: "a".to_owned(), digest: Some("a".to_owned()), site: Site::Here };
-        let threads = json!({"num_thread": 2});
-        residency.loaded(RunnerKey::of(&model, threads.as_object().unwrap()), now);
+        residency.loaded("a", key_with("a", &json!({"num_thread": 2})), now);
         residency.doubt();
         assert_eq!(options(&residency, Some(4096)), r#"{"num_thread":2}"#);
-        residency.loaded(key("a", 8192), now);
+        residency.loaded("a", key("a", 8192), now);
         assert_eq!(options(&residency, Some(8192)), r#"{"num_ctx":8192}"#);
         assert_eq!(options(&residency, Some(2048)), r#"{"num_ctx":2048}"#, "it was loaded again");
-        residency.loaded(key("b", 8192), now);
+        residency.loaded("b", key("b", 8192), now);
         assert_eq!(options(&residency, Some(4096)), r#"{"num_ctx":4096}"#);
     }
 
@@ -311,7 +338,7 @@ mod tests {
         let start = Instant::now();
         let later = start + TRUSTED_FOR + Duration::from_millis(1);
         let mut residency = Residency::unknown(start);
-        residency.loaded(key("a", 8192), start);
+        residency.loaded("a", key("a", 8192), start);
         assert!(!residency.is_doubtful(start + TRUSTED_FOR));
         assert!(residency.is_doubtful(later));
         residency.observe(listed("a"), later);

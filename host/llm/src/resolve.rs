@@ -112,6 +112,13 @@ impl Wanted<'_> {
     }
 }
 
+/// A model as Ollama names it. Some have no digest.
+pub(crate) fn named(name: &str, digest: &str) -> Resolved {
+    let digest = Some(digest.to_owned()).filter(|digest| !digest.is_empty());
+    let site = model_name::site(name).unwrap_or(Site::Here);
+    Resolved { name: name.to_owned(), digest, site }
+}
+
 /// The installed model of this name, in any spelling. One of the cloud is not there for those who say `:local`.
 pub(crate) fn find<'a>(models: &'a [Installed], name: &str) -> Option<&'a Installed> {
     let site = model_name::site(name);

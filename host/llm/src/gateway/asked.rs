@@ -37,6 +37,8 @@ pub(crate) struct Asked {
     /// Ollama's `options`. OpenAI's routes have none.
     pub(crate) options: Map<String, Value>,
     pub(crate) keep_alive: Option<KeepAlive>,
+    /// Whether a full context is to drop its oldest tokens, on the routes that have a field for it.
+    pub(crate) shift: Option<bool>,
     pub(crate) user_agent: Option<String>,
     pub(crate) payer: Payer,
     /// The most tokens that the client wants to be answered.
@@ -119,6 +121,7 @@ impl Asked {
             // Absent means yes on Ollama's own routes and no on the others.
             streams: origin == Origin::Client && can_stream(route) && stream.unwrap_or(is_native),
             wants_usage: usage.unwrap_or_default().include_usage,
+            shift: if is_native { envelope.field("shift")? } else { None },
             route,
             origin,
             model,

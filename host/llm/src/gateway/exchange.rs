@@ -39,7 +39,6 @@ use crate::{
     metrics,
     queue::{Queue, Seat, Turn},
     response::Response,
-    runner_key::RunnerKey,
     stand_in::StandIn,
     stats,
 };
@@ -79,7 +78,7 @@ impl Admitted for Exchange {
             return unload(&Call { shared, asked, job }, &model, course).await;
         }
         let options = shared.options(&asked, &model, stand_in.as_deref());
-        let key = RunnerKey::of(&model, &options);
+        let key = shared.inventory.key(&model, &options, asked.shift);
         let is_wanted = is_here && asked.unloads() && shared.is_wanted_by_jobs(&key).await;
         let seat = Seat { key: key.clone(), rank: place.rank, priority: place.priority };
         let queue = shared.queue_of(asked.route, &model);

@@ -32,7 +32,7 @@ const BELIEVED_FOR: Duration = Duration::from_secs(1);
 pub(super) async fn unload(call: &Call, model: &Resolved, mut course: Course) -> Reply {
     let Call { shared, asked, job } = call;
     job.begin();
-    let key = RunnerKey::of(model, &asked.options);
+    let key = shared.inventory.key(model, &asked.options, asked.shift);
     let is_wanted = shared.is_wanted_by_jobs(&key).await;
     if is_wanted || !shared.may_unload(&key) {
         course.complete(&Cost::default());
@@ -117,7 +117,7 @@ pub(super) async fn turn_of_one_who_unloads(
 impl Shared {
     /// Whether queued jobs ask for the model of this runner. If the store does not say so soon, nobody is known to.
     pub(super) async fn is_wanted_by_jobs(&self, key: &RunnerKey) -> bool {
-        let (class, names) = (Class(OLLAMA.to_owned()), self.names(key.model()));
+        let (class, names) = (Class(OLLAMA.to_owned()), self.names_of(key));
         let asked = self.backlog.asks_for(&class, &names);
         match tokio::time::timeout(STORE_PATIENCE, asked).await {
             Ok(Ok(is_wanted)) => is_wanted,

@@ -1,15 +1,12 @@
 use std::{future::Future, pin::pin, task::Poll};
 
-use roughneck_jobs::model::{Resolved, Site};
-use serde_json::json;
+use serde_json::Map;
 
 use super::*;
 use crate::{breaker::Pulse, broken::Broken, config::Config, preempt::Past, swap::Swap};
 
 fn key(model: &str) -> RunnerKey {
-    let model =
-        Resolved { name: model.to_owned(), digest: Some(model.to_owned()), site: Site::Here };
-    RunnerKey::of(&model, json!({}).as_object().unwrap())
+    RunnerKey::of(&crate::resolve::named(model, model), None, &Map::new(), None)
 }
 
 fn seat(model: &str, rank: i64) -> Seat {
@@ -43,7 +40,7 @@ async fn take(queue: &Queue, seat: Seat) -> Turn {
 fn busy(model: &str) -> (Queue, Turn) {
     let queue = queue(8);
     let mut turn = granted(queue.line_up(seat(model, 0)).unwrap()).unwrap();
-    turn.loaded(key(model), Swap::Cold, Duration::from_secs(10));
+    turn.loaded(model, key(model), Swap::Cold, Duration::from_secs(10));
     (queue, turn)
 }
 
@@ -76,7 +73,7 @@ async fn whoever_has_the_turn_next_knows_what_ollama_was_told_to_let_go_of() {
     assert_eq!(queue.resident(), None);
     let mut turn = take(&queue, seat("a", 1)).await;
     assert!(turn.residency().is_doubtful(Instant::now()));
-    turn.loaded(key("a"), Swap::Cold, Duration::from_secs(10));
+    turn.loaded("a", key("a"), Swap::Cold, Duration::from_secs(10));
     drop(turn);
     queue.let_go(&key("b"));
     assert!(queue.resident().is_some());
@@ -222,7 +219,7 @@ async fn a_bulk_call_gives_way_once_the_planner_would_load_the_urgent_one_s_mode
     let queue = queue(8);
     let bulk = of(Priority::BULK, seat("a", 5));
     let mut turn = granted(queue.line_up(bulk).unwrap()).unwrap();
-    turn.loaded(key("a"), Swap::Cold, Duration::from_secs(10));
+    turn.loaded("a", key("a"), Swap::Cold, Duration::from_secs(10));
     turn.offer(Past::default());
     let began_at = Instant::now();
     let urgent = queue.line_up(of(Priority::URGENT, seat("b", 1))).unwrap();
@@ -241,7 +238,7 @@ async fn whoever_made_no_offer_or_took_it_back_is_left_in_peace() {
         let queue = queue(8);
         let bulk = of(Priority::BULK, seat("a", 5));
         let mut turn = granted(queue.line_up(bulk).unwrap()).unwrap();
-        turn.loaded(key("a"), Swap::Cold, Duration::from_secs(10));
+        turn.loaded("a", key("a"), Swap::Cold, Duration::from_secs(10));
         if offers {
             turn.offer(Past::default());
             turn.settle();

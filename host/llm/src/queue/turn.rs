@@ -145,13 +145,13 @@ impl Turn {
         &mut self.residency
     }
 
-    /// The holder has loaded `key`.
-    pub(crate) fn loaded(&mut self, key: RunnerKey, swap: Swap, took: Duration) {
+    /// The holder has loaded `key`, by this name.
+    pub(crate) fn loaded(&mut self, name: &str, key: RunnerKey, swap: Swap, took: Duration) {
         self.is_answered();
         if let Some(circuit) = &self.queue.0.circuit {
             circuit.loaded(key.model());
         }
-        self.residency.loaded(key, Instant::now());
+        self.residency.loaded(name, key, Instant::now());
         self.residency.learn(swap, took);
         self.queue.lock().resident = self.residency.shown();
         let metrics = &self.queue.0.metrics;

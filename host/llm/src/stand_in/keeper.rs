@@ -31,7 +31,7 @@ async fn tidy(shared: &Shared, told: &mut BTreeSet<String>) {
         if shared.stand_ins.is_in_use(name) {
             continue;
         }
-        match wire::delete(shared, name).await {
+        match wire::delete(&shared.client, name).await {
             Ok(()) => {
                 shared.stand_ins.forget(name);
                 tracing::info!(stand_in = name, "a stand-in is deleted that nobody needs");

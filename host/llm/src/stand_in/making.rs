@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use roughneck_jobs::model::LlmError;
 use tokio::time::Instant;
 
-use super::{StandIn, Standing, modelfile, wire};
-use crate::lane::Shared;
+use super::{StandIn, Standing, wire};
+use crate::{lane::Shared, modelfile, probe};
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
@@ -80,20 +80,21 @@ async fn one_at_a_time(
 /// Makes it unless an earlier host has, and makes sure of what it is.
 async fn make(shared: &Shared, stand_in: &StandIn, num_ctx: u64) -> Result<(), Unmade> {
     let StandIn { name, of } = stand_in;
+    let client = &shared.client;
     // First, because Ollama would pull a model that has been deleted in the meantime.
-    let base = wire::show(shared, of).await?;
-    let made = match wire::show(shared, name).await {
+    let base = probe::show(client, of).await?;
+    let made = match probe::show(client, name).await {
         Err(LlmError::Refused { status: 404, .. }) => {
-            wire::create(shared, name, of, num_ctx).await?;
+            wire::create(client, name, of, num_ctx).await?;
             // So that it is known to be no client's.
             shared.inventory.suspect();
-            wire::show(shared, name).await?
+            probe::show(client, name).await?
         }
         shown => shown?,
     };
-    if modelfile::has_only_context(&base, &made, num_ctx) {
+    if modelfile::has_only_context(&base.modelfile, &made.modelfile, num_ctx) {
         return Ok(());
     }
-    wire::delete(shared, name).await?;
+    wire::delete(client, name).await?;
     Err(Unmade::Differs)
 }

@@ -10,11 +10,10 @@
 //! Ollama repeats the name that it was asked by (`openai/openai.go`, `openai/responses.go`, `middleware/anthropic.go`)
 //! and [`StandIn::unmasked`] puts the model's in its place.
 //!
-//! `name` and `modelfile` decide and are pure, `making` has one made, `keeper` deletes those that nobody needs.
+//! `name` decides and is pure, as is the crate's `modelfile`; `making` has one made, `keeper` deletes those that nobody needs.
 
 mod keeper;
 mod making;
-mod modelfile;
 pub(crate) mod name;
 mod wire;
 

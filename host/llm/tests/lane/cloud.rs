@@ -79,11 +79,19 @@ impl Stage {
         self.lane.pass(passage).await
     }
 
-    /// What Ollama was asked, apart from what it has.
+    /// What Ollama was asked, apart from what it has on this machine and how that is made.
     fn asked(&self) -> Vec<String> {
         let looks = ["/api/version", "/api/tags", "/api/ps"];
-        let log = self.ollama.log().into_iter().map(|request| request.path);
-        log.filter(|path| !looks.contains(&path.as_str())).collect()
+        let here = ollama::Config::instant().models.into_iter();
+        let here: Vec<String> =
+            here.map(|model| json!({"model": model.name}).to_string()).collect();
+        let is_look = |path: &str, body: &[u8]| {
+            let is_shown = here.iter().any(|model| model.as_bytes() == body);
+            looks.contains(&path) || (path == "/api/show" && is_shown)
+        };
+        let log = self.ollama.log().into_iter();
+        let asked = log.filter(|request| !is_look(&request.path, &request.body));
+        asked.map(|request| request.path).collect()
     }
 }
 

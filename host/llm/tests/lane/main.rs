@@ -13,6 +13,7 @@ mod others;
 mod patience;
 mod pinned;
 mod preemption;
+mod runners;
 mod signs;
 mod stage;
 mod unloads;

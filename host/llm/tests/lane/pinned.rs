@@ -85,7 +85,7 @@ impl Stage {
     }
 
     /// Another host in front of the same Ollama, after this one.
-    fn restarted(&self, change: impl FnOnce(&mut Config)) -> Arc<Lane> {
+    pub(crate) fn restarted(&self, change: impl FnOnce(&mut Config)) -> Arc<Lane> {
         self.shutdown.cancel();
         let mut config = Config::new(self.ollama.url());
         change(&mut config);

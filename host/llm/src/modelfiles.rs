@@ -1,0 +1,206 @@
+//! What is known of how the installed models are made. It is asked for behind every look at what is installed, never by a
+//! call: one that comes before is told by the digest of its model, and at worst asks for a load that was not needed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures_util::{StreamExt as _, stream};
+use roughneck_jobs::model::{LlmError, Site};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    client::Client,
+    lane::Shared,
+    modelfile::Modelfile,
+    probe::{self, Installed},
+    stand_in,
+};
+
+/// So many are asked for at once: for each of them Ollama reads the head of a file.
+const AT_ONCE: usize = 4;
+
+/// So many are kept. All others count as models of their own, as they would if Ollama did not show them.
+const KNOWN_MAX: usize = 10_000;
+
+/// Modelfiles by the digests of their models: what is made anew has another one.
+#[derive(Debug, Default)]
+pub(crate) struct Modelfiles(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    modelfiles: BTreeMap<String, Arc<Modelfile>>,
+    /// Those that were not shown, of which the operator has been told.
+    told: BTreeSet<String>,
+}
+
+/// Looks after them whenever it is known anew what is installed, until `stop`.
+pub(crate) async fn keep(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut looks = shared.inventory.looks();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = shared.inventory.learn() => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = looks.next() => {}
+        }
+    }
+}
+
+impl Modelfiles {
+    /// How the model with this digest is made, if that is known.
+    pub(crate) fn get(&self, digest: &str) -> Option<Arc<Modelfile>> {
+        self.lock().modelfiles.get(digest).cloned()
+    }
+
+    /// Forgets the models that are gone, and asks for those that are not known. Who fails is asked for again the next time.
+    pub(crate) async fn learn(&self, client: &Client, models: &[Installed]) {
+        let unknown = self.unknown(models);
+        let mut answers = stream::iter(unknown)
+            .map(|(digest, name)| async move {
+                let shown = probe::show(client, &name).await;
+                (digest, name, shown.map(|shown| Modelfile::read(&shown)))
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some((digest, name, answer)) = answers.next().await {
+            match answer {
+                Ok(Some(modelfile)) => {
+                    self.lock().modelfiles.insert(digest, Arc::new(modelfile));
+                }
+                Ok(None) => self.tell(digest, &name, "it does not name the files of its weights"),
+                Err(error @ LlmError::Refused { .. }) => {
+                    self.tell(digest, &name, &error.to_string());
+                }
+                Err(error) => {
+                    // Whoever asks for the others would wait as long.
+                    self.tell(digest, &name, &error.to_string());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Digests that are not known, with a name for each. What stands in for a model is made as the model is, and what runs
+    /// elsewhere is nothing of this machine.
+    fn unknown(&self, models: &[Installed]) -> BTreeMap<String, String> {
+        let is_asked_for = |model: &&Installed| {
+            !(model.digest.is_empty()
+                || model.site() == Site::Cloud
+                || stand_in::name::num_ctx(&model.name).is_some())
+        };
+        let asked_for = models.iter().filter(is_asked_for).take(KNOWN_MAX);
+        let mut wanted: BTreeMap<String, String> =
+            asked_for.map(|model| (model.digest.clone(), model.name.clone())).collect();
+        let mut known = self.lock();
+        let Known { modelfiles, told } = &mut *known;
+        modelfiles.retain(|digest, _| wanted.contains_key(digest));
+        told.retain(|digest| wanted.contains_key(digest));
+        wanted.retain(|digest, _| !modelfiles.contains_key(digest));
+        wanted
+    }
+
+    /// Says once for each model that it is not shown.
+    fn tell(&self, digest: String, model: &str, why: &str) {
+        if self.lock().told.insert(digest) {
+            tracing::warn!(
+                model,
+                "Ollama does not show how the model `{model}` is made, so it counts as another one than those whose weights \
+                 it may share: {why}"
+            );
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use roughneck_testkit::ollama::{Config as Simulated, FakeOllama};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{config::Config, probe::installed};
+
+    struct Library {
+        ollama: FakeOllama,
+        client: Client,
+        known: Modelfiles,
+    }
+
+    impl Library {
+        async fn open() -> Self {
+            let ollama = FakeOllama::start(Simulated::instant()).await.unwrap();
+            let client = Client::new(&Config::new(ollama.url())).unwrap();
+            Self { ollama, client, known: Modelfiles::default() }
+        }
+
+        async fn learn(&self, models: Value) {
+            self.known.learn(&self.client, &installed(models)).await;
+        }
+
+        /// The models that were asked for since the last time.
+        fn asked(&self, before: usize) -> Vec<String> {
+            let bodies = self.ollama.log().into_iter().skip(before).map(|asked| asked.body);
+            let name = |body: Bytes| {
+                let body: Value = serde_json::from_slice(&body).unwrap();
+                body["model"].as_str().unwrap().to_owned()
+            };
+            let mut names: Vec<String> = bodies.map(name).collect();
+            names.sort();
+            names
+        }
+    }
+
+    #[tokio::test]
+    async fn each_model_is_asked_for_once_and_forgotten_with_its_last_name() {
+        let library = Library::open().await;
+        let (qwen, llama) = ("qwen3:4b", "llama3.2:3b");
+        let models = json!([
+            {"name": qwen, "digest": "q"},
+            {"name": "copy", "digest": "q"},
+            {"name": llama, "digest": "l"},
+            {"name": "big:cloud", "digest": "c"},
+            {"name": "nameless"},
+            {"name": "roughneck/qwen3:4b-ctx8-365c0bd3c000", "digest": "365c0bd3c000"},
+        ]);
+        // One of two names of the same.
+        library.learn(json!([{"name": qwen, "digest": "q"}])).await;
+        library.learn(models.clone()).await;
+        library.learn(models).await;
+        assert_eq!(library.asked(0), [llama, qwen]);
+        assert!(library.known.get("q").is_some_and(|made| made.weights.is_some()));
+        library.learn(json!([{"name": llama, "digest": "l"}])).await;
+        assert!(library.known.get("q").is_none());
+        library.learn(json!([{"name": qwen, "digest": "q"}])).await;
+        assert_eq!(library.asked(2), [qwen]);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_not_shown_keeps_no_other_from_it_and_is_asked_for_again() {
+        let library = Library::open().await;
+        let models = json!([
+            {"name": "gone", "digest": "g"},
+            {"name": "qwen3:4b", "digest": "q"},
+        ]);
+        library.learn(models.clone()).await;
+        assert!(library.known.get("g").is_none() && library.known.get("q").is_some());
+        library.learn(models).await;
+        assert_eq!(library.asked(0), ["gone", "gone", "qwen3:4b"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_ollama_that_says_nothing_is_not_asked_for_all_of_them() {
+        let library = Library::open().await;
+        library.ollama.faults().hang(true);
+        let models =
+            (0..40).map(|number| json!({"name": number.to_string(), "digest": number.to_string()}));
+        library.learn(models.collect()).await;
+        assert_eq!(library.known.lock().told.len(), 1);
+    }
+}
