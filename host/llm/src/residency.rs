@@ -57,8 +57,21 @@ struct Ours {
     key: RunnerKey,
     /// The name that it was loaded by.
     name: String,
-    /// The context that it was seen with since.
-    context: Option<u64>,
+    /// What was seen of it since.
+    seen: Option<Loaded>,
+}
+
+impl Ours {
+    /// Whether it has the weights of `key`. How its model is made may not have been known when it was loaded.
+    fn has_model_of(&self, key: &RunnerKey) -> bool {
+        self.key.has_model_of(key) || self.seen.as_ref().is_some_and(|seen| key.is_model(seen))
+    }
+
+    /// Whether it serves `key`, whose weights it has. Where Ollama gave less context than was asked for, it still does.
+    fn serves(&self, key: &RunnerKey) -> bool {
+        let context = self.seen.as_ref().and_then(|seen| seen.context_length);
+        self.key == *key || key.fits(&self.key, context)
+    }
 }
 
 impl Residency {
@@ -85,9 +98,8 @@ impl Residency {
     pub(crate) fn observe(&mut self, loaded: Vec<Loaded>, now: Instant) {
         let still_there = match &mut self.known {
             Known::Ours(ours) => {
-                let there = loaded.iter().find(|model| ours.key.is_model(model));
-                ours.context = there.and_then(|model| model.context_length);
-                there.is_some()
+                ours.seen = loaded.iter().find(|model| ours.key.is_model(model)).cloned();
+                ours.seen.is_some()
             }
             // Their order is that in which they expire, and changes with every use.
             Known::Listed(before) => {
@@ -104,7 +116,7 @@ impl Residency {
     /// The host has loaded `key`, by this name.
     pub(crate) fn loaded(&mut self, name: &str, key: RunnerKey, now: Instant) {
         self.loaded_last = Some(key.clone());
-        self.change(Known::Ours(Ours { key, name: name.to_owned(), context: None }), now);
+        self.change(Known::Ours(Ours { key, name: name.to_owned(), seen: None }), now);
         self.at = now;
     }
 
@@ -191,7 +203,7 @@ impl Residency {
     /// Ollama was told to let go of the model of `key`. What else is loaded still is.
     pub(crate) fn let_go(&mut self, key: &RunnerKey) {
         match &mut self.known {
-            Known::Ours(ours) if ours.key.has_model_of(key) => self.doubt(),
+            Known::Ours(ours) if ours.has_model_of(key) => self.doubt(),
             Known::Listed(list) => list.retain(|model| !key.is_model(model)),
             Known::Ours(_) | Known::Nothing => {}
         }
@@ -200,9 +212,8 @@ impl Residency {
     /// Why `key` has to be loaded, or none if it is.
     pub(crate) fn swap_for(&self, key: &RunnerKey) -> Option<Swap> {
         match &self.known {
-            Known::Ours(ours) if !ours.key.has_model_of(key) => Some(Swap::Model),
-            // That of a runner with less context than was asked for is still its key.
-            Known::Ours(ours) if ours.key == *key || key.fits(&ours.key, ours.context) => None,
+            Known::Ours(ours) if !ours.has_model_of(key) => Some(Swap::Model),
+            Known::Ours(ours) if ours.serves(key) => None,
             Known::Ours(_) => Some(Swap::Options),
             Known::Listed(list) if list.iter().any(|model| key.is_served_by(model)) => None,
             Known::Listed(list) if list.iter().any(|model| key.is_model(model)) => {
@@ -217,7 +228,7 @@ impl Residency {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{probe, resolve};
+    use crate::{modelfile::Modelfile, probe, resolve};
     use serde_json::{Value, json};
 
     fn key_with(digest: &str, options: &Value) -> RunnerKey {
@@ -263,6 +274,29 @@ mod tests {
         residency.observe(listed("a"), now);
         assert_eq!(residency.swap_for(&key("a", 8192)), None, "it has less, which is all there is");
         assert_eq!(residency.swap_for(&chosen), Some(Swap::Options));
+    }
+
+    #[test]
+    fn a_model_that_was_loaded_before_it_was_known_how_it_is_made_is_not_loaded_again() {
+        let now = Instant::now();
+        let mut residency = Residency::unknown(now);
+        residency.loaded("a", key_with("a", &json!({})), now);
+        let parameters = json!({"num_ctx": 4096}).as_object().unwrap().clone();
+        let weights = Some("w".to_owned());
+        let made = Modelfile { weights, parameters, ..Modelfile::default() };
+        let by_weights = |name| {
+            RunnerKey::of(&resolve::named(name, name), Some(&made), &serde_json::Map::new(), None)
+        };
+        assert_eq!(
+            residency.swap_for(&by_weights("copy")),
+            Some(Swap::Model),
+            "nobody has seen it"
+        );
+        let seen = Loaded { key: by_weights("a"), ..listed("a").remove(0) };
+        residency.observe(vec![seen], now);
+        assert_eq!(residency.swap_for(&by_weights("copy")), None);
+        residency.let_go(&by_weights("copy"));
+        assert!(residency.is_doubtful(now));
     }
 
     #[test]
