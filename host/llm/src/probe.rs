@@ -50,6 +50,7 @@ pub(crate) struct Details {
 /// What `/api/show` says of a model.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Shown {
+    #[serde(default)]
     pub(crate) modelfile: String,
     /// A line for each.
     #[serde(default)]
