@@ -40,7 +40,7 @@ impl<F: Future> Future for Settled<F> {
         let Self { future, bell, waker } = &mut *self;
         bell.outside.register(context.waker());
         for _ in 0..ROUNDS {
-            bell.state.store(POLLED, Ordering::Release);
+            bell.state.swap(POLLED, Ordering::AcqRel);
             if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(waker)) {
                 return Poll::Ready(output);
             }
@@ -57,7 +57,7 @@ impl<F: Future> Future for Settled<F> {
 const QUIET: u8 = 0;
 /// The future is being polled.
 const POLLED: u8 = 1;
-/// It is, and must be polled once more.
+/// It must be polled once more, or is about to be.
 const RUNG: u8 = 2;
 
 struct Bell {
@@ -71,8 +71,9 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let rung = self.state.compare_exchange(POLLED, RUNG, Ordering::AcqRel, Ordering::Acquire);
-        if rung == Err(QUIET) {
+        // A write also where it has been rung: whoever polls next must see what this ring is about, and a mere look at the
+        // state would not be ordered before it on every processor.
+        if self.state.swap(RUNG, Ordering::AcqRel) == QUIET {
             self.outside.wake();
         }
     }
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn no_wake_of_another_thread_is_lost() {
+    fn no_wake_of_other_threads_is_lost() {
         struct Unpark(Thread);
         impl Wake for Unpark {
             fn wake(self: Arc<Self>) {
@@ -167,32 +168,38 @@ mod tests {
             }
         }
         let rings = 10_000;
-        let (rung, heard) = (AtomicU32::new(0), AtomicU32::new(0));
+        // What each thread rings about, and what was heard of it. Only the rings put them in order.
+        let said: [AtomicU32; 2] = Default::default();
+        let heard: [AtomicU32; 2] = Default::default();
         let mut settled = Settled::new(poll_fn(|_| {
-            let last = rung.load(Ordering::Acquire);
-            heard.store(last, Ordering::Release);
-            if last == rings { Poll::Ready(()) } else { Poll::Pending }
+            for (said, heard) in said.iter().zip(&heard) {
+                heard.store(said.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            let is_over = heard.iter().all(|heard| heard.load(Ordering::Relaxed) == rings);
+            if is_over { Poll::Ready(()) } else { Poll::Pending }
         }));
-        let inside = settled.waker.clone();
+        let inside = &settled.waker.clone();
         thread::scope(|scope| {
-            scope.spawn(|| {
-                for ring in 1..=rings {
-                    rung.store(ring, Ordering::Release);
-                    inside.wake_by_ref();
-                    // The next one comes just when the poll that heard this one ends.
-                    while heard.load(Ordering::Acquire) < ring {
-                        std::hint::spin_loop();
+            for (said, heard) in said.iter().zip(&heard) {
+                scope.spawn(move || {
+                    for ring in 1..=rings {
+                        said.store(ring, Ordering::Relaxed);
+                        inside.wake_by_ref();
+                        // The next one comes just when the poll that heard this one ends.
+                        while heard.load(Ordering::Relaxed) < ring {
+                            thread::yield_now();
+                        }
                     }
-                }
-            });
+                });
+            }
             let waker = Waker::from(Arc::new(Unpark(thread::current())));
             let context = &mut Context::from_waker(&waker);
             while Pin::new(&mut settled).poll(context).is_pending() {
                 let parked_at = Instant::now();
                 thread::park_timeout(LIMIT);
                 if parked_at.elapsed() >= LIMIT {
-                    // Lets the other thread end.
-                    heard.store(rings, Ordering::Release);
+                    // Lets the other threads end.
+                    heard.iter().for_each(|heard| heard.store(rings, Ordering::Relaxed));
                     panic!("a wake was lost");
                 }
             }
