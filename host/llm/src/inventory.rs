@@ -200,20 +200,25 @@ impl Inventory {
         }
     }
 
-    /// Asks what is loaded, and knows what of it is which model: what was loaded by the name of a stand-in is its model.
+    /// Asks what is loaded, and knows what of it is which model: what was loaded by the name of a stand-in is its model. How
+    /// that is made is not forgotten while it is loaded.
     ///
     /// # Errors
     /// What stands between the host and Ollama.
     pub(crate) async fn running(&self) -> Result<Vec<Running>, LlmError> {
         let mut running = probe::running(&self.client).await?;
+        let mut digests = BTreeSet::new();
         let seen = self.seen.borrow();
         for Running { loaded, .. } in &mut running {
-            if let Some(model) = stand_in::name::stands_for(&loaded.name, &seen.shelf.models) {
-                loaded.name.clone_from(&model.name);
-                loaded.digest.clone_from(&model.digest);
-            }
-            loaded.key = self.key(&resolve::named(&loaded.name, &loaded.digest), &Map::new(), None);
+            let model = match stand_in::name::stands_for(&loaded.name, &seen.shelf.models) {
+                Some(model) => resolve::named(&model.name, &model.digest),
+                None => resolve::named(&loaded.name, &loaded.digest),
+            };
+            loaded.key = self.key(&model, &Map::new(), None);
+            loaded.model = model.name;
+            digests.extend(model.digest);
         }
+        self.modelfiles.are_loaded(digests);
         Ok(running)
     }
 
@@ -227,7 +232,8 @@ impl Inventory {
     /// Whether a model that is loaded can generate.
     pub(crate) fn can_chat(&self, loaded: &Loaded) -> bool {
         let seen = self.seen.borrow();
-        let is_it = |model: &&Installed| model.digest == loaded.digest || model.name == loaded.name;
+        let is_it =
+            |model: &&Installed| model.digest == loaded.digest || model.name == loaded.model;
         seen.shelf.models.iter().find(is_it).is_some_and(Installed::can_chat)
     }
 

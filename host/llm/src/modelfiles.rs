@@ -31,6 +31,9 @@ pub(crate) struct Modelfiles(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     modelfiles: BTreeMap<String, Arc<Modelfile>>,
+    /// Those of the models that are loaded. One that was made anew has the old one's runner until that expires, and what
+    /// shares its weights still does.
+    loaded: BTreeSet<String>,
     /// Those that were not shown, of which the operator has been told.
     told: BTreeSet<String>,
 }
@@ -56,7 +59,12 @@ impl Modelfiles {
         self.lock().modelfiles.get(digest).cloned()
     }
 
-    /// Forgets the models that are gone, and asks for those that are not known. Who fails is asked for again the next time.
+    /// These models are loaded, and no others.
+    pub(crate) fn are_loaded(&self, digests: BTreeSet<String>) {
+        self.lock().loaded = digests;
+    }
+
+    /// Forgets the models that are neither installed nor loaded any more, and asks for those that are not known. Who fails is asked for again the next time.
     pub(crate) async fn learn(&self, client: &Client, models: &[Installed]) {
         let unknown = self.unknown(models);
         let mut answers = stream::iter(unknown)
@@ -99,8 +107,8 @@ impl Modelfiles {
         let mut wanted: BTreeMap<String, String> =
             asked_for.map(|model| (model.digest.clone(), model.name.clone())).collect();
         let mut known = self.lock();
-        let Known { modelfiles, told } = &mut *known;
-        modelfiles.retain(|digest, _| wanted.contains_key(digest));
+        let Known { modelfiles, loaded, told } = &mut *known;
+        modelfiles.retain(|digest, _| wanted.contains_key(digest) || loaded.contains(digest));
         told.retain(|digest| wanted.contains_key(digest));
         wanted.retain(|digest, _| !modelfiles.contains_key(digest));
         wanted
@@ -183,6 +191,19 @@ mod tests {
         assert!(library.known.get("q").is_none());
         library.learn(json!([{"name": qwen, "digest": "q"}])).await;
         assert_eq!(library.asked(2), [qwen]);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_loaded_is_known_until_it_is_not() {
+        let library = Library::open().await;
+        let (old, new) = ("qwen3:4b", json!([{"name": "qwen3:4b", "digest": "new"}]));
+        library.learn(json!([{"name": old, "digest": "old"}])).await;
+        library.known.are_loaded(BTreeSet::from(["old".to_owned()]));
+        library.learn(new.clone()).await;
+        assert!(library.known.get("old").is_some() && library.known.get("new").is_some());
+        library.known.are_loaded(BTreeSet::new());
+        library.learn(new).await;
+        assert!(library.known.get("old").is_none());
     }
 
     #[tokio::test]

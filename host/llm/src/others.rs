@@ -95,7 +95,7 @@ pub(crate) fn traces(before: &Look, after: &Look) -> BTreeSet<Trace> {
     let did_nothing =
         before.is_quiet && after.is_quiet && before.doings.turns == after.doings.turns;
     for model in &after.models {
-        let same = |other: &&Running| other.loaded.key.has_model_of(&model.loaded.key);
+        let same = |other: &&Running| model.loaded.is_as_listed(&other.loaded);
         match before.models.iter().find(same) {
             Some(earlier) if did_nothing && stays_longer(earlier, model, after.now) => {
                 traces.insert(Trace::Expiry);
@@ -194,7 +194,7 @@ mod tests {
         let expires_at = format!("2319-01-15T08:{minute:02}:00Z");
         let json = json!({"name": model, "digest": model, "expires_at": expires_at});
         let mut running: Running = serde_json::from_value(json).unwrap();
-        running.loaded = probe::loaded(model, model, None);
+        running.loaded = probe::loaded(&format!("{model}:latest"), model, None);
         running
     }
 

@@ -65,22 +65,33 @@ pub(crate) struct Shown {
 }
 
 /// A model of `/api/ps`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Loaded {
+    /// The one that it was loaded by, which may be that of a stand-in.
     pub(crate) name: String,
     pub(crate) digest: String,
     /// Tokens; may be less than was asked for, when memory was short.
     pub(crate) context_length: Option<u64>,
-    /// What a request to it by this name asks for if it names no options. [`crate::inventory::Inventory::running`] knows it.
+    /// The name of the model itself. [`crate::inventory::Inventory::running`] knows it.
+    #[serde(skip)]
+    pub(crate) model: String,
+    /// What a request to the model by its name asks for if it names no options, as far as the host has learnt it by now.
     #[serde(skip)]
     pub(crate) key: RunnerKey,
 }
 
 impl Loaded {
+    /// Whether Ollama lists the same that it listed `earlier`, whatever the host has learnt or forgotten of it since.
+    pub(crate) fn is_as_listed(&self, earlier: &Self) -> bool {
+        self.name == earlier.name
+            && self.digest == earlier.digest
+            && self.context_length == earlier.context_length
+    }
+
     /// Whether it is this model, which may be told by its weights, its digest or its name. It is listed by the one name that
     /// it was loaded by.
     pub(crate) fn is(&self, model: &str) -> bool {
-        self.key.model() == model || self.digest == model || normalised(&self.name) == model
+        self.key.model() == model || self.digest == model || normalised(&self.model) == model
     }
 }
 
@@ -182,7 +193,8 @@ pub(crate) async fn running(client: &Client) -> Result<Vec<Running>, LlmError> {
 #[cfg(test)]
 pub(crate) fn loaded(name: &str, digest: &str, context_length: Option<u64>) -> Loaded {
     let key = RunnerKey::of(&crate::resolve::named(name, digest), None, &Map::new(), None);
-    Loaded { name: name.to_owned(), digest: digest.to_owned(), context_length, key }
+    let [name, model] = [name, name].map(str::to_owned);
+    Loaded { name, digest: digest.to_owned(), context_length, model, key }
 }
 
 #[cfg(test)]

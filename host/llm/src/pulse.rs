@@ -46,7 +46,7 @@ pub(crate) async fn feel(shared: &Shared, turn: &mut Turn) -> Pulse {
 
 async fn ask(shared: &Shared, turn: &mut Turn, model: &Running) -> Pulse {
     let body = request::one_token(
-        &model.loaded.name,
+        &model.loaded.model,
         &turn.residency().key_of(&model.loaded),
         keep_alive(model, shared.clock.now()),
     );

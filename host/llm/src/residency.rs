@@ -103,7 +103,8 @@ impl Residency {
             }
             // Their order is that in which they expire, and changes with every use.
             Known::Listed(before) => {
-                before.len() == loaded.len() && before.iter().all(|model| loaded.contains(model))
+                before.len() == loaded.len()
+                    && before.iter_mut().all(|model| is_listed_still(model, &loaded))
             }
             Known::Nothing => false,
         };
@@ -150,7 +151,7 @@ impl Residency {
     pub(crate) fn shown(&self) -> Option<Resident> {
         let model = match &self.known {
             Known::Ours(ours) => ours.name.clone(),
-            Known::Listed(list) => list.first()?.name.clone(),
+            Known::Listed(list) => list.first()?.model.clone(),
             Known::Nothing => return None,
         };
         let quantum = planner::quantum(&self.swap_cost, Swap::Model);
@@ -223,6 +224,15 @@ impl Residency {
             Known::Listed(_) | Known::Nothing => Some(Swap::Cold),
         }
     }
+}
+
+/// Whether a model is listed as it was. If so, it is known by what the host has learnt of it since.
+fn is_listed_still(model: &mut Loaded, list: &[Loaded]) -> bool {
+    let now = list.iter().find(|now| now.is_as_listed(model));
+    if let Some(now) = now {
+        model.clone_from(now);
+    }
+    now.is_some()
 }
 
 #[cfg(test)]
@@ -345,6 +355,14 @@ mod tests {
         residency.observe([listed("a"), listed("b")].concat(), after(60));
         residency.observe([listed("b"), listed("a")].concat(), after(70));
         assert_eq!(age(&residency), 40, "nor is its order");
+        let made = Modelfile { weights: Some("w".to_owned()), ..Modelfile::default() };
+        let by_weights = |name| {
+            RunnerKey::of(&resolve::named(name, name), Some(&made), &serde_json::Map::new(), None)
+        };
+        let learnt = Loaded { key: by_weights("a"), ..listed("a").remove(0) };
+        residency.observe([vec![learnt], listed("b")].concat(), after(80));
+        assert_eq!(age(&residency), 40, "nor is what the host has learnt of it");
+        assert_eq!(residency.swap_for(&by_weights("copy")), None, "which it knows");
     }
 
     #[test]

@@ -97,7 +97,8 @@ impl Watchman {
             doings = doings.and(own);
         }
         shared.metrics.upstream.loaded(&self.shown(&models));
-        let is_gone = |earlier: &Running| !models.iter().any(|now| now.loaded == earlier.loaded);
+        let is_gone =
+            |earlier: &Running| !models.iter().any(|now| now.loaded.is_as_listed(&earlier.loaded));
         if self.last.iter().flat_map(|look| &look.models).any(is_gone) {
             // Ollama was started anew, or has stopped a runner that hung.
             shared.circuit.renewed();
@@ -129,7 +130,7 @@ impl Watchman {
 
     fn shown(&self, models: &[Running]) -> Vec<LoadedModel> {
         let shown = |model: &Running| LoadedModel {
-            label: self.shared.inventory.label(&model.loaded.name),
+            label: self.shared.inventory.label(&model.loaded.model),
             context_length: model.loaded.context_length,
             size: model.size,
             size_vram: model.size_vram,

@@ -29,15 +29,8 @@ impl Stage {
         self.metric(&series).unwrap()
     }
 
-    fn external_all(&self) -> f64 {
+    pub(crate) fn external_all(&self) -> f64 {
         ["model", "expiry", "wait", "full"].map(|sign| self.external(sign)).iter().sum()
-    }
-
-    /// Waits until the host has looked twice from now on: the first look may have begun before.
-    async fn until_looked_twice(&self) {
-        let before = self.bodies("/api/ps").len();
-        let looked = async || self.bodies("/api/ps").len() >= before + 3;
-        eventually("the host looks", SOON, looked).await.unwrap();
     }
 
     async fn until_external(&self, sign: &str) {

@@ -79,14 +79,11 @@ async fn copies_and_models_with_other_words_share_the_runner_on_every_route() {
             assert_eq!(stage.chat(&chat(model, true)).await, 200);
             let (reply, _) = stage.send(CallRoute::ChatCompletions, &chat(model, false)).await;
             assert_eq!(reply.status, 200);
-            stage.until_looked().await;
+            stage.until_looked_twice().await;
         }
     }
     assert_eq!(stage.loads(), (1, [1.0, 0.0, 0.0]));
-    for sign in ["model", "expiry", "wait", "full"] {
-        let series = format!(r#"roughneck_upstream_external_use_total{{sign="{sign}"}}"#);
-        assert_eq!(stage.metric(&series), Some(0.0), "{sign}");
-    }
+    assert_eq!(stage.external_all(), 0.0);
 }
 
 #[tokio::test]
@@ -196,6 +193,23 @@ async fn a_name_that_is_pulled_anew_is_another_model() {
     assert_eq!(stage.loads(), (2, [1.0, 1.0, 0.0]));
     stage.ask(call(COPY)).await.unwrap();
     assert_eq!(stage.loads(), (3, [1.0, 2.0, 0.0]), "the copy is what the name was");
+}
+
+#[tokio::test]
+async fn a_model_that_is_made_anew_while_it_is_loaded_is_no_sign_of_others() {
+    let stage = stage().await;
+    stage.ask(call(TERSE)).await.unwrap();
+    stage.until_looked_twice().await;
+    let other = json!({"model": TERSE, "from": "llama3.2:3b", "stream": false});
+    assert_eq!(stage.direct("/api/create", &other).await.0, 200);
+    let shown = stage.bodies("/api/show").len();
+    stage.lane.look().await;
+    let learnt = async || stage.bodies("/api/show").len() > shown;
+    eventually("it is asked how it is made now", SOON, learnt).await.unwrap();
+    stage.until_looked_twice().await;
+    assert_eq!(stage.external_all(), 0.0);
+    stage.ask(call(QWEN)).await.unwrap();
+    assert_eq!(stage.loads(), (1, [1.0, 0.0, 0.0]), "what is loaded has the same weights");
 }
 
 #[tokio::test]

@@ -174,7 +174,14 @@ impl Stage {
         Self::with(ollama::Config::instant(), rarely).await
     }
 
-    /// Waits for the look that follows a load.
+    /// Waits until the host has looked twice from now on: the first look may have begun before.
+    pub(crate) async fn until_looked_twice(&self) {
+        let before = self.bodies("/api/ps").len();
+        let looked = async || self.bodies("/api/ps").len() >= before + 3;
+        eventually("the host looks", SOON, looked).await.unwrap();
+    }
+
+    /// Waits for the look that follows the first load: what it shows stays. Who does not look again and again waits by this.
     pub(crate) async fn until_looked(&self) {
         let size = format!(r#"roughneck_model_size_bytes{{model="{QWEN}"}}"#);
         let looked = async || self.metric(&size).is_some();
