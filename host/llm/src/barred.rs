@@ -12,11 +12,11 @@ use roughneck_jobs::{
 };
 use tokio::time::Instant;
 
-use crate::breaker;
+use crate::{breaker, model_id::ModelId};
 
 /// The models whose last load failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Barred(BTreeMap<String, Model>);
+pub(crate) struct Barred(BTreeMap<ModelId, Model>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Model {
@@ -38,29 +38,33 @@ impl Barred {
     /// A load of this model has failed.
     pub(crate) fn failed(
         &mut self,
-        (model, error): (&str, &LlmError),
+        (model, error): (&ModelId, &LlmError),
         policy: &guard::Breaker,
         when: When,
         now: Instant,
     ) {
-        let model = self.0.entry(model.to_owned()).or_default();
-        let is_row = model.row.failed(policy);
+        // It stays known by what is known of it now.
+        let known = self.0.keys().find(|known| known.is_same(model)).cloned();
+        let mut failing = known.and_then(|known| self.0.remove(&known)).unwrap_or_default();
+        let is_row = failing.row.failed(policy);
         if is_row || when == When::AtOnce {
-            let before = model.row.failures().saturating_sub(policy.failures);
+            let before = failing.row.failures().saturating_sub(policy.failures);
             let until = now + breaker::rest(policy, before.saturating_add(1));
-            model.bar = Some((until, error.clone()));
+            failing.bar = Some((until, error.clone()));
         }
+        self.0.insert(model.clone(), failing);
     }
 
     /// This model was loaded.
-    pub(crate) fn loaded(&mut self, model: &str) {
-        self.0.remove(model);
+    pub(crate) fn loaded(&mut self, model: &ModelId) {
+        self.0.retain(|known, _| !known.is_same(model));
     }
 
     /// How the last load of this model failed, while there is to be no other.
-    pub(crate) fn error(&self, model: &str, now: Instant) -> Option<&LlmError> {
-        let (until, error) = self.0.get(model)?.bar.as_ref()?;
-        (now < *until).then_some(error)
+    pub(crate) fn error(&self, model: &ModelId, now: Instant) -> Option<&LlmError> {
+        let bars = self.0.iter().filter(|(known, _)| known.is_same(model));
+        bars.filter_map(|(_, failing)| failing.bar.as_ref())
+            .find_map(|(until, error)| (now < *until).then_some(error))
     }
 }
 
@@ -69,6 +73,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::{model_id::known_by, resolve};
 
     const POLICY: guard::Breaker = guard::Breaker { failures: 3, pause_ms: 5_000 };
 
@@ -82,17 +87,23 @@ mod tests {
         let mut barred = Barred::default();
         let mut rests = Vec::new();
         for _ in 0..6 {
-            barred.failed(("m", &died()), &POLICY, When::InRow, now);
+            barred.failed((&known_by("m"), &died()), &POLICY, When::InRow, now);
             let is_barred = |seconds: &u64| {
-                barred.error("m", now + Duration::from_secs(*seconds)) == Some(&died())
+                barred.error(&known_by("m"), now + Duration::from_secs(*seconds)) == Some(&died())
             };
             rests.push([0, 4, 9, 19, 39].iter().filter(|seconds| is_barred(seconds)).count());
         }
         assert_eq!(rests, [0, 0, 2, 3, 4, 5], "none, none, 5 s, 10 s, 20 s, 40 s");
-        assert_eq!(barred.error("another", now), None);
-        barred.loaded("m");
+        assert_eq!(barred.error(&known_by("another"), now), None);
+        barred.loaded(&known_by("m"));
         assert_eq!(barred, Barred::default());
-        barred.failed(("m", &died()), &POLICY, When::AtOnce, now);
-        assert_eq!(barred.error("m", now), Some(&died()));
+        barred.failed((&known_by("m"), &died()), &POLICY, When::AtOnce, now);
+        assert_eq!(barred.error(&known_by("m"), now), Some(&died()));
+        let learnt = |name| ModelId::of(&resolve::named(name, name), Some("w"));
+        assert_eq!(barred.error(&learnt("m"), now), Some(&died()), "by its digest");
+        barred.failed((&learnt("m"), &died()), &POLICY, When::InRow, now);
+        assert_eq!(barred.error(&learnt("copy"), now), Some(&died()), "by its weights");
+        barred.loaded(&learnt("copy"));
+        assert_eq!(barred, Barred::default());
     }
 }

@@ -23,7 +23,10 @@ use roughneck_jobs::{
 };
 use tokio::time::Instant;
 
-use crate::barred::{Barred, When};
+use crate::{
+    barred::{Barred, When},
+    model_id::ModelId,
+};
 
 /// The longest rest. Whoever restarts Ollama does not wait for its end: see [`Breaker::renewed`].
 const REST_MAX: Duration = Duration::from_secs(300);
@@ -49,7 +52,7 @@ pub(crate) struct Failure {
     pub(crate) error: LlmError,
     pub(crate) in_silence: bool,
     /// The model that it was to load.
-    pub(crate) load_of: Option<String>,
+    pub(crate) load_of: Option<ModelId>,
 }
 
 impl Failure {
@@ -74,16 +77,16 @@ enum Whose {
     #[default]
     Nobodys,
     /// All are of loads of this model.
-    Models(String),
+    Models(ModelId),
     /// Ollama's.
     Ollamas,
 }
 
 impl Whose {
-    fn and(self, load_of: Option<&str>) -> Self {
+    fn and(self, load_of: Option<&ModelId>) -> Self {
         match (self, load_of) {
-            (Self::Nobodys, Some(model)) => Self::Models(model.to_owned()),
-            (Self::Models(own), Some(model)) if own == model => Self::Models(own),
+            (Self::Nobodys, Some(model)) => Self::Models(model.clone()),
+            (Self::Models(own), Some(model)) if own.is_same(model) => Self::Models(own),
             (Self::Nobodys, None) | (Self::Models(_) | Self::Ollamas, _) => Self::Ollamas,
         }
     }
@@ -118,7 +121,7 @@ enum State {
     /// No call goes before the pulse that is due then.
     Open { why: Why, rests: u32, until: Instant },
     /// The next call says how Ollama is, unless it is of the model that could not be loaded.
-    Trial { rests: u32, failed: Option<String>, last: String },
+    Trial { rests: u32, failed: Option<ModelId>, last: String },
 }
 
 /// The breaker of one lane.
@@ -129,7 +132,7 @@ pub(crate) struct Breaker {
     whose: Whose,
     barred: Barred,
     /// The model that was loaded last, if it has not failed to be since.
-    works: Option<String>,
+    works: Option<ModelId>,
     state: State,
 }
 
@@ -180,14 +183,14 @@ impl Breaker {
     }
 
     /// How Ollama has failed to load this model, while it is not asked to again.
-    pub(crate) fn barred(&self, model: &str, now: Instant) -> Option<&LlmError> {
+    pub(crate) fn barred(&self, model: &ModelId, now: Instant) -> Option<&LlmError> {
         self.barred.error(model, now)
     }
 
     /// Ollama has loaded this model.
-    pub(crate) fn loaded(&mut self, model: &str) {
+    pub(crate) fn loaded(&mut self, model: &ModelId) {
         self.barred.loaded(model);
-        self.works = Some(model.to_owned());
+        self.works = Some(model.clone());
     }
 
     /// A turn has ended.
@@ -207,7 +210,7 @@ impl Breaker {
                 let last = format!("the call that tried has failed, too: {}", failure.why());
                 match &failure.load_of {
                     // Another model may tell more.
-                    Some(model) if failed.as_ref().is_none_or(|failed| failed == model) => {
+                    Some(model) if failed.as_ref().is_none_or(|failed| failed.is_same(model)) => {
                         self.state = State::Trial { rests, failed: failure.load_of, last };
                     }
                     Some(_) | None => self.rest(rests.saturating_add(1), Why::Ill(last), now),
@@ -272,11 +275,11 @@ impl Breaker {
     }
 
     fn count(&mut self, failure: &Failure, when: When, now: Instant) {
-        let load_of = failure.load_of.as_deref();
+        let load_of = failure.load_of.as_ref();
         self.row.failed(&self.policy);
         self.whose = std::mem::take(&mut self.whose).and(load_of);
         let Some(model) = load_of else { return };
-        self.works.take_if(|works| works == model);
+        self.works.take_if(|works| works.is_same(model));
         if when == When::AtOnce || self.works.is_some() {
             self.barred.failed((model, &failure.error), &self.policy, when, now);
         }
@@ -308,6 +311,7 @@ pub(crate) fn rest(policy: &guard::Breaker, rests: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model_id::known_by;
 
     const POLICY: guard::Breaker = guard::Breaker { failures: 3, pause_ms: 5_000 };
 
@@ -325,7 +329,7 @@ mod tests {
     }
 
     fn unloadable(model: &str) -> Sign {
-        Sign::Failed(Failure { load_of: Some(model.to_owned()), ..failure("boom") })
+        Sign::Failed(Failure { load_of: Some(known_by(model)), ..failure("boom") })
     }
 
     fn ill(why: &str) -> Why {
@@ -432,27 +436,38 @@ mod tests {
         let now = Instant::now();
         let boom = LlmError::BrokenOff("boom".to_owned());
         let mut breaker = Breaker::new(POLICY);
-        breaker.loaded("b");
+        breaker.loaded(&known_by("b"));
         for _ in 0..3 {
             breaker.ended(unloadable("a"), now);
         }
-        assert_eq!((breaker.barred("a", now), breaker.barred("b", now)), (Some(&boom), None));
+        assert_eq!(
+            (breaker.barred(&known_by("a"), now), breaker.barred(&known_by("b"), now)),
+            (Some(&boom), None)
+        );
         assert!(breaker.admits(), "another model is known to load");
         breaker.ended(Sign::Well, now);
-        assert_eq!(breaker.barred("a", now), Some(&boom), "what others do says nothing about it");
-        breaker.loaded("a");
-        assert_eq!(breaker.barred("a", now), None);
+        assert_eq!(
+            breaker.barred(&known_by("a"), now),
+            Some(&boom),
+            "what others do says nothing about it"
+        );
+        breaker.loaded(&known_by("a"));
+        assert_eq!(breaker.barred(&known_by("a"), now), None);
         // The last one that was loaded fails as well.
         for _ in 0..3 {
             breaker.ended(unloadable("a"), now);
         }
-        assert_eq!((breaker.admits(), breaker.barred("a", now)), (false, None));
+        assert_eq!((breaker.admits(), breaker.barred(&known_by("a"), now)), (false, None));
 
         let mut breaker = after([failed(), failed(), failed()], now);
         breaker.felt(Pulse::Unasked, now);
         breaker.felt(Pulse::Unasked, now);
         breaker.ended(unloadable("a"), now);
-        assert_eq!(breaker.barred("a", now), Some(&boom), "at once: it has had its turn");
+        assert_eq!(
+            breaker.barred(&known_by("a"), now),
+            Some(&boom),
+            "at once: it has had its turn"
+        );
         let last = "the call that tried has failed, too: boom";
         assert_eq!(breaker.on_trial(), Some(last), "another model may try");
         breaker.ended(unloadable("b"), now);

@@ -9,6 +9,7 @@ use crate::{
     breaker::{Breaker, Pulse, Sign, Why},
     config::Config,
     metrics::Metrics,
+    model_id::ModelId,
     pulse,
 };
 
@@ -89,12 +90,12 @@ impl Circuit {
     }
 
     /// How Ollama has failed to load this model, while it is not asked to again.
-    pub(crate) fn barred(&self, model: &str) -> Option<LlmError> {
+    pub(crate) fn barred(&self, model: &ModelId) -> Option<LlmError> {
         self.breaker.borrow().barred(model, Instant::now()).cloned()
     }
 
     /// Ollama has loaded this model.
-    pub(crate) fn loaded(&self, model: &str) {
+    pub(crate) fn loaded(&self, model: &ModelId) {
         self.change(|breaker, _| breaker.loaded(model));
     }
 

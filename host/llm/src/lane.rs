@@ -249,7 +249,7 @@ impl Shared {
         let models = self.inventory.models().unwrap_or_default();
         let Some(model) = resolve::find(&models, model) else { return BTreeSet::new() };
         let wanted = key(&resolve::named(&model.name, &model.digest));
-        self.names(|model| key(model) == wanted)
+        self.names(|model| key(model).asks_as(&wanted))
     }
 
     /// The names by which jobs ask for these weights, whatever options come with them.

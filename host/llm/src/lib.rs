@@ -37,6 +37,7 @@ mod lane;
 mod lines;
 mod load;
 pub mod metrics;
+mod model_id;
 mod model_name;
 mod modelfile;
 mod modelfiles;

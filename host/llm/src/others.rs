@@ -121,7 +121,7 @@ fn stays_longer(earlier: &Running, later: &Running, now: Millis) -> bool {
 }
 
 fn is_asked_for(doings: &Doings, model: &Running) -> bool {
-    doings.asked.iter().any(|asked| model.loaded.is(asked))
+    doings.asked.iter().any(|asked| asked.is_same(model.loaded.key.model()))
 }
 
 /// Counts what others leave behind, and tells the operator now and then.
@@ -173,7 +173,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::probe;
+    use crate::{model_id, probe};
 
     /// A model with its digest, and the minute at which it expires.
     fn running(model: &str, minute: u32) -> Running {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     fn asking(look: Look, model: &str) -> Look {
-        let doings = Doings { asked: BTreeSet::from([model.to_owned()]), ..look.doings };
+        let doings = Doings { asked: BTreeSet::from([model_id::known_by(model)]), ..look.doings };
         Look { doings, ..look }
     }
 
@@ -214,7 +214,6 @@ mod tests {
             // Whatever the host is doing meanwhile.
             (Look { is_quiet: false, ..look(now, vec![running("b", 5)], 9) }, true),
             (asking(look(now, vec![running("b", 5)], 8), "b"), false),
-            (asking(look(now, vec![running("b", 5)], 8), "b:latest"), false),
             (asking(look(now, vec![running("b", 5)], 8), "a"), true),
         ] {
             let expected = found.then_some(Trace::Model);

@@ -10,11 +10,7 @@ use roughneck_jobs::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    client::Client,
-    model_name::{self, normalised},
-    runner_key::RunnerKey,
-};
+use crate::{client::Client, model_name, runner_key::RunnerKey};
 
 /// One look at Ollama.
 #[derive(Debug)]
@@ -86,12 +82,6 @@ impl Loaded {
         self.name == earlier.name
             && self.digest == earlier.digest
             && self.context_length == earlier.context_length
-    }
-
-    /// Whether it is this model, which may be told by its weights, its digest or its name. It is listed by the one name that
-    /// it was loaded by.
-    pub(crate) fn is(&self, model: &str) -> bool {
-        self.key.model() == model || self.digest == model || normalised(&self.model) == model
     }
 }
 

@@ -25,6 +25,7 @@ use tokio::{
 use crate::{
     circuit::Circuit,
     metrics::{Metrics, Waits},
+    model_id::ModelId,
     planner::{self, Choice, Next, Reason, Waiting},
     probe::Loaded,
     residency::{Residency, Resident},
@@ -84,7 +85,7 @@ struct Line {
     /// How many turns there have been.
     turns: u64,
     /// The models of the calls that had their turn since somebody asked, see [`Queue::doings`].
-    asked: BTreeSet<String>,
+    asked: BTreeSet<ModelId>,
     /// When the last turn ended, if Ollama may still be at work for it.
     left_at: Option<Instant>,
     /// When the lane, which lingers, decides again though nobody has come.
@@ -281,7 +282,7 @@ impl Queue {
         line.turns += 1;
         if self.0.site == Site::Here {
             // Of the others nobody asks, and anybody could ask for any name.
-            line.asked.insert(seat.key.model().to_owned());
+            line.asked.insert(seat.key.model().clone());
         }
         line.serving.insert(choice.ticket, seat.key.clone());
         residency.grant_quantum(!choice.passes_over);
@@ -346,12 +347,12 @@ impl Queue {
 
     /// Whether a call waits for the model of this runner, whatever its options.
     pub(crate) fn wants(&self, key: &RunnerKey) -> bool {
-        self.lock().waiting.values().any(|waiter| waiter.seat.key.model() == key.model())
+        self.lock().waiting.values().any(|waiter| waiter.seat.key.has_model_of(key))
     }
 
     /// Whether one who has a turn uses the model of this runner, whatever its options.
     pub(crate) fn serves(&self, key: &RunnerKey) -> bool {
-        self.lock().serving.values().any(|served| served.model() == key.model())
+        self.lock().serving.values().any(|served| served.has_model_of(key))
     }
 
     /// What is loaded.
@@ -387,8 +388,7 @@ impl Queue {
         let mut line = self.lock();
         let asked = std::mem::take(&mut line.asked);
         // Whoever has the turn may still load its model.
-        let serving: Vec<String> =
-            line.serving.values().map(|key| key.model().to_owned()).collect();
+        let serving: Vec<ModelId> = line.serving.values().map(|key| key.model().clone()).collect();
         line.asked.extend(serving);
         let Line { turns, left_at, .. } = *line;
         Doings { turns, is_free: self.is_free(&line), asked, left_at }

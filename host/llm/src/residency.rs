@@ -70,7 +70,7 @@ impl Ours {
     /// Whether it serves `key`, whose weights it has. Where Ollama gave less context than was asked for, it still does.
     fn serves(&self, key: &RunnerKey) -> bool {
         let context = self.seen.as_ref().and_then(|seen| seen.context_length);
-        self.key == *key || key.fits(&self.key, context)
+        key.asks_as(&self.key) || key.fits(&self.key, context)
     }
 }
 

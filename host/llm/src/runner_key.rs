@@ -9,7 +9,7 @@ use roughneck_jobs::model::Resolved;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{model_name::normalised, modelfile::Modelfile, probe::Loaded};
+use crate::{model_id::ModelId, modelfile::Modelfile, probe::Loaded};
 
 /// The options that Ollama reloads a model for, read in its source (`needsReload`, OLLAMA.md §3).
 /// All others only shape one answer.
@@ -18,11 +18,10 @@ const RUNNER_OPTIONS: [&str; 7] =
 const NUM_CTX: &str = "num_ctx";
 const NUM_GPU: &str = "num_gpu";
 
-/// Two calls with equal keys share one loaded model. Shown as canonical JSON.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// Two calls whose keys ask for the same share one loaded model. Shown as canonical JSON.
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct RunnerKey {
-    /// The weights; the digest of the model, or its normalised name, for as long as they are not known.
-    model: String,
+    model: ModelId,
     /// Those of the request over the parameters of its model.
     options: BTreeMap<String, Value>,
     /// Whether a full context is to drop its oldest tokens, if that is not what the model does anyway.
@@ -40,8 +39,7 @@ impl RunnerKey {
     ) -> Self {
         let unknown = Modelfile::default();
         let made = modelfile.unwrap_or(&unknown);
-        let known = made.weights.as_ref().or(model.digest.as_ref());
-        let model = known.cloned().unwrap_or_else(|| normalised(&model.name));
+        let model = ModelId::of(model, made.weights.as_deref());
         if made.is_mlx {
             return Self { model, ..Self::default() };
         }
@@ -49,8 +47,8 @@ impl RunnerKey {
         Self { model, options: runner_options(made, options), shift }
     }
 
-    /// The weights of the model; its digest, or its name in its one spelling, for as long as they are not known.
-    pub(crate) fn model(&self) -> &str {
+    /// The model, whatever its options.
+    pub(crate) fn model(&self) -> &ModelId {
         &self.model
     }
 
@@ -66,12 +64,17 @@ impl RunnerKey {
 
     /// Whether both are served by the same weights, whatever their options.
     pub(crate) fn has_model_of(&self, other: &Self) -> bool {
-        self.model == other.model
+        self.model.is_same(&other.model)
+    }
+
+    /// Whether both ask the same of the same weights.
+    pub(crate) fn asks_as(&self, other: &Self) -> bool {
+        self.has_model_of(other) && self.options == other.options && self.shift == other.shift
     }
 
     /// Whether `loaded` are these weights, under whichever name.
     pub(crate) fn is_model(&self, loaded: &Loaded) -> bool {
-        loaded.is(&self.model)
+        self.has_model_of(&loaded.key)
     }
 
     /// Whether a runner of this model that was loaded for the key `loaded`, and has so much context as far as it was seen,
@@ -176,13 +179,13 @@ mod tests {
             json!({"temperature": 0.3, "seed": 1, "num_predict": 9, "stop": ["x"]}),
             json!({"num_gpu": -1, "num_ctx": null}),
         ] {
-            assert_eq!(key("alias", "d", &same), plain, "{same}");
+            assert!(key("alias", "d", &same).asks_as(&plain), "{same}");
         }
         for other in [json!({"num_ctx": 8192}), json!({"use_mmap": false}), json!({"num_gpu": 0})] {
-            assert_ne!(key("m:latest", "d", &other), plain, "{other}");
+            assert!(!key("m:latest", "d", &other).asks_as(&plain), "{other}");
         }
-        assert_ne!(key("m:latest", "e", &json!({})), plain);
-        assert_eq!(key("M", "", &json!({})), key("m:latest", "", &json!({})));
+        assert!(!key("m:latest", "e", &json!({})).asks_as(&plain));
+        assert!(key("M", "", &json!({})).asks_as(&key("m:latest", "", &json!({}))));
     }
 
     #[test]
@@ -190,8 +193,15 @@ mod tests {
         let plain = made("w", &json!({}));
         let (nothing, wide) = (json!({}), json!({"num_ctx": 8192}));
         let base = key_of("base", &plain, &nothing);
-        assert_eq!(key_of("copy", &made("w", &json!({"temperature": 0.5})), &nothing), base);
-        assert_ne!(key_of("base", &made("v", &json!({})), &nothing), base, "it was pulled anew");
+        let copy = key_of("copy", &made("w", &json!({"temperature": 0.5})), &nothing);
+        assert!(copy.asks_as(&base));
+        let anew = RunnerKey::of(
+            &resolve::named("base", "b"),
+            Some(&made("v", &json!({}))),
+            &map(&nothing),
+            None,
+        );
+        assert!(!anew.has_model_of(&base), "it was pulled anew");
         let roomy = made("w", &json!({"num_ctx": 8192.0, "num_gpu": 20}));
         for (options, same) in [
             (json!({}), json!({"num_ctx": 8192, "num_gpu": 20})),
@@ -200,19 +210,19 @@ mod tests {
             (json!({"num_ctx": 2048, "num_gpu": -1}), json!({"num_ctx": 2048})),
         ] {
             let (own, same) = (key_of("roomy", &roomy, &options), key_of("base", &plain, &same));
-            assert_eq!(own, same, "{options}");
+            assert!(own.asks_as(&same), "{options}");
         }
         assert!(key_of("roomy", &roomy, &nothing).has_model_of(&base));
-        assert_ne!(key_of("base", &plain, &wide), base);
+        assert!(!key_of("base", &plain, &wide).asks_as(&base));
     }
 
     #[test]
     fn what_a_request_is_given_tells_keys_apart_and_not_what_it_asks_for() {
         let modelfile = Modelfile { context_max: Some(2048), ..made("w", &json!({})) };
         let of = |num_ctx| key_of("m", &modelfile, &json!({"num_ctx": num_ctx}));
-        assert_eq!(of(99_999), of(2048));
-        assert_eq!(of(0), of(4));
-        assert_ne!(of(1024), of(2048));
+        assert!(of(99_999).asks_as(&of(2048)));
+        assert!(of(0).asks_as(&of(4)));
+        assert!(!of(1024).asks_as(&of(2048)));
     }
 
     #[test]
@@ -237,8 +247,8 @@ mod tests {
         let parameters = map(&json!({"num_ctx": 8192}));
         let mlx = Modelfile { is_mlx: true, parameters, ..Modelfile::default() };
         let plain = key_of("m", &mlx, &json!({}));
-        assert_eq!(key_of("m", &mlx, &json!({"num_ctx": 4096, "num_thread": 2})), plain);
-        assert_eq!(plain.model(), "m", "by its digest");
+        assert!(key_of("m", &mlx, &json!({"num_ctx": 4096, "num_thread": 2})).asks_as(&plain));
+        assert_eq!(plain.to_string(), r#"{"model":"m","options":{}}"#, "by its digest");
     }
 
     #[test]

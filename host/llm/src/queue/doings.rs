@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use tokio::time::Instant;
 
+use crate::model_id::ModelId;
+
 /// What the calls of a queue have done to Ollama.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Doings {
@@ -12,7 +14,7 @@ pub(crate) struct Doings {
     /// Whether nobody has the turn.
     pub(crate) is_free: bool,
     /// The models of those who had the turn since this was asked before, or had it then.
-    pub(crate) asked: BTreeSet<String>,
+    pub(crate) asked: BTreeSet<ModelId>,
     /// When the last turn ended, if Ollama may still be at work for it.
     pub(crate) left_at: Option<Instant>,
 }

@@ -3,7 +3,10 @@ use std::{future::Future, pin::pin, task::Poll};
 use serde_json::Map;
 
 use super::*;
-use crate::{breaker::Pulse, broken::Broken, config::Config, preempt::Past, swap::Swap};
+use crate::{
+    breaker::Pulse, broken::Broken, config::Config, model_id::known_by, modelfile::Modelfile,
+    preempt::Past, swap::Swap,
+};
 
 fn key(model: &str) -> RunnerKey {
     RunnerKey::of(&crate::resolve::named(model, model), None, &Map::new(), None)
@@ -344,10 +347,11 @@ async fn what_ollama_was_asked_for_is_told_once_and_as_long_as_it_is_under_way()
     let (queue, mut turn) = busy("a");
     let doings = queue.doings();
     assert_eq!((doings.turns, doings.is_free, queue.quiet()), (1, false, None));
-    assert!(doings.asked.contains("a") && queue.doings().asked.contains("a"), "it may still load");
+    let asked = || queue.doings().asked.contains(&known_by("a"));
+    assert!(doings.asked.contains(&known_by("a")) && asked(), "it may still load");
     turn.asks();
     drop(turn);
-    assert!(queue.doings().asked.contains("a"));
+    assert!(asked());
     let doings = queue.doings();
     assert!(doings.asked.is_empty() && doings.left_at.is_some(), "{doings:?}");
     assert_eq!(queue.quiet(), Some(1));
@@ -371,4 +375,20 @@ async fn a_look_that_a_turn_has_overtaken_is_not_believed() {
     assert_eq!(queue.resident().map(|resident| resident.model).as_deref(), Some("a"));
     queue.observe(turns + 1, Vec::new());
     assert_eq!(queue.resident(), None);
+}
+
+#[tokio::test]
+async fn a_call_that_lined_up_before_its_weights_were_known_is_seen_by_who_knows_them() {
+    let made = Modelfile { weights: Some("w".to_owned()), ..Modelfile::default() };
+    let learnt =
+        |model| RunnerKey::of(&crate::resolve::named(model, model), Some(&made), &Map::new(), None);
+    let (queue, turn) = busy("a");
+    assert!(queue.serves(&learnt("a")) && !queue.wants(&learnt("a")));
+    let waiting = queue.line_up(seat("b", 0)).unwrap();
+    assert!(queue.wants(&learnt("b")) && !queue.wants(&learnt("c")));
+    drop(waiting);
+    let waiting = queue.line_up(Seat { key: learnt("c"), ..seat("c", 0) }).unwrap();
+    assert!(queue.wants(&key("c")), "nor is it missed by who has forgotten them");
+    assert!(queue.wants(&learnt("d")), "which a copy shares");
+    drop((waiting, turn));
 }

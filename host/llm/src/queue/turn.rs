@@ -131,7 +131,7 @@ impl Turn {
     pub(crate) fn load_went_wrong(&mut self, broken: &Broken) {
         self.went_wrong(broken);
         if let Sign::Failed(failure) = &mut self.sign {
-            failure.load_of = Some(self.seat.key.model().to_owned());
+            failure.load_of = Some(self.seat.key.model().clone());
         }
     }
 
