@@ -46,6 +46,8 @@ pub(crate) struct Inventory {
     /// When it was last made sure that something is not there.
     doubted: Mutex<Option<Instant>>,
     wake: Notify,
+    /// How long to wait before the next look while all is well.
+    poll_every: Duration,
     /// How many wait for an answer.
     waiting: watch::Sender<usize>,
     /// Rung when Ollama is there that was not.
@@ -87,7 +89,13 @@ enum State {
 }
 
 impl Inventory {
-    pub(crate) fn new(client: Arc<Client>, bell: Arc<dyn Bell>, metrics: Arc<Metrics>) -> Self {
+    /// Of an Ollama that is looked at every so often.
+    pub(crate) fn new(
+        client: Arc<Client>,
+        bell: Arc<dyn Bell>,
+        metrics: Arc<Metrics>,
+        poll_every: Duration,
+    ) -> Self {
         let nothing =
             Seen { state: State::Unknown, shelf: Shelf::default(), version: None, since: None };
         Self {
@@ -95,7 +103,8 @@ impl Inventory {
             bell,
             metrics,
             seen: watch::Sender::new(nothing),
-            modelfiles: Modelfiles::default(),
+            modelfiles: Modelfiles::new(poll_every),
+            poll_every,
             looking: Mutex::new(()),
             doubted: Mutex::new(None),
             wake: Notify::new(),
@@ -284,6 +293,7 @@ impl Inventory {
             let began_at = Instant::now();
             let probed = probe::inventory(&self.client).await;
             if let (None, Ok(probed)) = (self.models(), &probed) {
+                self.modelfiles.ask_anew();
                 // All calls wait for this look, and the first of them are to be told apart by their weights. What takes
                 // longer is learnt behind it.
                 let learns = self.modelfiles.learn(&self.client, &probed.models);
@@ -311,7 +321,7 @@ impl Inventory {
 
     /// Looks again and again until `stop`. While Ollama is away only the clock decides when: calls
     /// that fail, however many, must not make it ask faster.
-    pub(crate) async fn watch_over(&self, poll_every: Duration, stop: CancellationToken) {
+    pub(crate) async fn watch_over(&self, stop: CancellationToken) {
         let mut failures = 0_u32;
         loop {
             let looked = tokio::select! {
@@ -322,7 +332,7 @@ impl Inventory {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.wake.notified(), if failures == 0 => {}
-                () = tokio::time::sleep(pause(failures, poll_every)) => {}
+                () = tokio::time::sleep(pause(failures, self.poll_every)) => {}
                 () = self.missed() => {}
             }
         }
@@ -435,7 +445,7 @@ mod tests {
     fn inventory(url: &str) -> Arc<Inventory> {
         let client = Client::new(&Config::new(url)).unwrap();
         let (bell, metrics) = (Arc::new(Silent), Arc::new(Metrics::new()));
-        Arc::new(Inventory::new(Arc::new(client), bell, metrics))
+        Arc::new(Inventory::new(Arc::new(client), bell, metrics, BACKOFF_LAST))
     }
 
     #[tokio::test(start_paused = true)]
@@ -447,7 +457,7 @@ mod tests {
         let watched = Arc::clone(&inventory);
         let stop = CancellationToken::new();
         let _stops = stop.clone().drop_guard();
-        tokio::spawn(async move { watched.watch_over(BACKOFF_LAST, stop).await });
+        tokio::spawn(async move { watched.watch_over(stop).await });
         let mut looks = inventory.seen.subscribe();
         for _ in 0..9 {
             looks.changed().await.unwrap();

@@ -110,7 +110,8 @@ impl Lane {
         let config = config.checked()?;
         let client = Arc::new(Client::new(&config)?);
         let metrics = Arc::new(Metrics::new());
-        let inventory = Inventory::new(Arc::clone(&client), bell, Arc::clone(&metrics));
+        let inventory =
+            Inventory::new(Arc::clone(&client), bell, Arc::clone(&metrics), config.poll_every);
         let circuit = Arc::new(Circuit::new(&config, client.shown(), Arc::clone(&metrics)));
         let stops = Some(Arc::clone(&circuit));
         let waiting_max = config.waiting_max;
@@ -144,7 +145,7 @@ impl Lane {
         tokio::spawn(modelfiles::keep(Arc::clone(&shared), stop.clone()));
         let (watched, token) = (Arc::clone(&shared), stop.clone());
         tokio::spawn(async move {
-            watched.inventory.watch_over(watched.config.poll_every, token).await;
+            watched.inventory.watch_over(token).await;
         });
         let (watched, token) = (Arc::clone(&shared), stop.clone());
         tokio::spawn(async move {
@@ -181,8 +182,8 @@ impl Llm for Lane {
             let mut course = Course::open(Account::open(metrics, asker, CallRoute::Chat));
             let begun = async {
                 let asking = Asking::read(&self.shared, &call, supervisor, &mut course).await;
-                let asking =
-                    asking.inspect_err(|broken| self.shared.react(Site::Here, &broken.error))?;
+                // What was not found has just been looked for: another look would be one too many.
+                let asking = asking.inspect_err(|broken| self.shared.unanswered(&broken.error))?;
                 let begun = asking.begin(asking.line_up()?, &says, &mut course).await;
                 let site = asking.model.site;
                 let begun = begun.inspect_err(|broken| self.shared.react(site, &broken.error))?;

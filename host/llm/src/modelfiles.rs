@@ -4,10 +4,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use futures_util::{StreamExt as _, stream};
 use roughneck_jobs::model::{LlmError, Site};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -25,8 +27,12 @@ const AT_ONCE: usize = 4;
 const KNOWN_MAX: usize = 10_000;
 
 /// Modelfiles by the digests of their models: what is made anew has another one.
-#[derive(Debug, Default)]
-pub(crate) struct Modelfiles(Mutex<Known>);
+#[derive(Debug)]
+pub(crate) struct Modelfiles {
+    known: Mutex<Known>,
+    /// One that was not shown is asked for again so much later at the earliest: there may be a look every second.
+    again_after: Duration,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -34,8 +40,8 @@ struct Known {
     /// Those of the models that are loaded. One that was made anew has the old one's runner until that expires, and what
     /// shares its weights still does.
     loaded: BTreeSet<String>,
-    /// Those that were not shown, of which the operator has been told.
-    told: BTreeSet<String>,
+    /// Those that were not shown, of which the operator has been told, with when they were last asked for.
+    hidden: BTreeMap<String, Option<Instant>>,
 }
 
 /// Looks after them whenever it is known anew what is installed, until `stop`.
@@ -54,6 +60,10 @@ pub(crate) async fn keep(shared: Arc<Shared>, stop: CancellationToken) {
 }
 
 impl Modelfiles {
+    pub(crate) fn new(again_after: Duration) -> Self {
+        Self { known: Mutex::default(), again_after }
+    }
+
     /// How the model with this digest is made, if that is known.
     pub(crate) fn get(&self, digest: &str) -> Option<Arc<Modelfile>> {
         self.lock().modelfiles.get(digest).cloned()
@@ -64,7 +74,8 @@ impl Modelfiles {
         self.lock().loaded = digests;
     }
 
-    /// Forgets the models that are neither installed nor loaded any more, and asks for those that are not known. Who fails is asked for again the next time.
+    /// Forgets the models that are neither installed nor loaded any more, and asks for those that are not known. Who fails is asked for again
+    /// after a while.
     pub(crate) async fn learn(&self, client: &Client, models: &[Installed]) {
         let unknown = self.unknown(models);
         let mut answers = stream::iter(unknown)
@@ -77,7 +88,9 @@ impl Modelfiles {
         while let Some((digest, name, answer)) = answers.next().await {
             match answer {
                 Ok(Some(modelfile)) => {
-                    self.lock().modelfiles.insert(digest, Arc::new(modelfile));
+                    let mut known = self.lock();
+                    known.hidden.remove(&digest);
+                    known.modelfiles.insert(digest, Arc::new(modelfile));
                 }
                 Ok(None) => self.tell(digest, &name, "it does not name the files of its weights"),
                 Err(error @ LlmError::Refused { .. }) => {
@@ -95,7 +108,12 @@ impl Modelfiles {
         }
     }
 
-    /// Digests that are not known, with a name for each. What stands in for a model is made as the model is, and what runs
+    /// An Ollama that was away is there: it may be another one, and show what was not shown before.
+    pub(crate) fn ask_anew(&self) {
+        self.lock().hidden.values_mut().for_each(|asked_at| *asked_at = None);
+    }
+
+    /// Digests that are to be asked for, with a name for each. What stands in for a model is made as the model is, and what runs
     /// elsewhere is nothing of this machine.
     fn unknown(&self, models: &[Installed]) -> BTreeMap<String, String> {
         let is_asked_for = |model: &&Installed| {
@@ -107,16 +125,23 @@ impl Modelfiles {
         let mut wanted: BTreeMap<String, String> =
             asked_for.map(|model| (model.digest.clone(), model.name.clone())).collect();
         let mut known = self.lock();
-        let Known { modelfiles, loaded, told } = &mut *known;
+        let Known { modelfiles, loaded, hidden } = &mut *known;
         modelfiles.retain(|digest, _| wanted.contains_key(digest) || loaded.contains(digest));
-        told.retain(|digest| wanted.contains_key(digest));
-        wanted.retain(|digest, _| !modelfiles.contains_key(digest));
+        hidden.retain(|digest, _| wanted.contains_key(digest));
+        let is_due = |asked_at: Option<Instant>| {
+            asked_at.is_none_or(|asked_at| asked_at.elapsed() >= self.again_after)
+        };
+        wanted.retain(|digest, _| {
+            !modelfiles.contains_key(digest)
+                && hidden.get(digest).is_none_or(|asked_at| is_due(*asked_at))
+        });
         wanted
     }
 
     /// Says once for each model that it is not shown.
     fn tell(&self, digest: String, model: &str, why: &str) {
-        if self.lock().told.insert(digest) {
+        let told = self.lock().hidden.insert(digest, Some(Instant::now()));
+        if told.is_none() {
             tracing::warn!(
                 model,
                 "Ollama does not show how the model `{model}` is made, so it counts as another one than those whose weights \
@@ -126,7 +151,7 @@ impl Modelfiles {
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,9 +172,13 @@ mod tests {
 
     impl Library {
         async fn open() -> Self {
+            Self::asked_again_after(Duration::ZERO).await
+        }
+
+        async fn asked_again_after(again_after: Duration) -> Self {
             let ollama = FakeOllama::start(Simulated::instant()).await.unwrap();
             let client = Client::new(&Config::new(ollama.url())).unwrap();
-            Self { ollama, client, known: Modelfiles::default() }
+            Self { ollama, client, known: Modelfiles::new(again_after) }
         }
 
         async fn learn(&self, models: Value) {
@@ -219,6 +248,19 @@ mod tests {
         assert_eq!(library.asked(0), ["gone", "gone", "qwen3:4b"]);
     }
 
+    #[tokio::test]
+    async fn one_that_is_not_shown_is_asked_for_again_after_a_while_or_when_ollama_is_back() {
+        let library = Library::asked_again_after(Duration::from_secs(3600)).await;
+        let gone = json!([{"name": "gone", "digest": "g"}]);
+        for _ in 0..3 {
+            library.learn(gone.clone()).await;
+        }
+        assert_eq!(library.asked(0), ["gone"]);
+        library.known.ask_anew();
+        library.learn(gone).await;
+        assert_eq!(library.asked(1), ["gone"]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_ollama_that_says_nothing_is_not_asked_for_all_of_them() {
         let library = Library::open().await;
@@ -226,6 +268,6 @@ mod tests {
         let models =
             (0..40).map(|number| json!({"name": number.to_string(), "digest": number.to_string()}));
         library.learn(models.collect()).await;
-        assert_eq!(library.known.lock().told.len(), AT_ONCE);
+        assert_eq!(library.known.lock().hidden.len(), AT_ONCE);
     }
 }

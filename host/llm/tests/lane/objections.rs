@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     gateway::{chat, header, text},
-    stage::{QWEN, Stage},
+    stage::{QWEN, Stage, call, failed},
 };
 
 const EMBEDDER: &str = "nomic-embed-text";
@@ -72,4 +72,14 @@ async fn however_many_are_refused_ollama_is_looked_at_once_a_second() {
     join_all(clients).await;
     let (seconds, looks) = (began_at.elapsed().as_secs(), stage.bodies("/api/tags").len() - looks);
     assert!((2..=1 + seconds).contains(&(looks as u64)), "{looks} looks in {seconds} s");
+}
+
+#[tokio::test]
+async fn a_plugin_that_asks_for_what_is_not_there_has_it_looked_for_once() {
+    let stage = Stage::new().await;
+    let looks = stage.bodies("/api/tags").len();
+    failed(stage.ask(call("nope")).await);
+    // Meanwhile another look would have been.
+    stage.ask(call(QWEN)).await.unwrap();
+    assert_eq!(stage.bodies("/api/tags").len(), looks + 1);
 }

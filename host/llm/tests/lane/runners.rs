@@ -143,7 +143,8 @@ async fn a_context_that_must_not_shift_is_loaded_for_by_the_host() {
 
 #[tokio::test]
 async fn a_model_that_is_not_shown_is_one_of_its_own_until_it_is() {
-    let stage = stage().await;
+    let often = |config: &mut Config| config.poll_every = Duration::from_millis(20);
+    let stage = Stage::with(library(), often).await;
     stage.ollama.faults().forbid_show(true);
     let late = json!({"model": "late", "from": QWEN, "system": "Be late.", "stream": false});
     assert_eq!(stage.direct("/api/create", &late).await.0, 200);
@@ -152,7 +153,6 @@ async fn a_model_that_is_not_shown_is_one_of_its_own_until_it_is() {
     assert_eq!(stage.loads(), (1, [1.0, 1.0, 0.0]), "a load is asked for that is none");
 
     stage.ollama.faults().forbid_show(false);
-    stage.lane.look().await;
     let is_one = async || {
         let before = stage.loads();
         for model in ["late", QWEN] {
