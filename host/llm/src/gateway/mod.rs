@@ -128,8 +128,8 @@ impl Waits {
 }
 
 impl Shared {
-    /// The installed model that is meant. While Ollama is away this waits for it for a while, outside: a
-    /// restart is no reason to refuse anybody.
+    /// The installed model that is meant. While Ollama is away this waits for it for a while: a restart is no
+    /// reason to refuse anybody. Whoever waits, be it for a second look, waits outside.
     async fn meant(&self, asked: &Asked, waits: &mut Waits) -> Result<Resolved, LlmError> {
         let wanted = resolve::wanted(&self.config.aliases, &asked.model);
         let models = match self.inventory.models() {
@@ -141,6 +141,9 @@ impl Shared {
                 self.inventory.up_within(self.config.away_patience).await?
             }
         };
+        if wanted.among(&models).is_err() {
+            waits.outside(self.queue_of(asked.route, &wanted.unchecked()), asked.origin)?;
+        }
         self.installed(&wanted, &models).await
     }
 
@@ -160,7 +163,7 @@ impl Shared {
         let mut waits = Waits { kept, outside: None };
         let model = self.meant(&asked, &mut waits).await.map_err(failed)?;
         account.model(self.inventory.label(&model.name), model.site);
-        if let Some(why) = self.objection(&asked, &model).await {
+        if let Some(why) = self.objection(&asked, &model, &mut waits).await.map_err(failed)? {
             return Err(invalid(why));
         }
         // Before its answer is begun, so that what is wrong can still be said by a status.

@@ -2,12 +2,13 @@
 //! load. Only what is certain is said here; Ollama itself refuses the rest.
 
 use roughneck_jobs::{
-    model::{Resolved, Site},
+    model::{LlmError, Resolved, Site},
     ports::gateway::{CallRoute, Form},
 };
 use serde_json::{Value, value::RawValue};
 
 use super::{
+    Waits,
     asked::{Asked, Wish},
     envelope::Envelope,
 };
@@ -56,12 +57,24 @@ fn is_text_or_texts(input: &[u8]) -> bool {
 }
 
 impl Shared {
-    /// What its model cannot do of what a call asks of it.
-    pub(super) async fn objection(&self, asked: &Asked, model: &Resolved) -> Option<String> {
+    /// What its model cannot do of what a call asks of it. A call waits outside until that is sure.
+    ///
+    /// # Errors
+    /// [`LlmError::Full`].
+    pub(super) async fn objection(
+        &self,
+        asked: &Asked,
+        model: &Resolved,
+        waits: &mut Waits,
+    ) -> Result<Option<String>, LlmError> {
         let of = |models: &[Installed]| to_model(asked, resolve::find(models, &model.name)?);
-        of(&self.inventory.models()?)?;
+        if self.inventory.models().and_then(|models| of(&models)).is_none() {
+            return Ok(None);
+        }
+        waits.outside(self.queue_of(asked.route, model), asked.origin)?;
         // It may have been made anew since the last look.
-        of(&self.inventory.make_sure().await.ok()?)
+        let models = self.inventory.make_sure().await.ok();
+        Ok(models.and_then(|models| of(&models)))
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use roughneck_jobs::ports::gateway::CallRoute;
+use roughneck_llm::Config;
+use roughneck_testkit::ollama;
 use serde_json::{Value, json};
 
 use crate::{
@@ -82,4 +84,20 @@ async fn a_plugin_that_asks_for_what_is_not_there_has_it_looked_for_once() {
     // Meanwhile another look would have been.
     stage.ask(call(QWEN)).await.unwrap();
     assert_eq!(stage.bodies("/api/tags").len(), looks + 1);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_second_look_is_counted_and_limited() {
+    let one = |config: &mut Config| config.waiting_max = 1;
+    let stage = Stage::with(ollama::Config::instant(), one).await;
+    let refused = async |model| {
+        let (reply, _) = stage.send(CallRoute::Chat, &chat(model, false)).await;
+        reply.status
+    };
+    assert_eq!(refused("nope").await, 404);
+    for (model, status) in [("nope", 404), (EMBEDDER, 400)] {
+        let both = tokio::join!(refused(model), refused(model));
+        assert_eq!(both, (status, 503), "{model}");
+        assert_eq!(refused(model).await, status, "who has left takes up no room");
+    }
 }
