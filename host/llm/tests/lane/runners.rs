@@ -37,9 +37,14 @@ fn library() -> ollama::Config {
     simulated
 }
 
+fn often(config: &mut Config) {
+    config.look_every = Duration::from_millis(20);
+}
+
 async fn stage() -> Stage {
-    let often = |config: &mut Config| config.look_every = Duration::from_millis(20);
-    Stage::with(library(), often).await
+    let stage = Stage::with(library(), often).await;
+    stage.until_known().await;
+    stage
 }
 
 impl Stage {
@@ -52,9 +57,24 @@ impl Stage {
         (self.ollama.loads().len(), swaps)
     }
 
+    /// Waits until the host knows how the models are made. No call does, so it shows only in what it takes for one model: by
+    /// all its names jobs are looked for when a client wants it unloaded, which here does not happen, as one wants it.
+    async fn until_known(&self) {
+        self.witness.backlog.lock().unwrap().insert(QWEN.to_owned());
+        let unload = json!({"model": QWEN, "keep_alive": 0});
+        let known = async || {
+            let (reply, _) = self.send(CallRoute::Generate, &unload).await;
+            assert_eq!(header(&reply, "x-roughneck-kept"), Some("true"));
+            let names = self.witness.names.lock().unwrap();
+            [COPY, TERSE, ROOMY].iter().all(|name| names.contains(*name))
+        };
+        eventually("the host knows how the models are made", SOON, known).await.unwrap();
+        self.witness.backlog.lock().unwrap().clear();
+    }
+
     /// The next host in front of the same Ollama.
     async fn anew(self) -> Self {
-        let stage = Self { lane: self.restarted(|_| {}), ..self };
+        let stage = Self { lane: self.restarted(often), ..self };
         stage.until_up().await;
         stage
     }
@@ -91,6 +111,9 @@ async fn what_an_earlier_host_loaded_by_one_name_is_there_under_the_others() {
     let stage = stage().await;
     stage.ask(call(TERSE)).await.unwrap();
     let stage = stage.anew().await;
+    stage.until_known().await;
+    // It may have looked at what is loaded before.
+    stage.until_looked_twice().await;
     for model in [QWEN, COPY] {
         stage.ask(call(model)).await.unwrap();
     }
@@ -145,6 +168,7 @@ async fn a_context_that_must_not_shift_is_loaded_for_by_the_host() {
 async fn a_model_that_is_not_shown_is_one_of_its_own_until_it_is() {
     let often = |config: &mut Config| config.poll_every = Duration::from_millis(20);
     let stage = Stage::with(library(), often).await;
+    stage.until_known().await;
     stage.ollama.faults().forbid_show(true);
     let late = json!({"model": "late", "from": QWEN, "system": "Be late.", "stream": false});
     assert_eq!(stage.direct("/api/create", &late).await.0, 200);

@@ -53,6 +53,8 @@ pub(crate) struct Witness {
     /// Held while the disk is slow.
     pub(crate) disk: tokio::sync::Mutex<()>,
     standing: Mutex<Option<Standing>>,
+    /// The names by which it was asked last whether queued jobs want a model.
+    pub(crate) names: Mutex<BTreeSet<String>>,
     /// The models that queued jobs ask for.
     pub(crate) backlog: Mutex<BTreeSet<String>>,
     /// How often that was asked.
@@ -93,6 +95,7 @@ impl Backlog for Witness {
     async fn asks_for(&self, class: &Class, models: &BTreeSet<String>) -> Result<bool, StoreError> {
         let _read = self.disk.lock().await;
         self.asked_for.fetch_add(1, Ordering::SeqCst);
+        self.names.lock().unwrap().clone_from(models);
         Ok(class.needs_ollama() && !self.backlog.lock().unwrap().is_disjoint(models))
     }
 }
