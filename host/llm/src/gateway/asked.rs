@@ -154,6 +154,11 @@ impl Asked {
         !self.envelope.is_empty("tools")
     }
 
+    /// Whether Ollama itself would search the web for it, wherever its model answers.
+    pub(crate) fn searches_the_web(&self) -> bool {
+        objection::searches_the_web(self.route, &self.envelope)
+    }
+
     /// Whether Ollama is asked for pieces. It always is where this host can put them together again:
     /// only then does it see the first token, and Ollama a client that has left.
     pub(crate) fn streams_upstream(&self) -> bool {

@@ -44,7 +44,7 @@ impl Envelope {
         let start = body.as_ptr() as usize;
         let fields = raw.0.into_iter().map(|(name, value)| {
             let from = (value.get().as_ptr() as usize).saturating_sub(start);
-            Field { name, value: from..from + value.get().len() }
+            Field { name: folded(&name), value: from..from + value.get().len() }
         });
         let fields = fields.collect();
         let front = body.iter().position(|byte| *byte == b'{').map_or(0, |brace| brace + 1);
@@ -74,9 +74,15 @@ impl Envelope {
         })
     }
 
-    /// Whether there is more than one field of this name, in whatever case. Ollama does not always take the same of them.
+    /// The bytes of every field of this name, in whatever case. Ollama does not always take the last of them.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let fields = self.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
+        fields.filter_map(|field| self.body.get(field.value.clone()))
+    }
+
+    /// Whether there is more than one field of this name.
     pub(crate) fn repeats(&self, name: &str) -> bool {
-        self.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).count() > 1
+        self.all(name).count() > 1
     }
 
     /// Whether a field is absent, null, or an empty text or array.
@@ -188,6 +194,11 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 
 /// More than any request has; a body of a million tiny fields is no request.
 const FIELDS_MAX: usize = 1_000;
+
+/// A name with the two letters that Go takes for others when it compares without case.
+fn folded(name: &str) -> String {
+    name.replace('\u{17f}', "s").replace('\u{212a}', "k")
+}
 
 /// What is wrong, without the line and the column: they are counted within what was read, which is one field of
 /// a body, and Go names none either.

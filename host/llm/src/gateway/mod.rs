@@ -156,6 +156,9 @@ impl Shared {
         let route = call.route;
         let invalid = |why: String| (Refused::invalid(why), Outcome::Rejected);
         let asked = Asked::read(call).map_err(|refused| (refused, Outcome::Rejected))?;
+        if !self.config.cloud && asked.searches_the_web() {
+            return Err((Refused::cloud_disabled(objection::SEARCH_IS_OFF), Outcome::Rejected));
+        }
         let failed =
             |error: LlmError| (Refused::of(route, &asked.model, &error), Outcome::of(&error));
         let kept = self.metrics.kept_within(asked.bytes(), self.config.waiting_bytes_max);

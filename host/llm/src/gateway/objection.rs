@@ -1,6 +1,7 @@
 //! What Ollama would refuse anyway: said at once, in its words, such a call costs neither a place in the queue nor a
 //! load. Only what is certain is said here; Ollama itself refuses the rest.
 
+use bytes::Bytes;
 use roughneck_jobs::{
     model::{LlmError, Resolved, Site},
     ports::gateway::{CallRoute, Form},
@@ -53,6 +54,43 @@ fn is_text_or_texts(input: &[u8]) -> bool {
         [b'[', ..] => serde_json::from_slice::<Vec<&RawValue>>(input)
             .is_ok_and(|texts| texts.iter().all(|text| text.get().starts_with('"'))),
         _ => false,
+    }
+}
+
+/// Begins with Ollama's own words.
+pub(super) const SEARCH_IS_OFF: &str = "ollama cloud is disabled: web search is unavailable; a search would leave this \
+    machine, which needs `cloud = true` under [ollama] in roughneck.toml";
+
+/// Whether a request has a tool that Ollama runs itself, by asking elsewhere. Those of the other routes are their client's.
+pub(super) fn searches_the_web(route: CallRoute, envelope: &Envelope) -> bool {
+    match route {
+        CallRoute::Messages | CallRoute::Responses => envelope.all("tools").any(has_search),
+        CallRoute::Generate
+        | CallRoute::Chat
+        | CallRoute::Embed
+        | CallRoute::Embeddings
+        | CallRoute::ChatCompletions
+        | CallRoute::Completions
+        | CallRoute::OpenAiEmbeddings => false,
+    }
+}
+
+/// What is no list of objects, Ollama refuses. What it could read and this host could not, is taken for the worst.
+fn has_search(tools: &[u8]) -> bool {
+    let tools: Vec<&RawValue> = serde_json::from_slice(tools).unwrap_or_default();
+    let mut objects = tools.into_iter().map(RawValue::get).filter(|tool| tool.starts_with('{'));
+    objects.any(|tool| {
+        let tool = Envelope::read(Bytes::copy_from_slice(tool.as_bytes()));
+        tool.map_or(true, |tool| tool.all("type").any(is_search))
+    })
+}
+
+/// The types of such tools go on with a date or another word.
+fn is_search(r#type: &[u8]) -> bool {
+    match serde_json::from_slice(r#type) {
+        Ok(Value::String(name)) => name.trim_start().starts_with("web_search"),
+        Ok(_) => false,
+        Err(_) => true,
     }
 }
 
@@ -113,12 +151,15 @@ fn to_model(asked: &Asked, model: &Installed) -> Option<String> {
 mod tests {
     use super::*;
     use crate::probe::installed;
-    use bytes::Bytes;
     use roughneck_jobs::ports::gateway::{ClientCall, Origin};
     use serde_json::json;
 
     fn asked(route: CallRoute, body: &Value) -> Result<Asked, String> {
-        let body = Bytes::from(body.to_string());
+        read(route, body.to_string())
+    }
+
+    fn read(route: CallRoute, body: String) -> Result<Asked, String> {
+        let body = Bytes::from(body);
         let (user_agent, caller, job) = (None, None, None);
         let origin = Origin::Client;
         let asked = Asked::read(ClientCall { route, body, user_agent, caller, origin, job });
@@ -150,6 +191,36 @@ mod tests {
             (CallRoute::Embed, json!({"model": "m", "input": null}), None),
         ] {
             assert_eq!(asked(route, &body).err().as_deref(), words, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_tool_that_ollama_runs_is_found_however_it_is_written() {
+        for (tools, searches) in [
+            (r#""tools":[{"type":"web_search_20250305","name":"web_search"}]"#, true),
+            (r#""tools":[{"type":"function"},{"TYPE":" web_search_preview"}]"#, true),
+            (r#""tools":[{"type":"web_search"}],"Tools":[]"#, true),
+            (r#""tools":[{"type":"web_search","type":null}]"#, true),
+            (r#""tools":[{"type":"web\u005fsearch"}]"#, true),
+            // Half a character, which Go reads.
+            (r#""tools":[{"type":"web_search\ud800"}]"#, true),
+            (r#""tools":[{"type":"web_search","\ud800":1}]"#, true),
+            // Go takes this letter for an s.
+            (r#""tool\u017f":[{"type":"web_search"}]"#, true),
+            (r#""tools":[null,7,{"type":7},{"name":"web_search"},{"type":"custom"}]"#, false),
+            (r#""tools":{"type":"web_search"}"#, false),
+            (r#""metadata":{"tools":[{"type":"web_search"}]}"#, false),
+        ] {
+            let body = format!(r#"{{"model":"m","max_tokens":1,"messages":[{{}}],{tools}}}"#);
+            for (route, searches) in [
+                (CallRoute::Messages, searches),
+                (CallRoute::Responses, searches),
+                (CallRoute::Chat, false),
+                (CallRoute::ChatCompletions, false),
+            ] {
+                let asked = read(route, body.clone()).unwrap();
+                assert_eq!(asked.searches_the_web(), searches, "{route:?} {tools}");
+            }
         }
     }
 

@@ -73,9 +73,9 @@ impl Refused {
         Self { told: Told::Budget(Box::new(over)), ..refused }
     }
 
-    /// The model is not of this machine. With Ollama's own status.
-    fn cloud_disabled(error: &LlmError) -> Self {
-        let refused = Self::new(403, error.to_string(), error.code());
+    /// It would leave this machine. With Ollama's own status.
+    pub(crate) fn cloud_disabled(message: impl Into<String>) -> Self {
+        let refused = Self::new(403, message, code::CLOUD_DISABLED);
         Self { told: Told::Code, ..refused }
     }
 
@@ -97,7 +97,7 @@ impl Refused {
     pub(crate) fn of(route: CallRoute, model: &str, error: &LlmError) -> Self {
         let (status, message) = match error {
             LlmError::NotInstalled { .. } => (404, route.not_found(model)),
-            LlmError::CloudDisabled { .. } => return Self::cloud_disabled(error),
+            LlmError::CloudDisabled { .. } => return Self::cloud_disabled(error.to_string()),
             LlmError::Unavailable { .. } | LlmError::Unwell { .. } => (503, error.to_string()),
             LlmError::Refused { status, message } => (*status, message.clone()),
             // Ollama's own words, or why there were none.

@@ -132,6 +132,39 @@ async fn what_would_leave_the_machine_is_refused_before_anything_is_asked_or_que
 }
 
 #[tokio::test]
+async fn a_search_that_ollama_would_make_leaves_the_machine_as_well() {
+    let with = |route, tools| {
+        let mut body = body(route, QWEN);
+        body["tools"] = tools;
+        body
+    };
+    let searches = [
+        (CallRoute::Messages, with(CallRoute::Messages, json!([{"type": "web_search_20250305"}]))),
+        (CallRoute::Responses, with(CallRoute::Responses, json!([{"type": "web_search"}]))),
+    ];
+    let stage = Stage::with(willing(), |_| {}).await;
+    for (route, body) in &searches {
+        let (reply, visitor) = stage.send(*route, body).await;
+        assert_eq!((reply.status, header(&reply, CODE)), (403, Some("cloud-disabled")));
+        let words = text(reply).await;
+        assert!(words.contains("ollama cloud is disabled: web search is unavailable"), "{words}");
+        assert!(words.contains("needs `cloud = true` under [ollama]"), "{words}");
+        assert!(visitor.ended().is_empty(), "there was no job yet");
+    }
+    assert_eq!(stage.asked(), [""; 0]);
+    let series = r#"roughneck_requests_total{outcome="rejected"}"#;
+    assert_eq!(stage.metric(series), Some(2.0));
+    // The client runs such a tool itself.
+    let own = with(CallRoute::Messages, json!([{"name": "web_search", "input_schema": {}}]));
+    assert_eq!(stage.send(CallRoute::Messages, &own).await.0.status, 200);
+
+    let stage = Stage::with(willing(), allowed).await;
+    for (route, body) in &searches {
+        assert_eq!(stage.send(*route, body).await.0.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn what_is_elsewhere_is_listed_and_not_looked_at_where_nothing_may_leave() {
     let stage = Stage::with(willing(), with_alias).await;
     let listed = text(stage.look_at(PassRoute::Tags, "/api/tags").await).await;
