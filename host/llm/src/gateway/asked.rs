@@ -22,6 +22,9 @@ use crate::{
     model_name,
 };
 
+/// One of the names would be looked at here, and the other one perhaps be asked.
+pub(crate) const NAMED_TWICE: &str = "the request names its model more than once";
+
 /// A call that was read.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
@@ -84,8 +87,7 @@ impl Asked {
         let ClientCall { route, body, user_agent, caller, origin, job } = call;
         let envelope = Envelope::read(body)?;
         if envelope.repeats("model") {
-            // One of them would be looked at here, and the other one perhaps be asked.
-            return Err("the request names its model more than once".to_owned().into());
+            return Err(NAMED_TWICE.to_owned().into());
         }
         let model: Option<String> = envelope.field("model")?;
         let model = model.filter(|model| !model.trim().is_empty());

@@ -204,6 +204,9 @@ async fn forward_show(shared: &Shared, mut passage: Passage) -> Result<Response,
     let envelope = read(&mut passage).await?;
     let mut edits = Edits::default();
     for field in ["model", "name"] {
+        if envelope.repeats(field) {
+            return Err(Stopped::bad(asked::NAMED_TWICE.to_owned()));
+        }
         let Some(model) = envelope.field::<String>(field).map_err(Stopped::bad)? else { continue };
         shared.may_be_shown(&model)?;
         if let Some(meant) = resolve::alias(&shared.config.aliases, &model) {

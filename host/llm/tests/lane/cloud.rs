@@ -177,6 +177,12 @@ async fn what_is_elsewhere_is_listed_and_not_looked_at_where_nothing_may_leave()
         let words = text(shown).await;
         assert!(words.contains("disabled: remote model details are unavailable"), "{words}");
     }
+    for field in ["model", "NAME"] {
+        let twice = format!(r#"{{"{field}":"{UNSEEN}","{}":null}}"#, field.to_lowercase());
+        let shown = stage.pass_as_written(PassRoute::Show, "POST", twice).await;
+        assert_eq!(shown.status, 400);
+        assert!(text(shown).await.contains("names its model more than once"));
+    }
     for name in ["huge:120b-cloud", "kimi%3acloud", "big"] {
         let path = format!("/v1/models/{name}");
         assert_eq!(stage.look_at(PassRoute::Model, &path).await.status, 403, "{name}");

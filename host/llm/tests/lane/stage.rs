@@ -160,7 +160,16 @@ impl Stage {
 
     /// Asks by a route that does not wait for the lane.
     pub(crate) async fn pass(&self, route: PassRoute, method: &str, body: &Value) -> Reply {
-        let body = Bytes::from(body.to_string());
+        self.pass_as_written(route, method, body.to_string()).await
+    }
+
+    pub(crate) async fn pass_as_written(
+        &self,
+        route: PassRoute,
+        method: &str,
+        body: String,
+    ) -> Reply {
+        let body = Bytes::from(body);
         let passage = Passage {
             route,
             method: method.to_owned(),
