@@ -187,6 +187,7 @@ pub(crate) async fn find_model(app: &App, model: &str) -> Result<Resolved, Probl
         Err(
             LlmError::Unavailable { .. }
             | LlmError::Unwell { .. }
+            | LlmError::Moved { .. }
             | LlmError::Refused { .. }
             | LlmError::Full { .. }
             | LlmError::OverBudget(_)

@@ -208,6 +208,14 @@ pub enum LlmError {
         /// The name after aliases.
         model: String,
     },
+    /// The model answers elsewhere than where its call has waited for it.
+    #[error(
+        "the model `{model}` answers elsewhere now than when its call began to wait; ask again"
+    )]
+    Moved {
+        /// Its name, as it is installed.
+        model: String,
+    },
     /// Ollama refused the request.
     #[error("Ollama refused the request with status {status}: {message}")]
     Refused {
@@ -243,6 +251,7 @@ impl LlmError {
             Self::Unavailable { .. } | Self::Unwell { .. } => code::OLLAMA_UNAVAILABLE,
             Self::NotInstalled { .. } => code::MODEL_NOT_INSTALLED,
             Self::CloudDisabled { .. } => code::CLOUD_DISABLED,
+            Self::Moved { .. } => "model-moved",
             Self::Refused { status: 503 | 429, .. } => "ollama-busy",
             Self::Refused { .. } => "ollama-refused",
             Self::Full { .. } => "lane-full",
@@ -258,6 +267,7 @@ impl LlmError {
         match self {
             Self::Unavailable { .. }
             | Self::Unwell { .. }
+            | Self::Moved { .. }
             | Self::Full { .. }
             | Self::BrokenOff(_) => true,
             Self::Refused { status, .. } => *status >= 500 || *status == 429,

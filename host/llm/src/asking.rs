@@ -170,6 +170,7 @@ impl Asking {
 
     /// Whether a run that has waited may still have a model loaded and its call sent.
     fn may_go_on(&self) -> Result<(), Broken> {
+        self.shared.stays(&self.model)?;
         let why = match self.supervisor.standing() {
             Standing::Held | Standing::Stopping => return Ok(()),
             Standing::Cancelled => "the job was cancelled while it waited for its model",

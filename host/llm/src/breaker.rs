@@ -63,6 +63,7 @@ impl Failure {
             LlmError::BrokenOff(why) | LlmError::Unavailable { why, .. } => why.clone(),
             error @ (LlmError::NotInstalled { .. }
             | LlmError::CloudDisabled { .. }
+            | LlmError::Moved { .. }
             | LlmError::Full { .. }
             | LlmError::Unwell { .. }
             | LlmError::OverBudget(_)

@@ -39,6 +39,7 @@ impl Broken {
             LlmError::Refused { status, .. } => casts_doubt(*status),
             LlmError::Full { .. }
             | LlmError::CloudDisabled { .. }
+            | LlmError::Moved { .. }
             | LlmError::Unwell { .. }
             | LlmError::OverBudget(_)
             | LlmError::Invalid(_) => false,
@@ -55,6 +56,7 @@ impl Broken {
             LlmError::Unavailable { .. }
             | LlmError::NotInstalled { .. }
             | LlmError::CloudDisabled { .. }
+            | LlmError::Moved { .. }
             | LlmError::Unwell { .. }
             | LlmError::Refused { .. }
             | LlmError::Full { .. }
@@ -79,6 +81,7 @@ impl Broken {
                 LlmError::Refused { .. }
                 | LlmError::NotInstalled { .. }
                 | LlmError::CloudDisabled { .. }
+                | LlmError::Moved { .. }
                 | LlmError::Full { .. }
                 | LlmError::Unwell { .. }
                 | LlmError::OverBudget(_)

@@ -287,6 +287,7 @@ impl Shared {
             // It may have been pulled since.
             Err(_) => match self.inventory.make_sure().await {
                 Ok(models) => wanted.among(&models)?,
+                // Its name says nothing, or it would have been found. Whoever has its turn asks again: see `stays`.
                 Err(_) => wanted.unchecked(),
             },
         };
@@ -302,6 +303,19 @@ impl Shared {
             Site::Cloud if !self.config.cloud => Err(LlmError::CloudDisabled { model: model.name }),
             Site::Here | Site::Cloud => Ok(model),
         }
+    }
+
+    /// Whether a call that has waited may still go where it waited: a name may be that of a model elsewhere by now.
+    ///
+    /// # Errors
+    /// [`LlmError::CloudDisabled`], and [`LlmError::Moved`].
+    pub(crate) fn stays(&self, model: &Resolved) -> Result<(), LlmError> {
+        let models = self.inventory.models().unwrap_or_default();
+        let wanted = Wanted::Named { name: &model.name, alias: None };
+        // What is not there is not known to have moved. Ollama says what becomes of it.
+        let Ok(now) = wanted.among(&models) else { return Ok(()) };
+        let now = self.admissible(now)?;
+        if now.site == model.site { Ok(()) } else { Err(LlmError::Moved { model: now.name }) }
     }
 
     /// Learns from a small question that failed.
@@ -342,6 +356,7 @@ impl Shared {
             LlmError::Refused { .. }
             | LlmError::Unwell { .. }
             | LlmError::CloudDisabled { .. }
+            | LlmError::Moved { .. }
             | LlmError::Full { .. }
             | LlmError::OverBudget(_)
             | LlmError::Invalid(_) => {}

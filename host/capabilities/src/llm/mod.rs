@@ -189,6 +189,7 @@ impl Session {
                 self.upstream_down = Some(Failure::fatal(error.code(), error.to_string()));
             }
             LlmError::NotInstalled { .. }
+            | LlmError::Moved { .. }
             | LlmError::Refused { .. }
             | LlmError::Full { .. }
             | LlmError::BrokenOff(_)

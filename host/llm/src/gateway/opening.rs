@@ -199,6 +199,7 @@ impl Opening {
     }
 
     async fn send(&mut self, turn: Turn, says: &Says) -> Result<Sent, Broken> {
+        self.shared.stays(&self.model)?;
         let is_again = self.course.is_again() || self.lost_at.is_some();
         let Self { shared, asked, model, key, is_wanted, job, course, .. } = self;
         if !is_again {
@@ -207,6 +208,7 @@ impl Opening {
         let wanted = Wanted { name: &model.name, key, way: way(asked.route) };
         let (mut turn, load) = load::ensure_loaded(shared, turn, wanted, says).await?;
         course.loaded(load);
+        shared.stays(model)?;
         if is_again {
             let _nobody_listens = says.send(Said::Ready);
         }

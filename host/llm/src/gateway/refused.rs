@@ -98,7 +98,9 @@ impl Refused {
         let (status, message) = match error {
             LlmError::NotInstalled { .. } => (404, route.not_found(model)),
             LlmError::CloudDisabled { .. } => return Self::cloud_disabled(error.to_string()),
-            LlmError::Unavailable { .. } | LlmError::Unwell { .. } => (503, error.to_string()),
+            LlmError::Unavailable { .. } | LlmError::Unwell { .. } | LlmError::Moved { .. } => {
+                (503, error.to_string())
+            }
             LlmError::Refused { status, message } => (*status, message.clone()),
             // Ollama's own words, or why there were none.
             LlmError::BrokenOff(why) => (502, why.clone()),

@@ -91,6 +91,7 @@ impl Outcome {
         match error {
             LlmError::NotInstalled { .. }
             | LlmError::CloudDisabled { .. }
+            | LlmError::Moved { .. }
             | LlmError::Full { .. }
             | LlmError::OverBudget(_)
             | LlmError::Invalid(_) => Self::Rejected,

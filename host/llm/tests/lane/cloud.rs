@@ -28,6 +28,9 @@ const MINE: &str = "mine:latest";
 /// Known to the cloud, and not installed.
 const UNSEEN: &str = "kimi:cloud";
 
+/// Of this machine.
+const SMALL: &str = "llama3.2:3b";
+
 /// An Ollama that would pass on whatever it is asked.
 fn willing() -> ollama::Config {
     let mut config = ollama::Config::instant();
@@ -203,6 +206,34 @@ async fn a_name_says_enough_while_ollama_is_away() {
         let error = failed(stage.ask(call(model)).await);
         assert!(matches!(error, LlmError::CloudDisabled { .. }), "{error}");
         assert_eq!(stage.lane.resolve(model).await.unwrap_err(), error);
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_leads_elsewhere_by_the_time_of_the_turn_is_not_asked() {
+    for (change, status, code) in
+        [(with_alias as fn(&mut Config), 403, "cloud-disabled"), (allowed, 503, "model-moved")]
+    {
+        let stage = Arc::new(Stage::with(willing(), change).await);
+        stage.ollama.script([ollama::Reply::Stall { after_tokens: 1 }]);
+        let (held, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+        let (by_client, by_plugin) = (Arc::clone(&stage), Arc::clone(&stage));
+        let client =
+            tokio::spawn(async move { by_client.send(CallRoute::Chat, &chat(SMALL, false)).await });
+        let plugin = tokio::spawn(async move { by_plugin.ask(call(SMALL)).await });
+        let wait = async || stage.metric("roughneck_queue_depth") == Some(2.0);
+        eventually("both wait", SOON, wait).await.unwrap();
+        let copy = json!({"source": MINE, "destination": SMALL});
+        assert_eq!(stage.direct("/api/copy", &copy).await.0, 200);
+        stage.lane.look().await;
+        drop(held);
+
+        let (reply, visitor) = client.await.unwrap();
+        assert_eq!((reply.status, visitor.ended()), (status, vec![code.to_owned()]));
+        assert_eq!(failed(plugin.await.unwrap()).code(), code);
+        for path in ["/api/chat", "/api/generate"] {
+            assert!(stage.bodies(path).iter().all(|body| !body.contains(SMALL)), "{path}");
+        }
     }
 }
 
