@@ -28,7 +28,7 @@ mod reading;
 mod refused;
 mod unload;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use roughneck_jobs::{
@@ -138,13 +138,21 @@ impl Shared {
                 // What may not be asked need not wait for Ollama.
                 let unchecked = self.admissible(wanted.unchecked())?;
                 waits.outside(self.queue_of(asked.route, &unchecked), asked.origin)?;
-                self.inventory.up_within(self.config.away_patience).await?
+                self.inventory.up_within(self.away_patience(asked.origin)).await?
             }
         };
         if wanted.among(&models).is_err() {
             waits.outside(self.queue_of(asked.route, &wanted.unchecked()), asked.origin)?;
         }
         self.installed(&wanted, &models).await
+    }
+
+    /// How long a call waits for an Ollama that is away. A job waits in the store, where it keeps no slot from others.
+    fn away_patience(&self, origin: Origin) -> Duration {
+        match origin {
+            Origin::Client => self.config.away_patience,
+            Origin::Job => Duration::ZERO,
+        }
     }
 
     /// Reads a call, looks for its model and reserves its tokens.
@@ -173,7 +181,7 @@ impl Shared {
         let queue = self.queue_of(route, &model);
         if !queue.is_well() {
             waits.outside(queue, asked.origin).map_err(failed)?;
-            queue.well_within(self.config.away_patience).await.map_err(failed)?;
+            queue.well_within(self.away_patience(asked.origin)).await.map_err(failed)?;
         }
         // Before it has its turn, which nobody should wait for meanwhile.
         let stand_in = if asked.has_options() { None } else { stand_in::of(self, &model).await };

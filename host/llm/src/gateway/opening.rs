@@ -176,7 +176,7 @@ impl Opening {
     /// How much longer it waits for an Ollama that is away.
     fn patience(&self) -> Duration {
         let waited = self.lost_at.map(|at| at.elapsed()).unwrap_or_default();
-        self.shared.config.away_patience.saturating_sub(waited)
+        self.shared.away_patience(self.asked.origin).saturating_sub(waited)
     }
 
     async fn turn(&mut self, ticket: Ticket) -> Result<Turn, LlmError> {

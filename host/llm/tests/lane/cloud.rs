@@ -2,12 +2,18 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use bytes::Bytes;
 use roughneck_jobs::{
+    clock::Millis,
     model::{Health, LlmError},
     ports::{
-        gateway::{CODE, CallRoute, Form, Gateway as _, PassRoute, Passage, Reply},
+        gateway::{
+            CODE, CallRoute, ClientCall, Form, Gateway as _, Origin, PassRoute, Passage, Place,
+            Reply,
+        },
         llm::Llm as _,
     },
+    priority::Priority,
 };
 use roughneck_llm::Config;
 use roughneck_testkit::{
@@ -17,7 +23,7 @@ use roughneck_testkit::{
 use serde_json::{Value, json};
 
 use crate::{
-    gateway::{chat, header, text},
+    gateway::{Visitor, chat, client_call, header, text},
     stage::{QWEN, SOON, Stage, call, failed},
 };
 
@@ -235,6 +241,37 @@ async fn a_name_that_leads_elsewhere_by_the_time_of_the_turn_is_not_asked() {
             assert!(stage.bodies(path).iter().all(|body| !body.contains(SMALL)), "{path}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_job_keeps_no_slot_while_ollama_is_away() {
+    let patient = |config: &mut Config| {
+        allowed(config);
+        config.away_patience = 10 * SOON;
+    };
+    let stage = Stage::with(willing(), patient).await;
+    let of_job = |model| {
+        let call = client_call(CallRoute::Chat, Bytes::from(chat(model, false).to_string()));
+        stage.lane.admit(ClientCall { origin: Origin::Job, ..call })
+    };
+    let mut admitted = Vec::new();
+    for model in [UNSEEN, QWEN] {
+        admitted.push(of_job(model).await.map_err(|reply| reply.status).unwrap());
+    }
+    stage.ollama.stop_listening().await;
+    let at_once = async {
+        for admitted in admitted {
+            let visitor = Visitor::of(&stage);
+            let place = Place { rank: Millis(0), priority: Priority::NORMAL };
+            let reply = admitted.run(place, Arc::clone(&visitor) as _).await;
+            assert_eq!((reply.status, visitor.ended()), (503, vec!["ollama-unavailable".into()]));
+        }
+        for model in [UNSEEN, QWEN] {
+            let refused = of_job(model).await.map(drop).map_err(|reply| reply.status);
+            assert_eq!(refused, Err(503), "{model}");
+        }
+    };
+    tokio::time::timeout(SOON, at_once).await.unwrap();
 }
 
 #[tokio::test]
