@@ -67,7 +67,7 @@ pub struct Session {
     /// Alive while an answer is on its way: a second call would wait for the lane that the first
     /// holds, until the run's time is over.
     pub(crate) open_stream: Weak<()>,
-    pub(crate) upstream_down: Option<Failure>,
+    pub(crate) withheld: Option<Failure>,
 }
 
 impl Session {
@@ -115,7 +115,7 @@ impl Session {
             submitted: BTreeMap::new(),
             held: Pool::default(),
             open_stream: Weak::new(),
-            upstream_down: None,
+            withheld: None,
         }
     }
 
@@ -125,10 +125,10 @@ impl Session {
         &self.supervisor
     }
 
-    /// Why what the run needed was not there, if that was so at its last try: a failure of the guest for this
-    /// reason is then no fault of the job, or one that no attempt mends.
+    /// Why the run was not given the model that it asked for, if that was so at its last try: a failure of the guest for
+    /// this reason is then no fault of the job, or one that no attempt mends.
     #[must_use]
-    pub fn upstream_down(&self) -> Option<&Failure> {
-        self.upstream_down.as_ref()
+    pub fn withheld(&self) -> Option<&Failure> {
+        self.withheld.as_ref()
     }
 }

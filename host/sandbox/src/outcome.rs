@@ -45,14 +45,14 @@ pub(crate) enum End {
     Broken(String),
 }
 
-/// The outcome, and how it is counted. `upstream_down` is why what the run needed was not there: a guest
+/// The outcome, and how it is counted. `withheld` is why the run was not given the model that it asked for: a guest
 /// that fails for this reason, and says so by its code, is put off without losing an attempt, or fails for good
-/// if that will never be there.
+/// if it will never be given it.
 pub(crate) fn outcome(
     end: End,
     limits: &Limits,
     timeout_ms: u64,
-    upstream_down: Option<&Failure>,
+    withheld: Option<&Failure>,
 ) -> (RunEnd, Outcome) {
     let failed = |end: RunEnd, failure: Failure| (end, Outcome::Failed(failure));
     match end {
@@ -60,14 +60,12 @@ pub(crate) fn outcome(
             Ok(output) => (RunEnd::Done, Outcome::Done { output }),
             Err(failure) => failed(RunEnd::InvalidOutput, failure),
         },
-        End::Failed(failure) => match (failure.disposition, upstream_down) {
-            (Disposition::Retry, Some(down)) if failure.code == down.code => {
-                match down.disposition {
-                    Disposition::Retry => (RunEnd::Postponed, Outcome::Postponed(down.clone())),
-                    // Whatever the guest hopes.
-                    Disposition::Fail | Disposition::Cancel => failed(RunEnd::Failed, down.clone()),
-                }
-            }
+        End::Failed(failure) => match (failure.disposition, withheld) {
+            (Disposition::Retry, Some(why)) if failure.code == why.code => match why.disposition {
+                Disposition::Retry => (RunEnd::Postponed, Outcome::Postponed(why.clone())),
+                // Whatever the guest hopes.
+                Disposition::Fail | Disposition::Cancel => failed(RunEnd::Failed, why.clone()),
+            },
             (Disposition::Retry | Disposition::Fail | Disposition::Cancel, _) => {
                 failed(RunEnd::Failed, bounded(failure))
             }

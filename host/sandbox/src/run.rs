@@ -48,8 +48,8 @@ impl Runner for Plugins {
         let call = Metered { cpu, future };
         let called = tokio::time::timeout(Duration::from_millis(left_ms), call).await;
         let end = called.unwrap_or(End::TimedOut);
-        let down = attempt.store.data().session.upstream_down();
-        let (run_end, outcome) = outcome(end, &limits, timeout_ms, down);
+        let withheld = attempt.store.data().session.withheld();
+        let (run_end, outcome) = outcome(end, &limits, timeout_ms, withheld);
         attempt.end = run_end;
         outcome
     }

@@ -67,7 +67,7 @@ impl Session {
         self.model_is_allowed(&call).await?;
         let opened = self.ports.llm.open(call, Arc::clone(&self.supervisor)).await;
         let answer = opened.map_err(|error| self.llm_failed(&error))?;
-        self.upstream_down = None;
+        self.withheld = None;
         let only = Arc::new(());
         self.open_stream = Arc::downgrade(&only);
         Ok(Stream(State::Open { answer, _only: only }))
@@ -172,7 +172,7 @@ impl Session {
         let retryable = error.is_retryable();
         match error {
             LlmError::Unavailable { .. } | LlmError::Unwell { .. } => {
-                self.upstream_down = Some(Failure::retry(error.code(), error.to_string()));
+                self.withheld = Some(Failure::retry(error.code(), error.to_string()));
             }
             LlmError::OverBudget(over) => {
                 let retry_after_ms = over.renewed_in_ms(self.ports.clock.now());
@@ -182,11 +182,11 @@ impl Session {
                 } else {
                     Failure::fatal(code, message)
                 };
-                self.upstream_down = Some(failure);
+                self.withheld = Some(failure);
                 return HostError { retryable, retry_after_ms, ..host_error };
             }
             LlmError::CloudDisabled { .. } => {
-                self.upstream_down = Some(Failure::fatal(error.code(), error.to_string()));
+                self.withheld = Some(Failure::fatal(error.code(), error.to_string()));
             }
             LlmError::NotInstalled { .. }
             | LlmError::Moved { .. }

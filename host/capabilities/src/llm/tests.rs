@@ -213,10 +213,10 @@ async fn an_unavailable_ollama_is_remembered_until_it_answers_again() {
         world.llm.fail(failure);
         let error = told(session.complete(&request).await);
         assert_eq!((error.code.as_str(), error.retryable), ("ollama-unavailable", true));
-        assert_eq!(session.upstream_down().unwrap().code, "ollama-unavailable");
+        assert_eq!(session.withheld().unwrap().code, "ollama-unavailable");
         world.llm.answer(&["back"]);
         session.complete(&request).await.unwrap();
-        assert_eq!(session.upstream_down(), None);
+        assert_eq!(session.withheld(), None);
     }
 }
 
@@ -247,10 +247,10 @@ async fn a_budget_without_room_is_told_with_its_renewal_and_remembered() {
         let error = told(session.complete(&request).await);
         assert_eq!((error.code.as_str(), error.retryable), (code, retryable));
         assert_eq!(error.retry_after_ms, retry_after_ms);
-        let down = session.upstream_down().unwrap();
-        assert_eq!((down.code.as_str(), down.retry_after_ms), (code, retry_after_ms));
+        let why = session.withheld().unwrap();
+        assert_eq!((why.code.as_str(), why.retry_after_ms), (code, retry_after_ms));
         let disposition = if retryable { Disposition::Retry } else { Disposition::Fail };
-        assert_eq!(down.disposition, disposition);
+        assert_eq!(why.disposition, disposition);
     }
 }
 
@@ -262,11 +262,11 @@ async fn a_model_that_may_not_be_asked_ends_the_job_if_the_guest_fails_for_it() 
     world.llm.fail(LlmError::CloudDisabled { model: "kimi:cloud".into() });
     let error = told(session.complete(&request).await);
     assert_eq!((error.code.as_str(), error.retryable), ("cloud-disabled", false));
-    let failure = session.upstream_down().unwrap();
+    let failure = session.withheld().unwrap();
     assert_eq!((failure.code.as_str(), failure.disposition), ("cloud-disabled", Disposition::Fail));
     world.llm.answer(&["here"]);
     session.complete(&request).await.unwrap();
-    assert_eq!(session.upstream_down(), None, "another model would do");
+    assert_eq!(session.withheld(), None, "another model would do");
 }
 
 #[tokio::test]
@@ -300,7 +300,7 @@ async fn errors_of_ollama_keep_their_code_and_advice() {
         world.llm.fail(failure);
         let error = told(session.complete(&request).await);
         assert_eq!((error.code.as_str(), error.retryable), (code, retryable));
-        assert_eq!(session.upstream_down(), None);
+        assert_eq!(session.withheld(), None);
     }
 }
 
