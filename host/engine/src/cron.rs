@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     pause::{AFTER_ERROR, LOOK_AGAIN, until},
+    placing,
     shared::Shared,
 };
 
@@ -149,7 +150,8 @@ async fn settle(
     };
     let jobs: Vec<NewJob> = match shared.parts.catalog.served(&spec.kind) {
         Some(served) => {
-            due.fires.iter().filter_map(|at| job(shared, &spec, *at, &served)).collect()
+            let jobs = due.fires.iter().filter_map(|at| job(shared, &spec, *at, &served));
+            placed(shared, jobs.collect()).await
         }
         None => {
             warn!(schedule = spec.id, "schedule {} fired for a kind that is gone", spec.id);
@@ -193,5 +195,14 @@ fn job(shared: &Shared, spec: &Spec, at: Millis, served: &Served) -> Option<NewJ
             warn!(schedule = spec.id, %error, "schedule {} cannot submit its job", spec.id);
             None
         }
+    }
+}
+
+/// The jobs of one schedule, which all ask for the same, where they belong.
+async fn placed(shared: &Shared, jobs: Vec<NewJob>) -> Vec<NewJob> {
+    let Some(first) = jobs.first() else { return jobs };
+    match placing::model_of(shared, first).await {
+        Some(model) => jobs.into_iter().map(|job| intake::placed(job, &model)).collect(),
+        None => jobs,
     }
 }

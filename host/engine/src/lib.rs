@@ -32,6 +32,7 @@ mod metrics;
 mod needs;
 mod parts;
 mod pause;
+mod placing;
 mod record;
 mod relatives;
 mod retention;

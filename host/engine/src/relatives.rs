@@ -18,7 +18,7 @@ use roughneck_jobs::{
     strict::nearest,
 };
 
-use crate::shared::Shared;
+use crate::{placing, shared::Shared};
 
 /// The relatives of a run's job. Children are written under the fence of the run.
 pub(crate) struct Kin {
@@ -59,7 +59,12 @@ impl fmt::Debug for Kin {
 impl Relatives for Kin {
     async fn submit(&self, wish: Wish) -> Result<JobId, NotSubmitted> {
         let (name, depth_max) = (wish.name.clone(), self.shared.config.depth_max);
-        let child = NewChild { name, job: self.job(wish)?, depth_max };
+        let job = self.job(wish)?;
+        let job = match placing::model_of(&self.shared, &job).await {
+            Some(model) => intake::placed(job, &model),
+            None => job,
+        };
+        let child = NewChild { name, job, depth_max };
         match self.shared.parts.children.submit_child(self.run, child).await? {
             SubmittedChild::Created(id)
             | SubmittedChild::Existing(id)

@@ -4,12 +4,14 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
 use crate::{
+    class::{Class, IO},
     clock::{Clock, Entropy, Millis},
     deadline::{self, Deadline},
     delivery::Target,
     id::JobId,
     job::NewJob,
     manifest::Kind,
+    model::{Resolved, Site},
     ports::{catalog::Served, gateway, runner::Wish},
     priority::Priority,
     schedule::{Fire, Spec},
@@ -138,6 +140,23 @@ fn model(kind: &Kind, input: &str) -> Option<String> {
     } else {
         kind.model.as_ref().map(|model| model.tag.clone())
     }
+}
+
+/// The model that a call of Ollama's surface names, which says where the job belongs.
+#[must_use]
+pub fn called(job: &NewJob) -> Option<&str> {
+    job.model.as_deref().filter(|_| job.kind == gateway::KIND)
+}
+
+/// A call whose model was found: it keeps its name, and is of the class whose slots it needs. One that is answered
+/// elsewhere needs none of the GPU.
+#[must_use]
+pub fn placed(job: NewJob, model: &Resolved) -> NewJob {
+    let class = match model.site {
+        Site::Here => job.class,
+        Site::Cloud => Class(IO.to_owned()),
+    };
+    NewJob { class, model: Some(model.name.clone()), ..job }
 }
 
 /// Makes the job of a schedule's fire, or of a run by hand if there is no instant.
@@ -295,6 +314,22 @@ mod tests {
         for senseless in ["{}", r#"{"body":{"model":7}}"#, r#"{"body":[]}"#, "7", &endless] {
             assert_eq!(model(senseless), None, "{senseless}");
         }
+    }
+
+    #[test]
+    fn a_call_that_is_answered_elsewhere_takes_no_slot_of_the_gpu() {
+        let mut served = served();
+        (served.kind.name, served.kind.class) = (gateway::KIND.to_owned(), Class("ollama".into()));
+        let call = r#"{"kind":"ollama.call","input":{"body":{"model":"big"}}}"#;
+        let job = accept(read(call).unwrap(), &served, &Now, &Now).unwrap();
+        assert_eq!(called(&job), Some("big"));
+        for (site, class) in [(Site::Here, "ollama"), (Site::Cloud, IO)] {
+            let model = Resolved { name: "kimi:cloud".to_owned(), digest: None, site };
+            let placed = placed(job.clone(), &model);
+            assert_eq!((placed.class.0.as_str(), placed.model), (class, Some(model.name)));
+        }
+        let other = NewJob { kind: "k1".to_owned(), ..job };
+        assert_eq!(called(&other), None, "a plugin asks for its models itself");
     }
 
     #[test]

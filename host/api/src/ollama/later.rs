@@ -5,13 +5,12 @@ use axum::{
     response::Response,
 };
 use roughneck_jobs::{
-    class::{Class, IO},
     delivery::Target,
+    intake,
     job::NewJob,
-    model::{Resolved, Site},
     ports::gateway::{ClientCall, KIND},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::call::{new_job, priority};
@@ -48,35 +47,15 @@ impl<'a> Input<'a> {
     }
 }
 
-/// A job as it was accepted, with what its input tells if it is a call: the model that is meant, and the class. One that is
-/// answered elsewhere needs no slot of the GPU.
+/// A job as it was accepted, in its place if it is a call. A result of another job may stand where its model is named:
+/// then the run says what is wrong with it.
 ///
 /// # Errors
 /// The model is not there, or may not be asked. A missing Ollama is no error: the job can wait for it.
 pub(crate) async fn placed(app: &App, job: NewJob) -> Result<NewJob, Problem> {
-    #[derive(Deserialize)]
-    struct Called {
-        body: Asked,
-    }
-    if job.kind != KIND {
-        return Ok(job);
-    }
-    // A result of another job may stand in its place. Whatever else is wrong with it, the run says.
-    let Ok(Called { body: Asked { model: Some(model) } }) = serde_json::from_str(&job.input) else {
-        return Ok(job);
-    };
-    let Resolved { name, site, .. } = find_model(app, &model).await?;
-    let class = match site {
-        Site::Here => job.class,
-        Site::Cloud => Class(IO.to_owned()),
-    };
-    Ok(NewJob { class, model: Some(name), ..job })
-}
-
-/// What of a call tells its model.
-#[derive(Deserialize)]
-struct Asked {
-    model: Option<String>,
+    let Some(model) = intake::called(&job) else { return Ok(job) };
+    let model = find_model(app, model).await?;
+    Ok(intake::placed(job, &model))
 }
 
 /// Whether the client wants to come back for the answer (RFC 7240).
@@ -105,7 +84,8 @@ pub(super) async fn accept(
         return Err(Problem::stopping());
     }
     check_callback(app, callback.as_ref())?;
-    let Ok(Asked { model: Some(model) }) = serde_json::from_slice(&call.body) else {
+    let job = new_job(app, priority(headers)?, &input)?;
+    let Some(model) = intake::called(&job).map(str::to_owned) else {
         let (status, words) = call.route.nameless();
         let problem = Problem::new(Code::InvalidSubmission, "model is required");
         return Err(problem.natively(status, words));
@@ -117,7 +97,6 @@ pub(super) async fn accept(
             problem
         }
     };
-    let job = new_job(app, priority(headers)?, &input)?;
     let job = placed(app, job).await.map_err(unknown)?;
     let trace_parent = trace_parent(headers);
     take(app, NewJob { callback, trace_parent, idempotency_key: key, ..job }).await

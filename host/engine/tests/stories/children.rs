@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use roughneck_jobs::{ports::control::Control as _, state::State};
 
-use crate::world::{Act, World};
+use crate::world::{Act, CALL, World};
 
 const ACT: &str = r#"{"kind":"act"}"#;
 const THINK: &str = r#"{"kind":"think"}"#;
@@ -19,6 +19,17 @@ async fn a_parent_waits_without_the_slot_that_its_children_need() {
     assert_eq!((job.attempt, job.output.as_deref()), (1, Some("0,1,2")));
     assert_eq!(world.actors.at_once("ollama"), 1);
     assert_eq!(world.store.ids().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_whose_model_answers_elsewhere_takes_no_slot_of_the_gpu() {
+    let world =
+        World::start([Act::Gather("ollama.call", 1), Act::Echo, Act::Gather("ollama.call", 1)])
+            .await;
+    let id = world.submit(ACT).await;
+    world.until(id, State::Done).await;
+    assert_eq!(world.actors.at_once("ollama"), 0);
+    assert_eq!(world.store.look(id).unwrap().output.as_deref(), Some(CALL));
 }
 
 #[tokio::test(start_paused = true)]

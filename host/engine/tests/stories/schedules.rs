@@ -9,7 +9,7 @@ use roughneck_jobs::{
     schedule::{CATCH_UP_MAX, Kept, Missed, Overlap, Pause, Spec},
 };
 
-use crate::world::{Act, World};
+use crate::world::{Act, CALL, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -82,6 +82,17 @@ async fn a_schedule_fires_on_time_although_another_one_is_broken() {
     let world = World::with_schedules([], TWO, |store| store.break_schedule("actor/broken")).await;
     world.pass(3 * HOUR + MINUTE / 2).await;
     assert_eq!(world.store.ids().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fire_whose_model_answers_elsewhere_takes_no_slot_of_the_gpu() {
+    let world = World::with_schedules([], "", |_| {}).await;
+    let calls = Spec { kind: "ollama.call".into(), input: CALL.into(), ..spec("@every 1h") };
+    world.make(calls).await;
+    world.pass(HOUR + MINUTE).await;
+    let ids = world.store.ids();
+    let classes: Vec<_> = ids.iter().map(|id| world.store.look(*id).unwrap().class.0).collect();
+    assert_eq!(classes, ["io"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,6 +35,7 @@ use roughneck_jobs::{
         catalog::{Catalog, Plugin, RefusedPlugin, Served},
         courier::{Courier, NotDelivered},
         flows::Flows as _,
+        gateway,
         llm::{Answer, Llm},
         runner::{Assignment, Outcome, Runner, Supervisor, Wish},
         store::Store,
@@ -131,7 +132,13 @@ retry = { max = 3, base = "10s", jitter = false }
 [[kind]]
 name = "think"
 class = "ollama"
+[[kind]]
+name = "ollama.call"
+class = "ollama"
 "#;
+
+/// Of a model that answers elsewhere.
+pub(crate) const CALL: &str = r#"{"path":"/api/chat","body":{"model":"kimi:cloud"}}"#;
 
 impl Actors {
     fn served(&self, kind: &str) -> Option<Arc<Served>> {
@@ -211,7 +218,8 @@ impl Runner for Actors {
 async fn gather(assignment: &Assignment, kind: &str, count: usize) -> Outcome {
     let mut ids = Vec::new();
     for n in 0..count {
-        let (kind, name, input) = (kind.to_owned(), n.to_string(), n.to_string());
+        let input = if kind == gateway::KIND { CALL.to_owned() } else { n.to_string() };
+        let (kind, name) = (kind.to_owned(), n.to_string());
         let wish = Wish { kind, name, input, priority: None, run_at: None };
         match assignment.relatives.submit(wish).await {
             Ok(id) => ids.push(id),
@@ -236,7 +244,8 @@ impl Llm for Actors {
     }
 
     async fn resolve(&self, model: &str) -> Result<Resolved, LlmError> {
-        Ok(Resolved { name: model.to_owned(), digest: None, site: Site::Here })
+        let site = if model.ends_with(":cloud") { Site::Cloud } else { Site::Here };
+        Ok(Resolved { name: model.to_owned(), digest: None, site })
     }
 
     fn preference(&self) -> Option<Preference> {
