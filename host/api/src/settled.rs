@@ -40,6 +40,7 @@ impl<F: Future> Future for Settled<F> {
         let Self { future, bell, waker } = &mut *self;
         bell.outside.register(context.waker());
         for _ in 0..ROUNDS {
+            // Reads as well as it writes: this poll must see what the rings before it were about.
             bell.state.swap(POLLED, Ordering::AcqRel);
             if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(waker)) {
                 return Poll::Ready(output);
