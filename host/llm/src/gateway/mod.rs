@@ -129,7 +129,8 @@ impl Waits {
 
 impl Shared {
     /// The installed model that is meant. While Ollama is away this waits for it for a while: a restart is no
-    /// reason to refuse anybody. Whoever waits, be it for a second look, waits outside.
+    /// reason to refuse anybody. Whoever waits, be it for a second look, waits outside; for whom there is no room, what is
+    /// known must do.
     async fn meant(&self, asked: &Asked, waits: &mut Waits) -> Result<Resolved, LlmError> {
         let wanted = resolve::wanted(&self.config.aliases, &asked.model);
         let models = match self.inventory.models() {
@@ -141,8 +142,9 @@ impl Shared {
                 self.inventory.up_within(self.away_patience(asked.origin)).await?
             }
         };
-        if wanted.among(&models).is_err() {
-            waits.outside(self.queue_of(asked.route, &wanted.unchecked()), asked.origin)?;
+        if let Err(refusal) = wanted.among(&models) {
+            let queue = self.queue_of(asked.route, &wanted.unchecked());
+            waits.outside(queue, asked.origin).map_err(|_full| refusal)?;
         }
         self.installed(&wanted, &models).await
     }
@@ -174,7 +176,7 @@ impl Shared {
         let mut waits = Waits { kept, outside: None };
         let model = self.meant(&asked, &mut waits).await.map_err(failed)?;
         account.model(self.inventory.label(&model.name), model.site);
-        if let Some(why) = self.objection(&asked, &model, &mut waits).await.map_err(failed)? {
+        if let Some(why) = self.objection(&asked, &model, &mut waits).await {
             return Err(invalid(why));
         }
         // Before its answer is begun, so that what is wrong can still be said by a status.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use roughneck_jobs::{
-    model::{LlmError, Resolved, Site},
+    model::{Resolved, Site},
     ports::gateway::{CallRoute, Form},
 };
 use serde_json::{Value, value::RawValue};
@@ -95,24 +95,21 @@ fn is_search(r#type: &[u8]) -> bool {
 }
 
 impl Shared {
-    /// What its model cannot do of what a call asks of it. A call waits outside until that is sure.
-    ///
-    /// # Errors
-    /// [`LlmError::Full`].
+    /// What its model cannot do of what a call asks of it. A call waits outside until that is sure; if there is no room for
+    /// it, what is known must do.
     pub(super) async fn objection(
         &self,
         asked: &Asked,
         model: &Resolved,
         waits: &mut Waits,
-    ) -> Result<Option<String>, LlmError> {
+    ) -> Option<String> {
         let of = |models: &[Installed]| to_model(asked, resolve::find(models, &model.name)?);
-        if self.inventory.models().and_then(|models| of(&models)).is_none() {
-            return Ok(None);
+        let known = of(&self.inventory.models()?)?;
+        if waits.outside(self.queue_of(asked.route, model), asked.origin).is_err() {
+            return Some(known);
         }
-        waits.outside(self.queue_of(asked.route, model), asked.origin)?;
         // It may have been made anew since the last look.
-        let models = self.inventory.make_sure().await.ok();
-        Ok(models.and_then(|models| of(&models)))
+        of(&self.inventory.make_sure().await.ok()?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Calls that Ollama would refuse.
 
-use std::time::Instant;
+use std::{pin::pin, time::Instant};
 
 use futures_util::future::join_all;
 use roughneck_jobs::ports::gateway::CallRoute;
@@ -87,7 +87,7 @@ async fn a_plugin_that_asks_for_what_is_not_there_has_it_looked_for_once() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_second_look_is_counted_and_limited() {
+async fn who_finds_no_room_to_wait_for_a_second_look_is_told_what_is_known() {
     let one = |config: &mut Config| config.waiting_max = 1;
     let stage = Stage::with(ollama::Config::instant(), one).await;
     let refused = async |model| {
@@ -96,8 +96,13 @@ async fn who_waits_for_a_second_look_is_counted_and_limited() {
     };
     assert_eq!(refused("nope").await, 404);
     for (model, status) in [("nope", 404), (EMBEDDER, 400)] {
-        let both = tokio::join!(refused(model), refused(model));
-        assert_eq!(both, (status, 503), "{model}");
-        assert_eq!(refused(model).await, status, "who has left takes up no room");
+        let mut waits = pin!(refused(model));
+        let hurried = tokio::select! {
+            biased;
+            _ = &mut waits => None,
+            hurried = refused(model) => Some(hurried),
+        };
+        assert_eq!(hurried, Some(status), "{model}");
+        assert_eq!(waits.await, status, "{model}");
     }
 }
