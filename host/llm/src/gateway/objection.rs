@@ -63,16 +63,8 @@ pub(super) const SEARCH_IS_OFF: &str = "ollama cloud is disabled: web search is 
 
 /// Whether a request has a tool that Ollama runs itself, by asking elsewhere. Those of the other routes are their client's.
 pub(super) fn searches_the_web(route: CallRoute, envelope: &Envelope) -> bool {
-    match route {
-        CallRoute::Messages | CallRoute::Responses => envelope.all("tools").any(has_search),
-        CallRoute::Generate
-        | CallRoute::Chat
-        | CallRoute::Embed
-        | CallRoute::Embeddings
-        | CallRoute::ChatCompletions
-        | CallRoute::Completions
-        | CallRoute::OpenAiEmbeddings => false,
-    }
+    matches!(route, CallRoute::Messages | CallRoute::Responses)
+        && envelope.all("tools").any(has_search)
 }
 
 /// What is no list of objects, Ollama refuses. What it could read and this host could not, is taken for the worst.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use percent_encoding::percent_decode_str;
 use roughneck_jobs::{
     model::Site,
     ports::gateway::{CallRoute, Form, PassRoute, Passage, Reply, ReplyBody},
@@ -247,20 +248,7 @@ fn model_of(passage: &Passage) -> Option<String> {
 
 /// A part of a path, as Ollama reads it.
 fn decoded(part: &str) -> String {
-    let mut bytes = part.bytes();
-    let mut decoded = Vec::with_capacity(part.len());
-    while let Some(byte) = bytes.next() {
-        let mut ahead = bytes.clone();
-        let mut digit = || char::from(ahead.next()?).to_digit(16);
-        match (byte, digit(), digit()) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.extend(u8::try_from(high << 4 | low));
-                bytes = ahead;
-            }
-            _ => decoded.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 /// The model that an alias stands for, under the name of the alias. It is looked for in the list, because Ollama
