@@ -140,7 +140,9 @@ impl Told {
     /// Tells whole lines.
     fn say(&self, lines: Bytes) {
         let mut news = self.news();
-        news.last = Framing::Lines.split(&lines).last().or(news.last.take());
+        if let Some(last) = Framing::Lines.split(&lines).last() {
+            news.last = Some(lines.slice_ref(last));
+        }
         if let Some(sender) = &news.sender {
             // That nobody listens any more is no error: the errand is about to be stopped.
             drop(sender.send(lines));
@@ -228,7 +230,7 @@ impl Follower {
     pub(crate) async fn last(mut self) -> Bytes {
         let mut last = Bytes::new();
         while let Some(lines) = self.ear.next().await {
-            last = Framing::Lines.split(&lines).last().unwrap_or(last);
+            last = Framing::Lines.split(&lines).last().map_or(last, |last| lines.slice_ref(last));
         }
         last
     }

@@ -176,10 +176,11 @@ impl Flow {
     /// Learns from frames that are whole, and returns those that are the client's. What ends the answer behind
     /// some of them waits for its turn: it may have come in one piece with them.
     fn pass(&mut self, whole: Bytes) -> Result<Bytes, Stop> {
+        let now = Instant::now();
         let mut kept: Option<BytesMut> = None;
         let mut passed = 0;
         for frame in self.script.framing().split(&whole) {
-            let said = self.script.read(&frame);
+            let said = self.script.read(frame);
             if let Some(words) = said.error {
                 if passed == 0 {
                     return Err(Stop::Failed(words));
@@ -187,13 +188,13 @@ impl Flow {
                 self.stop = Some(Stop::Failed(words));
                 return Ok(kept.map_or_else(|| whole.slice(..passed), BytesMut::freeze));
             }
-            let instead = self.instead_of(&frame, &said);
-            let over = self.learn(said).err();
+            let instead = self.instead_of(&said, || whole.slice_ref(frame));
+            let over = self.learn(said, now).err();
             if instead.is_some() && kept.is_none() {
                 kept = Some(BytesMut::from(whole.get(..passed).unwrap_or_default()));
             }
             if let Some(kept) = &mut kept {
-                kept.extend_from_slice(instead.as_ref().unwrap_or(&frame));
+                kept.extend_from_slice(instead.as_deref().unwrap_or(frame));
             }
             passed += frame.len();
             if let Some(over) = over {
@@ -205,22 +206,22 @@ impl Flow {
     }
 
     /// What the client gets instead of a frame with a usage that it has not asked for.
-    fn instead_of(&self, frame: &Bytes, said: &Said<'_>) -> Option<Bytes> {
+    fn instead_of(&self, said: &Said<'_>, frame: impl FnOnce() -> Bytes) -> Option<Bytes> {
         if said.figures.is_none() || !self.asked.adds_usage() {
             None
         } else if said.is_usage_only {
             Some(Bytes::new())
         } else {
-            reading::without_usage(frame)
+            reading::without_usage(&frame())
         }
     }
 
-    fn learn(&mut self, said: Said<'_>) -> Result<(), OverBudget> {
+    fn learn(&mut self, said: Said<'_>, now: Instant) -> Result<(), OverBudget> {
         let mut counted = Ok(());
         if said.is_visible {
             let turn = self.wire.as_mut().map(|wire| &mut wire.turn);
             counted = self.opening.course.piece(turn);
-            self.last_token_at = Some(Instant::now());
+            self.last_token_at = Some(now);
         }
         if let Some(text) = &said.text
             && self.words.push(text)

@@ -31,14 +31,14 @@ impl Framing {
     }
 
     /// The frames in what [`Frames::push`] returned.
-    pub(crate) fn split(self, whole: &Bytes) -> impl Iterator<Item = Bytes> + use<> {
-        let (end, mut rest) = (self.end(), whole.clone());
+    pub(crate) fn split(self, whole: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let end = self.end();
+        let mut ends = memmem::find_iter(whole, end).map(move |at| at + end.len());
+        let mut passed = 0;
         std::iter::from_fn(move || {
-            if rest.is_empty() {
-                return None;
-            }
-            let length = memmem::find(&rest, end).map_or(rest.len(), |at| at + end.len());
-            Some(rest.split_to(length))
+            let frame = passed..ends.next().unwrap_or(whole.len());
+            passed = frame.end;
+            whole.get(frame).filter(|frame| !frame.is_empty())
         })
     }
 }
@@ -75,9 +75,8 @@ impl Frames {
 }
 
 /// The data of an event: what follows `data:` on its lines. Ollama writes one such line.
-pub(crate) fn data(event: &[u8]) -> Option<&[u8]> {
-    let line = event.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"data:"))?;
-    Some(line.trim_ascii())
+pub(crate) fn data(event: &str) -> Option<&str> {
+    event.lines().find_map(|line| line.strip_prefix("data:")).map(str::trim_ascii)
 }
 
 #[cfg(test)]
@@ -91,7 +90,7 @@ mod tests {
         let chunk = Bytes::from_static(b"{}\n{}\n");
         let whole = frames.push(chunk.clone()).unwrap();
         assert_eq!(whole.as_ptr(), chunk.as_ptr());
-        assert_eq!(Framing::Lines.split(&whole).collect::<Vec<_>>(), ["{}\n", "{}\n"]);
+        assert_eq!(Framing::Lines.split(&whole).collect::<Vec<_>>(), [b"{}\n", b"{}\n"]);
     }
 
     #[test]
@@ -103,8 +102,8 @@ mod tests {
 
     #[test]
     fn the_data_of_an_event_is_found_behind_its_name() {
-        assert_eq!(data(b"event: ping\ndata: {\"a\":1}\n\n"), Some(&b"{\"a\":1}"[..]));
-        assert_eq!(data(b": comment\n\n"), None);
+        assert_eq!(data("event: ping\ndata: {\"a\":1}\n\n"), Some("{\"a\":1}"));
+        assert_eq!(data(": comment\n\n"), None);
     }
 
     proptest! {
@@ -126,7 +125,8 @@ mod tests {
             for cut in cuts.windows(2) {
                 let chunk = Bytes::copy_from_slice(&text.as_bytes()[cut[0]..cut[1]]);
                 let whole = frames.push(chunk).unwrap();
-                read.extend(framing.split(&whole));
+                let frames = framing.split(&whole).map(<[u8]>::to_vec);
+                read.extend(frames.map(|frame| String::from_utf8(frame).unwrap()));
             }
             prop_assert_eq!(read, wanted);
             prop_assert!(frames.rest().is_empty());

@@ -44,6 +44,7 @@ impl Pieces {
                 None => break,
                 Some(Ok(Some(more))) => {
                     if together.is_empty() {
+                        together.reserve(TOGETHER_BYTES);
                         together.extend_from_slice(&first);
                     }
                     together.extend_from_slice(&more);

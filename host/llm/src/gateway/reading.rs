@@ -69,10 +69,12 @@ impl Script {
     /// Reads one frame. What cannot be read goes on all the same and says nothing: it is not for this
     /// host to forbid what a newer Ollama writes.
     pub(crate) fn read(self, frame: &[u8]) -> Said<'_> {
+        // Once for all of its texts: otherwise each would be looked at by itself.
+        let Ok(frame) = str::from_utf8(frame) else { return Said::default() };
         match self {
             Self::Native => native(frame),
             Self::Chunks => match frames::data(frame) {
-                Some(b"[DONE]") => Said { is_end: true, ..Said::default() },
+                Some("[DONE]") => Said { is_end: true, ..Said::default() },
                 Some(data) => chunk(data),
                 None => Said::default(),
             },
@@ -83,7 +85,8 @@ impl Script {
 
 /// A chunk of OpenAI's without its usage. Ollama has one in every chunk of a completion if it is asked for one.
 pub(crate) fn without_usage(chunk: &Bytes) -> Option<Bytes> {
-    let data = chunk.slice_ref(frames::data(chunk)?);
+    let data = frames::data(str::from_utf8(chunk).ok()?)?;
+    let data = chunk.slice_ref(data.as_bytes());
     let before = (data.as_ptr() as usize).checked_sub(chunk.as_ptr() as usize)?;
     let (head, tail) = (chunk.get(..before)?, chunk.get(before + data.len()..)?);
     let envelope = Envelope::read(data.clone()).ok()?;
@@ -106,47 +109,57 @@ pub(crate) fn whole(body: &[u8]) -> Figures {
     }
 }
 
+/// Text as it stands in a frame, if nothing in it is escaped. Serde would copy an `Option<Cow<str>>`.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The text, if there is anything in it.
+fn written(text: Option<Text<'_>>) -> Option<Cow<'_, str>> {
+    text.map(|Text(text)| text).filter(|text| !text.is_empty())
+}
+
 /// A line of `/api/generate` or `/api/chat`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Line<'a> {
     error: Option<String>,
     #[serde(borrow)]
-    response: Option<Cow<'a, str>>,
+    response: Option<Text<'a>>,
     #[serde(borrow)]
-    thinking: Option<Cow<'a, str>>,
+    thinking: Option<Text<'a>>,
     #[serde(borrow)]
     tool_calls: Option<&'a RawValue>,
     #[serde(borrow)]
     message: Option<Message<'a>>,
     done: bool,
     #[serde(borrow)]
-    done_reason: Option<Cow<'a, str>>,
+    done_reason: Option<Text<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Message<'a> {
     #[serde(borrow)]
-    content: Option<Cow<'a, str>>,
+    content: Option<Text<'a>>,
     #[serde(borrow)]
-    thinking: Option<Cow<'a, str>>,
+    thinking: Option<Text<'a>>,
     #[serde(borrow)]
     tool_calls: Option<&'a RawValue>,
 }
 
-fn native(frame: &[u8]) -> Said<'_> {
-    let Ok(line) = serde_json::from_slice::<Line<'_>>(frame) else { return Said::default() };
+fn native(frame: &str) -> Said<'_> {
+    let Ok(line) = serde_json::from_str::<Line<'_>>(frame) else { return Said::default() };
     let message = line.message.unwrap_or_default();
-    let text = line.response.or(message.content).filter(|text| !text.is_empty());
-    let thinking = line.thinking.or(message.thinking).is_some_and(|text| !text.is_empty());
+    let text = written(line.response.or(message.content));
+    let thinks = written(line.thinking.or(message.thinking)).is_some();
     let calls_tools = line.tool_calls.or(message.tool_calls).is_some();
     Said {
-        is_visible: text.is_some() || thinking || calls_tools,
+        is_visible: text.is_some() || thinks || calls_tools,
         text,
         // Only the last line has any, so the others are not searched for them.
-        figures: line.done.then(|| serde_json::from_slice(frame).unwrap_or_default()),
-        reason: line.done_reason,
+        figures: line.done.then(|| serde_json::from_str(frame).unwrap_or_default()),
+        reason: written(line.done_reason),
         is_end: line.done,
         error: line.error,
         is_usage_only: false,
@@ -188,18 +201,18 @@ struct Choice<'a> {
     #[serde(borrow)]
     delta: Option<Delta<'a>>,
     #[serde(borrow)]
-    text: Option<Cow<'a, str>>,
+    text: Option<Text<'a>>,
     #[serde(borrow)]
-    finish_reason: Option<Cow<'a, str>>,
+    finish_reason: Option<Text<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Delta<'a> {
     #[serde(borrow)]
-    content: Option<Cow<'a, str>>,
+    content: Option<Text<'a>>,
     #[serde(borrow)]
-    reasoning: Option<Cow<'a, str>>,
+    reasoning: Option<Text<'a>>,
     #[serde(borrow)]
     tool_calls: Option<&'a RawValue>,
 }
@@ -210,18 +223,18 @@ struct Problem {
     message: String,
 }
 
-fn chunk(data: &[u8]) -> Said<'_> {
-    let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return Said::default() };
+fn chunk(data: &str) -> Said<'_> {
+    let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(data) else { return Said::default() };
     let has_choices = chunk.choices.as_ref().is_none_or(|choices| !choices.is_empty());
     let choice = chunk.choices.and_then(|choices| choices.into_iter().next()).unwrap_or_default();
     let delta = choice.delta.unwrap_or_default();
-    let text = choice.text.or(delta.content).filter(|text| !text.is_empty());
-    let reasons = delta.reasoning.is_some_and(|text| !text.is_empty());
+    let text = written(choice.text.or(delta.content));
+    let reasons = written(delta.reasoning).is_some();
     Said {
         is_visible: text.is_some() || reasons || delta.tool_calls.is_some(),
         text,
         figures: chunk.usage.map(Usage::figures),
-        reason: choice.finish_reason,
+        reason: written(choice.finish_reason),
         is_end: false,
         error: chunk.error.map(|problem| problem.message),
         is_usage_only: !has_choices && chunk.usage.is_some(),
@@ -253,26 +266,26 @@ struct Started {
 #[serde(default)]
 struct MessageDelta<'a> {
     #[serde(borrow)]
-    text: Option<Cow<'a, str>>,
+    text: Option<Text<'a>>,
     #[serde(borrow)]
-    stop_reason: Option<Cow<'a, str>>,
+    stop_reason: Option<Text<'a>>,
 }
 
-fn event(data: &[u8]) -> Said<'_> {
-    let Ok(event) = serde_json::from_slice::<Event<'_>>(data) else { return Said::default() };
+fn event(data: &str) -> Said<'_> {
+    let Ok(event) = serde_json::from_str::<Event<'_>>(data) else { return Said::default() };
     let started = event.message.or(event.response).unwrap_or_default();
     let raw = event.delta.map(RawValue::get);
     let delta: MessageDelta<'_> =
         raw.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default();
-    let text: Option<Cow<'_, str>> = match &*event.r#type {
+    let text: Option<Text<'_>> = match &*event.r#type {
         "response.output_text.delta" => raw.and_then(|raw| serde_json::from_str(raw).ok()),
         _ => delta.text,
     };
     Said {
         is_visible: event.r#type == "content_block_delta" || event.r#type.ends_with(".delta"),
-        text: text.filter(|text| !text.is_empty()),
+        text: written(text),
         figures: event.usage.or(started.usage).map(Usage::figures),
-        reason: delta.stop_reason,
+        reason: written(delta.stop_reason),
         is_end: matches!(
             &*event.r#type,
             "message_stop" | "response.completed" | "response.incomplete" | "response.failed"
@@ -288,6 +301,16 @@ mod tests {
 
     fn text<'a>(said: &'a Said<'_>) -> Option<&'a str> {
         said.text.as_deref()
+    }
+
+    #[test]
+    fn text_is_copied_only_if_something_in_it_is_escaped() {
+        let is_borrowed = |line: &[u8]| match Script::Native.read(line).text {
+            Some(Cow::Borrowed(_)) => true,
+            Some(Cow::Owned(_)) | None => false,
+        };
+        assert!(is_borrowed(r#"{"message":{"content":"hä"}}"#.as_bytes()));
+        assert!(!is_borrowed(br#"{"message":{"content":"\n"}}"#));
     }
 
     #[test]
