@@ -105,7 +105,12 @@ pub(crate) fn casts_doubt(status: u16) -> bool {
 /// Whether an answer of this status is Ollama's own fault. A queue that is full is no failure, and Ollama answers
 /// with 500 to some requests that are at fault themselves.
 fn is_its_own(status: u16, message: &str) -> bool {
-    const REQUEST_AT_FAULT: [&str; 2] = ["requires more system memory", "must be of type"];
+    const REQUEST_AT_FAULT: [&str; 4] = [
+        "requires more system memory",
+        "must be of type",
+        "invalid format: ",
+        "invalid JSON schema in format",
+    ];
     match status {
         500 => !REQUEST_AT_FAULT.iter().any(|words| message.contains(words)),
         501 | 503 => false,
@@ -132,7 +137,7 @@ mod tests {
         let (url, why) = ("u".to_owned(), "refused".to_owned());
         let away: Broken = LlmError::Unavailable { url, why }.into();
         assert_eq!(away.sign(), Sign::Away("refused".to_owned()));
-        let table: [(Broken, Option<bool>); 11] = [
+        let table: [(Broken, Option<bool>); 12] = [
             (Broken::silent(Duration::from_secs(1)), Some(true)),
             (Broken::off(Outcome::Truncated, "cut"), Some(false)),
             (Broken::off(Outcome::Error, "the runner died"), Some(false)),
@@ -141,6 +146,7 @@ mod tests {
             (Broken::off(Outcome::Cancelled, "nobody read it"), None),
             (refused(500, "model requires more system memory (9 GiB)"), None),
             (refused(500, "option \"num_ctx\" must be of type integer"), None),
+            (refused(500, "invalid format: \"yaml\"; expected \"json\" or a schema"), None),
             (refused(503, "server busy"), None),
             (refused(404, "model 'm' not found"), None),
             (LlmError::Invalid("no".to_owned()).into(), None),

@@ -192,6 +192,7 @@ impl Config {
         self.parsed_url()?;
         self.check_keep_alive()?;
         at_least("quiet-for", self.quiet_for, QUIET_MIN)?;
+        at_least("first-byte", self.first_byte, STALL_MIN)?;
         at_least("stall", self.stall, STALL_MIN)?;
         if !CLOUD_CONCURRENCY.contains(&self.cloud_concurrency) {
             let (from, to) = CLOUD_CONCURRENCY.into_inner();
@@ -383,6 +384,7 @@ mod tests {
         for (refused, sentence) in [
             (with(|config| config.quiet_for = Duration::ZERO), "`quiet-for` under [ollama]"),
             (with(|config| config.stall = Duration::ZERO), "must be at least 100ms"),
+            (with(|config| config.first_byte = Duration::ZERO), "must be at least 100ms"),
             (with(|config| config.cloud_concurrency = 0), "`cloud-concurrency` under [ollama]"),
             (with(|config| config.cloud_concurrency = 65), "65 is not between 1 and 64"),
             (with(alias("", "m")), "an alias has a name"),

@@ -32,6 +32,8 @@ pub(crate) struct Ollama {
     heartbeat_whole: bool,
     /// How long a client's call waits for an Ollama that is away.
     away_patience: Option<String>,
+    /// How long a load may take, and the first byte of an answer.
+    first_byte: Option<String>,
     /// How long an answer may stay silent.
     stall: Option<String>,
     /// How long one may take that comes in one piece.
@@ -86,6 +88,7 @@ impl Ollama {
                 self.away_patience.as_deref(),
                 default.away_patience,
             )?,
+            first_byte: duration("first-byte", self.first_byte.as_deref(), default.first_byte)?,
             stall: duration("stall", self.stall.as_deref(), default.stall)?,
             whole_answer: duration(
                 "whole-answer",
@@ -309,9 +312,11 @@ mod tests {
     #[test]
     fn what_may_wait_and_for_how_long_is_written_with_units() {
         let read = |text: &str| toml::from_str::<Ollama>(text).unwrap().lane();
-        let lane = read("waiting-bytes-max = \"1MiB\"\nwhole-answer = \"2h\"").unwrap();
+        let written = "waiting-bytes-max = \"1MiB\"\nwhole-answer = \"2h\"\nfirst-byte = \"20m\"";
+        let lane = read(written).unwrap();
         assert_eq!(lane.waiting_bytes_max, 1 << 20);
         assert_eq!(lane.whole_answer, Duration::from_secs(7200));
+        assert_eq!(lane.first_byte, Duration::from_secs(1200));
         let error = read("waiting-bytes-max = \"many\"").unwrap_err().to_string();
         assert_eq!(error, "`ollama.waiting-bytes-max` is wrong");
     }

@@ -274,8 +274,10 @@ impl Call {
                 Ok(Whole { status: 200..300, body, .. }) => {
                     return (form::piece(self.asked.route.form(), &body), Stage::Over);
                 }
+                // It has ended with that.
                 Ok(Whole { status, body, .. }) => {
-                    Refused::new(status, client::words(&body), "ollama-refused")
+                    let refused = Refused::new(status, client::words(&body), "ollama-refused");
+                    return (refused.last_piece(self.asked.route), Stage::Over);
                 }
                 Err(refused) => refused,
             },
@@ -319,6 +321,9 @@ impl Call {
     }
 
     /// Hands over an answer that comes in one piece, an error among them.
+    ///
+    /// # Errors
+    /// There is none; the job has not ended.
     async fn whole(&self, opened: Opened) -> Result<Whole, Refused> {
         let Opened { mut response, mut turn, unloads, mut opening } = settled(opened);
         let status = response.status().as_u16();
@@ -331,6 +336,7 @@ impl Call {
             read = tokio::time::timeout_at(deadline, read(&mut response)) => {
                 let silent = |_| Broken::silent(patience);
                 let read = read.map_err(silent).and_then(|read| read);
+                let read = read.and_then(|body| costing(status, body));
                 read.map_err(|broken| {
                     turn.went_wrong(&broken);
                     opening.course.fail(broken.outcome);
@@ -344,11 +350,13 @@ impl Call {
             Ok(_whole) => response.done(),
             Err(_broken) => drop(response),
         }
-        let body = read.inspect_err(|refused| self.job.end(refused.outcome()))?;
+        let (body, figures) = read?;
         turn.is_answered();
-        let is_ok = (200..300).contains(&status);
-        let body = if is_ok { opening.unmasked(body) } else { opening.unmasked_words(body) };
-        if is_ok {
+        let body = match figures {
+            Some(_) => opening.unmasked(body),
+            None => opening.unmasked_words(body),
+        };
+        if let Some(figures) = figures {
             if self.asked.wish == Wish::Answer {
                 turn.went_well();
             } else {
@@ -359,7 +367,7 @@ impl Call {
             }
             drop(turn);
             keeping::after(&self.shared, &self.asked, &opening.model, &opening.key);
-            let cost = stats::cost(&reading::whole(&body), &opening.course.measured);
+            let cost = stats::cost(&figures, &opening.course.measured);
             opening.course.complete(&cost);
             self.shared.judge(opening.model.site, &cost);
             self.job.supervisor().spent(&cost.usage);
@@ -438,6 +446,24 @@ fn stream_headers(job: &dyn Attended, r#type: &str) -> Vec<(&'static str, String
 fn too_large() -> Refused {
     let message = format!("the answer is larger than {} MiB", WHOLE_BYTES_MAX >> 20);
     Refused::new(502, message, "answer-too-large")
+}
+
+/// What an answer in one piece cost; none for a refusal.
+///
+/// # Errors
+/// It is neither: something else answers there, such as a proxy that wants a login first.
+fn costing(status: u16, body: Bytes) -> Result<(Bytes, Option<stats::Figures>), Broken> {
+    let figures = match status {
+        200..300 => reading::whole(&body),
+        400.. => return Ok((body, None)),
+        _ => None,
+    };
+    let Some(figures) = figures else {
+        let words = client::words(&body);
+        let why = format!("what answers is not Ollama (status {status}: {words})");
+        return Err(Broken::off(metrics::Outcome::Error, why));
+    };
+    Ok((body, Some(figures)))
 }
 
 pub(super) async fn read(response: &mut Response) -> Result<Bytes, Broken> {

@@ -95,17 +95,21 @@ pub(crate) fn without_usage(chunk: &Bytes) -> Option<Bytes> {
     Some([head, &envelope.edited(edits), tail].concat().into())
 }
 
-/// What a whole answer cost.
-pub(crate) fn whole(body: &[u8]) -> Figures {
+/// What a whole answer cost; none if it is no object of JSON, which every answer is.
+pub(crate) fn whole(body: &[u8]) -> Option<Figures> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Whole {
         usage: Option<Usage>,
     }
-    let whole: Whole = serde_json::from_slice(body).unwrap_or_default();
-    match whole.usage {
-        Some(usage) => usage.figures(),
-        None => serde_json::from_slice(body).unwrap_or_default(),
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
+    match serde_json::from_slice(body) {
+        Ok(Whole { usage: Some(usage) }) => Some(usage.figures()),
+        Ok(Whole { usage: None }) => Some(serde_json::from_slice(body).unwrap_or_default()),
+        // A newer Ollama may write its figures otherwise.
+        Err(error) => error.is_data().then(Figures::default),
     }
 }
 
@@ -390,12 +394,15 @@ mod tests {
 
     #[test]
     fn a_whole_answer_tells_its_cost_in_either_way() {
-        assert_eq!(whole(br#"{"embeddings":[[1]],"prompt_eval_count":8}"#).prompt_eval_count, 8);
-        assert_eq!(
-            whole(br#"{"usage":{"prompt_tokens":8,"total_tokens":8}}"#).prompt_eval_count,
-            8
-        );
-        assert_eq!(whole(br#"{"usage":{"input_tokens":8,"output_tokens":1}}"#).eval_count, 1);
-        assert_eq!(whole(b"[]"), Figures::default());
+        let tokens = |body: &str| {
+            whole(body.as_bytes()).map(|cost| (cost.prompt_eval_count, cost.eval_count))
+        };
+        assert_eq!(tokens(r#"{"embeddings":[[1]],"prompt_eval_count":8}"#), Some((8, 0)));
+        assert_eq!(tokens(r#"{"usage":{"prompt_tokens":8,"total_tokens":8}}"#), Some((8, 0)));
+        assert_eq!(tokens(r#"{"usage":{"input_tokens":8,"output_tokens":1}}"#), Some((8, 1)));
+        assert_eq!(tokens(r#" {"usage":"much","prompt_eval_count":"some"}"#), Some((0, 0)));
+        for none in ["", "[]", "{", "<html>login</html>"] {
+            assert_eq!(tokens(none), None, "{none}");
+        }
     }
 }

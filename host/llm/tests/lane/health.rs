@@ -15,7 +15,7 @@ use roughneck_jobs::{
 use roughneck_llm::Config;
 use roughneck_testkit::{
     eventually,
-    ollama::{self, Reply},
+    ollama::{self, Page, Reply},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -403,5 +403,31 @@ async fn a_client_that_leaves_after_a_long_silence_makes_the_host_ask_and_one_th
         let (reply, _) = stage.send(CallRoute::Chat, &chat(QWEN, false)).await;
         assert_eq!(reply.status, 200);
         assert_eq!(stage.probes("answered"), pulses, "after {silence:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_answers_and_is_not_ollama_has_answered_nobody() {
+    let stage = Stage::new().await;
+    let html = |status| Page { status, r#type: "text/html", body: "<html>login</html>" };
+    let empty = Page { status: 204, r#type: "text/plain", body: "" };
+    for page in [html(200), html(302), empty] {
+        for (route, stream) in [
+            (CallRoute::Chat, false),
+            (CallRoute::Chat, true),
+            (CallRoute::ChatCompletions, false),
+            (CallRoute::ChatCompletions, true),
+        ] {
+            stage.ollama.faults().intercept(Some(page));
+            let (reply, visitor) = stage.send(route, &chat(QWEN, stream)).await;
+            let case = format!("{} {} {stream}", page.status, route.path());
+            assert_eq!(reply.status, 502, "{case}");
+            let said = text(reply).await;
+            assert!(said.contains("what answers is not Ollama (status "), "{case}: {said}");
+            assert_eq!(visitor.ended(), ["ollama-broke-off"], "{case}");
+            // One that is answered in between, or the host would look whether Ollama is well.
+            stage.ollama.faults().intercept(None);
+            assert_eq!(stage.send(route, &chat(QWEN, stream)).await.0.status, 200, "{case}");
+        }
     }
 }

@@ -21,6 +21,7 @@ struct Switches {
     forbid_show: bool,
     mute_show: bool,
     forget: bool,
+    page: Option<Page>,
     errors_left: u32,
     broken: BTreeSet<String>,
     slowdown: f64,
@@ -37,11 +38,23 @@ impl Default for Switches {
             forbid_show: false,
             mute_show: false,
             forget: false,
+            page: None,
             errors_left: 0,
             broken: BTreeSet::new(),
             slowdown: 1.0,
         }
     }
+}
+
+/// What something answers that stands before Ollama, and is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// The HTTP status.
+    pub status: u16,
+    /// The type of the body.
+    pub r#type: &'static str,
+    /// The body.
+    pub body: &'static str,
 }
 
 /// What a fault does to a request for work (generate, chat, embed and their `/v1` forms).
@@ -53,6 +66,8 @@ pub(super) enum Fault {
     Refuse,
     /// 500, as when the runner died.
     Error,
+    /// What somebody else answers.
+    Page(Page),
 }
 
 impl Faults {
@@ -95,6 +110,11 @@ impl Faults {
     /// While on, what is made of a model has none of its parameters.
     pub fn forget(&self, on: bool) {
         locked(&self.switches).forget = on;
+    }
+
+    /// While there is one, requests for work get this page, as from a proxy that wants a login first.
+    pub fn intercept(&self, page: Option<Page>) {
+        locked(&self.switches).page = page;
     }
 
     /// The next `count` requests for work get a 500.
@@ -159,6 +179,9 @@ impl Faults {
         }
         if switches.refuse {
             return Some(Fault::Refuse);
+        }
+        if let Some(page) = switches.page {
+            return Some(Fault::Page(page));
         }
         switches.errors_left = switches.errors_left.checked_sub(1)?;
         Some(Fault::Error)

@@ -63,7 +63,7 @@ use server::Server;
 
 pub use clock::Pace;
 pub use config::{Capability, Config, Model, Remote};
-pub use faults::Faults;
+pub use faults::{Faults, Page};
 pub use log::Recorded;
 pub use reply::Reply;
 pub use runner::{Load, LoadOutcome};

@@ -144,6 +144,7 @@ pub(super) async fn answer(
         Some(Fault::Mute) => std::future::pending().await,
         Some(Fault::Refuse) => Err(Refusal::new(503, QUEUE_FULL)),
         Some(Fault::Error) => Err(Refusal::new(500, RUNNER_DIED)),
+        Some(Fault::Page(page)) => Ok(Answer::text(page.status, page.r#type, page.body)),
         None => match unpacked(found.route, head, body) {
             Ok(body) => perform(server, found.route, (path, &body), recording).await,
             Err(refusal) => Err(refusal),
