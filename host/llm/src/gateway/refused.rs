@@ -4,7 +4,7 @@ use bytes::Bytes;
 use roughneck_jobs::{
     budget::OverBudget,
     clock::Millis,
-    failure::{Failure, code},
+    failure::{Disposition, Failure, code},
     model::LlmError,
     ports::{
         attended::Halt,
@@ -118,7 +118,7 @@ impl Refused {
                 (499, "request canceled: the job was cancelled".to_owned(), code::CANCELLED)
             }
             Halt::Stopping => {
-                (503, "the host stops; try again in a moment".to_owned(), code::CANCELLED)
+                (503, "the host stops; try again in a moment".to_owned(), code::HOST_STOPPED)
             }
             Halt::Refused(error) => (503, format!("{QUEUE_FULL}: {error}"), "queue-full"),
         };
@@ -157,6 +157,27 @@ impl Refused {
 
     /// How the job ends.
     pub(crate) fn outcome(&self) -> Outcome {
-        Outcome::Failed(Failure::fatal(self.code, self.message.clone()))
+        let is_stopped = [code::CANCELLED, code::HOST_STOPPED].contains(&self.code);
+        let disposition = if is_stopped { Disposition::Cancel } else { Disposition::Fail };
+        let failure = Failure::fatal(self.code, self.message.clone());
+        Outcome::Failed(Failure { disposition, ..failure })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_is_stopped_is_cancelled_and_one_that_is_refused_has_failed() {
+        let end = |refused: Refused| match refused.outcome() {
+            Outcome::Failed(failure) => (failure.code, failure.disposition),
+            outcome => panic!("{outcome:?}"),
+        };
+        let ended = |code: &str, disposition| (code.to_owned(), disposition);
+        let halted = |halt| end(Refused::halted(&halt));
+        assert_eq!(halted(Halt::Cancelled), ended("cancelled", Disposition::Cancel));
+        assert_eq!(halted(Halt::Stopping), ended("host-stopped", Disposition::Cancel));
+        assert_eq!(end(Refused::new(500, "no".to_owned(), "odd")), ended("odd", Disposition::Fail));
     }
 }
