@@ -63,27 +63,44 @@ pub(super) const SEARCH_IS_OFF: &str = "ollama cloud is disabled: web search is 
 
 /// Whether a request has a tool that Ollama runs itself, by asking elsewhere. Those of the other routes are their client's.
 pub(super) fn searches_the_web(route: CallRoute, envelope: &Envelope) -> bool {
-    matches!(route, CallRoute::Messages | CallRoute::Responses)
-        && envelope.all("tools").any(has_search)
+    let is_search = match route {
+        CallRoute::Messages => is_search_of_anthropic,
+        CallRoute::Responses => is_search_of_openai,
+        CallRoute::Generate
+        | CallRoute::Chat
+        | CallRoute::Embed
+        | CallRoute::Embeddings
+        | CallRoute::ChatCompletions
+        | CallRoute::Completions
+        | CallRoute::OpenAiEmbeddings => return false,
+    };
+    envelope.all("tools").any(|tools| has_one(tools, is_search))
 }
 
-/// What is no list of objects, Ollama refuses. What it could read and this host could not, is taken for the worst.
-fn has_search(tools: &[u8]) -> bool {
+/// Whether there is a tool of such a type. What is no list of objects, Ollama refuses. What it could read and this host
+/// could not, is taken for the worst.
+fn has_one(tools: &[u8], is_such: fn(&[u8]) -> bool) -> bool {
     let tools: Vec<&RawValue> = serde_json::from_slice(tools).unwrap_or_default();
     let mut objects = tools.into_iter().map(RawValue::get).filter(|tool| tool.starts_with('{'));
     objects.any(|tool| {
         let tool = Envelope::read(Bytes::copy_from_slice(tool.as_bytes()));
-        tool.map_or(true, |tool| tool.all("type").any(is_search))
+        tool.map_or(true, |tool| tool.all("type").any(is_such))
     })
 }
 
-/// The types of such tools go on with a date or another word.
-fn is_search(r#type: &[u8]) -> bool {
+/// Anthropic's types go on with a date (`hasWebSearchTool` in Ollama's `server/cloud_proxy.go`).
+fn is_search_of_anthropic(r#type: &[u8]) -> bool {
     match serde_json::from_slice(r#type) {
         Ok(Value::String(name)) => name.trim_start().starts_with("web_search"),
         Ok(_) => false,
         Err(_) => true,
     }
+}
+
+/// OpenAI has others that begin so, such as `web_search_preview`, which Ollama hands to its model as functions of the
+/// client's (`isWebSearchTool` in its `openai/responses.go`). What this host cannot read is not this word to Ollama either.
+fn is_search_of_openai(r#type: &[u8]) -> bool {
+    matches!(serde_json::from_slice(r#type), Ok(Value::String(name)) if name == "web_search")
 }
 
 impl Shared {
@@ -185,25 +202,29 @@ mod tests {
 
     #[test]
     fn a_tool_that_ollama_runs_is_found_however_it_is_written() {
-        for (tools, searches) in [
-            (r#""tools":[{"type":"web_search_20250305","name":"web_search"}]"#, true),
-            (r#""tools":[{"type":"function"},{"TYPE":" web_search_preview"}]"#, true),
-            (r#""tools":[{"type":"web_search"}],"Tools":[]"#, true),
-            (r#""tools":[{"type":"web_search","type":null}]"#, true),
-            (r#""tools":[{"type":"web\u005fsearch"}]"#, true),
-            // Half a character, which Go reads.
-            (r#""tools":[{"type":"web_search\ud800"}]"#, true),
-            (r#""tools":[{"type":"web_search","\ud800":1}]"#, true),
+        for (tools, of_anthropic, of_openai) in [
+            (r#""tools":[{"type":"web_search_20250305","name":"web_search"}]"#, true, false),
+            (r#""tools":[{"type":"function"},{"TYPE":" web_search_preview"}]"#, true, false),
+            (r#""tools":[{"type":"web_search"}],"Tools":[]"#, true, true),
+            (r#""tools":[{"type":"web_search","type":null}]"#, true, true),
+            (r#""tools":[{"type":"web\u005fsearch"}]"#, true, true),
+            // Half a character, which Go reads as another one.
+            (r#""tools":[{"type":"web_search\ud800"}]"#, true, false),
+            (r#""tools":[{"type":"web_search","\ud800":1}]"#, true, true),
             // Go takes this letter for an s.
-            (r#""tool\u017f":[{"type":"web_search"}]"#, true),
-            (r#""tools":[null,7,{"type":7},{"name":"web_search"},{"type":"custom"}]"#, false),
-            (r#""tools":{"type":"web_search"}"#, false),
-            (r#""metadata":{"tools":[{"type":"web_search"}]}"#, false),
+            (r#""tool\u017f":[{"type":"web_search"}]"#, true, true),
+            (
+                r#""tools":[null,7,{"type":7},{"name":"web_search"},{"type":"custom"}]"#,
+                false,
+                false,
+            ),
+            (r#""tools":{"type":"web_search"}"#, false, false),
+            (r#""metadata":{"tools":[{"type":"web_search"}]}"#, false, false),
         ] {
             let body = format!(r#"{{"model":"m","max_tokens":1,"messages":[{{}}],{tools}}}"#);
             for (route, searches) in [
-                (CallRoute::Messages, searches),
-                (CallRoute::Responses, searches),
+                (CallRoute::Messages, of_anthropic),
+                (CallRoute::Responses, of_openai),
                 (CallRoute::Chat, false),
                 (CallRoute::ChatCompletions, false),
             ] {

@@ -166,6 +166,8 @@ async fn a_search_that_ollama_would_make_leaves_the_machine_as_well() {
     // The client runs such a tool itself.
     let own = with(CallRoute::Messages, json!([{"name": "web_search", "input_schema": {}}]));
     assert_eq!(stage.send(CallRoute::Messages, &own).await.0.status, 200);
+    let preview = with(CallRoute::Responses, json!([{"type": "web_search_preview", "name": "x"}]));
+    assert_eq!(stage.send(CallRoute::Responses, &preview).await.0.status, 200);
 
     let stage = Stage::with(willing(), allowed).await;
     for (route, body) in &searches {
