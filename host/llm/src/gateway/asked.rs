@@ -394,8 +394,8 @@ mod tests {
             r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#
         );
         let asked = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
-        assert!(read(CallRoute::ChatCompletions, asked).unwrap().wants_usage);
-        assert_eq!(sent(CallRoute::ChatCompletions, asked, None), asked);
+        assert!(read(CallRoute::Completions, asked).unwrap().wants_usage);
+        assert_eq!(sent(CallRoute::Completions, asked, None), asked);
     }
 
     #[test]
@@ -468,12 +468,16 @@ mod tests {
             (CallRoute::Chat, r#"{"model":"m","options":{"num_predict":-1}}"#, Answer::Watched),
             // The pieces of a whole answer of Ollama's own are put together here.
             (CallRoute::Chat, r#"{"model":"m","messages":[{}],"stream":false}"#, Answer::Watched),
-            (CallRoute::ChatCompletions, r#"{"model":"m","max_tokens":7}"#, Answer::Limited(7)),
-            (CallRoute::ChatCompletions, r#"{"model":"m","stream":true}"#, Answer::Watched),
-            (CallRoute::ChatCompletions, r#"{"model":"m"}"#, Answer::Whole),
+            (CallRoute::Completions, r#"{"model":"m","max_tokens":7}"#, Answer::Limited(7)),
+            (CallRoute::Completions, r#"{"model":"m","stream":true}"#, Answer::Watched),
+            (CallRoute::Completions, r#"{"model":"m"}"#, Answer::Whole),
             (CallRoute::Responses, r#"{"model":"m","max_output_tokens":7}"#, Answer::Limited(7)),
             (CallRoute::Embed, r#"{"model":"m","input":"x"}"#, Answer::None),
-            (CallRoute::OpenAiEmbeddings, r#"{"model":"m","max_tokens":7}"#, Answer::None),
+            (
+                CallRoute::OpenAiEmbeddings,
+                r#"{"input":"x","model":"m","max_tokens":7}"#,
+                Answer::None,
+            ),
         ] {
             assert_eq!(read(route, body).unwrap().demand(&Map::new()).answer, answer, "{body}");
         }
@@ -492,7 +496,7 @@ mod tests {
             (CallRoute::Chat, r#"{"model":"m","messages":[]}"#, Wish::Load),
             (CallRoute::Chat, r#"{"model":"m","messages":[],"keep_alive":0}"#, Wish::Unload),
             (CallRoute::Embed, r#"{"model":"m","input":""}"#, Wish::Load),
-            (CallRoute::ChatCompletions, r#"{"model":"m"}"#, Wish::Answer),
+            (CallRoute::Completions, r#"{"model":"m"}"#, Wish::Answer),
         ] {
             assert_eq!(read(route, body).unwrap().wish, wish, "{body}");
         }

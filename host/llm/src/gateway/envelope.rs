@@ -87,10 +87,15 @@ impl Envelope {
 
     /// Whether a field is absent, null, or an empty text or array.
     pub(crate) fn is_empty(&self, name: &str) -> bool {
+        self.raw(name) == Some(b"\"\"") || !self.has_any(name)
+    }
+
+    /// Whether there is anything in a field, be it an empty text.
+    pub(crate) fn has_any(&self, name: &str) -> bool {
         match self.raw(name) {
-            None | Some(b"null" | b"\"\"") => true,
-            Some([b'[', inside @ .., b']']) => inside.trim_ascii().is_empty(),
-            Some(_) => false,
+            None | Some(b"null") => false,
+            Some([b'[', inside @ .., b']']) => !inside.trim_ascii().is_empty(),
+            Some(_) => true,
         }
     }
 

@@ -23,6 +23,11 @@ pub(super) fn to_request(route: CallRoute, envelope: &Envelope) -> Result<(), St
     // Absent is zero. What is no number is refused in other words.
     let number = |name| envelope.field::<i64>(name).map(Option::unwrap_or_default);
     let words = match route {
+        // On Ollama's own routes that means to load the model. On these it is looked at before anything else.
+        CallRoute::ChatCompletions if envelope.is_empty("messages") => {
+            "[] is too short - 'messages'"
+        }
+        CallRoute::OpenAiEmbeddings if !envelope.has_any("input") => "invalid input",
         CallRoute::Generate | CallRoute::Chat | CallRoute::ChatCompletions
             if number("top_logprobs").is_ok_and(|top| !(0..=TOP_LOGPROBS_MAX).contains(&top)) =>
         {
@@ -176,6 +181,7 @@ mod tests {
     fn requests_that_make_no_sense_to_any_model_are_refused_in_ollama_s_words() {
         let logprobs = "top_logprobs must be between 0 and 20";
         let max_tokens = "max_tokens is required and must be positive";
+        let no_messages = "[] is too short - 'messages'";
         for (route, body, words) in [
             (CallRoute::Chat, json!({"model": "m", "top_logprobs": 21}), Some(logprobs)),
             (CallRoute::Generate, json!({"model": "m", "top_logprobs": -1}), Some(logprobs)),
@@ -187,6 +193,21 @@ mod tests {
                 Some("messages is required"),
             ),
             (CallRoute::Messages, json!({"model": "m", "max_tokens": 1, "messages": [{}]}), None),
+            (CallRoute::ChatCompletions, json!({"model": "m", "messages": []}), Some(no_messages)),
+            (
+                CallRoute::ChatCompletions,
+                json!({"model": "m", "top_logprobs": 21}),
+                Some(no_messages),
+            ),
+            (CallRoute::ChatCompletions, json!({"model": "m", "messages": [{}]}), None),
+            (CallRoute::Chat, json!({"model": "m", "messages": []}), None),
+            (
+                CallRoute::OpenAiEmbeddings,
+                json!({"model": "m", "input": []}),
+                Some("invalid input"),
+            ),
+            (CallRoute::OpenAiEmbeddings, json!({"model": "m"}), Some("invalid input")),
+            (CallRoute::OpenAiEmbeddings, json!({"model": "m", "input": ""}), None),
             (CallRoute::Embed, json!({"model": "m", "input": 1}), Some("invalid input type")),
             (
                 CallRoute::Embed,

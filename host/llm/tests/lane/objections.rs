@@ -28,11 +28,13 @@ async fn what_ollama_would_refuse_costs_neither_a_turn_nor_a_load() {
         (CallRoute::Chat, with(chat("llama3.2:3b", false), "think", json!(true))),
         (CallRoute::Chat, with(chat(QWEN, true), "top_logprobs", json!(50))),
         (CallRoute::Embed, json!({"model": EMBEDDER, "input": 7})),
+        (CallRoute::ChatCompletions, json!({"model": QWEN, "messages": []})),
+        (CallRoute::OpenAiEmbeddings, json!({"model": EMBEDDER, "input": []})),
     ] {
         let (reply, visitor) = stage.send(route, &body).await;
         assert_eq!((reply.status, header(&reply, "retry-after")), (400, None));
         let (status, words) = stage.direct(route.path(), &body).await;
-        assert_eq!((status, text(reply).await), (400, words));
+        assert_eq!((status, text(reply).await.as_str()), (400, words.trim_end()));
         assert!(visitor.ended().is_empty(), "there was no job yet");
         // That one was of the client that talks to Ollama itself.
         let (sent, body) = (stage.bodies(route.path()), body.to_string());
@@ -44,7 +46,7 @@ async fn what_ollama_would_refuse_costs_neither_a_turn_nor_a_load() {
     assert!(text(reply).await.contains("max_tokens is required and must be positive"));
     assert!(stage.ollama.loads().is_empty());
     let rejected = r#"roughneck_requests_total{outcome="rejected"}"#;
-    assert_eq!(stage.metric(rejected), Some(6.0));
+    assert_eq!(stage.metric(rejected), Some(8.0));
 }
 
 #[tokio::test]
