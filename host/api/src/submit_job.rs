@@ -191,14 +191,18 @@ pub(crate) async fn find_model(app: &App, model: &str) -> Result<Resolved, Probl
             | LlmError::Refused { .. }
             | LlmError::Full { .. }
             | LlmError::OverBudget(_)
-            | LlmError::BrokenOff(_)
-            | LlmError::Invalid(_),
+            | LlmError::BrokenOff(_),
         ) => Ok(Resolved { name: model.to_owned(), digest: None, site: Site::Here }),
         Err(error @ LlmError::CloudDisabled { .. }) => {
             Err(Problem::new(Code::CloudDisabled, error.to_string()).with("model", model))
         }
         Err(error @ LlmError::NotInstalled { .. }) => {
             Err(Problem::new(Code::ModelNotInstalled, error.to_string()).with("model", model))
+        }
+        // No model can be called so.
+        Err(LlmError::Invalid(why)) => {
+            let problem = Problem::new(Code::InvalidSubmission, format!("`{model}`: {why}"));
+            Err(problem.with("model", model).natively(400, why))
         }
     }
 }

@@ -47,7 +47,7 @@ impl Asking {
         supervisor: Arc<dyn Supervisor>,
         course: &mut Course,
     ) -> Result<Self, Broken> {
-        let wanted = resolve::wanted(&shared.config.aliases, &call.model);
+        let wanted = resolve::wanted(&shared.config.aliases, &call.model).checked()?;
         let models = match shared.inventory.models() {
             Some(models) => models,
             None => {

@@ -201,7 +201,7 @@ impl Llm for Lane {
     }
 
     async fn resolve(&self, model: &str) -> Result<Resolved, LlmError> {
-        let wanted = resolve::wanted(&self.shared.config.aliases, model);
+        let wanted = resolve::wanted(&self.shared.config.aliases, model).checked()?;
         match self.shared.inventory.models() {
             Some(models) => self.shared.installed(&wanted, &models).await,
             None => self.shared.admissible(wanted.unchecked()),

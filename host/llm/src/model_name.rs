@@ -2,6 +2,11 @@
 //! namespace and the tag (OLLAMA.md §3, `getExistingName` in its source).
 
 use roughneck_jobs::model::Site;
+use serde_json::Value;
+
+/// Longest host in a name, and longest other part (`isValidLen` in Ollama's `types/model/name.go`).
+const HOST_BYTES_MAX: usize = 350;
+const PART_BYTES_MAX: usize = 80;
 
 /// The one spelling: trimmed, case folded, default registry and namespace removed, default tag
 /// added, and `:local`, which only forbids the cloud, dropped.
@@ -57,6 +62,54 @@ pub(crate) fn site(name: &str) -> Option<Site> {
     }
 }
 
+/// What Ollama says of a name that no model can have. It looks at the name before it looks for the model (`ParseRef` in its
+/// `internal/modelref`, `writeModelRefParseError` in its `server/routes.go`).
+pub(crate) fn objection(name: &str) -> Option<String> {
+    let name = name.trim();
+    let base = without_site(name);
+    if base.as_deref().and_then(without_site).is_some() {
+        return Some(format!("use either :local or :cloud, not both: {}", Value::from(name)));
+    }
+    let is_one = is_name(base.as_deref().unwrap_or(name));
+    (!is_one).then(|| "invalid model name".to_owned())
+}
+
+/// The name without what it says about where its model answers, if it says so.
+fn without_site(name: &str) -> Option<String> {
+    let (base, suffix) = name.rsplit_once(':')?;
+    let suffix = suffix.trim();
+    if ["cloud", "local"].iter().any(|site| suffix.eq_ignore_ascii_case(site)) {
+        return Some(base.to_owned());
+    }
+    let tag = cut_end(suffix, "-cloud").filter(|tag| !tag.contains('/'))?;
+    Some(format!("{base}:{tag}"))
+}
+
+/// Whether it has the form of a name: a host, a namespace, a model and a tag, of which only the model must be there.
+fn is_name(name: &str) -> bool {
+    let (path, tag) = match name.rsplit_once(':') {
+        Some((path, tag)) if !tag.contains('/') => (path, Some(tag)),
+        Some(_) | None => (name, None),
+    };
+    let mut parts = path.rsplitn(3, '/');
+    let (model, namespace, host) = (parts.next(), parts.next(), parts.next());
+    let host = host.map(|host| host.split_once("://").map_or(host, |(_scheme, host)| host));
+    let fits = |part: Option<&str>, bytes_max: usize, signs: &[u8]| {
+        part.is_none_or(|part| part.len() <= bytes_max && is_part(part, signs))
+    };
+    fits(model, PART_BYTES_MAX, b"-.")
+        && fits(tag, PART_BYTES_MAX, b"-.")
+        && fits(namespace, PART_BYTES_MAX, b"-")
+        && fits(host, HOST_BYTES_MAX, b"-.:")
+}
+
+/// Whether it is a letter or a digit, and then more of them or these signs.
+fn is_part(part: &str, signs: &[u8]) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    part.bytes().next().is_some_and(is_letter)
+        && part.bytes().all(|byte| is_letter(byte) || signs.contains(&byte))
+}
+
 /// The whole of an installed name, with registry and namespace, as Ollama writes it in some of its refusals.
 pub(crate) fn whole(name: &str) -> String {
     let last = name.rsplit('/').next().unwrap_or(name);
@@ -71,7 +124,7 @@ pub(crate) fn whole(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_same, normalised, site, whole};
+    use super::{is_same, normalised, objection, site, whole};
     use roughneck_jobs::model::Site;
 
     #[test]
@@ -91,6 +144,52 @@ mod tests {
             ("thing:cloudy", None),
         ] {
             assert_eq!(site(name), said, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_model_can_have_is_told_in_ollama_s_words() {
+        let long = "m".repeat(80);
+        for name in [
+            "m",
+            " m ",
+            "Qwen3:4b",
+            "_m.1-x:Q4_K_M",
+            "someone/thing",
+            "hf.co/some-one/thing.gguf:Q4_K_M",
+            "host:5000/someone/thing:1",
+            "https://host:5000/someone/thing",
+            "m:cloud",
+            "m:1-cloud",
+            "m:1:local",
+            &long,
+        ] {
+            assert_eq!(objection(name), None, "{name}");
+        }
+        let too_long = format!("{long}m");
+        for name in [
+            "a b",
+            "m:",
+            ":1",
+            "m:a b",
+            "-m",
+            "m:.1",
+            "a/b/",
+            "/m",
+            "a.b/m",
+            "a//m",
+            "ä",
+            "m@sha256:1",
+            "m:-cloud",
+            ":cloud",
+            "a b:cloud",
+            &too_long,
+        ] {
+            assert_eq!(objection(name).as_deref(), Some("invalid model name"), "{name}");
+        }
+        for name in ["m:1-cloud:local", "m:local:cloud"] {
+            let words = format!("use either :local or :cloud, not both: \"{name}\"");
+            assert_eq!(objection(name), Some(words));
         }
     }
 

@@ -63,6 +63,20 @@ pub(crate) fn wanted<'a>(aliases: &'a BTreeMap<String, String>, asked: &'a str) 
 }
 
 impl Wanted<'_> {
+    /// The same, if a model can be called so.
+    ///
+    /// # Errors
+    /// [`LlmError::Invalid`], in Ollama's words. Nobody need look for it, nor wait for an Ollama that is away.
+    pub(crate) fn checked(self) -> Result<Self, LlmError> {
+        match &self {
+            Self::Named { name, alias: _ } => match model_name::objection(name) {
+                Some(why) => Err(LlmError::Invalid(why)),
+                None => Ok(self),
+            },
+            Self::Newest => Ok(self),
+        }
+    }
+
     /// The name at its word, for as long as Ollama cannot be asked.
     pub(crate) fn unchecked(&self) -> Resolved {
         let name = match self {

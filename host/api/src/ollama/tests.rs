@@ -108,6 +108,23 @@ async fn a_client_that_comes_back_later_gets_a_durable_job() {
 }
 
 #[tokio::test]
+async fn a_name_that_no_model_can_have_is_refused_when_its_job_is_submitted() {
+    let host = host();
+    let call = r#"{"model":"a b","messages":[{"role":"user","content":"hi"}]}"#;
+    let refused = chat(&host, &[("prefer", "respond-async")], call).await;
+    assert_eq!(
+        (refused.status().as_u16(), text(refused).await),
+        (400, "Native: invalid model name".into())
+    );
+    let refused = host.send("POST", "/jobs", call).await;
+    assert_eq!(refused.status(), 422, "this is a route of ours");
+    let problem = json(refused).await;
+    assert_eq!(problem["code"], "invalid-submission");
+    assert_eq!(problem["detail"], "`a b`: invalid model name");
+    assert!(host.fakes.store.submitted().is_empty());
+}
+
+#[tokio::test]
 async fn a_job_of_a_model_elsewhere_takes_no_slot_of_the_gpu_and_is_none_where_nothing_may_leave() {
     let host = host();
     let call = r#"{"model":"kimi:cloud","messages":[{"role":"user","content":"hi"}]}"#;

@@ -392,6 +392,9 @@ impl Llm for FakeLlm {
         if self.is_empty.load(Ordering::SeqCst) {
             return Err(LlmError::NotInstalled { model: model.to_owned(), hint: String::new() });
         }
+        if model.contains(' ') {
+            return Err(LlmError::Invalid("invalid model name".to_owned()));
+        }
         let site = if model.ends_with(":cloud") { Site::Cloud } else { Site::Here };
         if site == Site::Cloud && self.stays_here.load(Ordering::SeqCst) {
             return Err(LlmError::CloudDisabled { model: model.to_owned() });

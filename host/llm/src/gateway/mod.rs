@@ -132,7 +132,7 @@ impl Shared {
     /// reason to refuse anybody. Whoever waits, be it for a second look, waits outside; for whom there is no room, what is
     /// known must do.
     async fn meant(&self, asked: &Asked, waits: &mut Waits) -> Result<Resolved, LlmError> {
-        let wanted = resolve::wanted(&self.config.aliases, &asked.model);
+        let wanted = resolve::wanted(&self.config.aliases, &asked.model).checked()?;
         let models = match self.inventory.models() {
             Some(models) => models,
             None => {

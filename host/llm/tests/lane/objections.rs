@@ -3,7 +3,7 @@
 use std::{pin::pin, time::Instant};
 
 use futures_util::future::join_all;
-use roughneck_jobs::ports::gateway::CallRoute;
+use roughneck_jobs::ports::{gateway::CallRoute, llm::Llm as _};
 use roughneck_llm::Config;
 use roughneck_testkit::ollama;
 use serde_json::{Value, json};
@@ -30,6 +30,9 @@ async fn what_ollama_would_refuse_costs_neither_a_turn_nor_a_load() {
         (CallRoute::Embed, json!({"model": EMBEDDER, "input": 7})),
         (CallRoute::ChatCompletions, json!({"model": QWEN, "messages": []})),
         (CallRoute::OpenAiEmbeddings, json!({"model": EMBEDDER, "input": []})),
+        (CallRoute::Chat, chat("a b", true)),
+        (CallRoute::Completions, json!({"model": "a b", "prompt": "hello"})),
+        (CallRoute::Embed, json!({"model": "qwen3:4b:local:cloud", "input": "hello"})),
     ] {
         let (reply, visitor) = stage.send(route, &body).await;
         assert_eq!((reply.status, header(&reply, "retry-after")), (400, None));
@@ -46,7 +49,7 @@ async fn what_ollama_would_refuse_costs_neither_a_turn_nor_a_load() {
     assert!(text(reply).await.contains("max_tokens is required and must be positive"));
     assert!(stage.ollama.loads().is_empty());
     let rejected = r#"roughneck_requests_total{outcome="rejected"}"#;
-    assert_eq!(stage.metric(rejected), Some(8.0));
+    assert_eq!(stage.metric(rejected), Some(11.0));
 }
 
 #[tokio::test]
@@ -86,6 +89,27 @@ async fn a_plugin_that_asks_for_what_is_not_there_has_it_looked_for_once() {
     // Meanwhile another look would have been.
     stage.ask(call(QWEN)).await.unwrap();
     assert_eq!(stage.bodies("/api/tags").len(), looks + 1);
+}
+
+#[tokio::test]
+async fn what_no_model_can_be_called_is_not_looked_for() {
+    let stage = Stage::new().await;
+    let looks = stage.bodies("/api/tags").len();
+    let (refused, _) = stage.send(CallRoute::Chat, &chat("a b", false)).await;
+    assert_eq!(
+        (refused.status, text(refused).await.as_str()),
+        (400, r#"{"error":"invalid model name"}"#)
+    );
+    let error = failed(stage.ask(call("a b")).await);
+    assert_eq!((error.code(), error.is_retryable()), ("invalid-request", false));
+    assert_eq!(stage.lane.resolve("a b").await.unwrap_err(), error);
+    assert_eq!(stage.bodies("/api/tags").len(), looks);
+    let named = |config: &mut Config| {
+        config.aliases.insert("my favourite".to_owned(), QWEN.to_owned());
+    };
+    let stage = Stage::with(ollama::Config::instant(), named).await;
+    let (answered, _) = stage.send(CallRoute::Chat, &chat("My Favourite", false)).await;
+    assert_eq!(answered.status, 200, "what the operator calls one is no name of a model");
 }
 
 #[tokio::test]

@@ -32,6 +32,28 @@ pub(super) fn source(name: &str) -> Option<(Source, String)> {
     }
 }
 
+/// What is wrong with a name that no model can have.
+pub(super) fn objection(name: &str) -> Option<String> {
+    let name = name.trim();
+    let base = source(name).map(|(_, base)| base);
+    if base.as_deref().and_then(source).is_some() {
+        return Some(format!("use either :local or :cloud, not both: {name:?}"));
+    }
+    let base = base.as_deref().unwrap_or(name);
+    let (path, tag) = match base.rsplit_once(':') {
+        Some((path, tag)) if !tag.contains('/') => (path, tag),
+        Some(_) | None => (base, "latest"),
+    };
+    let fits = |part: &str| {
+        let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        part.starts_with(is_letter)
+            && part.len() <= 80
+            && part.chars().all(|letter| is_letter(letter) || "-.".contains(letter))
+    };
+    let model = path.rsplit('/').next().unwrap_or(path);
+    (!fits(model) || !fits(tag)).then(|| "invalid model name".to_owned())
+}
+
 /// The whole of an installed name, which upstream writes where it has made sure of a model's capabilities.
 pub(super) fn whole(name: &str) -> String {
     let missing = match name.matches('/').count() {
@@ -44,7 +66,7 @@ pub(super) fn whole(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Source, normalised, source};
+    use super::{Source, normalised, objection, source};
 
     #[test]
     fn the_end_of_a_name_tells_where_its_model_answers() {
@@ -59,6 +81,18 @@ mod tests {
             let told = told.map(|(source, base)| (source, base.to_owned()));
             assert_eq!(source(name), told, "{name}");
         }
+    }
+
+    #[test]
+    fn a_name_has_its_form() {
+        for name in ["gpt", "hf.co/someone/thing:Q4_K_M", "gpt:20b:local", "host:1/a/b"] {
+            assert_eq!(objection(name), None, "{name}");
+        }
+        for name in ["a b", "gpt:", ":1", "a/", "a b:cloud", "-gpt"] {
+            assert_eq!(objection(name).as_deref(), Some("invalid model name"), "{name}");
+        }
+        let both = objection("gpt:1-cloud:local").unwrap();
+        assert_eq!(both, r#"use either :local or :cloud, not both: "gpt:1-cloud:local""#);
     }
 
     #[test]

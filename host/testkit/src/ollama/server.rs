@@ -18,7 +18,7 @@ use super::config::{Config, Model};
 use super::faults::Faults;
 use super::generation::{Events, Job, events};
 use super::log::{Log, Recording};
-use super::names::{Source, normalised, source};
+use super::names::{Source, normalised, objection, source};
 use super::reply::Script;
 use super::runner::Runner;
 use super::shelf::Shelf;
@@ -77,6 +77,9 @@ impl Server {
         doing: Doing,
         missing: Refusal,
     ) -> Result<Arc<Model>, Refusal> {
+        if let Some(words) = objection(name) {
+            return Err(Refusal::new(400, words));
+        }
         let cloud = || self.config.cloud.as_ref().ok_or_else(|| Refusal::new(403, doing.words()));
         match source(name) {
             Some((Source::Cloud, base)) => {
