@@ -115,7 +115,7 @@ fn ended(reply: Reply) -> Outcome {
     }
 }
 
-/// It was the host that refused the call, as for want of tokens: the job waits, unless that would be in vain.
+/// It was the host that refused the call, as for want of tokens, and said why: the job waits, unless that would be in vain.
 fn refused(code: &str, message: String, wait_s: Option<u64>) -> Outcome {
     let Some(wait_s) = wait_s else { return Outcome::Failed(Failure::fatal(code, message)) };
     let retry_after_ms = Some(wait_s.saturating_mul(1000));
@@ -193,6 +193,11 @@ mod tests {
             (failure.code.as_str(), failure.disposition),
             ("cloud-disabled", Disposition::Fail)
         );
+        let headers = vec![("retry-after", "10".to_owned()), (CODE, "model-moved".to_owned())];
+        let body = ReplyBody::Whole("answers elsewhere now".into());
+        let outcome = ended(Reply { status: 503, headers, body });
+        let Outcome::Postponed(failure) = outcome else { panic!("it must wait") };
+        assert_eq!((failure.code.as_str(), failure.retry_after_ms), ("model-moved", Some(10_000)));
         // One of Ollama's own is none of ours.
         let body = ReplyBody::Whole("slow down".into());
         let outcome = ended(Reply { status: 429, headers: Vec::new(), body });

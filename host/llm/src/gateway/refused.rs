@@ -35,7 +35,7 @@ pub(crate) struct Refused {
 enum Told {
     /// Nothing: it is said in Ollama's words, which clients know.
     Words,
-    /// The code: it is this host that refuses, and will again.
+    /// The code: it is this host that refuses.
     Code,
     /// The budget that has no room for it, and its code.
     Budget(Box<OverBudget>),
@@ -98,9 +98,12 @@ impl Refused {
         let (status, message) = match error {
             LlmError::NotInstalled { .. } => (404, route.not_found(model)),
             LlmError::CloudDisabled { .. } => return Self::cloud_disabled(error.to_string()),
-            LlmError::Unavailable { .. } | LlmError::Unwell { .. } | LlmError::Moved { .. } => {
-                (503, error.to_string())
+            // Ollama knows nothing of it, and whoever asks again is served.
+            LlmError::Moved { .. } => {
+                let refused = Self::new(503, error.to_string(), error.code());
+                return Self { told: Told::Code, ..refused };
             }
+            LlmError::Unavailable { .. } | LlmError::Unwell { .. } => (503, error.to_string()),
             LlmError::Refused { status, message } => (*status, message.clone()),
             // Ollama's own words, or why there were none.
             LlmError::BrokenOff(why) => (502, why.clone()),
@@ -138,9 +141,10 @@ impl Refused {
         match &self.told {
             Told::Words => form::refusal(route.form(), self.status, &self.message),
             Told::Code => {
-                let headers =
-                    vec![("content-type", form::JSON.to_owned()), (CODE, self.code.to_owned())];
-                Reply { status: self.status, headers, body: ReplyBody::Whole(self.body(route)) }
+                let mut reply = form::refusal(route.form(), self.status, &self.message);
+                reply.headers.push((CODE, self.code.to_owned()));
+                reply.body = ReplyBody::Whole(self.body(route));
+                reply
             }
             Told::Budget(over) => form::over_budget(route.form(), &self.message, over, now),
         }

@@ -238,6 +238,9 @@ async fn a_name_that_leads_elsewhere_by_the_time_of_the_turn_is_not_asked() {
 
         let (reply, visitor) = client.await.unwrap();
         assert_eq!((reply.status, visitor.ended()), (status, vec![code.to_owned()]));
+        assert_eq!(header(&reply, CODE), Some(code));
+        let again = (status == 503).then_some("10");
+        assert_eq!(header(&reply, "retry-after"), again, "the call is made anew, or never");
         assert_eq!(failed(plugin.await.unwrap()).code(), code);
         for path in ["/api/chat", "/api/generate"] {
             assert!(stage.bodies(path).iter().all(|body| !body.contains(SMALL)), "{path}");
