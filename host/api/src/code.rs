@@ -130,7 +130,7 @@ impl Code {
             Self::ForeignHost => ("foreign-host", S::FORBIDDEN, "The request is meant for another host"),
             Self::ForeignOrigin => ("foreign-origin", S::FORBIDDEN, "The request comes from a foreign page"),
             Self::OperatorOnly => ("operator-only", S::FORBIDDEN, "Only the operator may do this"),
-            Self::CloudDisabled => ("cloud-disabled", S::FORBIDDEN, "The model is not of this machine"),
+            Self::CloudDisabled => ("cloud-disabled", S::FORBIDDEN, "The call would leave this machine"),
             Self::UnknownKind => ("unknown-kind", S::NOT_FOUND, "No plugin serves this kind"),
             Self::UnknownClass => ("unknown-class", S::NOT_FOUND, "There is no such class"),
             Self::UnknownJob => ("unknown-job", S::NOT_FOUND, "There is no such job"),

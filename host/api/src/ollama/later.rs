@@ -51,8 +51,14 @@ impl<'a> Input<'a> {
 /// then the run says what is wrong with it.
 ///
 /// # Errors
-/// The model is not there, or may not be asked. A missing Ollama is no error: the job can wait for it.
+/// The call may not be made, or its model is not there, or may not be asked. A missing Ollama is no error: the job can wait
+/// for it.
 pub(crate) async fn placed(app: &App, job: NewJob) -> Result<NewJob, Problem> {
+    if job.kind == KIND
+        && let Some(why) = app.ports.gateway.forbids(&job.input)
+    {
+        return Err(Problem::new(Code::CloudDisabled, why));
+    }
     let Some(model) = intake::called(&job) else { return Ok(job) };
     let model = find_model(app, model).await?;
     Ok(intake::placed(job, &model))

@@ -159,6 +159,31 @@ async fn a_job_of_a_model_elsewhere_takes_no_slot_of_the_gpu_and_is_none_where_n
 }
 
 #[tokio::test]
+async fn a_job_that_would_have_ollama_search_the_web_is_refused_when_it_is_submitted() {
+    let host = host();
+    let call = r#"{"model":"m","input":"hi","tools":[{"type":"web_search"}]}"#;
+    let later = Request::post("/v1/responses").header("prefer", "respond-async");
+    let refused = host.call(later.body(Body::from(call)).unwrap()).await;
+    assert_eq!(refused.status(), 403);
+    assert_eq!(refused.headers()["x-roughneck-code"], "cloud-disabled");
+    assert_eq!(text(refused).await, "OpenAi: ollama cloud is disabled: web search");
+    let of_kind =
+        format!(r#"{{"kind":"ollama.call","input":{{"path":"/v1/responses","body":{call}}}}}"#);
+    let flow = format!(r#"{{"jobs":[{}]}}"#, of_kind.replacen('{', r#"{"name":"far","#, 1));
+    for (path, body) in [("/jobs", &of_kind), ("/flows", &flow)] {
+        let refused = host.send("POST", path, body.to_owned()).await;
+        assert_eq!(refused.status(), 403, "{path}");
+        let problem = json(refused).await;
+        assert_eq!(problem["code"], "cloud-disabled");
+        assert!(problem["detail"].as_str().unwrap().contains("web search"), "{problem}");
+    }
+    assert!(host.fakes.store.submitted().is_empty());
+    // Another kind may call its fields as it likes.
+    let other = r#"{"kind":"echo","input":{"path":"/v1/responses","body":{"x":"web_search"}}}"#;
+    assert_eq!(host.send("POST", "/jobs", other).await.status(), 202);
+}
+
+#[tokio::test]
 async fn scripts_of_foreman_find_their_own_shape() {
     let host = host();
     let body = r#"{"model":"m","prompt":"hi","state_webhook_url":"http://127.0.0.1:9/hook"}"#;

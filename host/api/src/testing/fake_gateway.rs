@@ -10,7 +10,7 @@ use roughneck_jobs::ports::{
     runner::Outcome,
 };
 
-/// Every model is there but `nope`.
+/// Every model is there but `nope`, and nobody may search the web.
 #[derive(Default)]
 pub(crate) struct FakeGateway {
     pub(crate) calls: Mutex<Vec<ClientCall>>,
@@ -53,6 +53,10 @@ impl Gateway for FakeGateway {
         let answer = call.body.clone();
         self.calls.lock().unwrap().push(call);
         Ok(Box::new(Ready(answer)))
+    }
+
+    fn forbids(&self, input: &str) -> Option<String> {
+        input.contains("web_search").then(|| "ollama cloud is disabled: web search".to_owned())
     }
 
     async fn pass(&self, passage: Passage) -> Reply {

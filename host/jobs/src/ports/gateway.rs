@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::attended::Attended;
 use crate::{budget::PayingJob, clock::Millis, priority::Priority};
@@ -31,6 +32,19 @@ pub fn model_of(input: &str) -> Option<String> {
 }
 
 const MODEL_BYTES_MAX: usize = 512;
+
+/// The call that the input of a job of this kind is: where it goes, and its body. None while it makes no sense.
+#[must_use]
+pub fn call_of(input: &str) -> Option<(CallRoute, &RawValue)> {
+    #[derive(Deserialize)]
+    struct Input<'a> {
+        path: String,
+        #[serde(borrow)]
+        body: &'a RawValue,
+    }
+    let input: Input<'_> = serde_json::from_str(input).ok()?;
+    Some((CallRoute::at(&input.path)?, input.body))
+}
 
 /// The header that tells the code of a refusal, where the form of a surface has no place for it.
 pub const CODE: &str = "x-roughneck-code";
@@ -390,6 +404,10 @@ pub trait Gateway: Send + Sync {
     /// The refusal, in the form of the route.
     async fn admit(&self, call: ClientCall) -> Result<Box<dyn Admitted>, Reply>;
 
+    /// Why no job of this kind may be made of this input, as far as it says so itself, whatever its model is: a call of
+    /// [`Gateway::admit`] would be refused for the same. None while the input makes no sense: whoever runs the job says so.
+    fn forbids(&self, input: &str) -> Option<String>;
+
     /// Answers a request that does not wait.
     async fn pass(&self, passage: Passage) -> Reply;
 
@@ -421,6 +439,21 @@ mod tests {
             ("/jobs", None),
         ] {
             assert_eq!(Form::at(path), form, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_input_of_a_job_is_a_call_if_it_says_where_it_goes_and_what_it_asks() {
+        let of = |input| call_of(input).map(|(route, body)| (route, body.get()));
+        let call = r#"{"path":"/v1/messages","caller":"alice","body":{"b":1, "a":2}}"#;
+        assert_eq!(of(call), Some((CallRoute::Messages, r#"{"b":1, "a":2}"#)));
+        for senseless in [
+            "7",
+            "{}",
+            r#"{"path":"/api/tags","body":{}}"#,
+            r#"{"path":{"$result":"a"},"body":{}}"#,
+        ] {
+            assert_eq!(of(senseless), None, "{senseless}");
         }
     }
 

@@ -31,12 +31,13 @@ mod unload;
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use roughneck_jobs::{
     budget::{Demand, OverBudget},
     model::{LlmError, Resolved, Site},
     ports::{
         budgets::{Free, Reservation},
-        gateway::{Admitted, CallRoute, ClientCall, Form, Gateway, Origin, Passage, Reply},
+        gateway::{self, Admitted, CallRoute, ClientCall, Form, Gateway, Origin, Passage, Reply},
     },
     priority::Priority,
 };
@@ -52,6 +53,7 @@ use crate::{
     stand_in::{self, StandIn},
 };
 use asked::{Asked, Wish};
+use envelope::Envelope;
 pub(crate) use errands::Errands;
 use exchange::Exchange;
 pub(crate) use readers::Readers;
@@ -97,6 +99,13 @@ impl Gateway for Lane {
                 Err(refused.reply(route, shared.clock.now()))
             }
         }
+    }
+
+    fn forbids(&self, input: &str) -> Option<String> {
+        let (route, body) = gateway::call_of(input)?;
+        let envelope = Envelope::read(Bytes::copy_from_slice(body.get().as_bytes())).ok()?;
+        let searches = !self.shared.config.cloud && objection::searches_the_web(route, &envelope);
+        searches.then(|| objection::SEARCH_IS_OFF.to_owned())
     }
 
     async fn pass(&self, passage: Passage) -> Reply {

@@ -147,6 +147,8 @@ async fn a_search_that_ollama_would_make_leaves_the_machine_as_well() {
         body["tools"] = tools;
         body
     };
+    let input =
+        |route: CallRoute, body: &Value| json!({"path": route.path(), "body": body}).to_string();
     let searches = [
         (CallRoute::Messages, with(CallRoute::Messages, json!([{"type": "web_search_20250305"}]))),
         (CallRoute::Responses, with(CallRoute::Responses, json!([{"type": "web_search"}]))),
@@ -158,6 +160,8 @@ async fn a_search_that_ollama_would_make_leaves_the_machine_as_well() {
         let words = text(reply).await;
         assert!(words.contains("ollama cloud is disabled: web search is unavailable"), "{words}");
         assert!(words.contains("needs `cloud = true` under [ollama]"), "{words}");
+        let why = stage.lane.forbids(&input(*route, body)).unwrap();
+        assert!(words.contains(&why), "the same is said of a job: {why}");
         assert!(visitor.ended().is_empty(), "there was no job yet");
     }
     assert_eq!(stage.asked(), [""; 0]);
@@ -166,11 +170,15 @@ async fn a_search_that_ollama_would_make_leaves_the_machine_as_well() {
     // The client runs such a tool itself.
     let own = with(CallRoute::Messages, json!([{"name": "web_search", "input_schema": {}}]));
     assert_eq!(stage.send(CallRoute::Messages, &own).await.0.status, 200);
+    for input in [&*input(CallRoute::Messages, &own), "{}", r#"{"path":"/api/chat","body":7}"#] {
+        assert_eq!(stage.lane.forbids(input), None, "{input}");
+    }
     let preview = with(CallRoute::Responses, json!([{"type": "web_search_preview", "name": "x"}]));
     assert_eq!(stage.send(CallRoute::Responses, &preview).await.0.status, 200);
 
     let stage = Stage::with(willing(), allowed).await;
     for (route, body) in &searches {
+        assert_eq!(stage.lane.forbids(&input(*route, body)), None);
         assert_eq!(stage.send(*route, body).await.0.status, 200);
     }
 }
