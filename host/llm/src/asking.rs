@@ -121,20 +121,20 @@ impl Asking {
         let queued_at = Instant::now();
         let kept = self.shared.metrics.kept(self.body.len());
         // The job of the call waits in the store for an Ollama that is ill.
-        let turn = ticket.turn_unless_ill(Duration::ZERO).await?;
+        let mut turn = ticket.turn_unless_ill(Duration::ZERO).await?;
         drop(kept);
         let queue = queued_at.elapsed();
         course.waited(queue);
         course.account.dispatched(self.seat.priority, queue);
 
-        self.may_go_on()?;
+        self.may_go_on(&mut turn).await?;
         let name = &self.model.name;
         let wanted = load::Wanted { name, key: &self.seat.key, way: Way::Generate };
         let loaded = load::ensure_loaded(&self.shared, turn, wanted, says).await;
-        let (turn, load): (Turn, Option<Duration>) =
+        let (mut turn, load): (Turn, Option<Duration>) =
             loaded.map_err(|broken| self.missing(self.unless_barred(broken)))?;
         course.loaded(load);
-        self.may_go_on()?;
+        self.may_go_on(&mut turn).await?;
         if course.is_again() {
             let _nobody_listens = says.send(Said::Ready);
         }
@@ -169,8 +169,9 @@ impl Asking {
     }
 
     /// Whether a run that has waited may still have a model loaded and its call sent.
-    fn may_go_on(&self) -> Result<(), Broken> {
-        self.shared.stays(&self.model)?;
+    async fn may_go_on(&self, turn: &mut Turn) -> Result<(), Broken> {
+        let stays = self.shared.stays(&self.model).await.map_err(Broken::from);
+        stays.inspect_err(|broken| turn.went_wrong(broken))?;
         let why = match self.supervisor.standing() {
             Standing::Held | Standing::Stopping => return Ok(()),
             Standing::Cancelled => "the job was cancelled while it waited for its model",

@@ -305,12 +305,16 @@ impl Shared {
         }
     }
 
-    /// Whether a call that has waited may still go where it waited: a name may be that of a model elsewhere by now.
+    /// Whether a call that has waited may still go where it waited: a name may be that of a model elsewhere by now. An Ollama
+    /// of which nothing is known is asked first what it has: it may have come back this moment, and be another one.
     ///
     /// # Errors
-    /// [`LlmError::CloudDisabled`], and [`LlmError::Moved`].
-    pub(crate) fn stays(&self, model: &Resolved) -> Result<(), LlmError> {
-        let models = self.inventory.models().unwrap_or_default();
+    /// [`LlmError::CloudDisabled`], [`LlmError::Moved`], and what stands between the host and Ollama.
+    pub(crate) async fn stays(&self, model: &Resolved) -> Result<(), LlmError> {
+        let models = match self.inventory.models() {
+            Some(models) => models,
+            None => self.inventory.refresh().await?,
+        };
         let wanted = Wanted::Named { name: &model.name, alias: None };
         // What is not there is not known to have moved. Ollama says what becomes of it.
         let Ok(now) = wanted.among(&models) else { return Ok(()) };

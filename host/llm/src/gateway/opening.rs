@@ -199,19 +199,8 @@ impl Opening {
     }
 
     async fn send(&mut self, turn: Turn, says: &Says) -> Result<Sent, Broken> {
-        self.shared.stays(&self.model)?;
-        let is_again = self.course.is_again() || self.lost_at.is_some();
-        let Self { shared, asked, model, key, is_wanted, job, course, .. } = self;
-        if !is_again {
-            job.begin();
-        }
-        let wanted = Wanted { name: &model.name, key, way: way(asked.route) };
-        let (mut turn, load) = load::ensure_loaded(shared, turn, wanted, says).await?;
-        course.loaded(load);
-        shared.stays(model)?;
-        if is_again {
-            let _nobody_listens = says.send(Said::Ready);
-        }
+        let mut turn = self.loaded(turn, says).await?;
+        let Self { shared, asked, model, key, is_wanted, course, .. } = self;
         course.account.reach(Phase::Prefill);
         let (keep_alive, unloads) = match model.site {
             Site::Here => {
@@ -229,6 +218,31 @@ impl Opening {
         }
         turn.hears();
         Ok(Sent { response, turn, unloads })
+    }
+
+    /// Has the model loaded. Whether the call may still go there is asked before that, and once more behind it, because it
+    /// may take minutes.
+    async fn loaded(&mut self, mut turn: Turn, says: &Says) -> Result<Turn, Broken> {
+        self.stays(&mut turn).await?;
+        let is_again = self.course.is_again() || self.lost_at.is_some();
+        let Self { shared, asked, model, key, job, course, .. } = self;
+        if !is_again {
+            job.begin();
+        }
+        let wanted = Wanted { name: &model.name, key, way: way(asked.route) };
+        let (mut turn, load) = load::ensure_loaded(shared, turn, wanted, says).await?;
+        course.loaded(load);
+        self.stays(&mut turn).await?;
+        if is_again {
+            let _nobody_listens = says.send(Said::Ready);
+        }
+        Ok(turn)
+    }
+
+    /// Whether the call may still go where it has waited.
+    async fn stays(&self, turn: &mut Turn) -> Result<(), Broken> {
+        let stays = self.shared.stays(&self.model).await.map_err(Broken::from);
+        stays.inspect_err(|broken| turn.went_wrong(broken))
     }
 
     /// Sends the call, whose model is loaded. None if it must give way.

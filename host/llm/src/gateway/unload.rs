@@ -73,7 +73,7 @@ pub(super) async fn unload(call: &Call, model: &Resolved, mut course: Course) ->
 /// Ollama has nothing to do that takes long, so nobody looks how long it takes: the client may leave.
 async fn send(call: &Call, model: &Resolved) -> Result<Whole, Broken> {
     let Call { shared, asked, .. } = call;
-    shared.stays(model)?;
+    shared.stays(model).await?;
     let (keep_alive, num_ctx, answer_max) = (None, None, None);
     let body = asked.body(&Changes { model: &model.name, keep_alive, num_ctx, answer_max });
     let user_agent = asked.user_agent.as_deref();

@@ -1,6 +1,6 @@
 //! Models that answer elsewhere: nothing goes there unless the operator says so, and then beside the lane.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use roughneck_jobs::{
@@ -253,6 +253,32 @@ async fn a_name_that_leads_elsewhere_by_the_time_of_the_turn_is_not_asked() {
         for path in ["/api/chat", "/api/generate"] {
             assert!(stage.bodies(path).iter().all(|body| !body.contains(SMALL)), "{path}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_ollama_that_has_just_come_back_is_looked_at_before_it_is_asked() {
+    let impatient = |config: &mut Config| config.probe_timeout = Duration::from_millis(200);
+    let stage = Arc::new(Stage::with(willing(), impatient).await);
+    stage.ollama.script([ollama::Reply::Stall { after_tokens: 1 }]);
+    let (held, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    let (by_client, by_plugin) = (Arc::clone(&stage), Arc::clone(&stage));
+    let client =
+        tokio::spawn(async move { by_client.send(CallRoute::Chat, &chat(SMALL, false)).await });
+    let plugin = tokio::spawn(async move { by_plugin.ask(call(SMALL)).await });
+    let wait = async || stage.metric("roughneck_queue_depth") == Some(2.0);
+    eventually("both wait", SOON, wait).await.unwrap();
+    let copy = json!({"source": MINE, "destination": SMALL});
+    assert_eq!(stage.direct("/api/copy", &copy).await.0, 200);
+    stage.ollama.faults().hang(true);
+    assert!(matches!(stage.lane.look().await, Health::Down { .. }));
+    stage.ollama.faults().hang(false);
+    drop(held);
+
+    assert_eq!(client.await.unwrap().0.status, 403);
+    assert_eq!(failed(plugin.await.unwrap()).code(), "cloud-disabled");
+    for path in ["/api/chat", "/api/generate"] {
+        assert!(stage.bodies(path).iter().all(|body| !body.contains(SMALL)), "{path}");
     }
 }
 

@@ -1,9 +1,15 @@
 //! Calls that Ollama would refuse.
 
-use std::{pin::pin, time::Instant};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
-use roughneck_jobs::ports::{gateway::CallRoute, llm::Llm as _};
+use roughneck_jobs::{
+    model::Health,
+    ports::{gateway::CallRoute, llm::Llm as _},
+};
 use roughneck_llm::Config;
 use roughneck_testkit::ollama;
 use serde_json::{Value, json};
@@ -89,6 +95,25 @@ async fn a_plugin_that_asks_for_what_is_not_there_has_it_looked_for_once() {
     // Meanwhile another look would have been.
     stage.ask(call(QWEN)).await.unwrap();
     assert_eq!(stage.bodies("/api/tags").len(), looks + 1);
+}
+
+#[tokio::test]
+async fn however_many_plugins_ask_at_once_they_share_their_looks() {
+    let impatient = |config: &mut Config| config.probe_timeout = Duration::from_millis(200);
+    let stage = Stage::with(ollama::Config::instant(), impatient).await;
+    let all = async |code| {
+        let looks = stage.bodies("/api/version").len();
+        for asked in join_all((0..64).map(|_| stage.ask(call("nope")))).await {
+            assert_eq!(failed(asked).code(), code);
+        }
+        stage.bodies("/api/version").len() - looks
+    };
+    // The first looks at once; those who come while it does wait for the next look.
+    assert_eq!(all("model-not-installed").await, 2);
+    stage.ollama.faults().hang(true);
+    assert!(matches!(stage.lane.look().await, Health::Down { .. }));
+    let looks = all("ollama-unavailable").await;
+    assert!(looks <= 3, "the host has looked by itself once at most: {looks}");
 }
 
 #[tokio::test]
