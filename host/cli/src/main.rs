@@ -13,6 +13,7 @@ mod commands;
 mod config;
 mod demo;
 mod exit;
+mod host_id;
 mod live;
 mod logging;
 mod native;

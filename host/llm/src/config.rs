@@ -83,6 +83,9 @@ pub struct Config {
     /// The context, in tokens, that a model is loaded with where a request names none, by model. Without
     /// it two clients that differ in nothing else make Ollama load the same model again and again.
     pub pins: BTreeMap<String, u64>,
+    /// Tells the stand-ins of this host from those of others in front of the same Ollama, whose pins may be others. A lane
+    /// without one makes none, and deletes none.
+    pub owner: Option<u32>,
     /// A model whose embeddings do not wait for the lane: they have a turn of their own, one at a time. Ollama
     /// must have room for it beside the model that is loaded (`OLLAMA_MAX_LOADED_MODELS=2`).
     pub embedder: Option<String>,
@@ -144,6 +147,7 @@ impl Config {
             record: Record::default(),
             admin: false,
             pins: BTreeMap::new(),
+            owner: None,
             embedder: None,
             cloud: false,
             // What Ollama's cloud lets a paying account do at once; beyond what an account may, it says so itself.

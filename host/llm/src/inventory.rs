@@ -75,7 +75,7 @@ pub(crate) struct Shelf {
 
 impl Shelf {
     fn of(models: Vec<Installed>) -> Self {
-        let is_stand_in = |model: &Installed| stand_in::name::num_ctx(&model.name).is_some();
+        let is_stand_in = |model: &Installed| stand_in::name::is_one(&model.name);
         let (stand_ins, models): (Vec<_>, Vec<_>) = models.into_iter().partition(is_stand_in);
         Self { models: models.into(), stand_ins: stand_ins.into() }
     }

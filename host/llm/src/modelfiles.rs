@@ -119,7 +119,7 @@ impl Modelfiles {
         let is_asked_for = |model: &&Installed| {
             !(model.digest.is_empty()
                 || model.site() == Site::Cloud
-                || stand_in::name::num_ctx(&model.name).is_some())
+                || stand_in::name::is_one(&model.name))
         };
         let asked_for = models.iter().filter(is_asked_for).take(KNOWN_MAX);
         let mut wanted: BTreeMap<String, String> =
@@ -208,7 +208,7 @@ mod tests {
             {"name": llama, "digest": "l"},
             {"name": "big:cloud", "digest": "c"},
             {"name": "nameless"},
-            {"name": "roughneck/qwen3:4b-ctx8-365c0bd3c000", "digest": "365c0bd3c000"},
+            {"name": "roughneck/qwen3:4b-ctx8-365c0bd3c000-01f3a9c2", "digest": "365c0bd3c000"},
         ]);
         // One of two names of the same.
         library.learn(json!([{"name": qwen, "digest": "q"}])).await;

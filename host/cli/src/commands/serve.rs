@@ -24,7 +24,7 @@ use tracing::{info, warn};
 
 use crate::{
     config::{Config, Overrides},
-    logging,
+    host_id, logging,
     native::{self, Kinds, Native},
     private,
     signals::StopSignals,
@@ -144,7 +144,9 @@ impl Host {
         let lane_stop = CancellationToken::new();
         let budgets = budgets(config, &store)?;
         let backlog = Arc::clone(&store) as _;
-        let lane = lane(config, &bells, Arc::clone(&budgets) as _, backlog, &lane_stop)?;
+        let owner = Some(host_id::load(&data_dir, &*system)?);
+        let ollama = roughneck_llm::Config { owner, ..config.ollama.lane()? };
+        let lane = lane(ollama, &bells, Arc::clone(&budgets) as _, backlog, &lane_stop)?;
         let egress = egress.await??;
         let courier = Webhooks::new(webhooks(config, secret)?, egress.clone());
         let capabilities = roughneck_capabilities::Ports {
@@ -250,9 +252,9 @@ fn engine_config(config: &Config) -> Result<roughneck_engine::Config> {
     })
 }
 
-/// The path to the Ollama of the configuration.
+/// The path to one Ollama.
 pub(crate) fn lane(
-    config: &Config,
+    config: roughneck_llm::Config,
     bells: &Arc<Bells>,
     budgets: Arc<dyn budgets::Budgets>,
     backlog: Arc<dyn Backlog>,
@@ -260,7 +262,7 @@ pub(crate) fn lane(
 ) -> Result<Arc<Lane>> {
     let bell: Arc<dyn Bell> = Arc::clone(bells) as _;
     let ports = roughneck_llm::Ports { bell, clock: Arc::new(System), budgets, backlog };
-    Ok(Lane::start(config.ollama.lane()?, ports, stop)?)
+    Ok(Lane::start(config, ports, stop)?)
 }
 
 fn budgets(config: &Config, store: &Arc<SqliteStore>) -> Result<Arc<Budgets>> {

@@ -33,7 +33,7 @@ pub(crate) fn installed(
     names: Names,
 ) -> Option<Bytes> {
     let list = List::read(page, names)?;
-    let is_shown = |entry: &&Envelope| list.name(entry).and_then(|it| name::num_ctx(&it)).is_none();
+    let is_shown = |entry: &&Envelope| !list.name(entry).is_some_and(|it| name::is_one(&it));
     let shown: Vec<&Envelope> = list.entries.iter().filter(is_shown).collect();
     let of_alias = |(alias, model): (&String, &String)| {
         let entry = shown.iter().find(|entry| list.is_of(entry, model))?;
@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    const STAND_IN: &str = "roughneck/m:1-ctx8-365c0bd3c000";
+    const STAND_IN: &str = "roughneck/m:1-ctx8-365c0bd3c000-01f3a9c2";
 
     #[test]
     fn aliases_stand_behind_the_models_and_nothing_else_changes() {

@@ -212,7 +212,7 @@ async fn forward_show(shared: &Shared, mut passage: Passage) -> Result<Response,
         shared.may_be_shown(&model)?;
         if let Some(meant) = resolve::alias(&shared.config.aliases, &model) {
             envelope.set(&mut edits, field, &asked::json(meant));
-        } else if stand_in::name::num_ctx(&model).is_some() {
+        } else if stand_in::name::is_one(&model) {
             return Err(Stopped { status: 404, message: format!("model '{model}' not found") });
         }
     }

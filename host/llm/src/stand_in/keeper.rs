@@ -1,11 +1,13 @@
-//! Deletes the stand-ins that nobody needs: their model is gone or another one, or the pin is.
+//! Deletes the stand-ins of this host that nobody needs: their model is gone or another one, or the pin is.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
 use super::{name, wire};
-use crate::{config::Config, inventory::Shelf, lane::Shared, model_name::normalised};
+use crate::{
+    config::Config, inventory::Shelf, lane::Shared, model_name::normalised, probe::Installed,
+};
 
 /// Looks after the stand-ins whenever it is known anew what is installed, until `stop`.
 pub(crate) async fn keep(shared: Arc<Shared>, stop: CancellationToken) {
@@ -44,15 +46,16 @@ async fn tidy(shared: &Shared, told: &mut BTreeSet<String>) {
     }
 }
 
-/// The stand-ins that are not those of a pinned model as it is.
+/// The stand-ins of this host that are not those of a pinned model as it is. Another host has other pins.
 fn superfluous<'a>(config: &Config, shelf: &'a Shelf) -> Vec<&'a str> {
-    let needed: BTreeSet<String> = shelf
-        .models
-        .iter()
-        .filter_map(|model| name::of(&model.name, &model.digest, config.pinned(&model.name)?))
-        .collect();
+    let Some(owner) = config.owner else { return Vec::new() };
+    let stand_in = |model: &Installed| {
+        name::of(&model.name, &model.digest, config.pinned(&model.name)?, owner)
+    };
+    let needed: BTreeSet<String> = shelf.models.iter().filter_map(stand_in).collect();
     let names = shelf.stand_ins.iter().map(|model| model.name.as_str());
-    names.filter(|name| !needed.contains(&normalised(name))).collect()
+    let own = names.filter(|name| name::is_of(name, owner));
+    own.filter(|name| !needed.contains(&normalised(name))).collect()
 }
 
 #[cfg(test)]
@@ -63,8 +66,8 @@ mod tests {
     use crate::probe::installed;
 
     #[test]
-    fn a_stand_in_is_needed_as_long_as_its_model_and_its_pin_are_the_same() {
-        let mut config = Config::new("http://host");
+    fn a_stand_in_is_needed_as_long_as_its_model_and_its_pin_are_the_same_or_is_another_host_s() {
+        let mut config = Config { owner: Some(1), ..Config::new("http://host") };
         config.pins.insert("a".to_owned(), 8);
         config.pins.insert("gone".to_owned(), 8);
         let models = installed(json!([
@@ -72,17 +75,24 @@ mod tests {
             {"name": "b:latest", "digest": "bbbbbbbbbbbb"},
         ]));
         let stand_ins: Vec<String> = [
-            ("a", "aaaaaaaaaaaa", 8),
-            ("a", "aaaaaaaaaaaa", 9),
-            ("a", "aaaaaaaaaaab", 8),
-            ("b", "bbbbbbbbbbbb", 8),
-            ("gone", "cccccccccccc", 8),
+            ("a", "aaaaaaaaaaaa", 8, 1),
+            ("a", "aaaaaaaaaaaa", 9, 2),
+            ("gone", "cccccccccccc", 8, 2),
+            ("a", "aaaaaaaaaaaa", 9, 1),
+            ("a", "aaaaaaaaaaab", 8, 1),
+            ("b", "bbbbbbbbbbbb", 8, 1),
+            ("gone", "cccccccccccc", 8, 1),
         ]
         .into_iter()
-        .map(|(model, digest, num_ctx)| name::of(model, digest, num_ctx).unwrap())
+        .map(|(model, digest, num_ctx, owner)| name::of(model, digest, num_ctx, owner).unwrap())
         .collect();
         let listed: Vec<_> = stand_ins.iter().map(|name| json!({"name": name})).collect();
         let shelf = Shelf { models: models.into(), stand_ins: installed(listed.into()).into() };
-        assert_eq!(superfluous(&config, &shelf), stand_ins[1..]);
+        assert_eq!(superfluous(&config, &shelf), stand_ins[3..]);
+        config.owner = None;
+        assert!(
+            superfluous(&config, &shelf).is_empty(),
+            "a lane that is no host's deletes nothing"
+        );
     }
 }

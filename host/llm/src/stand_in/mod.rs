@@ -58,7 +58,9 @@ enum Standing {
 /// The first call of a model waits here until its stand-in is made, and for nothing else.
 pub(crate) async fn of(shared: &Arc<Shared>, model: &Resolved) -> Option<Arc<StandIn>> {
     let num_ctx = shared.config.pin_of(model)?;
-    let found = match name::of(&model.name, model.digest.as_deref().unwrap_or_default(), num_ctx) {
+    let digest = model.digest.as_deref().unwrap_or_default();
+    let name_by = |owner| name::of(&model.name, digest, num_ctx, owner);
+    let found = match shared.config.owner.and_then(name_by) {
         Some(name) => {
             let stand_in = StandIn { name, of: model.name.clone() };
             match shared.stand_ins.standing(&stand_in.name) {
@@ -69,7 +71,7 @@ pub(crate) async fn of(shared: &Arc<Shared>, model: &Resolved) -> Option<Arc<Sta
                 }
             }
         }
-        // Ollama cannot be asked, or is none.
+        // Ollama cannot be asked, or is none, or the lane is no host's.
         None => None,
     };
     if found.is_none() {

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     gateway::{chat, text},
-    stage::{self, QWEN, SOON, Stage, call},
+    stage::{self, OWNER, QWEN, SOON, Stage, call},
 };
 
 const LLAMA: &str = "llama3.2:3b";
@@ -84,10 +84,15 @@ impl Stage {
         self.bodies("/api/create").iter().filter(|body| body.contains("roughneck/")).count()
     }
 
-    /// Another host in front of the same Ollama, after this one.
+    /// The host anew, in front of the same Ollama.
     pub(crate) fn restarted(&self, change: impl FnOnce(&mut Config)) -> Arc<Lane> {
         self.shutdown.cancel();
-        let mut config = Config::new(self.ollama.url());
+        self.beside(change)
+    }
+
+    /// Another lane in front of the same Ollama.
+    fn beside(&self, change: impl FnOnce(&mut Config)) -> Arc<Lane> {
+        let mut config = Config { owner: Some(OWNER), ..Config::new(self.ollama.url()) };
         change(&mut config);
         let ports = stage::ports(&self.witness, Arc::new(Unlimited));
         Lane::start(config, ports, &CancellationToken::new()).unwrap()
@@ -264,6 +269,37 @@ async fn a_pin_that_is_another_or_none_leaves_no_stand_in_behind() {
     stage.until_stand_ins(|names| names.len() == 1 && names[0].contains("-ctx4096-")).await;
     let _restarted = stage.restarted(|_| {});
     stage.until_stand_ins(<[String]>::is_empty).await;
+}
+
+#[tokio::test]
+async fn two_hosts_with_other_pins_in_front_of_one_ollama_leave_each_other_s_stand_ins_alone() {
+    let stage = pinned().await;
+    stage.ask_v1().await;
+    let other = |config: &mut Config| {
+        config.owner = Some(OWNER + 1);
+        config.pins.insert(QWEN.to_owned(), 4096);
+    };
+    let other = stage.beside(other);
+    let (shutdown, witness) = (stage.shutdown.clone(), Arc::clone(&stage.witness));
+    let Stage { ollama, lane: one, .. } = stage;
+    let stage = Stage { ollama, lane: other, witness, shutdown };
+    stage.until_up().await;
+    stage.ask_v1().await;
+    let both = stage.stand_ins().await;
+    assert_eq!(both.len(), 2, "{both:?}");
+    for (host, owner) in [(&one, OWNER), (&stage.lane, OWNER + 1)] {
+        for _ in 0..2 {
+            // When this is gone, the host has looked after its own.
+            let stray = format!("roughneck/gone:1-ctx8-365c0bd3c000-{owner:08x}");
+            let stray = json!({"model": stray, "from": LLAMA, "stream": false});
+            assert_eq!(stage.direct("/api/create", &stray).await.0, 200);
+            host.look().await;
+            stage.until_stand_ins(|names| names == both).await;
+        }
+    }
+    // To the clients of one, that of the other is not there either.
+    let listed = text(stage.pass(PassRoute::Tags, "GET", &json!({})).await).await;
+    assert!(!listed.contains("roughneck/"), "{listed}");
 }
 
 #[tokio::test]

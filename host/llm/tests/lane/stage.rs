@@ -42,6 +42,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) const QWEN: &str = "qwen3:4b";
+/// Whose the stand-ins are that the lane has made.
+pub(crate) const OWNER: u32 = 1;
 
 /// Remembers what it was told.
 #[derive(Default)]
@@ -142,7 +144,7 @@ impl Stage {
         change: impl FnOnce(&mut Config),
     ) -> Self {
         let ollama = FakeOllama::start(ollama).await.unwrap();
-        let mut config = Config::new(ollama.url());
+        let mut config = Config { owner: Some(OWNER), ..Config::new(ollama.url()) };
         config.aliases = BTreeMap::from([("fast".to_owned(), "LLAMA3.2:3b".to_owned())]);
         change(&mut config);
         let witness = Arc::new(Witness::default());

@@ -69,12 +69,12 @@ struct Ollama {
     reason: Option<String>,
 }
 
-/// The lane that asks. It is no host's: it sends nothing but questions.
+/// The lane that asks. It is no host's: it sends nothing but questions, and deletes no stand-ins.
 ///
 /// # Errors
 /// If the configuration of Ollama cannot be used.
 pub(super) fn lane(config: &Config) -> anyhow::Result<Arc<Lane>> {
     let (budgets, backlog) = (Arc::new(Unlimited), Arc::new(Nobody));
     let (bells, stop) = (Arc::new(Bells::default()), CancellationToken::new());
-    serve::lane(config, &bells, budgets, backlog, &stop)
+    serve::lane(config.ollama.lane()?, &bells, budgets, backlog, &stop)
 }
