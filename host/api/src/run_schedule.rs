@@ -1,7 +1,8 @@
 //! `POST /schedules/{id}/run`: submits a job of a schedule now, by hand.
 //!
 //! The next fire stays where it is. A run by hand waits for no earlier job, also with `overlap` `skip`;
-//! but a fire that comes while it runs finds a job that has not ended.
+//! but a fire that comes while it runs finds a job that has not ended. Where another job has its unique key,
+//! that one is the answer, with `200`.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::{
     ollama::later::placed,
     problem::Problem,
     schedule_path::SchedulePath,
-    submit_job::{Taken, check_model},
+    submit_job::{check_model, take},
     trace_parent::trace_parent,
     unknown_kind::unknown_kind,
 };
@@ -39,15 +40,14 @@ pub(crate) async fn run_schedule(
         .map_err(|error| Problem::new(Code::InputTooLarge, error.to_string()))?;
     let job = placed(&app, job).await?;
     let job = NewJob { trace_parent: trace_parent(&headers), ..job };
-    ports.store.submit(job.clone()).await?;
-    Ok(Taken::Now(job).answer(&app))
+    Ok(take(&app, job).await?.answer(&app))
 }
 
 #[cfg(test)]
 mod tests {
     use roughneck_jobs::schedule::Fire;
 
-    use crate::testing::{Host, json};
+    use crate::testing::{Host, a_job, json};
 
     #[tokio::test]
     async fn a_run_by_hand_is_a_job_with_the_schedule_s_input_and_no_instant() {
@@ -60,6 +60,16 @@ mod tests {
         assert_eq!(json(response).await["state"], "queued");
         assert_eq!(job.fire, Some(Fire { schedule: "echo/hourly".into(), at: None }));
         assert_eq!(job.input, r#"{"tick":true}"#);
+    }
+
+    #[tokio::test]
+    async fn a_run_by_hand_whose_unique_key_is_taken_is_answered_with_the_job_that_has_it() {
+        let host = Host::new();
+        host.fakes.store.win_the_race_with(a_job());
+        let response = host.send("POST", "/schedules/echo%2Fhourly/run", "").await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["location"], format!("/jobs/{}", a_job().id).as_str());
+        assert_eq!(json(response).await["id"], a_job().id.to_string());
     }
 
     #[tokio::test]

@@ -164,8 +164,7 @@ impl Tables {
         let submitted = if is_skipped { None } else { Some(self.submit(new)?) };
         let Some(kept) = self.schedules.get_mut(&settlement.schedule) else { return Ok(None) };
         match submitted {
-            None => kept.fires_skipped += 1,
-            Some(Submitted::Existing(_)) => {}
+            None | Some(Submitted::Existing(_)) => kept.fires_skipped += 1,
             Some(Submitted::Created(id)) => {
                 kept.last_fire = at.map(|at| LastFire { at, job: Some(id) }).or(kept.last_fire);
                 return Ok(Some(id));

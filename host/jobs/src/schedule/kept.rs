@@ -21,7 +21,7 @@ pub struct Kept {
     pub last_fire: Option<LastFire>,
     /// Fires that passed and were not made up for.
     pub fires_missed: u64,
-    /// Fires that were dropped because the last job had not ended.
+    /// Fires that were dropped because the last job had not ended, or another one had the unique key.
     pub fires_skipped: u64,
     /// What it is, if it was made over HTTP. The others are in manifests.
     pub made: Option<Made>,

@@ -16,11 +16,11 @@ use crate::{
     transaction::Transaction,
 };
 
-/// What becomes of one fire.
+/// What became of one fire.
 enum Fate {
     /// Its job is submitted.
-    Runs,
-    /// It is dropped, because an earlier job of the schedule has not ended.
+    Ran,
+    /// It is dropped: an earlier job of the schedule has not ended, or another one has its unique key.
     Skipped,
     /// It was handled before.
     Known,
@@ -36,14 +36,14 @@ pub(crate) async fn fires(
     }
     let (mut submitted, mut skipped, mut last_fire) = (Vec::new(), 0_i64, None);
     for job in &settlement.jobs {
-        match fate(tx, settlement, job).await? {
-            Fate::Runs if submit(tx, job).await? => {
+        match fire(tx, settlement, job).await? {
+            Fate::Ran => {
                 submitted.push(job.id);
                 let at = job.fire.as_ref().and_then(|fire| fire.at);
                 last_fire = at.map(|at| (at, job.id)).or(last_fire);
             }
             Fate::Skipped => skipped += 1,
-            Fate::Runs | Fate::Known => {}
+            Fate::Known => {}
         }
     }
     if last_fire.is_some() || skipped > 0 {
@@ -78,13 +78,13 @@ async fn is_current(tx: &mut Transaction<'_>, settlement: &Settlement) -> Result
     Ok(settled.rows_affected() == 1)
 }
 
-async fn fate(
+async fn fire(
     tx: &mut Transaction<'_>,
     settlement: &Settlement,
     job: &NewJob,
 ) -> Result<Fate, Fault> {
     // A job that names no instant has nothing that could run twice.
-    let Some(Fire { schedule, at: Some(at) }) = &job.fire else { return Ok(Fate::Runs) };
+    let Some(Fire { schedule, at: Some(at) }) = &job.fire else { return submit(tx, job).await };
     let inserted = sqlx::query(sql!("fire/insert"))
         .bind(schedule)
         .bind(at.0)
@@ -94,20 +94,24 @@ async fn fate(
         return Ok(Fate::Known);
     }
     match settlement.overlap {
-        Overlap::Queue => Ok(Fate::Runs),
+        Overlap::Queue => {}
         Overlap::Skip => {
             let is_open: bool = sqlx::query_scalar(sql!("job/is_open_of_schedule"))
                 .bind(&settlement.schedule)
                 .fetch_one(tx.connection().await?)
                 .await?;
-            Ok(if is_open { Fate::Skipped } else { Fate::Runs })
+            if is_open {
+                return Ok(Fate::Skipped);
+            }
         }
     }
+    submit(tx, job).await
 }
 
-async fn submit(tx: &mut Transaction<'_>, job: &NewJob) -> Result<bool, Fault> {
-    if super::submit::one(tx, job).await? == Submitted::Existing(job.id) {
-        return Ok(false);
+async fn submit(tx: &mut Transaction<'_>, job: &NewJob) -> Result<Fate, Fault> {
+    match super::submit::one(tx, job).await? {
+        Submitted::Created(_) => {}
+        Submitted::Existing(_) => return Ok(Fate::Skipped),
     }
     if let Some(Fire { schedule, at: Some(at) }) = &job.fire {
         let answered = sqlx::query(sql!("fire/answer"))
@@ -118,7 +122,7 @@ async fn submit(tx: &mut Transaction<'_>, job: &NewJob) -> Result<bool, Fault> {
             .await?;
         one_row("fire", answered.rows_affected())?;
     }
-    Ok(true)
+    Ok(Fate::Ran)
 }
 
 async fn record(

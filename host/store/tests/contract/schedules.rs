@@ -3,6 +3,7 @@
 use roughneck_jobs::{
     clock::Millis,
     id::JobId,
+    input_key::UniqueKey,
     job::NewJob,
     ports::{
         bell::Change,
@@ -69,6 +70,23 @@ async fn a_job_that_somebody_ran_by_hand_says_so() {
     let id = world.submitted(NewJob { fire: fire.clone(), ..new_job() }).await;
     assert_eq!(world.get_job(id).await.fire, fire);
     assert_eq!(settle(&world, 10, Overlap::Skip, &[job(10)]).await, [], "it has not ended");
+}
+
+#[tokio::test]
+async fn a_fire_whose_unique_key_is_taken_is_skipped_and_the_next_one_runs() {
+    let world = World::new().await;
+    let unique = |fire| {
+        let until = None;
+        NewJob { unique: Some(UniqueKey { key: "draft 7".to_owned(), until }), ..job(fire) }
+    };
+    let first = NewJob { fire: None, ..unique(0) };
+    let run = world.running(first).await;
+    assert_eq!(settle(&world, 10, Overlap::Queue, &[unique(10)]).await, []);
+    let kept = world.schedule(SCHEDULE).await.unwrap().unwrap();
+    assert_eq!((kept.handled_up_to, kept.last_fire, kept.fires_skipped), (at(10), None, 1));
+    world.end(run, done(), at(15)).await;
+    let next = unique(20);
+    assert_eq!(settle(&world, 20, Overlap::Queue, std::slice::from_ref(&next)).await, [next.id]);
 }
 
 #[tokio::test]
