@@ -70,7 +70,8 @@ pub(crate) fn read(app: &App, written: Written) -> Result<Schedule, Problem> {
     written.read(&served.kind.name).map_err(|error| {
         let code = match error {
             NotWritten::InputTooLarge { .. } => Code::InputTooLarge,
-            NotWritten::NoId
+            NotWritten::InputTooDeep
+            | NotWritten::NoId
             | NotWritten::Id(_)
             | NotWritten::MissedMax(_)
             | NotWritten::Schedule(_) => Code::InvalidSubmission,

@@ -121,7 +121,8 @@ pub(crate) async fn take(app: &App, job: NewJob) -> Result<Taken, Problem> {
 pub(crate) fn not_accepted(error: &NotAccepted) -> Problem {
     let code = match error {
         NotAccepted::InputTooLarge { .. } => Code::InputTooLarge,
-        NotAccepted::TooLate
+        NotAccepted::InputTooDeep
+        | NotAccepted::TooLate
         | NotAccepted::TooEarly
         | NotAccepted::DeadlinePassed
         | NotAccepted::DeadlineTooEarly
@@ -534,6 +535,11 @@ mod tests {
             ("{\"kind\":\"echo\",\"prio\":1}".to_owned(), 422, "invalid-submission"),
             (format!(r#"{{"kind":"echo","run_at":{}}}"#, late.0), 422, "invalid-submission"),
             (r#"{"kind":"echo","id":"7"}"#.to_owned(), 422, "invalid-submission"),
+            (
+                format!(r#"{{"kind":"echo","input":{}0{}}}"#, "[".repeat(101), "]".repeat(101)),
+                422,
+                "invalid-submission",
+            ),
             (
                 format!(r#"{{"kind":"echo","input":"{}"}}"#, "a".repeat(intake::INPUT_BYTES_MAX)),
                 413,

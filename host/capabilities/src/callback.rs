@@ -1,12 +1,11 @@
 //! Notifications to the operator's targets, sent if the attempt succeeds.
 
+use crate::{Refusal, Session, clip};
 use roughneck_jobs::{
     delivery::Notice,
     grant::{TARGET_BYTES_MAX, is_target, matches},
+    json,
 };
-use serde::de::IgnoredAny;
-
-use crate::{Refusal, Session, clip};
 
 /// Longest event name.
 const EVENT_BYTES_MAX: usize = 128;
@@ -22,7 +21,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Refusal`] when the target is not granted or the event makes no sense.
-    pub fn notify(&mut self, target: &str, event: &str, json: String) -> Result<(), Refusal> {
+    pub fn notify(&mut self, target: &str, event: &str, data: String) -> Result<(), Refusal> {
         self.admit()?;
         self.target_is_allowed(target)?;
         let is_event = (1..=EVENT_BYTES_MAX).contains(&event.len())
@@ -35,7 +34,7 @@ impl Session {
                 ),
             ));
         }
-        if json.len() > JSON_BYTES_MAX {
+        if data.len() > JSON_BYTES_MAX {
             return Err(Refusal::fatal(
                 "notification-too-large",
                 format!(
@@ -51,15 +50,15 @@ impl Session {
                 ),
             ));
         }
-        if let Err(error) = serde_json::from_str::<IgnoredAny>(&json) {
+        if let Err(error) = json::check(&data) {
             return Err(Refusal::fatal(
                 "invalid-json",
-                format!("the notification is not JSON: {error}"),
+                format!("the notification is not JSON that can be sent: {error}"),
             ));
         }
         self.notices += 1;
         let (target, event) = (target.to_owned(), event.to_owned());
-        self.supervisor.notify(Notice { target, event, data: json });
+        self.supervisor.notify(Notice { target, event, data });
         Ok(())
     }
 
@@ -125,6 +124,7 @@ mod tests {
 
     #[test]
     fn each_refusal_says_what_to_change() {
+        let deep = format!("{}{}", "[".repeat(101), "]".repeat(101));
         let large = format!("\"{}\"", "x".repeat(JSON_BYTES_MAX));
         let table = [
             ("pager", "e", "1", "target-not-granted", "in plugin.toml"),
@@ -132,6 +132,7 @@ mod tests {
             ("cms", "", "1", "invalid-event", "such as `site.changed`"),
             ("cms", "a b", "1", "invalid-event", "such as `site.changed`"),
             ("cms", "e", "{", "invalid-json", "is not JSON"),
+            ("cms", "e", &deep, "invalid-json", "deeper than 100 levels"),
             ("cms", "e", &large, "notification-too-large", "send a reference"),
         ];
         for (target, event, json, code, sentence) in table {

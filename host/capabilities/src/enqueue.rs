@@ -250,7 +250,8 @@ fn not_submitted(refused: &NotSubmitted) -> HostError {
             HostError::fatal("input-too-large", sentence)
         }
         NotSubmitted::NotAccepted(
-            NotAccepted::TooLate
+            NotAccepted::InputTooDeep
+            | NotAccepted::TooLate
             | NotAccepted::TooEarly
             | NotAccepted::DeadlinePassed
             | NotAccepted::DeadlineTooEarly

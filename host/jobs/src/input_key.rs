@@ -1,9 +1,11 @@
 //! Keys that are made of a job's input: what a kind wants unique, or not at once.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, value::RawValue};
 use sha2::{Digest as _, Sha256};
 
-use crate::clock::Millis;
+use crate::{clock::Millis, pointer};
 
 /// A longer value is told by its digest.
 const VALUE_BYTES_MAX: usize = 200;
@@ -81,15 +83,55 @@ impl Concurrency {
 /// share one and do not run all at once.
 fn key(kind: &str, pointer: Option<&str>, input: &str) -> String {
     let Some(pointer) = pointer else { return kind.to_owned() };
-    let input: Value = serde_json::from_str(input).unwrap_or_default();
-    // The maps of serde_json are sorted: the order of the submitter's fields does not matter.
-    let value = input.pointer(pointer).unwrap_or(&Value::Null).to_string();
+    let mut value = String::new();
+    canonical(pointer::at(input, pointer).unwrap_or("null"), &mut value);
     if value.len() <= VALUE_BYTES_MAX {
         return format!("{kind} {value}");
     }
     let digest = Sha256::digest(value.as_bytes());
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{kind} sha256:{hex}")
+}
+
+/// Writes a value so that the order of its members, the spaces in it and the escapes in its texts do not matter.
+///
+/// Two values must never become one, or a job would be taken for another and not run. So a number keeps every digit,
+/// and what cannot be a text in Rust (half of a surrogate pair) stays as it was written, with the object that it names a
+/// member of.
+fn canonical(json: &str, out: &mut String) {
+    let kept = match json.as_bytes().first() {
+        Some(b'{') => serde_json::from_str(json).map(|members| object(members, out)),
+        Some(b'[') => serde_json::from_str(json).map(|items| array(items, out)),
+        Some(b'"') => serde_json::from_str(json).map(|text| out.push_str(&quoted(text))),
+        Some(_) | None => return out.push_str(json),
+    };
+    if kept.is_err() {
+        out.push_str(json);
+    }
+}
+
+fn object(members: BTreeMap<String, &RawValue>, out: &mut String) {
+    out.push('{');
+    for (n, (name, member)) in members.into_iter().enumerate() {
+        out.push_str(if n == 0 { "" } else { "," });
+        out.push_str(&quoted(name));
+        out.push(':');
+        canonical(member.get(), out);
+    }
+    out.push('}');
+}
+
+fn array(items: Vec<&RawValue>, out: &mut String) {
+    out.push('[');
+    for (n, item) in items.into_iter().enumerate() {
+        out.push_str(if n == 0 { "" } else { "," });
+        canonical(item.get(), out);
+    }
+    out.push(']');
+}
+
+fn quoted(text: String) -> String {
+    Value::String(text).to_string()
 }
 
 #[cfg(test)]
@@ -109,6 +151,25 @@ mod tests {
         assert_eq!(concurrency(Some(""), r#"{"b":1,"a":2}"#), r#"draft {"a":2,"b":1}"#);
         let long = concurrency(Some(""), &format!("\"{}\"", "x".repeat(300)));
         assert_eq!((long.len(), &long[..13]), (77, "draft sha256:"));
+    }
+
+    #[test]
+    fn two_inputs_have_one_key_only_if_they_are_the_same_value() {
+        let key = |input: &str| key("k", Some(""), input);
+        let same = [r#"{"b":[1,{}],"a":"é/"}"#, "{ \"a\": \"\\u00e9\\/\", \"b\": [ 1, { } ] }"];
+        assert_eq!(key(same[0]), "k {\"a\":\"é/\",\"b\":[1,{}]}");
+        assert_eq!(key(same[0]), key(same[1]));
+        let deep = |innermost: &str| format!("{}{innermost}{}", "[".repeat(200), "]".repeat(200));
+        let (deep_1, deep_2) = (deep("1"), deep("2"));
+        for (one, other) in [
+            ("18446744073709551617", "18446744073709551618"),
+            ("1e400", "1e401"),
+            (r#"["\ud800"]"#, r#"["\ud801"]"#),
+            (r#"{"\ud800":1}"#, r#"{"\ud800":2}"#),
+            (&deep_1, &deep_2),
+        ] {
+            assert_ne!(key(one), key(other), "{one}");
+        }
     }
 
     #[test]

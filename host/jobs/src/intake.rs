@@ -10,6 +10,7 @@ use crate::{
     delivery::Target,
     id::JobId,
     job::NewJob,
+    json::{self, DEPTH_MAX},
     manifest::Kind,
     model::{Resolved, Site},
     ports::{catalog::Served, gateway, runner::Wish},
@@ -65,6 +66,11 @@ pub enum NotAccepted {
         /// As counted.
         bytes: usize,
     },
+    /// Few could read it.
+    #[error(
+        "the input is nested deeper than {DEPTH_MAX} levels; make it flatter, or send the inner part as text"
+    )]
+    InputTooDeep,
     /// Too far away.
     #[error("`run_at` is more than a year away; submit the job later, or use a schedule")]
     TooLate,
@@ -98,6 +104,9 @@ pub fn accept(
     let input = submission.input().to_owned();
     if input.len() > INPUT_BYTES_MAX {
         return Err(NotAccepted::InputTooLarge { bytes: input.len() });
+    }
+    if json::is_too_deep(&input) {
+        return Err(NotAccepted::InputTooDeep);
     }
     let run_at = submission.run_at.unwrap_or(now);
     if now.since_ms(run_at) > RUN_AT_MS_MAX {
@@ -391,5 +400,16 @@ mod tests {
             accept(submission, &served(), &Now, &Now),
             Err(NotAccepted::InputTooLarge { .. })
         ));
+    }
+
+    #[test]
+    fn an_input_that_few_could_read_is_refused() {
+        let accepted = |levels: usize| {
+            let input = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+            let submission = read(&format!(r#"{{"kind":"k1","input":{input}}}"#)).unwrap();
+            accept(submission, &served(), &Now, &Now).map(|job| job.input.len())
+        };
+        assert_eq!(accepted(DEPTH_MAX), Ok(2 * DEPTH_MAX));
+        assert_eq!(accepted(DEPTH_MAX + 1), Err(NotAccepted::InputTooDeep));
     }
 }

@@ -8,10 +8,10 @@ use roughneck_capabilities::clip;
 use roughneck_jobs::{
     failure::{Disposition, Failure, code},
     id::JobId,
+    json,
     manifest::Limits,
     ports::runner::Outcome,
 };
-use serde::de::IgnoredAny;
 
 use crate::{metrics::RunEnd, stop::Stop};
 
@@ -56,7 +56,7 @@ pub(crate) fn outcome(
 ) -> (RunEnd, Outcome) {
     let failed = |end: RunEnd, failure: Failure| (end, Outcome::Failed(failure));
     match end {
-        End::Returned(output) => match json(output, limits.output_bytes_max) {
+        End::Returned(output) => match result(output, limits.output_bytes_max) {
             Ok(output) => (RunEnd::Done, Outcome::Done { output }),
             Err(failure) => failed(RunEnd::InvalidOutput, failure),
         },
@@ -140,7 +140,7 @@ fn stopped(stop: Stop, limits: &Limits) -> (RunEnd, Outcome) {
     (end, Outcome::Failed(failure))
 }
 
-fn json(output: Vec<u8>, bytes_max: u64) -> Result<String, Failure> {
+fn result(output: Vec<u8>, bytes_max: u64) -> Result<String, Failure> {
     let invalid = |sentence: String| Failure::fatal(code::INVALID_OUTPUT, sentence);
     if u64::try_from(output.len()).map_or(true, |bytes| bytes > bytes_max) {
         return Err(invalid(format!(
@@ -149,19 +149,18 @@ fn json(output: Vec<u8>, bytes_max: u64) -> Result<String, Failure> {
         )));
     }
     let not_json = |why: &dyn std::fmt::Display| {
-        invalid(format!("the result is not JSON ({why}); return JSON from `run`"))
+        invalid(format!("the result is not JSON that can be kept ({why}); return JSON from `run`"))
     };
     let text = String::from_utf8(output).map_err(|error| not_json(&error.utf8_error()))?;
-    serde_json::from_str::<IgnoredAny>(&text).map_err(|error| not_json(&error))?;
+    json::check(&text).map_err(|error| not_json(&error))?;
     Ok(text)
 }
 
 /// A guest's failure within the bounds of what the store keeps and people read.
 fn bounded(failure: Failure) -> Failure {
     let code = clip(&failure.code, CODE_BYTES_MAX);
-    let is_detail = |detail: &String| {
-        detail.len() <= DETAIL_BYTES_MAX && serde_json::from_str::<IgnoredAny>(detail).is_ok()
-    };
+    let is_detail =
+        |detail: &String| detail.len() <= DETAIL_BYTES_MAX && json::check(detail).is_ok();
     Failure {
         disposition: failure.disposition,
         code: if code.is_empty() { "failed".to_owned() } else { code },
@@ -251,6 +250,15 @@ mod tests {
             );
             assert!(failure.message.contains(sentence), "{}", failure.message);
         }
+    }
+
+    #[test]
+    fn a_result_that_few_could_read_is_none() {
+        let output = format!("{}{}", "[".repeat(101), "]".repeat(101)).into_bytes();
+        let (end, outcome) = outcome(End::Returned(output), &Limits::default(), 1, None);
+        let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
+        assert_eq!((end, failure.code.as_str()), (RunEnd::InvalidOutput, "invalid-output"));
+        assert!(failure.message.contains("deeper than 100 levels"), "{}", failure.message);
     }
 
     #[test]

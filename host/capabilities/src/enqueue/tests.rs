@@ -129,6 +129,7 @@ async fn what_the_queue_refuses_has_a_code_and_an_advice() {
         (unknown, "unknown-kind", false, "did you mean `pages`?"),
         (NotSubmitted::TooDeep { depth: 17, depth_max: 16 }, "too-deep", false, "`depth-max`"),
         (NotAccepted::InputTooLarge { bytes: 5 }.into(), "input-too-large", false, "5 bytes"),
+        (NotAccepted::InputTooDeep.into(), "invalid-child", false, "100 levels"),
         (NotAccepted::TooLate.into(), "invalid-child", false, "a year"),
         (NotSubmitted::Taken(id), "unique-key-taken", true, "01K9Z4T8N6Q0V5W3X2Y1R7S9AB"),
         (StoreError::Full(passed).into(), "intake-full", true, "takes no new jobs now"),

@@ -9,7 +9,6 @@
 pub mod need;
 mod order;
 pub mod plan;
-mod pointer;
 pub mod reference;
 pub mod replay;
 pub mod state;

@@ -17,17 +17,16 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{Dependency, RESULTS_BYTES_MAX, pointer};
+use super::{Dependency, RESULTS_BYTES_MAX};
 use crate::{
     failure::{Failure, code},
+    json::DEPTH_MAX,
+    pointer,
     state::State,
 };
 
 /// The member that makes an object a reference.
 const KEY: &str = "$result";
-
-/// References are not looked for deeper than this.
-const DEPTH_MAX: usize = 128;
 
 /// Bytes of results that the pointers of one input may read: a tenth of a second.
 const BYTES_WALKED_MAX: usize = 64 << 20;

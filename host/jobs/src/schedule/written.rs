@@ -4,7 +4,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{CATCH_UP_MAX, Missed, Overlap, Schedule, ScheduleError, Spec, UTC};
-use crate::{intake::INPUT_BYTES_MAX, name::is_name, priority::Priority};
+use crate::{
+    intake::INPUT_BYTES_MAX,
+    json::{self, DEPTH_MAX},
+    name::is_name,
+    priority::Priority,
+};
 
 /// What a caller sends to `POST /schedules` and `PUT /schedules/{id}`.
 #[derive(Debug, Deserialize)]
@@ -53,6 +58,11 @@ pub enum NotWritten {
         /// As counted.
         bytes: usize,
     },
+    /// Few could read it.
+    #[error(
+        "the input is nested deeper than {DEPTH_MAX} levels; make it flatter, or send the inner part as text"
+    )]
+    InputTooDeep,
     /// A limit for what does not happen.
     #[error("`missed_max` belongs to `missed` `all`; with `{}` at most one fire is made up for", .0.as_str())]
     MissedMax(Missed),
@@ -74,6 +84,9 @@ impl Written {
         let input = self.input.as_deref().map_or("{}", RawValue::get);
         if input.len() > INPUT_BYTES_MAX {
             return Err(NotWritten::InputTooLarge { bytes: input.len() });
+        }
+        if json::is_too_deep(input) {
+            return Err(NotWritten::InputTooDeep);
         }
         let missed_max = match (self.missed, self.missed_max) {
             (Missed::All, max) => max.unwrap_or(CATCH_UP_MAX),
@@ -158,5 +171,8 @@ mod tests {
         let large = "a".repeat(INPUT_BYTES_MAX);
         let json = format!(r#"{{"id":"a1","kind":"k1","expr":"@every 1h","input":"{large}"}}"#);
         assert!(read(&json).unwrap_err().contains("the limit is 4194304"));
+        let deep = format!("{}{}", "[".repeat(101), "]".repeat(101));
+        let json = format!(r#"{{"id":"a1","kind":"k1","expr":"@every 1h","input":{deep}}}"#);
+        assert!(read(&json).unwrap_err().contains("deeper than 100 levels"));
     }
 }

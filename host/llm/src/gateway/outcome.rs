@@ -1,14 +1,16 @@
 //! What the job of a client's call keeps of it: as much as the operator chose.
 
-use roughneck_jobs::{intake::INPUT_BYTES_MAX, manifest::OUTPUT_BYTES_MAX, ports::runner::Outcome};
+use roughneck_jobs::{
+    intake::INPUT_BYTES_MAX, json, manifest::OUTPUT_BYTES_MAX, ports::runner::Outcome,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::asked::Asked;
 use crate::config::Record;
 
-/// Stands in a record that would keep the words of a call, if they were not larger than a job's input or
-/// result may be. The call is answered all the same.
+/// Stands in a record that would keep the words of a call, if they were not larger, or nested deeper, than a
+/// job's input or result may be. The call is answered all the same.
 const TOO_LARGE: &str = "too large to keep";
 
 /// What is kept of the words of an answer.
@@ -87,7 +89,7 @@ pub(crate) fn done(ended: &Ended<'_>) -> Outcome {
     };
     let output = if fits(bytes, OUTPUT_BYTES_MAX) { written(&output) } else { written(&wordless) };
     // As JSON some signs are longer.
-    let fits = fits(output.len(), OUTPUT_BYTES_MAX);
+    let fits = fits(output.len(), OUTPUT_BYTES_MAX) && !json::is_too_deep(&output);
     Outcome::Done { output: if fits { output } else { written(&wordless) } }
 }
 
@@ -128,7 +130,7 @@ pub(crate) fn record(asked: &Asked, model: &str, record: Record) -> String {
     }
     let full = written(&Input { body: serde_json::from_slice(asked.request()).ok(), ..bare });
     // What stands beside the body counts as well.
-    if fits(full.len(), limit) { full } else { written(&wordless) }
+    if fits(full.len(), limit) && !json::is_too_deep(&full) { full } else { written(&wordless) }
 }
 
 fn fits(bytes: usize, limit: u64) -> bool {
@@ -171,6 +173,9 @@ mod tests {
 
         let whole = RawValue::from_string(format!("[\"{large}\"]").replace('\n', "x")).unwrap();
         assert_eq!(output(Answer::Whole(&whole)), wordless);
+        let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+        let whole = RawValue::from_string(deep).unwrap();
+        assert_eq!(output(Answer::Whole(&whole)), wordless, "few could read it");
     }
 
     #[test]

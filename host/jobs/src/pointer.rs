@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 /// Whether the text is a pointer.
-pub(super) fn is_pointer(text: &str) -> bool {
+pub(crate) fn is_pointer(text: &str) -> bool {
     text.is_empty() || text.starts_with('/')
 }
 
 /// What the pointer finds in a JSON text, if there is something.
-pub(super) fn at<'a>(json: &'a str, pointer: &str) -> Option<&'a str> {
+pub(crate) fn at<'a>(json: &'a str, pointer: &str) -> Option<&'a str> {
     let mut found = json.trim();
     for token in pointer.split('/').skip(1) {
         found = step(found, &token.replace("~1", "/").replace("~0", "~"))?;
