@@ -3,6 +3,7 @@
 use roughneck_jobs::{
     clock::Millis,
     id::JobId,
+    json::raw,
     ports::catalog::Catalog,
     priority::Priority,
     schedule::{Known, Missed, Origin, Overlap, Schedule},
@@ -10,10 +11,7 @@ use roughneck_jobs::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{
-    find_schedule::address,
-    view::{At, raw},
-};
+use crate::{find_schedule::address, view::At};
 
 /// Fires that are shown ahead.
 const NEXT_SHOWN: usize = 5;

@@ -13,6 +13,7 @@ use roughneck_jobs::{
     flow::Member,
     id::{DeliveryId, FlowId, JobId},
     job::{Attempt, Job, LogLevel, LogLine},
+    json::raw,
     model::Health,
     pause::{Pause, Scope},
     priority::Priority,
@@ -20,7 +21,7 @@ use roughneck_jobs::{
     state::State,
 };
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 use crate::{family_view::FamilyView, usage_view::UsageView};
 
@@ -337,11 +338,6 @@ impl<'a> From<&'a Live> for ProgressView<'a> {
     fn from(live: &'a Live) -> Self {
         Self { percent: live.percent, note: &live.note, attempt: live.attempt, run: live.run }
     }
-}
-
-/// JSON as it stands. Text that is none, which only a plugin's `detail` can be, becomes a string.
-pub(crate) fn raw(text: &str) -> Option<Box<RawValue>> {
-    RawValue::from_string(text.to_owned()).or_else(|_| to_raw_value(text)).ok()
 }
 
 #[cfg(test)]

@@ -3,12 +3,16 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::value::RawValue;
 
 use crate::{
     clock::Millis,
+    failure::{Disposition, Failure},
     id::{DeliveryId, JobId},
     job::Job,
+    json::raw,
     retry::Backoff,
+    state::State,
 };
 
 /// Longest URL of a target, in bytes.
@@ -190,36 +194,148 @@ pub fn end_event(job: &Job) -> String {
     format!("job.{}", job.state.as_str())
 }
 
-/// The body of a webhook, in the Standard Webhooks shape: `type`, `timestamp`, `data`.
+/// The body of the webhook that tells a job's end.
 #[must_use]
-pub fn body(event: &str, at: Millis, data: &serde_json::Value) -> String {
-    serde_json::json!({ "type": event, "timestamp": at.to_string(), "data": data }).to_string()
+pub fn end_body(job: &Job, at: Millis) -> String {
+    let data = End {
+        id: job.id,
+        kind: &job.kind,
+        state: job.state,
+        attempt: job.attempt,
+        output: job.output.as_deref().and_then(raw),
+        error: job.failure.as_ref().map(EndFailure::from),
+        usage: EndUsage {
+            calls: job.usage.calls,
+            input_tokens: job.usage.input_tokens,
+            output_tokens: job.usage.output_tokens,
+        },
+    };
+    body(&end_event(job), at, &data)
+}
+
+/// The body of the webhook that a plugin asked for.
+#[must_use]
+pub fn notice_body(notice: &Notice, at: Millis) -> String {
+    body(&notice.event, at, &raw(&notice.data))
+}
+
+/// The Standard Webhooks shape. The plugin's own JSON stays as it is, to the byte.
+fn body(event: &str, at: Millis, data: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Body<'a, D> {
+        r#type: &'a str,
+        timestamp: String,
+        data: &'a D,
+    }
+    // Texts, numbers and JSON always serialise.
+    serde_json::to_string(&Body { r#type: event, timestamp: at.to_string(), data })
+        .unwrap_or_default()
 }
 
 /// What a webhook tells about the end of a job.
-#[must_use]
-pub fn end_data(job: &Job) -> serde_json::Value {
-    let output = job.output.as_deref().map(|text| {
-        serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::String(text.to_owned()))
-    });
-    serde_json::json!({
-        "id": job.id,
-        "kind": job.kind,
-        "state": job.state,
-        "attempt": job.attempt,
-        "output": output,
-        "error": job.failure,
-        "usage": {
-            "calls": job.usage.calls,
-            "input_tokens": job.usage.input_tokens,
-            "output_tokens": job.usage.output_tokens,
-        },
-    })
+#[derive(Serialize)]
+struct End<'a> {
+    id: JobId,
+    kind: &'a str,
+    state: State,
+    attempt: u32,
+    output: Option<Box<RawValue>>,
+    error: Option<EndFailure<'a>>,
+    usage: EndUsage,
+}
+
+#[derive(Serialize)]
+struct EndFailure<'a> {
+    disposition: Disposition,
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<Box<RawValue>>,
+}
+
+#[derive(Serialize)]
+struct EndUsage {
+    calls: u32,
+    input_tokens: u64,
+    output_tokens: u64,
+}
+
+impl<'a> From<&'a Failure> for EndFailure<'a> {
+    fn from(failure: &'a Failure) -> Self {
+        let Failure { disposition, code, message, retry_after_ms, detail } = failure;
+        Self {
+            disposition: *disposition,
+            code,
+            message,
+            retry_after_ms: *retry_after_ms,
+            detail: detail.as_deref().and_then(raw),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{class::Class, clock::Entropy, priority::Priority, usage::Usage};
+
+    struct Sixes;
+    impl Entropy for Sixes {
+        fn roll(&self) -> u128 {
+            6
+        }
+    }
+
+    fn ended() -> Job {
+        let detail = Some(r#"{"z":1,"a":2}"#.to_owned());
+        Job {
+            id: JobId::at(Millis(0), &Sixes),
+            kind: "test.echo".to_owned(),
+            class: Class("io".to_owned()),
+            priority: Priority::NORMAL,
+            rank: Millis(0),
+            state: State::Done,
+            reason: None,
+            enqueued_at: Millis(0),
+            run_at: Millis(0),
+            deadline: None,
+            started_at: None,
+            finished_at: None,
+            attempt: 1,
+            attempts_max: 1,
+            losses: 0,
+            input: "{}".to_owned(),
+            output: Some(r#"{"z":1.0,"id":18446744073709551617,"a":1,"a":2}"#.to_owned()),
+            failure: Some(Failure { detail, ..Failure::fatal("no", "not so") }),
+            usage: Usage::default(),
+            callback: None,
+            trace_parent: None,
+            plugin: None,
+            fire: None,
+            member: None,
+        }
+    }
+
+    #[test]
+    fn a_webhook_has_the_plugin_s_json_to_the_byte() {
+        let body = end_body(&ended(), Millis(0));
+        let start = r#"{"type":"job.done","timestamp":"1970-01-01T00:00:00.000Z","data":{"id":"#;
+        assert!(body.starts_with(start), "{body}");
+        for part in [
+            r#""output":{"z":1.0,"id":18446744073709551617,"a":1,"a":2},"#,
+            r#""error":{"disposition":"fail","code":"no","message":"not so","detail":{"z":1,"a":2}},"#,
+            r#""usage":{"calls":0,"input_tokens":0,"output_tokens":0}"#,
+        ] {
+            assert!(body.contains(part), "{body}");
+        }
+        let data = r#"{"z":1.0,"a":[18446744073709551617]}"#.to_owned();
+        let notice = Notice { target: "cms".to_owned(), event: "site.changed".to_owned(), data };
+        assert_eq!(
+            notice_body(&notice, Millis(0)),
+            r#"{"type":"site.changed","timestamp":"1970-01-01T00:00:00.000Z","data":{"z":1.0,"a":[18446744073709551617]}}"#
+        );
+    }
 
     #[test]
     fn a_target_is_an_http_url_or_a_name() {

@@ -22,15 +22,14 @@ impl Tables {
     pub(crate) fn call_back(&mut self, job: &Job, at: Millis) {
         let Some(target) = job.callback.clone() else { return };
         let event = delivery::end_event(job);
-        let body = delivery::body(&event, at, &delivery::end_data(job));
+        let body = delivery::end_body(job, at);
         self.post(job.id, at, Message { target, event, body });
     }
 
     /// Sends what a plugin asked for.
     pub(crate) fn notify(&mut self, job: JobId, at: Millis, notice: &Notice) {
-        let Notice { target, event, data } = notice;
-        let (target, event) = (Target::Named(target.clone()), event.clone());
-        self.post(job, at, Message { target, event, body: data.clone() });
+        let (target, event) = (Target::Named(notice.target.clone()), notice.event.clone());
+        self.post(job, at, Message { target, event, body: delivery::notice_body(notice, at) });
     }
 
     fn post(&mut self, job: JobId, at: Millis, message: Message) {

@@ -217,7 +217,7 @@ pub(crate) async fn call_back(
 ) -> Result<(), Fault> {
     let Some(target) = &job.callback else { return Ok(()) };
     let event = delivery::end_event(job);
-    let body = delivery::body(&event, at, &delivery::end_data(job));
+    let body = delivery::end_body(job, at);
     let message = Message { target: &target.to_string(), event: &event, body: &body };
     post(tx, job.id, at, &message).await
 }

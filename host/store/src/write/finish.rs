@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use roughneck_jobs::{
-    child,
-    delivery::{self, Notice},
+    child, delivery,
     id::JobId,
     lifecycle::Event,
     ports::store::{Finish, StoreError, Verdict},
@@ -12,7 +11,6 @@ use roughneck_jobs::{
     state::State,
     step::Step,
 };
-use serde_json::Value;
 
 use crate::{
     fault::Fault,
@@ -90,11 +88,10 @@ pub(super) async fn notify(
     job: JobId,
     finish: &Finish,
 ) -> Result<(), Fault> {
-    for Notice { target, event, data } in &finish.notices {
-        // The sandbox has checked that it is JSON; if it is not, the receiver gets the text.
-        let data = serde_json::from_str(data).unwrap_or_else(|_| Value::from(&**data));
-        let body = delivery::body(event, finish.at, &data);
-        transition::post(tx, job, finish.at, &Message { target, event, body: &body }).await?;
+    for notice in &finish.notices {
+        let body = delivery::notice_body(notice, finish.at);
+        let message = Message { target: &notice.target, event: &notice.event, body: &body };
+        transition::post(tx, job, finish.at, &message).await?;
     }
     Ok(())
 }
