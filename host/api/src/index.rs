@@ -24,7 +24,7 @@ GET    /flows/{id}        one flow with its jobs
 DELETE /flows/{id}        cancel what is not over
 POST   /flows/{id}/retry  run its failed and cancelled jobs again
 GET    /dead              list failed jobs: ?kind= &code= &limit= &before=
-POST   /dead/retry        run them again: {\"kind\": \"…\", \"code\": \"…\", \"limit\": 500}
+POST   /dead/retry        run them again: {\"kind\": \"…\", \"code\": \"…\", \"limit\": 500, \"failed_before\": \"…\"}
 DELETE /dead              delete them: ?kind= &code= &limit=
 GET    /schedules         list schedules, of manifests and made here, with their next fires
 POST   /schedules         make one: {\"id\": \"…\", \"kind\": \"…\", \"expr\": \"0 6 * * MON\", …}

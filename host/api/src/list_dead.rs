@@ -18,6 +18,7 @@ pub(crate) async fn list_dead(State(app): State<Arc<App>>, uri: Uri) -> Result<R
     let which = DeadLetters {
         kind: query.get("kind").map(|kind| app.present_name(kind)),
         code: query.get("code").map(str::to_owned),
+        failed_before: None,
     };
     let dead = Some(which.clone());
     let filter = Filter { dead, before, limit: page::one_more(limit), ..Filter::default() };

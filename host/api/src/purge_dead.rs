@@ -27,6 +27,7 @@ pub(crate) async fn purge_dead(State(app): State<Arc<App>>, uri: Uri) -> Result<
     let which = DeadLetters {
         kind: query.get("kind").map(|kind| app.present_name(kind)),
         code: query.get("code").map(str::to_owned),
+        failed_before: None,
     };
     let cleared = app.ports.store.purge(which, limit).await?;
     Ok(Json(Answer { deleted: cleared.jobs, left: cleared.left }).into_response())

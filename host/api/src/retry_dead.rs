@@ -1,4 +1,7 @@
 //! `POST /dead/retry`: runs dead letters again, by kind and code, the oldest first.
+//!
+//! One that fails again at once is the oldest again. Whoever retries many with several requests says in each but the
+//! first `failed_before` the `at` of the first answer, or might never come to the others.
 
 use std::sync::Arc;
 
@@ -7,10 +10,10 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use roughneck_jobs::job::DeadLetters;
+use roughneck_jobs::{clock::NotAnInstant, job::DeadLetters};
 use serde::{Deserialize, Serialize};
 
-use crate::{App, body, code::Code, problem::Problem};
+use crate::{App, body, code::Code, problem::Problem, view::At};
 
 /// Dead letters of one request.
 pub(crate) const LIMIT_MAX: u32 = 500;
@@ -21,6 +24,7 @@ struct Wanted {
     kind: Option<String>,
     code: Option<String>,
     limit: Option<u32>,
+    failed_before: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -28,6 +32,7 @@ struct Answer {
     retried: u32,
     /// Those that the same request would find now.
     left: u64,
+    at: At,
 }
 
 pub(crate) async fn retry_dead(
@@ -36,26 +41,34 @@ pub(crate) async fn retry_dead(
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let body = body::read(&head.headers, body, app.settings.body_bytes_max).await?;
-    let Wanted { kind, code, limit } = body::object(&body)?;
+    let Wanted { kind, code, limit, failed_before } = body::object(&body)?;
     let limit = limit.unwrap_or(LIMIT_MAX);
     if !(1..=LIMIT_MAX).contains(&limit) {
-        let detail = format!("`limit` must be a number from 1 to {LIMIT_MAX}");
-        return Err(Problem::new(Code::InvalidSubmission, detail));
+        return Err(invalid(format!("`limit` must be a number from 1 to {LIMIT_MAX}")));
     }
+    let failed_before = failed_before.map(|text| text.parse()).transpose();
+    let failed_before = failed_before
+        .map_err(|error: NotAnInstant| invalid(format!("`failed_before`: {error}")))?;
     let ports = &app.ports;
     if ports.control.is_stopping() {
         return Err(Problem::stopping());
     }
-    let which = DeadLetters { kind: kind.map(|kind| app.present_name(&kind)), code };
-    let cleared = ports.store.retry_many(which, limit, ports.clock.now()).await?;
-    Ok(Json(Answer { retried: cleared.jobs, left: cleared.left }).into_response())
+    let kind = kind.map(|kind| app.present_name(&kind));
+    let (which, now) = (DeadLetters { kind, code, failed_before }, ports.clock.now());
+    let cleared = ports.store.retry_many(which, limit, now).await?;
+    Ok(Json(Answer { retried: cleared.jobs, left: cleared.left, at: At(now) }).into_response())
+}
+
+fn invalid(detail: String) -> Problem {
+    Problem::new(Code::InvalidSubmission, detail)
 }
 
 #[cfg(test)]
 mod tests {
+    use roughneck_jobs::{clock::Millis, job::Job};
     use serde_json::json as value;
 
-    use crate::testing::{Host, a_dead_letter, json};
+    use crate::testing::{Host, NOW, a_dead_letter, json};
 
     fn host() -> Host {
         let host = Host::new();
@@ -69,17 +82,28 @@ mod tests {
     async fn dead_letters_of_a_kind_and_a_code_are_retried_and_the_rest_is_counted() {
         let host = host();
         for (body, answer) in [
-            (
-                r#"{"kind":"old-echo","code":"timeout","limit":1}"#,
-                value!({"retried": 1, "left": 1}),
-            ),
-            (r#"{"kind":"summarize"}"#, value!({"retried": 0, "left": 0})),
-            ("{}", value!({"retried": 2, "left": 0})),
+            (r#"{"kind":"old-echo","code":"timeout","limit":1}"#, (1, 1)),
+            (r#"{"kind":"summarize"}"#, (0, 0)),
+            ("{}", (2, 0)),
         ] {
             let response = host.send("POST", "/dead/retry", body).await;
             assert_eq!(response.status(), 200);
+            let (retried, left) = answer;
+            let answer = value!({"retried": retried, "left": left, "at": NOW.to_string()});
             assert_eq!(json(response).await, answer);
         }
+    }
+
+    #[tokio::test]
+    async fn those_that_have_failed_since_then_are_left_alone() {
+        let host = Host::new();
+        for (n, at) in [(1, NOW), (2, NOW.minus_ms(1))] {
+            let finished_at: Option<Millis> = Some(at);
+            host.fakes.store.put(Job { finished_at, ..a_dead_letter(n, "timeout") });
+        }
+        let body = format!(r#"{{"failed_before":"{NOW}"}}"#);
+        let answer = json(host.send("POST", "/dead/retry", body).await).await;
+        assert_eq!((&answer["retried"], &answer["left"]), (&1.into(), &0.into()));
     }
 
     #[tokio::test]
@@ -91,6 +115,7 @@ mod tests {
             (r#"{"kinds":"echo"}"#, 422, "invalid-submission"),
             (r#"{"limit":0}"#, 422, "invalid-submission"),
             (r#"{"limit":501}"#, 422, "invalid-submission"),
+            (r#"{"failed_before":"yesterday"}"#, 422, "invalid-submission"),
         ] {
             let response = host.send("POST", "/dead/retry", body).await;
             assert_eq!(response.status(), status, "{body}");

@@ -1,6 +1,6 @@
 //! Time and dice, as arguments.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 /// An instant: milliseconds since the Unix epoch, UTC.
 #[derive(
@@ -55,6 +55,20 @@ impl fmt::Display for Millis {
     }
 }
 
+/// A text that is no instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an instant is RFC 3339, such as 2027-01-31T06:00:00Z")]
+pub struct NotAnInstant;
+
+impl FromStr for Millis {
+    type Err = NotAnInstant;
+
+    fn from_str(text: &str) -> Result<Self, NotAnInstant> {
+        let at: jiff::Timestamp = text.parse().map_err(|_| NotAnInstant)?;
+        Ok(Self(at.as_millisecond()))
+    }
+}
+
 /// The wall clock.
 pub trait Clock: Send + Sync {
     /// The present instant.
@@ -90,6 +104,8 @@ mod tests {
     fn an_instant_prints_as_rfc_3339_with_milliseconds() {
         assert_eq!(Millis(1_700_000_000_123).to_string(), "2023-11-14T22:13:20.123Z");
         assert_eq!(Millis(0).to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!("2023-11-14T23:13:20.123+01:00".parse(), Ok(Millis(1_700_000_000_123)));
+        assert_eq!("2023-11-14".parse::<Millis>(), Err(NotAnInstant));
     }
 
     #[test]

@@ -68,8 +68,8 @@ pub(crate) fn read<'de, D: Deserializer<'de>>(
             if let Ok(ms) = text::duration_ms(&written) {
                 return Ok(Some(Deadline::After { ms }));
             }
-            let at: jiff::Timestamp = written.parse().map_err(|_| wrong())?;
-            Ok(Some(Deadline::At(Millis(at.as_millisecond()))))
+            let at = written.parse().map_err(|_| wrong())?;
+            Ok(Some(Deadline::At(at)))
         }
     }
 }

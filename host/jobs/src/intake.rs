@@ -231,10 +231,7 @@ pub(crate) fn instant<'de, D: Deserializer<'de>>(
     match Option::<Instant>::deserialize(deserializer).map_err(|_| wrong())? {
         None => Ok(None),
         Some(Instant::Millis(ms)) => Ok(Some(Millis(ms))),
-        Some(Instant::Text(text)) => {
-            let at: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
-            Ok(Some(Millis(at.as_millisecond())))
-        }
+        Some(Instant::Text(text)) => text.parse().map(Some).map_err(|_| wrong()),
     }
 }
 

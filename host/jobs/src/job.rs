@@ -240,6 +240,8 @@ pub struct DeadLetters {
     pub kind: Option<String>,
     /// Only those whose failure has this code.
     pub code: Option<String>,
+    /// Only those that failed before this instant.
+    pub failed_before: Option<Millis>,
 }
 
 impl DeadLetters {
@@ -250,5 +252,6 @@ impl DeadLetters {
         job.is_dead_letter()
             && self.kind.as_ref().is_none_or(|kind| *kind == job.kind)
             && self.code.as_ref().is_none_or(|wanted| Some(wanted) == code)
+            && self.failed_before.is_none_or(|before| job.finished_at.is_some_and(|at| at < before))
     }
 }

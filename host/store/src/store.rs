@@ -269,6 +269,7 @@ impl SqliteStore {
         let left: Result<i64, sqlx::Error> = sqlx::query_scalar(sql!("job/count_dead"))
             .bind(&which.kind)
             .bind(&which.code)
+            .bind(which.failed_before.map(|before| before.0))
             .fetch_one(&self.readers)
             .await;
         let left = left.map_err(|error| Fault::from(error).told("count the dead letters"))?;
@@ -336,8 +337,10 @@ impl SqliteStore {
         };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut query = sqlx::query(page).bind(before).bind(limit);
-        if let Some(DeadLetters { kind, code }) = &filter.dead {
-            return Ok(query.bind(code).bind(kind).fetch_all(&self.readers).await?);
+        if let Some(DeadLetters { kind, code, failed_before }) = &filter.dead {
+            let failed_before = failed_before.map(|before| before.0);
+            let query = query.bind(code).bind(kind).bind(failed_before);
+            return Ok(query.fetch_all(&self.readers).await?);
         }
         if let Some(state) = filter.state {
             query = query.bind(state.as_str());

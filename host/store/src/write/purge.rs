@@ -14,6 +14,7 @@ pub(crate) async fn dead(
         .bind(&which.kind)
         .bind(&which.code)
         .bind(limit)
+        .bind(which.failed_before.map(|before| before.0))
         .fetch_all(tx.connection().await?)
         .await?;
     let deleted = u32::try_from(flows.len()).unwrap_or(u32::MAX);

@@ -65,6 +65,7 @@ pub(crate) async fn many(
             .bind(&which.code)
             .bind(limit - retried)
             .bind(after)
+            .bind(which.failed_before.map(|before| before.0))
             .fetch_all(tx.connection().await?)
             .await?;
         let Some((last, _)) = dead.last() else { break };

@@ -35,7 +35,8 @@ async fn three(world: &World) -> [JobId; 3] {
 }
 
 fn which(kind: Option<&str>, code: Option<&str>) -> DeadLetters {
-    DeadLetters { kind: kind.map(str::to_owned), code: code.map(str::to_owned) }
+    let (kind, code) = (kind.map(str::to_owned), code.map(str::to_owned));
+    DeadLetters { kind, code, failed_before: None }
 }
 
 async fn page(world: &World, filter: Filter) -> Vec<JobId> {
@@ -185,6 +186,27 @@ async fn dead_letters_are_retried_by_kind_and_code_the_oldest_first_and_the_rest
         assert_eq!(world.get_job(id).await.state, State::Queued);
     }
     assert_eq!(world.get_job(cancelled).await.state, State::Cancelled, "it is no dead letter");
+}
+
+#[tokio::test]
+async fn dead_letters_can_be_those_that_failed_before_an_instant() {
+    let world = World::new().await;
+    let [one, two, three] = three(&world).await;
+    let before = |ms| DeadLetters { failed_before: Some(at(ms)), ..DeadLetters::default() };
+    assert_eq!(world.retry_many(before(3), 9, at(4)).await.unwrap(), Cleared::default());
+    let cleared = world.retry_many(before(4), 1, at(5)).await.unwrap();
+    assert_eq!(cleared, Cleared { jobs: 1, left: 2 });
+    let again = world.claimed(at(6)).await.run;
+    world.end(again, Verdict::Fail { failure: failure() }, at(7)).await;
+
+    let filter = |ms| Filter { dead: Some(before(ms)), limit: 9, ..Filter::default() };
+    assert_eq!(page(&world, filter(7)).await, [three, two]);
+    assert_eq!(page(&world, filter(8)).await, [three, two, one]);
+    let cleared = world.purge(before(7), 1).await.unwrap();
+    assert_eq!(cleared, Cleared { jobs: 1, left: 1 });
+    let cleared = world.retry_many(before(7), 9, at(8)).await.unwrap();
+    assert_eq!(cleared, Cleared { jobs: 1, left: 0 });
+    assert_eq!(page(&world, filter(8)).await, [one], "it has failed again, and is left alone");
 }
 
 #[tokio::test]

@@ -133,7 +133,7 @@ async fn dead_letters_of_flows_come_back_with_their_flows() {
     for flow in [&one, &two] {
         world.run(flow, "a", fatal(), at(1)).await;
     }
-    let failed = |code: &str| DeadLetters { kind: None, code: Some(code.to_owned()) };
+    let failed = |code: &str| DeadLetters { code: Some(code.to_owned()), ..DeadLetters::default() };
     let none = world.retry_many(failed("dependency-failed"), 9, at(2)).await.unwrap();
     assert_eq!(none, Cleared { jobs: 0, left: 3 }, "what they need has no result");
     let causes = world.retry_many(failed("broken"), 1, at(2)).await.unwrap();
