@@ -15,6 +15,7 @@ pub(crate) mod job;
 pub(crate) mod kind;
 pub(crate) mod model;
 pub(crate) mod ollama_sim;
+mod paging;
 mod pause;
 pub(crate) mod plugin;
 pub(crate) mod restore;

@@ -190,6 +190,29 @@ async fn jobs_and_plugins_are_shown_for_people_and_for_programs() {
 }
 
 #[tokio::test]
+async fn a_list_goes_on_where_a_page_ends() {
+    let (_ollama, _setup, host) = host().await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.push(host.submit(&json!({ "kind": "fail-fatal" })).await);
+    }
+    ids.sort();
+    for id in &ids {
+        host.until(id, "failed").await;
+    }
+    for list in [&["job", "list"][..], &["dead", "list"]] {
+        let page = host.cli(&[list, &["--limit", "1"]].concat()).await.exits(0);
+        assert!(page.out.contains(&ids[1]) && !page.out.contains(&ids[0]), "{}", page.out);
+        let more = format!("go on with --limit 1 --before {}", ids[1]);
+        assert!(page.err.contains(&more), "{}", page.err);
+        let rest =
+            host.cli(&[list, &["--limit", "1", "--before", &ids[1]]].concat()).await.exits(0);
+        assert!(rest.out.contains(&ids[0]) && rest.err.is_empty(), "{} {}", rest.out, rest.err);
+        host.cli(&[list, &["--limit", "201"]].concat()).await.exits(2);
+    }
+}
+
+#[tokio::test]
 async fn events_come_one_a_line_to_the_end() {
     let (_ollama, _setup, host) = host().await;
     let id = host.submit(&json!({ "kind": "echo", "input": 1 })).await;

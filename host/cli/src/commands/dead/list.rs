@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::{Host, Which};
 use crate::{
     client::Job,
+    commands::paging::Paging,
     span::span,
     system::System,
     table::Table,
@@ -17,6 +18,8 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     which: Which,
+    #[command(flatten)]
+    paging: Paging,
 }
 
 #[derive(Deserialize)]
@@ -26,9 +29,9 @@ struct Page {
 }
 
 pub(super) async fn run(host: &Host, arguments: &Arguments) -> Result<()> {
-    let Which { kind, code, limit } = arguments.which.clone();
-    let limit = limit.map(|limit| limit.to_string());
-    let query = [("kind", kind), ("code", code), ("limit", limit)];
+    let Which { kind, code } = arguments.which.clone();
+    let [limit, before] = arguments.paging.query();
+    let query = [("kind", kind), ("code", code), limit, before];
     let answer = host.client.list("/dead", &query).await?;
     if host.json {
         return host.print_json(&answer);
@@ -36,9 +39,8 @@ pub(super) async fn run(host: &Host, arguments: &Arguments) -> Result<()> {
     let page: Page = answer.parse()?;
     let columns = stdout_size().map(|size| size.columns);
     terminal::print(&table(&page.jobs, System.now()).render(columns))?;
-    if page.next.is_some() {
-        terminal::tell("there are more; narrow with --kind or --code, or raise --limit");
-    }
+    let last = page.jobs.last().map(|job| &*job.id);
+    arguments.paging.tell_more(last, page.next.as_deref());
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::Host;
 use crate::{
     client::{Answer, Flow},
+    commands::paging::Paging,
     span::span,
     system::System,
     table::Table,
@@ -16,9 +17,8 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// How many at most [default: the host's, 50]
-    #[arg(long, value_name = "N")]
-    limit: Option<u32>,
+    #[command(flatten)]
+    paging: Paging,
     /// Redraw the table every two seconds, until Ctrl-C
     #[arg(long, conflicts_with = "json")]
     watch: bool,
@@ -31,7 +31,7 @@ struct Page {
 }
 
 pub(super) async fn run(host: &Host, arguments: &Arguments) -> Result<()> {
-    let query = [("limit", arguments.limit.map(|limit| limit.to_string()))];
+    let query = arguments.paging.query();
     let read = async || host.client.list("/flows", &query).await;
     if arguments.watch {
         let draw = |answer: &Answer, size: Size| {
@@ -47,9 +47,8 @@ pub(super) async fn run(host: &Host, arguments: &Arguments) -> Result<()> {
     let page: Page = answer.parse()?;
     let columns = stdout_size().map(|size| size.columns);
     terminal::print(&table(&page.flows, System.now()).render(columns))?;
-    if page.next.is_some() {
-        terminal::tell("there are more; raise --limit");
-    }
+    let last = page.flows.last().map(|flow| &*flow.id);
+    arguments.paging.tell_more(last, page.next.as_deref());
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::Host;
 use crate::{
     client::{Answer, Job},
+    commands::paging::Paging,
     span::span,
     system::System,
     table::Table,
@@ -26,9 +27,8 @@ pub(super) struct Arguments {
     /// Only jobs of this kind
     #[arg(long)]
     kind: Option<String>,
-    /// How many at most [default: the host's, 50]
-    #[arg(long, value_name = "N")]
-    limit: Option<u32>,
+    #[command(flatten)]
+    paging: Paging,
     /// Redraw the table every two seconds, until Ctrl-C
     #[arg(long, conflicts_with = "json")]
     watch: bool,
@@ -55,18 +55,15 @@ pub(super) async fn run(host: &Host, arguments: &Arguments) -> Result<()> {
     let page: Page = answer.parse()?;
     let columns = stdout_size().map(|size| size.columns);
     terminal::print(&table(&page.jobs, System.now()).render(columns))?;
-    if page.next.is_some() {
-        terminal::tell("there are more; narrow with --state or --kind, or raise --limit");
-    }
+    let last = page.jobs.last().map(|job| &*job.id);
+    arguments.paging.tell_more(last, page.next.as_deref());
     Ok(())
 }
 
 async fn read(host: &Host, arguments: &Arguments) -> Result<Answer> {
-    let query = [
-        ("state", arguments.state.clone()),
-        ("kind", arguments.kind.clone()),
-        ("limit", arguments.limit.map(|limit| limit.to_string())),
-    ];
+    let [limit, before] = arguments.paging.query();
+    let state = ("state", arguments.state.clone());
+    let query = [state, ("kind", arguments.kind.clone()), limit, before];
     host.client.list("/jobs", &query).await
 }
 
