@@ -6,7 +6,7 @@
 //! input. No `Content-Type` is asked for, so that `curl -d` works; [`crate::guard`] keeps foreign pages
 //! out.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Json,
@@ -213,19 +213,20 @@ pub(crate) fn check_callback(app: &App, callback: Option<&Target>) -> Result<(),
     let known = &app.settings.callback_targets;
     match callback {
         Some(Target::Named(name)) if !known.contains(name) => {
-            let hint = match nearest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "send a URL".to_owned(),
-            };
-            Err(Problem::new(
-                Code::UnknownTarget,
-                format!(
-                    "there is no callback target `{name}`; {hint} Or add [callbacks.targets.{name}] to roughneck.toml"
-                ),
-            ))
+            Err(Problem::new(Code::UnknownTarget, unknown_target(name, known)))
         }
         Some(Target::Named(_) | Target::Url(_)) | None => Ok(()),
     }
+}
+
+fn unknown_target(name: &str, known: &BTreeSet<String>) -> String {
+    let hint = match nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`? Otherwise"),
+        None => "send a URL, or".to_owned(),
+    };
+    format!(
+        "there is no callback target `{name}`; {hint} add [callbacks.targets.{name}] to roughneck.toml"
+    )
 }
 
 impl Taken {
@@ -455,6 +456,21 @@ mod tests {
         assert_eq!(
             problem["detail"],
             "no installed plugin serves the kind `translate`; installed: echo, summarize"
+        );
+    }
+
+    #[test]
+    fn an_unknown_target_is_told_with_the_nearest_one_or_what_else_to_send() {
+        let known = BTreeSet::from(["alerts".to_owned()]);
+        assert_eq!(
+            unknown_target("alert", &known),
+            "there is no callback target `alert`; did you mean `alerts`? Otherwise add \
+             [callbacks.targets.alert] to roughneck.toml"
+        );
+        assert_eq!(
+            unknown_target("cms", &known),
+            "there is no callback target `cms`; send a URL, or add [callbacks.targets.cms] to \
+             roughneck.toml"
         );
     }
 
