@@ -85,6 +85,11 @@ impl Problem {
         }
     }
 
+    /// Seconds after which the same request may succeed, if that is known.
+    pub(crate) fn retry_after_s(&self) -> Option<u32> {
+        self.retry_after_s
+    }
+
     fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after_s: Some(seconds), ..self }
     }

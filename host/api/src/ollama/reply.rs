@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use roughneck_jobs::ports::gateway::{CODE, Form, Reply, ReplyBody};
@@ -32,6 +32,10 @@ pub(crate) fn refused(app: &App, form: Form, problem: &Problem) -> Response {
     let failed = problem.failed();
     let code = HeaderValue::from_static(failed.code.as_str());
     response.headers_mut().insert(HeaderName::from_static(CODE), code);
+    // The surface has one for all of its refusals.
+    if let Some(seconds) = problem.retry_after_s() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     response.extensions_mut().insert(failed);
     response
 }

@@ -66,6 +66,7 @@ async fn what_is_refused_is_no_job_and_is_told_in_the_form_of_the_surface() {
     host.fakes.control.stop();
     let refused = host.send("POST", "/v1/messages", CHAT).await;
     assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "5", "as the sentence says");
     assert!(text(refused).await.starts_with("Anthropic: the host stops"));
     assert!(host.fakes.control.attended().is_empty());
 }

@@ -70,6 +70,8 @@ impl Gateway for FakeGateway {
     }
 
     fn refusal(&self, form: Form, status: u16, message: &str) -> Reply {
-        whole(status, format!("{form:?}: {message}"))
+        let mut refusal = whole(status, format!("{form:?}: {message}"));
+        refusal.headers.push(("retry-after", "10".to_owned()));
+        refusal
     }
 }
