@@ -61,6 +61,8 @@ struct LimitsView {
     host_calls_max: u32,
     output_bytes_max: u64,
     log_bytes_max: u64,
+    /// None: what the operator allows.
+    job_tokens_max: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -130,12 +132,21 @@ impl<'a> From<&'a ModelHint> for ModelView<'a> {
 
 impl From<&Limits> for LimitsView {
     fn from(limits: &Limits) -> Self {
+        let &Limits {
+            memory_bytes_max,
+            cpu_ms_max,
+            host_calls_max,
+            output_bytes_max,
+            log_bytes_max,
+            job_tokens_max,
+        } = limits;
         Self {
-            memory_bytes_max: limits.memory_bytes_max,
-            cpu_ms_max: limits.cpu_ms_max,
-            host_calls_max: limits.host_calls_max,
-            output_bytes_max: limits.output_bytes_max,
-            log_bytes_max: limits.log_bytes_max,
+            memory_bytes_max,
+            cpu_ms_max,
+            host_calls_max,
+            output_bytes_max,
+            log_bytes_max,
+            job_tokens_max,
         }
     }
 }
@@ -185,7 +196,13 @@ mod tests {
         let plugin = &list["plugins"][1];
         assert_eq!((&plugin["name"], &plugin["digest"]), (&json!("summarize"), &json!("sha256:2")));
         assert_eq!(plugin["capabilities"], json!({"llm": {"models": ["qwen3:*"]}}));
-        assert_eq!(plugin["limits"]["memory_bytes_max"], 64 << 20);
+        assert_eq!(
+            plugin["limits"],
+            json!({
+                "memory_bytes_max": 64 << 20, "cpu_ms_max": 10_000, "host_calls_max": 1_000,
+                "output_bytes_max": 1 << 20, "log_bytes_max": 64 << 10, "job_tokens_max": 9_000,
+            })
+        );
         let kind = &plugin["kinds"][0];
         assert_eq!((&kind["name"], &kind["class"]), (&json!("summarize"), &json!("ollama")));
         assert_eq!(kind["model"], json!({"tag": "qwen3:30b", "num_ctx": null}));

@@ -302,6 +302,7 @@ impl FakeCatalog {
                     timezone = \"Europe/Berlin\"\ninput = { tick = true }\n";
         let summarize = "[[kind]]\nname = \"summarize\"\nclass = \"ollama\"\n\
                          [kind.model]\ntag = \"qwen3:30b\"\n\
+                         [limits]\ntokens-per-job = 9000\n\
                          [capabilities.llm]\nmodels = [\"qwen3:*\"]\n";
         let plugin = |name: &str, rest: &str, digest: &str| {
             let manifest = manifest::parse(&(head(name) + rest)).unwrap();
