@@ -64,13 +64,22 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_paused_is_explained() {
         let host = Host::new();
+        let long = format!(r#"{{"reason":"{}"}}"#, "ü".repeat(501));
         for (path, body, status, code, words) in [
             ("/classes/oi/pause", "", 404, "unknown-class", "did you mean `io`?"),
             ("/classes/io/pause", r#"{"for":"a bit"}"#, 422, "invalid-submission", "`for`: "),
             ("/classes/io/pause", r#"{"until":1}"#, 422, "invalid-submission", "until"),
+            (
+                "/classes/io/pause",
+                r#"{"reason":""}"#,
+                422,
+                "invalid-submission",
+                "1 to 500 characters",
+            ),
+            ("/classes/io/pause", &long, 422, "invalid-submission", "1 to 500 characters"),
             ("/kinds/ecko/pause", "", 404, "unknown-kind", "did you mean `echo`?"),
         ] {
-            let response = host.send("POST", path, body).await;
+            let response = host.send("POST", path, body.to_owned()).await;
             assert_eq!(response.status(), status, "{path} {body}");
             let problem = json(response).await;
             assert_eq!(problem["code"], code);

@@ -7,41 +7,26 @@ use axum::{
     response::Response,
 };
 use roughneck_jobs::schedule::{Origin, Pause};
-use serde::Deserialize;
 
 use crate::{
-    App, body,
-    code::Code,
+    App,
     find_schedule::{find, unknown},
     get_schedule::show,
+    pause_view::{Wanted, invalid},
     problem::Problem,
     schedule_path::SchedulePath,
 };
-
-/// Characters of a reason.
-const REASON_MAX: usize = 200;
-
-/// The reason of somebody who gives none.
-const ON_REQUEST: &str = "paused on request";
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    reason: Option<String>,
-}
 
 pub(crate) async fn pause_schedule(
     State(app): State<Arc<App>>,
     SchedulePath(id): SchedulePath,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (head, body) = request.into_parts();
-    let body = body::read(&head.headers, body, app.settings.body_bytes_max).await?;
-    let Wanted { reason } = if body.is_empty() { Wanted::default() } else { body::object(&body)? };
-    let reason = reason.unwrap_or_else(|| ON_REQUEST.to_owned());
-    if reason.is_empty() || reason.chars().count() > REASON_MAX {
-        let detail = format!("`reason` must have 1 to {REASON_MAX} characters");
-        return Err(Problem::new(Code::InvalidSubmission, detail));
+    let Wanted { for_ms, reason } = Wanted::read(&app, request).await?;
+    if for_ms.is_some() {
+        return Err(invalid(
+            "a schedule is paused until it is resumed; leave `for` out".to_owned(),
+        ));
     }
     let known = find(&app, &id).await?;
     let (schedules, now) = (&app.ports.schedules, app.ports.clock.now());
@@ -75,20 +60,21 @@ mod tests {
             let response = host.send("POST", path, body).await;
             assert_eq!(response.status(), 200);
             let paused = json(response).await["paused"].clone();
-            assert_eq!(paused, value!({"since": NOW.to_string(), "reason": reason}));
+            assert_eq!(paused, value!({"since": NOW.to_string(), "until": null, "reason": reason}));
         }
     }
 
     #[tokio::test]
     async fn what_cannot_be_used_pauses_nothing() {
         let host = Host::new();
-        let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(201));
+        let long = format!(r#"{{"reason":"{}"}}"#, "ü".repeat(501));
         for (path, body, code) in [
             ("/schedules/nightly/pause", "", "unknown-schedule"),
             ("/schedules/echo%2Fhourly/pause", "[]", "not-an-object"),
             ("/schedules/echo%2Fhourly/pause", r#"{"why":"x"}"#, "invalid-submission"),
             ("/schedules/echo%2Fhourly/pause", r#"{"reason":""}"#, "invalid-submission"),
             ("/schedules/echo%2Fhourly/pause", &long, "invalid-submission"),
+            ("/schedules/echo%2Fhourly/pause", r#"{"for":"10m"}"#, "invalid-submission"),
         ] {
             let response = host.send("POST", path, body.to_owned()).await;
             assert_eq!(json(response).await["code"], code, "{body}");

@@ -5,13 +5,17 @@ use roughneck_jobs::{
     clock::Millis,
     manifest::text,
     pause::{Pause, Scope},
+    schedule,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{App, body, code::Code, problem::Problem, view::At};
 
-/// Longest reason, in bytes.
-const REASON_BYTES_MAX: usize = 500;
+/// Characters of a reason.
+const REASON_CHARS_MAX: usize = 500;
+
+/// The reason of somebody who gives none.
+const ON_REQUEST: &str = "paused on request";
 
 /// A pause that is not over.
 #[derive(Debug, Serialize)]
@@ -36,12 +40,49 @@ impl From<&Pause> for PauseView {
     }
 }
 
-/// What a caller may say about a pause.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    r#for: Option<String>,
-    reason: Option<String>,
+impl From<&schedule::Pause> for PauseView {
+    fn from(pause: &schedule::Pause) -> Self {
+        Self { since: At(pause.since), until: None, reason: pause.reason.clone() }
+    }
+}
+
+/// What a caller wants of a pause.
+pub(crate) struct Wanted {
+    /// For how long; until it is resumed, if that is not said.
+    pub(crate) for_ms: Option<u64>,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+impl Wanted {
+    /// Reads a request, in which nothing has to be said.
+    ///
+    /// # Errors
+    /// [`Code::InvalidSubmission`], and those of a body.
+    pub(crate) async fn read(app: &App, request: Request) -> Result<Self, Problem> {
+        #[derive(Default, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written {
+            r#for: Option<String>,
+            reason: Option<String>,
+        }
+        let (head, body) = request.into_parts();
+        let body = body::read(&head.headers, body, app.settings.body_bytes_max).await?;
+        let written: Written =
+            if body.is_empty() { Written::default() } else { body::object(&body)? };
+        let for_ms = written.r#for.as_deref().map(text::duration_ms).transpose();
+        let for_ms = for_ms.map_err(|error| invalid(format!("`for`: {error}")))?;
+        let reason = written.reason.unwrap_or_else(|| ON_REQUEST.to_owned());
+        if !(1..=REASON_CHARS_MAX).contains(&reason.chars().count()) {
+            return Err(invalid(format!("`reason` must have 1 to {REASON_CHARS_MAX} characters")));
+        }
+        Ok(Self { for_ms, reason })
+    }
+}
+
+/// A pause that cannot be.
+pub(crate) fn invalid(detail: String) -> Problem {
+    Problem::new(Code::InvalidSubmission, detail)
 }
 
 #[derive(Serialize)]
@@ -61,18 +102,8 @@ pub(crate) async fn pause(
     scope: Scope,
     request: Request,
 ) -> Result<impl IntoResponse + use<>, Problem> {
-    let (head, body) = request.into_parts();
-    let body = body::read(&head.headers, body, app.settings.body_bytes_max).await?;
-    // Nothing has to be said.
-    let wanted: Wanted = if body.is_empty() { Wanted::default() } else { body::object(&body)? };
+    let Wanted { for_ms, reason } = Wanted::read(app, request).await?;
     let now = app.ports.clock.now();
-    let wrong = |detail: String| Problem::new(Code::InvalidSubmission, detail);
-    let for_ms = wanted.r#for.as_deref().map(text::duration_ms).transpose();
-    let for_ms = for_ms.map_err(|error| wrong(format!("`for`: {error}")))?;
-    let reason = wanted.reason.unwrap_or_else(|| "paused on request".to_owned());
-    if reason.len() > REASON_BYTES_MAX {
-        return Err(wrong(format!("`reason` may have at most {REASON_BYTES_MAX} bytes")));
-    }
     let pause = Pause { scope, since: now, until: for_ms.map(|ms| now.plus_ms(ms)), reason };
     app.ports.store.pause(pause.clone()).await?;
     Ok(axum::Json(Paused { paused: PauseView::from(&pause) }))

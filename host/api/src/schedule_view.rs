@@ -11,7 +11,7 @@ use roughneck_jobs::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{find_schedule::address, view::At};
+use crate::{find_schedule::address, pause_view::PauseView, view::At};
 
 /// Fires that are shown ahead.
 const NEXT_SHOWN: usize = 5;
@@ -30,7 +30,7 @@ pub(crate) struct ScheduleView<'a> {
     missed: Missed,
     missed_max: u32,
     overlap: Overlap,
-    paused: Option<PauseView<'a>>,
+    paused: Option<PauseView>,
     /// Why it fires nothing although it is not paused.
     problem: Option<TroubleView>,
     /// When it fires, or would if nothing kept it from it.
@@ -43,12 +43,6 @@ pub(crate) struct ScheduleView<'a> {
     links: Links,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<Box<RawValue>>,
-}
-
-#[derive(Debug, Serialize)]
-struct PauseView<'a> {
-    since: At,
-    reason: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,7 +93,7 @@ impl<'a> ScheduleView<'a> {
             missed: spec.missed,
             missed_max: spec.missed_max,
             overlap: spec.overlap,
-            paused: pause.map(|pause| PauseView { since: At(pause.since), reason: &pause.reason }),
+            paused: pause.map(PauseView::from),
             problem: trouble(known, catalog),
             next: known.schedule.as_ref().map_or_else(|_| Vec::new(), |one| next(one, now)),
             last_fire: last_fire.map(|fire| LastFireView { at: At(fire.at), job: fire.job }),
