@@ -73,3 +73,48 @@ impl Refusal {
         Self::Told(HostError::fatal(code, message))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    const PAGE: &str = include_str!("../../docs/errors/README.md");
+
+    /// The source files below a folder.
+    fn sources(folder: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+    }
+
+    /// The codes of the refusals in a source, as they are written or as their constants are named.
+    fn codes(source: &str) -> Vec<String> {
+        let calls = ["HostError::fatal(", "HostError::retryable(", "Refusal::fatal("];
+        let refusals = calls.iter().flat_map(|call| source.split(call).skip(1));
+        let code = |arguments: &str| {
+            let first = arguments.split(',').next().unwrap_or_default().trim();
+            let constant = first.strip_prefix("code::");
+            let constant = constant.map(|name| name.to_lowercase().replace('_', "-"));
+            constant.or_else(|| Some(first.strip_prefix('"')?.strip_suffix('"')?.to_owned()))
+        };
+        refusals.filter_map(code).collect()
+    }
+
+    #[test]
+    fn every_code_is_explained_on_the_page() {
+        let section = PAGE.split("\n## ").find(|part| part.starts_with("Refused host calls"));
+        let codes_of = |row: &str| row.split('|').nth(1).unwrap_or_default().to_owned();
+        let explained: String = section.unwrap().lines().map(codes_of).collect();
+        let all: Vec<String> = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+            .iter()
+            .filter(|path| !path.ends_with("tests.rs"))
+            .map(|path| std::fs::read_to_string(path).unwrap())
+            .flat_map(|source| codes(source.split("#[cfg(test)]").next().unwrap()))
+            .collect();
+        for known in ["stopping", "host-call-limit", "kv-full"] {
+            assert!(all.iter().any(|code| code == known), "{known} is not found: {all:?}");
+        }
+        for code in all {
+            assert!(explained.contains(&format!("`{code}`")), "{code}");
+        }
+    }
+}

@@ -26,16 +26,24 @@ pub mod code {
     pub const HOST_CALL_LIMIT: &str = "host-call-limit";
     /// The result was larger than the limit, or no JSON.
     pub const INVALID_OUTPUT: &str = "invalid-output";
+    /// The input makes no sense to a kind that the host itself runs.
+    pub const INVALID_INPUT: &str = "invalid-input";
     /// No installed plugin serves the kind.
     pub const KIND_MISSING: &str = "kind-missing";
     /// The plugin could not be started.
     pub const PLUGIN_BROKEN: &str = "plugin-broken";
+    /// The row of the job cannot be read.
+    pub const STORE_UNREADABLE: &str = "store-unreadable";
     /// The host died too often while it ran this job.
     pub const POISON: &str = "poison";
     /// Ollama cannot be reached.
     pub const OLLAMA_UNAVAILABLE: &str = "ollama-unavailable";
     /// Ollama does not have the model.
     pub const MODEL_NOT_INSTALLED: &str = "model-not-installed";
+    /// Ollama refused a call.
+    pub const OLLAMA_REFUSED: &str = "ollama-refused";
+    /// Ollama failed to answer, or its answer broke off.
+    pub const OLLAMA_BROKE_OFF: &str = "ollama-broke-off";
     /// The model answers elsewhere, and the operator lets no call leave the machine.
     pub const CLOUD_DISABLED: &str = "cloud-disabled";
     /// The job was cancelled.
@@ -92,5 +100,24 @@ impl Failure {
 
     fn new(disposition: Disposition, code: &str, message: String) -> Self {
         Self { disposition, code: code.to_owned(), message, retry_after_ms: None, detail: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    const PAGE: &str = include_str!("../../docs/errors/README.md");
+
+    #[test]
+    fn every_code_is_explained_on_the_page() {
+        let source = include_str!("failure.rs");
+        let rows = source.lines().filter_map(|line| line.trim().strip_prefix("pub const "));
+        let codes: Vec<&str> = rows.filter_map(|row| row.split('"').nth(1)).collect();
+        assert!(codes.contains(&super::code::FENCED), "{codes:?}");
+        let section = PAGE.split("\n## ").find(|section| section.starts_with("Failed attempts"));
+        let codes_of = |row: &str| row.split('|').nth(1).unwrap_or_default().to_owned();
+        let explained: String = section.unwrap().lines().map(codes_of).collect();
+        for code in codes {
+            assert!(explained.contains(&format!("`{code}`")), "{code}");
+        }
     }
 }

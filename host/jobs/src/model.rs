@@ -253,10 +253,10 @@ impl LlmError {
             Self::CloudDisabled { .. } => code::CLOUD_DISABLED,
             Self::Moved { .. } => "model-moved",
             Self::Refused { status: 503 | 429, .. } => "ollama-busy",
-            Self::Refused { .. } => "ollama-refused",
+            Self::Refused { .. } => code::OLLAMA_REFUSED,
             Self::Full { .. } => "lane-full",
             Self::OverBudget(over) => over.code(),
-            Self::BrokenOff(_) => "ollama-broke-off",
+            Self::BrokenOff(_) => code::OLLAMA_BROKE_OFF,
             Self::Invalid(_) => "invalid-request",
         }
     }

@@ -67,7 +67,7 @@ impl Runner for Calls {
         let paying = PayingJob { id: job.id, spent: job.usage.tokens(), max: None };
         let call = match call(&job.input) {
             Ok(call) => ClientCall { job: Some(paying), ..call },
-            Err(why) => return Outcome::Failed(Failure::fatal("invalid-input", why)),
+            Err(why) => return Outcome::Failed(Failure::fatal(code::INVALID_INPUT, why)),
         };
         let place = Place { rank: job.rank, priority: job.priority };
         let run = Arc::new(Run { id: job.id, supervisor });
@@ -110,8 +110,8 @@ fn ended(reply: Reply) -> Outcome {
     match status {
         503 => Outcome::Postponed(Failure::retry(code::OLLAMA_UNAVAILABLE, message)),
         404 => Outcome::Failed(Failure::fatal(code::MODEL_NOT_INSTALLED, message)),
-        400..500 => Outcome::Failed(Failure::fatal("ollama-refused", message)),
-        _ => Outcome::Failed(Failure::retry("ollama-broke-off", message)),
+        400..500 => Outcome::Failed(Failure::fatal(code::OLLAMA_REFUSED, message)),
+        _ => Outcome::Failed(Failure::retry(code::OLLAMA_BROKE_OFF, message)),
     }
 }
 

@@ -9,6 +9,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use roughneck_jobs::{
+    failure::code,
     model::{LlmError, Resolved, Site},
     ports::{
         attended::{Attended, Halt},
@@ -276,7 +277,7 @@ impl Call {
                 }
                 // It has ended with that.
                 Ok(Whole { status, body, .. }) => {
-                    let refused = Refused::new(status, client::words(&body), "ollama-refused");
+                    let refused = Refused::new(status, client::words(&body), code::OLLAMA_REFUSED);
                     return (refused.last_piece(self.asked.route), Stage::Over);
                 }
                 Err(refused) => refused,
@@ -398,7 +399,7 @@ impl Call {
         course.refused();
         course.fail(broken.outcome);
         self.shared.react(site, &broken.error);
-        self.job.end(Refused::new(status, message, "ollama-refused").outcome());
+        self.job.end(Refused::new(status, message, code::OLLAMA_REFUSED).outcome());
     }
 }
 

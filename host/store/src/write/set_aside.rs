@@ -1,6 +1,11 @@
 //! Jobs whose row cannot be read when it is their turn.
 
-use roughneck_jobs::{clock::Millis, failure::Failure, id::JobId, state::State};
+use roughneck_jobs::{
+    clock::Millis,
+    failure::{Failure, code},
+    id::JobId,
+    state::State,
+};
 use serde_json::json;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
@@ -11,9 +16,6 @@ use crate::{
     transaction::Transaction,
     transition::to_json,
 };
-
-/// The failure's code.
-const UNREADABLE: &str = "store-unreadable";
 
 /// Puts the job of `row` among the dead letters, so that the others of its class can run, and fails,
 /// releases or wakes those that wait for it.
@@ -41,7 +43,7 @@ pub(crate) async fn row(
     let attempt: i64 = row.try_get("attempt")?;
     tracing::error!(job = %id, %error, "job {id} cannot be read, so it has failed");
     let reason = format!("the store cannot read this job: {error}");
-    let failure = to_json(&Failure::fatal(UNREADABLE, &*reason))?;
+    let failure = to_json(&Failure::fatal(code::STORE_UNREADABLE, &*reason))?;
     let written = sqlx::query(sql!("job/set_aside"))
         .bind(&id)
         .bind(at.0)
