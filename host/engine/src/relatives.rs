@@ -68,7 +68,7 @@ impl Relatives for Kin {
         match self.shared.parts.children.submit_child(self.run, child).await? {
             SubmittedChild::Created(id)
             | SubmittedChild::Existing(id)
-            | SubmittedChild::Replayed(id) => Ok(id),
+            | SubmittedChild::Retried(id) => Ok(id),
             SubmittedChild::TooDeep(depth) => Err(NotSubmitted::TooDeep { depth, depth_max }),
             SubmittedChild::Taken(other) => Err(NotSubmitted::Taken(other)),
         }

@@ -44,7 +44,7 @@ pub enum SubmittedChild {
     /// The child of this name, which stands.
     Existing(JobId),
     /// The child of this name, which had no result and runs again.
-    Replayed(JobId),
+    Retried(JobId),
     /// It would be at this depth, which is more than it may.
     TooDeep(u32),
     /// This job, which is not its child, has the unique key that it would need.
@@ -90,12 +90,12 @@ pub struct Known {
     pub submitted_by: i64,
 }
 
-/// Whether a child that its parent submits again gets another life. `replayed_after` is the last run of the
+/// Whether a child that its parent submits again gets another life. `retried_after` is the last run of the
 /// parent before it was retried on request.
 #[must_use]
-pub fn lives_again(child: &Known, replayed_after: i64) -> bool {
+pub fn lives_again(child: &Known, retried_after: i64) -> bool {
     match child.progress.state {
-        State::Failed | State::Cancelled => child.submitted_by <= replayed_after,
+        State::Failed | State::Cancelled => child.submitted_by <= retried_after,
         State::Blocked
         | State::Scheduled
         | State::Queued

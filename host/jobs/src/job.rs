@@ -76,7 +76,7 @@ pub struct Job {
     pub enqueued_at: Millis,
     /// Not before this instant; moved by retries.
     pub run_at: Millis,
-    /// If it is not over at this instant, it fails. A replay clears it.
+    /// If it is not over at this instant, it fails. A retry on request clears it.
     pub deadline: Option<Millis>,
     /// When the present or last run began.
     pub started_at: Option<Millis>,

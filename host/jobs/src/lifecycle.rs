@@ -59,9 +59,9 @@ pub enum Event {
     /// Somebody cancelled it, or the plugin said that it should be.
     Cancelled,
     /// Somebody wants it to run again although it failed or was cancelled.
-    Replayed,
+    Retried,
     /// The same, and jobs that it needs are not over.
-    ReplayedBlocked,
+    RetriedBlocked,
     /// What it waited for is over.
     Unblocked {
         /// Milliseconds until its time comes; 0 if it has come.
@@ -102,11 +102,11 @@ pub struct Refused {
 /// children: none is the plugin's fault. A loss has a budget of its own; a job that kills its host again and again
 /// ends among the dead letters.
 ///
-/// A replay gives all attempts and all losses back: whoever asks for it has mended what was broken.
+/// A retry on request gives all attempts and all losses back: whoever asks for it has mended what was broken.
 ///
 /// # Errors
 /// [`Refused`] if the state does not allow the event. Of the terminal states, `failed` and `cancelled`
-/// allow a replay and nothing else, and `done` allows nothing.
+/// allow a retry on request and nothing else, and `done` allows nothing.
 pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
     let refused = Refused { state: job.state, event };
     let to = |state| Move { state, attempt: job.attempt, losses: job.losses, delay_ms: 0 };
@@ -141,10 +141,10 @@ pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
             Ok(Move { attempt: given_back, ..to(state) })
         }
         Event::Cancelled if !job.state.is_terminal() => Ok(to(State::Cancelled)),
-        Event::Replayed if matches!(job.state, State::Failed | State::Cancelled) => {
+        Event::Retried if matches!(job.state, State::Failed | State::Cancelled) => {
             Ok(Move { attempt: 0, losses: 0, ..to(State::Queued) })
         }
-        Event::ReplayedBlocked if matches!(job.state, State::Failed | State::Cancelled) => {
+        Event::RetriedBlocked if matches!(job.state, State::Failed | State::Cancelled) => {
             Ok(Move { attempt: 0, losses: 0, ..to(State::Blocked) })
         }
         Event::Unblocked { delay_ms } if job.state == State::Blocked => {
@@ -167,8 +167,8 @@ pub fn advance(job: &Progress, event: Event) -> Result<Move, Refused> {
         | Event::Released
         | Event::AwaitsChildren { .. }
         | Event::Cancelled
-        | Event::Replayed
-        | Event::ReplayedBlocked
+        | Event::Retried
+        | Event::RetriedBlocked
         | Event::Unblocked { .. }
         | Event::DependencyFailed
         | Event::DeadlinePassed => Err(refused),
@@ -201,8 +201,8 @@ mod tests {
             Just(Event::Released),
             any::<u32>().prop_map(|open| Event::AwaitsChildren { open }),
             Just(Event::Cancelled),
-            Just(Event::Replayed),
-            Just(Event::ReplayedBlocked),
+            Just(Event::Retried),
+            Just(Event::RetriedBlocked),
             any::<u64>().prop_map(|delay_ms| Event::Unblocked { delay_ms }),
             Just(Event::DependencyFailed),
             Just(Event::DeadlinePassed),
@@ -226,8 +226,8 @@ mod tests {
         Event::AwaitsChildren { open: 0 },
         Event::AwaitsChildren { open: 2 },
         Event::Cancelled,
-        Event::Replayed,
-        Event::ReplayedBlocked,
+        Event::Retried,
+        Event::RetriedBlocked,
         Event::Unblocked { delay_ms: 0 },
         Event::Unblocked { delay_ms: 5 },
         Event::DependencyFailed,
@@ -267,10 +267,10 @@ mod tests {
             (Queued, Event::Cancelled, Cancelled),
             (Loading, Event::Cancelled, Cancelled),
             (Working, Event::Cancelled, Cancelled),
-            (Failed, Event::Replayed, Queued),
-            (Cancelled, Event::Replayed, Queued),
-            (Failed, Event::ReplayedBlocked, Blocked),
-            (Cancelled, Event::ReplayedBlocked, Blocked),
+            (Failed, Event::Retried, Queued),
+            (Cancelled, Event::Retried, Queued),
+            (Failed, Event::RetriedBlocked, Blocked),
+            (Cancelled, Event::RetriedBlocked, Blocked),
             (Blocked, Event::Unblocked { delay_ms: 0 }, Queued),
             (Blocked, Event::Unblocked { delay_ms: 5 }, Scheduled),
             (Blocked, Event::DependencyFailed, Failed),
@@ -307,9 +307,9 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_starts_with_all_attempts_and_no_losses() {
+    fn a_retry_on_request_starts_with_all_attempts_and_no_losses() {
         for state in [State::Failed, State::Cancelled] {
-            for event in [Event::Replayed, Event::ReplayedBlocked] {
+            for event in [Event::Retried, Event::RetriedBlocked] {
                 let next = advance(&job(state), event).unwrap();
                 assert_eq!((next.attempt, next.losses, next.delay_ms), (0, 0, 0));
             }
@@ -318,13 +318,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_story_leaves_a_terminal_state_but_by_a_replay_nor_overflows(story in prop::collection::vec(events(), 0..200)) {
+        fn no_story_leaves_a_terminal_state_but_by_a_retry_on_request_nor_overflows(story in prop::collection::vec(events(), 0..200)) {
             let mut at = Progress { state: State::Queued, attempt: u32::MAX - 1, losses: 0, losses_max: 3 };
             for event in story {
                 match advance(&at, event) {
                     Ok(next) => {
-                        let is_replay = matches!(event, Event::Replayed | Event::ReplayedBlocked);
-                        prop_assert!(!at.state.is_terminal() || is_replay);
+                        let is_wanted = matches!(event, Event::Retried | Event::RetriedBlocked);
+                        prop_assert!(!at.state.is_terminal() || is_wanted);
                         prop_assert!(at.state != State::Done);
                         at = Progress { state: next.state, attempt: next.attempt, losses: next.losses, ..at };
                     }

@@ -86,7 +86,7 @@ impl Priority {
     }
 
     /// The rank of a job that may run at `run_at`: lower runs first. It is computed once, at the
-    /// submission; retry, loss and replay keep it, so waiting counts for ever and nothing starves.
+    /// submission; retry, also on request, and loss keep it, so waiting counts for ever and nothing starves.
     #[must_use]
     pub fn rank(self, run_at: Millis) -> Millis {
         run_at.minus_ms(self.head_start_ms())

@@ -30,7 +30,7 @@ pub struct Step {
     pub usage: Usage,
     /// The log of the run.
     pub log: Vec<LogLine>,
-    /// With [`Event::ReplayedBlocked`], how many jobs of its flow it waits for.
+    /// With [`Event::RetriedBlocked`], how many jobs of its flow it waits for.
     pub waits: u32,
 }
 
@@ -96,8 +96,8 @@ impl Step {
 
     /// Whether somebody wants the job to run again.
     #[must_use]
-    pub fn is_replay(&self) -> bool {
-        matches!(self.event, Event::Replayed | Event::ReplayedBlocked)
+    pub fn is_retry_on_request(&self) -> bool {
+        matches!(self.event, Event::Retried | Event::RetriedBlocked)
     }
 
     /// Makes the move that [`crate::lifecycle::advance`] has decided. The rank is not among what changes.
@@ -109,11 +109,11 @@ impl Step {
         if let (Event::DeadlinePassed, Some(at)) = (self.event, job.deadline) {
             self.fail(deadline::passed(job.state, at, job.failure.as_ref()));
         }
-        let is_ready = self.is_replay() || matches!(self.event, Event::Unblocked { .. });
+        let is_ready = self.is_retry_on_request() || matches!(self.event, Event::Unblocked { .. });
         if next.state == State::Scheduled || is_ready {
             job.run_at = self.at.plus_ms(next.delay_ms);
         }
-        if self.is_replay() {
+        if self.is_retry_on_request() {
             job.deadline = None;
         }
         job.state = next.state;
@@ -159,8 +159,8 @@ impl Step {
             | Event::Unparked
             | Event::ModelLoading
             | Event::ModelReady
-            | Event::Replayed
-            | Event::ReplayedBlocked
+            | Event::Retried
+            | Event::RetriedBlocked
             | Event::Unblocked { .. }
             | Event::DependencyFailed => None,
         }
@@ -265,15 +265,15 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_clears_the_deadline_and_a_retry_keeps_it() {
-        let retry = Step::failed(
+    fn a_retry_on_request_clears_the_deadline_and_one_by_policy_keeps_it() {
+        let by_policy = Step::failed(
             Event::FailedForNow { delay_ms: 5 },
             AT,
             Failure::retry("broken", "it broke"),
         );
-        let replay = Step::new(Event::Replayed, AT);
+        let on_request = Step::new(Event::Retried, AT);
         for (mut step, state, kept) in
-            [(retry, State::Scheduled, Some(Millis(9_000))), (replay, State::Queued, None)]
+            [(by_policy, State::Scheduled, Some(Millis(9_000))), (on_request, State::Queued, None)]
         {
             let mut job = Job { deadline: Some(Millis(9_000)), ..job() };
             step.apply(&mut job, next(state));

@@ -58,7 +58,7 @@ impl Children for Memory {
 impl Tables {
     fn submit_child(&mut self, run: Run, child: NewChild) -> Result<SubmittedChild, StoreError> {
         let parent = self.held(run)?;
-        let (depth, replayed_after) = (parent.depth + 1, parent.replay_token);
+        let (depth, retried_after) = (parent.depth + 1, parent.retry_token);
         let birth = Birth { parent: run.job, name: child.name, submitted_by: run.token };
         let mut rows = self.jobs.values();
         let known = rows.find(|row| row.is_child_of(run.job) && row.name() == Some(&birth.name));
@@ -66,13 +66,13 @@ impl Tables {
             let id = known.job.id;
             let submitted_by = known.birth.as_ref().map_or(0, |birth| birth.submitted_by);
             let known = Known { progress: known.progress(), submitted_by };
-            if !lives_again(&known, replayed_after) {
+            if !lives_again(&known, retried_after) {
                 return Ok(SubmittedChild::Existing(id));
             }
             let at = child.job.enqueued_at;
-            self.make(id, Step::because(Event::Replayed, at, "retried with its parent"))?;
+            self.make(id, Step::because(Event::Retried, at, "retried with its parent"))?;
             self.row(id)?.birth = Some(birth);
-            return Ok(SubmittedChild::Replayed(id));
+            return Ok(SubmittedChild::Retried(id));
         }
         if depth > child.depth_max {
             return Ok(SubmittedChild::TooDeep(depth));

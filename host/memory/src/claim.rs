@@ -102,7 +102,7 @@ impl Tables {
         row.tell(at, next.attempt);
         row.attempts.push(Attempt::begun(row.token, next.attempt, at));
         // Runs that were given back are those that are no attempts.
-        let postponements = row.token - i64::from(next.attempt) - row.replay_token;
+        let postponements = row.token - i64::from(next.attempt) - row.retry_token;
         let claimed = Claimed {
             job: row.job.clone(),
             run: row.run(),

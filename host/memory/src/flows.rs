@@ -97,11 +97,11 @@ impl Flows for Memory {
                 .filter(|row| matches!(row.job.state, State::Failed | State::Cancelled))
                 .map(|row| row.job.id)
                 .collect();
-            let replay = tables.replay(id, &wanted, at)?;
+            let retry = tables.retry_of_flow(id, &wanted, at)?;
             let count = |jobs: usize| u32::try_from(jobs).unwrap_or(u32::MAX);
             Ok(RetriedFlow {
-                jobs: count(replay.back.len()),
-                held_back: count(replay.held_back.len()),
+                jobs: count(retry.back.len()),
+                held_back: count(retry.held_back.len()),
             })
         })
     }

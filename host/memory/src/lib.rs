@@ -24,7 +24,7 @@ mod outbox;
 mod overdue;
 mod park;
 mod remove;
-mod replay;
+mod retry;
 mod row;
 mod schedules;
 mod spending;

@@ -28,11 +28,12 @@ impl Tables {
         let row = self.row(id)?;
         let next = advance(&row.progress(), step.event)?;
         let from = row.job.state;
-        // A loss gives the number of its attempt back. A replay belongs to none.
-        let attempt = if step.is_replay() { 0 } else { row.job.attempt.max(next.attempt) };
+        // A loss gives the number of its attempt back. A retry on request belongs to none.
+        let attempt =
+            if step.is_retry_on_request() { 0 } else { row.job.attempt.max(next.attempt) };
         step.apply(&mut row.job, next);
-        if step.is_replay() {
-            row.replay_token = row.token;
+        if step.is_retry_on_request() {
+            row.retry_token = row.token;
         }
         row.is_parked = step.event == Event::Parked;
         // A key without an end in time is the job's until its own end.

@@ -30,8 +30,8 @@ pub(crate) struct Row {
     pub(crate) model: Option<String>,
     /// Of its present or last run.
     pub(crate) token: i64,
-    /// Of the last run before the last replay.
-    pub(crate) replay_token: i64,
+    /// Of the last run before the last retry on request.
+    pub(crate) retry_token: i64,
     pub(crate) lease_until: Millis,
     /// Whether it is blocked because its concurrency key is taken.
     pub(crate) is_parked: bool,
@@ -58,7 +58,7 @@ impl Row {
             job: job(new, &needs),
             model: new.model.clone(),
             token: floor,
-            replay_token: floor,
+            retry_token: floor,
             lease_until: Millis::default(),
             is_parked: false,
             concurrency: new.concurrency.clone(),

@@ -207,7 +207,7 @@ impl Tables {
                     ..row.job.clone()
                 },
                 token: 0,
-                replay_token: 0,
+                retry_token: 0,
                 lease_until: claim.at,
                 is_parked: false,
                 concurrency: None,

@@ -22,7 +22,7 @@ pub struct History {
     pub(crate) calls: Vec<Call>,
     pub(crate) moments: Vec<(usize, Moment)>,
     /// The calls that may have queued jobs again.
-    replays: Vec<usize>,
+    retries: Vec<usize>,
     /// Whether dead letters may have been deleted, so that a job of the same id is another one.
     is_purged: bool,
     /// The flows of jobs.
@@ -181,8 +181,8 @@ impl History {
             self.flows.extend(wanted.iter().filter_map(|job| Some((job.id, job.flow?))));
         }
         self.is_purged |= request == Request::PurgeDead;
-        if request.may_replay(self.is_purged) {
-            self.replays.push(self.calls.len());
+        if request.may_retry(self.is_purged) {
+            self.retries.push(self.calls.len());
         }
         let call = Call { asked: self.place(), answered: NEVER, request, answer: Answer::Unknown };
         self.calls.push(call);
@@ -304,14 +304,14 @@ impl History {
 
     /// Whether the job may have been given back to the queue between the two positions, on request, or be another
     /// one of the same id.
-    pub(crate) fn may_be_replayed(&self, job: JobId, from: usize, until: usize) -> bool {
-        let replays = self.replays.iter().filter_map(|number| self.calls.get(*number));
-        let mut between = replays.filter(|call| call.answered > from && call.asked < until);
-        between.any(|call| self.may_replay(call, job))
+    pub(crate) fn may_be_retried(&self, job: JobId, from: usize, until: usize) -> bool {
+        let retries = self.retries.iter().filter_map(|number| self.calls.get(*number));
+        let mut between = retries.filter(|call| call.answered > from && call.asked < until);
+        between.any(|call| self.may_retry(call, job))
     }
 
     /// Whether a call may have queued this job again although it had ended.
-    fn may_replay(&self, call: &Call, job: JobId) -> bool {
+    fn may_retry(&self, call: &Call, job: JobId) -> bool {
         let is_refused =
             matches!(call.answer, Answer::Retried(Retried::Unchanged(_) | Retried::NobodyWaits));
         let flow = self.flows.get(&job);
@@ -346,7 +346,7 @@ impl History {
 
 impl Request {
     /// Whether it may queue jobs again that had ended, or take the ids of those that were deleted.
-    fn may_replay(&self, is_purged: bool) -> bool {
+    fn may_retry(&self, is_purged: bool) -> bool {
         matches!(self, Self::Retry(_) | Self::RetryFlow(_) | Self::RetryDead)
             || (is_purged && matches!(self, Self::Submit(_) | Self::SubmitFlow(_)))
     }

@@ -29,8 +29,8 @@ impl Moved {
         let next = lifecycle::advance(&held.progress(), step.event)?;
         let Held { mut job, token, concurrency, depth, .. } = held;
         let from = job.state;
-        // A loss gives the number of its attempt back. A replay belongs to none.
-        let attempt = if step.is_replay() { 0 } else { job.attempt.max(next.attempt) };
+        // A loss gives the number of its attempt back. A retry on request belongs to none.
+        let attempt = if step.is_retry_on_request() { 0 } else { job.attempt.max(next.attempt) };
         step.apply(&mut job, next);
         let ended = from.is_running() && !job.state.is_running();
         let outcome = if ended { step.outcome() } else { None };

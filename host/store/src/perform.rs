@@ -16,8 +16,8 @@ use crate::{
     transaction::Transaction,
     write::{
         bury, cancel, cancel_flow, claim, finish, keep, kv, leave, loading, lost, mend_waits,
-        overdue, pause, promote, purge, record, release, renew, replay, retire, retry, schedule,
-        settle, slots, spending, submit, submit_child, submit_flow, withdraw,
+        overdue, pause, promote, purge, record, release, renew, retire, retry, retry_flow,
+        schedule, settle, slots, spending, submit, submit_child, submit_flow, withdraw,
     },
 };
 
@@ -213,7 +213,7 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
             Answer::new(reply, kind, cancel_flow::all(tx, id, at).await)
         }
         Command::RetryFlow { id, at, reply } => {
-            Answer::new(reply, kind, replay::flow(tx, id, at).await)
+            Answer::new(reply, kind, retry_flow::flow(tx, id, at).await)
         }
         Command::MendWaits { at, limit, reply } => {
             Answer::new(reply, kind, mend_waits::all(tx, at, limit).await)

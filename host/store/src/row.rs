@@ -28,8 +28,8 @@ pub(crate) struct Held {
     pub(crate) job: Job,
     /// The token of its present or last run; 0 before the first.
     pub(crate) token: i64,
-    /// The token of the last run before the last replay.
-    pub(crate) replay_token: i64,
+    /// The token of the last run before the last retry on request. Its column has an older name.
+    pub(crate) retry_token: i64,
     /// What only some jobs share while they run.
     pub(crate) concurrency: Option<ConcurrencyKey>,
     /// How many jobs are above it; a child has at least one, or had it.
@@ -41,14 +41,14 @@ pub(crate) struct Held {
 impl Held {
     /// Reads a row of `job`, with `input`.
     pub(crate) fn read(row: &SqliteRow) -> Read<Self> {
-        let replay_token = row.try_get("replay_token")?;
+        let retry_token = row.try_get("replay_token")?;
         let key: Option<String> = row.try_get("concurrency_key")?;
         let limit: Option<u32> = row.try_get("concurrency_limit")?;
         let concurrency = key.zip(limit).map(|(key, limit)| ConcurrencyKey { key, limit });
         Ok(Self {
             job: job(row)?,
             token: row.try_get("token")?,
-            replay_token,
+            retry_token,
             concurrency,
             depth: row.try_get("depth")?,
             awaits: row.try_get("awaits")?,

@@ -151,8 +151,8 @@ fn awaits(event: lifecycle::Event) -> Option<u32> {
         | lifecycle::Event::Lost
         | lifecycle::Event::Released
         | lifecycle::Event::Cancelled
-        | lifecycle::Event::Replayed
-        | lifecycle::Event::ReplayedBlocked
+        | lifecycle::Event::Retried
+        | lifecycle::Event::RetriedBlocked
         | lifecycle::Event::Unblocked { .. }
         | lifecycle::Event::DependencyFailed => None,
     }

@@ -3,14 +3,14 @@
 //! A flow is a directed graph without cycles. Its edges are [`Need`]s: a job runs when every job that
 //! it needs is over, and sees their results. What follows when a needed job ends without one is the
 //! edge's to say ([`OnFailure`]). [`plan`] checks a submission, [`need`] says what an edge means,
-//! [`replay`] which jobs come back when some are retried, [`state`] how the whole stands, and
+//! [`retry`] which jobs come back when some are retried, [`state`] how the whole stands, and
 //! [`mod@reference`] puts results into inputs.
 
 pub mod need;
 mod order;
 pub mod plan;
 pub mod reference;
-pub mod replay;
+pub mod retry;
 pub mod state;
 
 use crate::{

@@ -35,12 +35,12 @@ fn acts(history: &History, run: Run, at: usize) -> Option<String> {
     late.map(|(_, moment)| format!("{moment:?} after the job was cancelled"))
 }
 
-/// Claims of the job that were asked for after its cancellation, and after no replay.
+/// Claims of the job that were asked for after its cancellation, and after no retry.
 fn claims(history: &History, job: JobId, asked: usize, answered: usize) -> Option<String> {
     let late = history.taken().find(|(claim, taken)| {
         taken.run.job == job
             && claim.asked > answered
-            && !history.may_be_replayed(job, asked, claim.answered)
+            && !history.may_be_retried(job, asked, claim.answered)
     });
     late.map(|(_, taken)| format!("{:?} was handed out after the job was cancelled", taken.run))
 }
@@ -66,13 +66,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_job_that_is_handed_out_is_found_unless_somebody_wanted_a_replay() {
+    fn a_cancelled_job_that_is_handed_out_is_found_unless_somebody_wanted_a_retry() {
         let mut history = cancelled(Cancelled::Waiting);
-        let mut replayed = history.clone();
+        let mut retried = history.clone();
         history.claimed(run(1, 2));
         assert_eq!(check(&history).len(), 1);
-        replayed.ask(Request::Retry(job(1)));
-        replayed.claimed(run(1, 2));
-        assert_eq!(check(&replayed), Vec::<String>::new());
+        retried.ask(Request::Retry(job(1)));
+        retried.claimed(run(1, 2));
+        assert_eq!(check(&retried), Vec::<String>::new());
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
         }
     }
     for (at, jobs) in history.looks() {
-        // A replay clears the deadline.
+        // A retry on request clears the deadline.
         let done = jobs.iter().filter(|job| job.state == State::Done);
         let late = done.filter(|job| job.deadline.is_some() && job.finished_at >= job.deadline);
         broken.extend(late.map(|job| format!("job {} was done too late, seen at {at}", job.id)));

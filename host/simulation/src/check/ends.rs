@@ -1,4 +1,4 @@
-//! Between two replays a job ends at most once, and what has ended stays as it is.
+//! Between two retries on request a job ends at most once, and what has ended stays as it is.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,8 @@ pub(super) fn check(history: &History) -> Vec<String> {
     ends.sort_by_key(|(_, call)| call.answered);
     for (job, call) in ends {
         let before = last.insert(job, call);
-        if let Some(before) = before.filter(|before| !replayed(history, job, before.asked, call)) {
+        if let Some(before) = before.filter(|before| !is_retried(history, job, before.asked, call))
+        {
             broken.push(format!("job {job} ended twice: {before:?} and {call:?}"));
         }
     }
@@ -63,8 +64,8 @@ fn end(call: &Call) -> Option<JobId> {
     }
 }
 
-fn replayed(history: &History, job: JobId, from: usize, until: &Call) -> bool {
-    history.may_be_replayed(job, from, until.answered)
+fn is_retried(history: &History, job: JobId, from: usize, until: &Call) -> bool {
+    history.may_be_retried(job, from, until.answered)
 }
 
 /// What a reader saw: a state that is the last one, and another one later.
@@ -75,7 +76,7 @@ fn rest(history: &History) -> Vec<String> {
         for job in jobs {
             if let Some((before, state)) = ended.get(&job.id)
                 && *state != job.state
-                && (*state == State::Done || !history.may_be_replayed(job.id, *before, at))
+                && (*state == State::Done || !history.may_be_retried(job.id, *before, at))
             {
                 broken.push(format!("job {} was {state:?} and is {:?} now", job.id, job.state));
             }
@@ -95,7 +96,7 @@ mod tests {
     use crate::history::Moment;
 
     #[test]
-    fn a_second_end_is_found_unless_somebody_wanted_a_replay() {
+    fn a_second_end_is_found_unless_somebody_wanted_a_retry() {
         let ended_twice = |between: Option<Answer>| {
             let mut history = History::default();
             history.ended(run(1, 1));

@@ -55,7 +55,7 @@ impl Look<'_> {
         }
         // What was run again may need what is run again after it.
         let is_lost = matches!(job.state, State::Failed | State::Cancelled);
-        if is_lost || self.is_replayed(job.id, wanted) {
+        if is_lost || self.is_retried(job.id, wanted) {
             return None;
         }
         let is_kept = |need: &&Need| self.states.contains_key(&need.job);
@@ -66,9 +66,9 @@ impl Look<'_> {
         (!is_blocked && open > 0).then(|| format!("goes on before {open} jobs that it needs"))
     }
 
-    fn is_replayed(&self, job: JobId, wanted: &Wanted) -> bool {
+    fn is_retried(&self, job: JobId, wanted: &Wanted) -> bool {
         let mut all = wanted.needs.iter().map(|need| need.job).chain([job]);
-        all.any(|job| self.history.may_be_replayed(job, 0, self.at))
+        all.any(|job| self.history.may_be_retried(job, 0, self.at))
     }
 }
 

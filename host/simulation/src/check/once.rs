@@ -16,9 +16,9 @@ pub(super) fn check(history: &History) -> Vec<String> {
     for (at, jobs) in history.looks() {
         let all = jobs.iter().map(|job| job.id);
         broken.extend(twice(all, &keys).map(|key| format!("{key} is two jobs at {at}")));
-        // A replay takes no unique key: it is kept from new submissions only.
+        // A retry on request takes no unique key: it is kept from new submissions only.
         let active = jobs.iter().filter(|job| !job.state.is_terminal()).map(|job| job.id);
-        let active = active.filter(|job| !history.may_be_replayed(*job, 0, at));
+        let active = active.filter(|job| !history.may_be_retried(*job, 0, at));
         let twice = twice(active, &uniques);
         broken.extend(twice.map(|key| format!("{key} is two active jobs at {at}")));
     }

@@ -92,7 +92,7 @@ async fn take(
     for held in held {
         let next = lifecycle::advance(&held.progress(), Event::Claimed)?;
         let run = Run { job: held.job.id, token: held.token + 1 };
-        let postponements = run.token - i64::from(next.attempt) - held.replay_token;
+        let postponements = run.token - i64::from(next.attempt) - held.retry_token;
         let job = Job {
             state: next.state,
             attempt: next.attempt,

@@ -12,7 +12,7 @@ use roughneck_jobs::{
 };
 use sqlx::Row as _;
 
-use super::replay::set_waits;
+use super::retry_flow::set_waits;
 use crate::{
     dependents,
     fault::{Fault, one_row},

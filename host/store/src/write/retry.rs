@@ -11,7 +11,7 @@ use roughneck_jobs::{
     step::Step,
 };
 
-use super::replay::{self, Replayed};
+use super::retry_flow::{self, Made};
 use crate::{fault::Fault, transaction::Transaction, transition};
 
 /// Rows of flows that one command reads, so that it does not hold up the writer.
@@ -20,7 +20,7 @@ const ROWS_READ_MAX: usize = 20_000;
 /// Queues a job again, if it has failed or was cancelled.
 pub(crate) async fn job(tx: &mut Transaction<'_>, id: JobId, at: Millis) -> Result<Retried, Fault> {
     let held = super::job(tx, id).await?.ok_or(StoreError::NoSuchJob(id))?;
-    if lifecycle::advance(&held.progress(), Event::Replayed).is_err() {
+    if lifecycle::advance(&held.progress(), Event::Retried).is_err() {
         return Ok(Retried::Unchanged(held.job.state));
     }
     if held.job.class.is_attended() {
@@ -29,7 +29,7 @@ pub(crate) async fn job(tx: &mut Transaction<'_>, id: JobId, at: Millis) -> Resu
     if let Some(member) = &held.job.member {
         return of_flow(tx, member.flow, id, at).await;
     }
-    let step = Step::because(Event::Replayed, at, "retried on request");
+    let step = Step::because(Event::Retried, at, "retried on request");
     transition::make(tx, held, step).await?;
     Ok(Retried::Queued)
 }
@@ -40,11 +40,11 @@ async fn of_flow(
     id: JobId,
     at: Millis,
 ) -> Result<Retried, Fault> {
-    let Replayed { replay, .. } = replay::jobs(tx, flow, &BTreeSet::from([id]), at).await?;
-    if let Some((_, needed)) = replay.held_back.first() {
+    let Made { retry, .. } = retry_flow::jobs(tx, flow, &BTreeSet::from([id]), at).await?;
+    if let Some((_, needed)) = retry.held_back.first() {
         return Ok(Retried::HeldBack(*needed));
     }
-    let waits = replay.back.iter().any(|(job, waits)| *job == id && *waits > 0);
+    let waits = retry.back.iter().any(|(job, waits)| *job == id && *waits > 0);
     Ok(if waits { Retried::Blocked } else { Retried::Queued })
 }
 
@@ -136,7 +136,7 @@ async fn attempt(tx: &mut Transaction<'_>, batch: &Batch, at: Millis) -> Result<
         return Ok(Done { jobs, rows_read: 0 });
     };
     let flow = flow.parse().map_err(unreadable)?;
-    let Replayed { replay, rows_read } = replay::jobs(tx, flow, &ids, at).await?;
-    let back = replay.back.iter().filter(|(job, _)| ids.contains(job)).count();
+    let Made { retry, rows_read } = retry_flow::jobs(tx, flow, &ids, at).await?;
+    let back = retry.back.iter().filter(|(job, _)| ids.contains(job)).count();
     Ok(Done { jobs: u32::try_from(back).unwrap_or(u32::MAX), rows_read })
 }

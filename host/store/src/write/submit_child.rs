@@ -63,10 +63,10 @@ async fn again(
     let held = Held::read(&row)?;
     let id = held.job.id;
     let known = Known { progress: held.progress(), submitted_by: row.try_get("submitted_by")? };
-    if !lives_again(&known, parent.replay_token) {
+    if !lives_again(&known, parent.retry_token) {
         return Ok(Some(SubmittedChild::Existing(id)));
     }
-    let step = Step::because(Event::Replayed, child.job.enqueued_at, "retried with its parent");
+    let step = Step::because(Event::Retried, child.job.enqueued_at, "retried with its parent");
     transition::make(tx, held, step).await?;
     let given = sqlx::query(sql!("job/set_submitted_by"))
         .bind(id.to_string())
@@ -74,5 +74,5 @@ async fn again(
         .execute(tx.connection().await?)
         .await?;
     one_row("job", given.rows_affected())?;
-    Ok(Some(SubmittedChild::Replayed(id)))
+    Ok(Some(SubmittedChild::Retried(id)))
 }

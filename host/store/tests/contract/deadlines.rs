@@ -137,7 +137,7 @@ async fn the_sentence_tells_how_the_last_attempt_had_failed() {
 }
 
 #[tokio::test]
-async fn a_replay_clears_the_deadline() {
+async fn a_retry_on_request_clears_the_deadline() {
     let world = World::new().await;
     let id = world.submitted(due(50)).await;
     overdue(&world, 60).await;

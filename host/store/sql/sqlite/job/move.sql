@@ -5,7 +5,7 @@ UPDATE job
 SET state = to_make ->> 'state', attempt = to_make ->> 'attempt', losses = to_make ->> 'losses',
     run_at_ms = to_make ->> 'run_at_ms', finished_at_ms = to_make ->> 'finished_at_ms',
     lease_until_ms = CASE WHEN to_make ->> 'state' IN ('loading', 'working') THEN lease_until_ms END,
-    -- Nothing but a replay leaves these states.
+    -- Nothing but a retry on request leaves these states.
     replay_token = CASE WHEN state IN ('failed', 'cancelled') THEN token ELSE replay_token END,
     deadline_ms = CASE WHEN state NOT IN ('failed', 'cancelled') THEN deadline_ms END,
     reason = to_make ->> 'reason', output = to_make ->> 'output', failure = to_make ->> 'failure',

@@ -38,7 +38,7 @@ async fn a_retried_parent_gives_children_without_a_result_another_life_and_keeps
     let second = world.run_of(parent.job, at(4)).await;
     let submit = |name| world.submit_child(second, child(name));
     assert_eq!(submit("good").await.unwrap(), SubmittedChild::Existing(good));
-    assert_eq!(submit("bad").await.unwrap(), SubmittedChild::Replayed(bad));
+    assert_eq!(submit("bad").await.unwrap(), SubmittedChild::Retried(bad));
     assert_eq!(submit("bad").await.unwrap(), SubmittedChild::Existing(bad));
     let job = world.get_job(bad).await;
     assert_eq!((job.state, job.attempt), (State::Queued, 0));
@@ -59,7 +59,7 @@ async fn a_cancelled_parent_that_is_retried_begins_what_was_cancelled_with_it_ag
     world.retry(parent.job, at(3)).await.unwrap();
     let second = world.run_of(parent.job, at(4)).await;
     let again = world.submit_child(second, child("page")).await.unwrap();
-    assert_eq!(again, SubmittedChild::Replayed(page));
+    assert_eq!(again, SubmittedChild::Retried(page));
     world.end(second, waiting_for(&[page]), at(5)).await;
     world.run_to(page, done(), at(6)).await;
     assert_eq!(world.state(parent.job).await, State::Queued);

@@ -42,7 +42,7 @@ impl World {
         match self.submit_child(run, child).await.unwrap() {
             SubmittedChild::Created(id)
             | SubmittedChild::Existing(id)
-            | SubmittedChild::Replayed(id) => id,
+            | SubmittedChild::Retried(id) => id,
             refused @ (SubmittedChild::TooDeep(_) | SubmittedChild::Taken(_)) => {
                 panic!("{refused:?}")
             }

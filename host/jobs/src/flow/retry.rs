@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{id::JobId, state::State};
 
-/// A job of a flow, as far as a replay looks at it.
+/// A job of a flow, as far as a retry on request looks at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The job.
@@ -22,9 +22,9 @@ pub struct Known {
     pub is_waiting: bool,
 }
 
-/// What a replay does.
+/// What a retry on request does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Replay {
+pub struct Retry {
     /// The jobs that come back, each with the number of jobs it waits for: queued if there is none,
     /// otherwise blocked.
     pub back: Vec<(JobId, u32)>,
@@ -34,11 +34,11 @@ pub struct Replay {
     pub held_back: Vec<(JobId, JobId)>,
 }
 
-/// Decides a replay of the `wanted` jobs of a flow, of which these are all `jobs` and all `needs`. With
+/// Decides a retry of the `wanted` jobs of a flow, of which these are all `jobs` and all `needs`. With
 /// a job come back all that failed because of it, unless they need another one that stays without a
 /// result. What has neither failed nor been cancelled stays as it is.
 #[must_use]
-pub fn replay(jobs: &[Known], needs: &[(JobId, Need)], wanted: &BTreeSet<JobId>) -> Replay {
+pub fn retry(jobs: &[Known], needs: &[(JobId, Need)], wanted: &BTreeSet<JobId>) -> Retry {
     let mut of_job: BTreeMap<JobId, Vec<Need>> = BTreeMap::new();
     for (job, need) in needs {
         of_job.entry(*job).or_default().push(*need);
@@ -46,7 +46,7 @@ pub fn replay(jobs: &[Known], needs: &[(JobId, Need)], wanted: &BTreeSet<JobId>)
     let states: BTreeMap<JobId, State> =
         jobs.iter().map(|known| (known.job, known.state)).collect();
     let mut back = BTreeSet::new();
-    let mut replay = Replay::default();
+    let mut retry = Retry::default();
     for known in in_order(jobs, &of_job) {
         let needs = of_job.get(&known.job).map_or(&[][..], Vec::as_slice);
         let returns = |need: &Need| back.contains(&need.job);
@@ -64,13 +64,13 @@ pub fn replay(jobs: &[Known], needs: &[(JobId, Need)], wanted: &BTreeSet<JobId>)
             State::Failed | State::Cancelled if is_wanted || follows => match broken {
                 None => {
                     back.insert(known.job);
-                    replay.back.push((known.job, waits));
+                    retry.back.push((known.job, waits));
                 }
-                Some(need) if is_wanted => replay.held_back.push((known.job, need.job)),
+                Some(need) if is_wanted => retry.held_back.push((known.job, need.job)),
                 Some(_) => {}
             },
             State::Blocked if known.is_waiting && needs.iter().any(returns) => {
-                replay.waiting.push((known.job, waits));
+                retry.waiting.push((known.job, waits));
             }
             State::Blocked
             | State::Scheduled
@@ -82,7 +82,7 @@ pub fn replay(jobs: &[Known], needs: &[(JobId, Need)], wanted: &BTreeSet<JobId>)
             | State::Cancelled => {}
         }
     }
-    replay
+    retry
 }
 
 /// The jobs, each after those that it needs. A circle, which no flow has, keeps the given order.
@@ -147,20 +147,20 @@ mod tests {
             need(1, 0, OnFailure::Fail),
             need(1, 3, OnFailure::Fail),
         ];
-        let replay = replay(&jobs, &needs, &wanted(&[0]));
-        assert_eq!(replay.back, [(id(0), 0), (id(1), 1), (id(2), 2)]);
-        assert_eq!((replay.waiting, replay.held_back), (vec![], vec![]));
+        let retry = retry(&jobs, &needs, &wanted(&[0]));
+        assert_eq!(retry.back, [(id(0), 0), (id(1), 1), (id(2), 2)]);
+        assert_eq!((retry.waiting, retry.held_back), (vec![], vec![]));
     }
 
     #[test]
     fn a_job_that_needs_another_one_without_a_result_stays() {
         let jobs = [known(0, State::Failed), known(1, State::Failed), followed(2)];
         let needs = [need(2, 0, OnFailure::Fail), need(2, 1, OnFailure::Fail)];
-        let one = replay(&jobs, &needs, &wanted(&[0]));
+        let one = retry(&jobs, &needs, &wanted(&[0]));
         assert_eq!((one.back, one.held_back), (vec![(id(0), 0)], vec![]));
-        let both = replay(&jobs, &needs, &wanted(&[0, 1]));
+        let both = retry(&jobs, &needs, &wanted(&[0, 1]));
         assert_eq!(both.back, [(id(0), 0), (id(1), 0), (id(2), 2)]);
-        let alone = replay(&jobs, &needs, &wanted(&[2]));
+        let alone = retry(&jobs, &needs, &wanted(&[2]));
         assert_eq!((alone.back, alone.held_back), (vec![], vec![(id(2), id(0))]));
     }
 
@@ -168,8 +168,8 @@ mod tests {
     fn a_job_whose_needed_one_was_deleted_cannot_come_back_unless_it_may_do_without() {
         let jobs = [followed(1), known(2, State::Failed)];
         let needs = [need(1, 0, OnFailure::Fail), need(2, 0, OnFailure::Continue)];
-        let replay = replay(&jobs, &needs, &wanted(&[1, 2]));
-        assert_eq!((replay.back, replay.held_back), (vec![(id(2), 0)], vec![(id(1), id(0))]));
+        let retry = retry(&jobs, &needs, &wanted(&[1, 2]));
+        assert_eq!((retry.back, retry.held_back), (vec![(id(2), 0)], vec![(id(1), id(0))]));
     }
 
     #[test]
@@ -186,23 +186,23 @@ mod tests {
             need(2, 0, OnFailure::Ignore),
             need(3, 0, OnFailure::Continue),
         ];
-        let replay = replay(&jobs, &needs, &wanted(&[0]));
-        assert_eq!((replay.back, replay.waiting), (vec![(id(0), 0)], vec![(id(1), 2)]));
+        let retry = retry(&jobs, &needs, &wanted(&[0]));
+        assert_eq!((retry.back, retry.waiting), (vec![(id(0), 0)], vec![(id(1), 2)]));
     }
 
     #[test]
     fn a_job_that_is_blocked_by_something_else_waits_for_nothing_new() {
         let parked = Known { is_waiting: false, ..known(1, State::Blocked) };
         let needs = [need(1, 0, OnFailure::Continue)];
-        let replay = replay(&[known(0, State::Failed), parked], &needs, &wanted(&[0]));
-        assert_eq!((replay.back, replay.waiting), (vec![(id(0), 0)], vec![]));
+        let retry = retry(&[known(0, State::Failed), parked], &needs, &wanted(&[0]));
+        assert_eq!((retry.back, retry.waiting), (vec![(id(0), 0)], vec![]));
     }
 
     #[test]
     fn a_failure_of_its_own_is_not_mended_by_another_job() {
         let jobs = [known(0, State::Failed), known(1, State::Failed), known(2, State::Cancelled)];
         let needs = [need(1, 0, OnFailure::Continue), need(2, 0, OnFailure::Fail)];
-        assert_eq!(replay(&jobs, &needs, &wanted(&[0])).back, [(id(0), 0)]);
+        assert_eq!(retry(&jobs, &needs, &wanted(&[0])).back, [(id(0), 0)]);
     }
 
     prop_compose! {
@@ -228,15 +228,15 @@ mod tests {
     proptest! {
         #[test]
         fn what_comes_back_waits_for_all_that_is_not_over_and_for_nothing_broken((jobs, needs, wanted) in flows()) {
-            let replay = replay(&jobs, &needs, &wanted);
-            let back: BTreeSet<JobId> = replay.back.iter().map(|(job, _)| *job).collect();
+            let retry = retry(&jobs, &needs, &wanted);
+            let back: BTreeSet<JobId> = retry.back.iter().map(|(job, _)| *job).collect();
             let after = |job: JobId| match jobs.iter().find(|known| known.job == job) {
                 Some(_) if back.contains(&job) => Some(State::Blocked),
                 known => known.map(|known| known.state),
             };
             let stands = |job: JobId, meant: Standing| needs.iter()
                 .filter(|(of, need)| *of == job && standing(after(need.job), need.on_failure) == meant).count();
-            for (job, waits) in replay.back.iter().chain(&replay.waiting) {
+            for (job, waits) in retry.back.iter().chain(&retry.waiting) {
                 prop_assert_eq!(stands(*job, Standing::Open), *waits as usize);
             }
             for job in &back {
@@ -244,7 +244,7 @@ mod tests {
                 let state = jobs.iter().find(|known| known.job == *job).unwrap().state;
                 prop_assert!(matches!(state, State::Failed | State::Cancelled));
             }
-            for (job, _) in &replay.held_back {
+            for (job, _) in &retry.held_back {
                 prop_assert!(wanted.contains(job) && stands(*job, Standing::Broken) > 0);
             }
         }

@@ -1,4 +1,4 @@
-//! Running jobs of flows again. Which ones come back is [`roughneck_jobs::flow::replay`]'s to say.
+//! Running jobs of flows again. Which ones come back is [`roughneck_jobs::flow::retry`]'s to say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use roughneck_jobs::{
     clock::Millis,
     flow::{
         Need,
-        replay::{Known, Replay, replay},
+        retry::{Known, Retry, retry},
     },
     id::{FlowId, JobId},
     lifecycle::Event,
@@ -37,14 +37,14 @@ pub(crate) async fn flow(
     let flow = Flow::read(tx, id).await?;
     let is_wanted = |known: &&Known| matches!(known.state, State::Failed | State::Cancelled);
     let wanted = flow.known.iter().filter(is_wanted).map(|known| known.job).collect();
-    let replay = flow.replay(tx, &wanted, at).await?;
+    let retry = flow.retry(tx, &wanted, at).await?;
     let count = |jobs: usize| u32::try_from(jobs).unwrap_or(u32::MAX);
-    Ok(RetriedFlow { jobs: count(replay.back.len()), held_back: count(replay.held_back.len()) })
+    Ok(RetriedFlow { jobs: count(retry.back.len()), held_back: count(retry.held_back.len()) })
 }
 
-/// A replay that was made, and what it cost to decide it.
-pub(super) struct Replayed {
-    pub(super) replay: Replay,
+/// A retry that was made, and what it cost to decide it.
+pub(super) struct Made {
+    pub(super) retry: Retry,
     pub(super) rows_read: usize,
 }
 
@@ -54,13 +54,13 @@ pub(super) async fn jobs(
     flow: FlowId,
     wanted: &BTreeSet<JobId>,
     at: Millis,
-) -> Result<Replayed, Fault> {
+) -> Result<Made, Fault> {
     let flow = Flow::read(tx, flow).await?;
     let rows_read = flow.known.len() + flow.needs.len();
-    Ok(Replayed { replay: flow.replay(tx, wanted, at).await?, rows_read })
+    Ok(Made { retry: flow.retry(tx, wanted, at).await?, rows_read })
 }
 
-/// All of a flow that a replay looks at.
+/// All of a flow that a retry looks at.
 struct Flow {
     known: Vec<Known>,
     needs: Vec<(JobId, Need)>,
@@ -90,16 +90,16 @@ impl Flow {
         Ok(Self { known, needs, rows })
     }
 
-    async fn replay(
+    async fn retry(
         &self,
         tx: &mut Transaction<'_>,
         wanted: &BTreeSet<JobId>,
         at: Millis,
-    ) -> Result<Replay, Fault> {
-        let replay = replay(&self.known, &self.needs, wanted);
-        let mut moved = Vec::with_capacity(replay.back.len());
-        for (job, waits) in &replay.back {
-            let event = if *waits == 0 { Event::Replayed } else { Event::ReplayedBlocked };
+    ) -> Result<Retry, Fault> {
+        let retry = retry(&self.known, &self.needs, wanted);
+        let mut moved = Vec::with_capacity(retry.back.len());
+        for (job, waits) in &retry.back {
+            let event = if *waits == 0 { Event::Retried } else { Event::RetriedBlocked };
             let reason = if wanted.contains(job) {
                 "retried on request"
             } else {
@@ -111,8 +111,8 @@ impl Flow {
             }
         }
         transition::write_alone(tx, &moved).await?;
-        set_waits(tx, &replay.waiting).await?;
-        Ok(replay)
+        set_waits(tx, &retry.waiting).await?;
+        Ok(retry)
     }
 }
 

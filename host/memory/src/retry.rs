@@ -7,7 +7,7 @@ use roughneck_jobs::{
     failure::code,
     flow::{
         Need,
-        replay::{Known, Replay, replay},
+        retry::{Known, Retry, retry},
     },
     id::{FlowId, JobId},
     job::DeadLetters,
@@ -30,14 +30,14 @@ impl Tables {
             return Ok(Retried::NobodyWaits);
         }
         let Some(flow) = job.member.as_ref().map(|member| member.flow) else {
-            self.make(id, Step::because(Event::Replayed, at, "retried on request"))?;
+            self.make(id, Step::because(Event::Retried, at, "retried on request"))?;
             return Ok(Retried::Queued);
         };
-        let replay = self.replay(flow, &BTreeSet::from([id]), at)?;
-        if let Some((_, needed)) = replay.held_back.first() {
+        let retry = self.retry_of_flow(flow, &BTreeSet::from([id]), at)?;
+        if let Some((_, needed)) = retry.held_back.first() {
             return Ok(Retried::HeldBack(*needed));
         }
-        let waits = replay.back.iter().any(|(job, waits)| *job == id && *waits > 0);
+        let waits = retry.back.iter().any(|(job, waits)| *job == id && *waits > 0);
         Ok(if waits { Retried::Blocked } else { Retried::Queued })
     }
 
@@ -60,28 +60,28 @@ impl Tables {
     }
 
     /// Runs jobs of one flow again, with those that failed because of them.
-    pub(crate) fn replay(
+    pub(crate) fn retry_of_flow(
         &mut self,
         flow: FlowId,
         wanted: &BTreeSet<JobId>,
         at: Millis,
-    ) -> Result<Replay, StoreError> {
+    ) -> Result<Retry, StoreError> {
         let rows = self.of_flow(flow);
         let known: Vec<Known> = rows.iter().map(|row| known(row)).collect();
         let needs = rows.iter().flat_map(|row| row.needs.iter().map(|need| (row.job.id, *need)));
         let needs: Vec<(JobId, Need)> = needs.collect();
-        let replay = replay(&known, &needs, wanted);
-        for (job, waits) in &replay.back {
-            let event = if *waits == 0 { Event::Replayed } else { Event::ReplayedBlocked };
+        let retry = retry(&known, &needs, wanted);
+        for (job, waits) in &retry.back {
+            let event = if *waits == 0 { Event::Retried } else { Event::RetriedBlocked };
             let step = Step { waits: *waits, ..Step::because(event, at, "retried on request") };
             self.make_alone(*job, step)?;
         }
-        for (job, waits) in &replay.waiting {
+        for (job, waits) in &retry.waiting {
             if let Some(member) = &mut self.row(*job)?.job.member {
                 member.waits = *waits;
             }
         }
-        Ok(replay)
+        Ok(retry)
     }
 
     /// The jobs of a flow, in the order of the submission.
