@@ -1,15 +1,18 @@
 //! Jobs whose concurrency key is taken: they wait without a slot and out of the way.
 //!
-//! Whenever a job that may have stood for its key (it ran, or was queued) does so no more, the best
-//! of those that are parked is queued in its place. Should the key be taken again by the time it is
-//! claimed, it is parked again.
+//! Whenever jobs that stood for their key (they ran, or were queued) do so no more, as many of those that are
+//! parked are queued in their place, the best first. Should the key be taken again by the time one is claimed,
+//! it is parked again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roughneck_jobs::{clock::Millis, id::JobId, lifecycle::Event, state::State, step::Step};
+use roughneck_jobs::{
+    clock::Millis, id::JobId, input_key::ConcurrencyKey, lifecycle::Event, state::State, step::Step,
+};
 use serde::Serialize;
 use sqlx::Row as _;
 
+use super::set_aside;
 use crate::{
     fault::{Fault, rows},
     moved::Moved,
@@ -114,9 +117,10 @@ struct Ended {
     run: i64,
 }
 
-/// Gives the places of jobs that have moved back, and queues those that waited for them.
+/// Gives the places of jobs that have moved back, and queues as many of those that waited for them.
 pub(crate) async fn make_room(tx: &mut Transaction<'_>, moved: &[Moved]) -> Result<(), Fault> {
     let keyed: Vec<&Moved> = moved.iter().filter(|one| one.concurrency.is_some()).collect();
+    let Some(at) = keyed.first().map(|one| one.step.at) else { return Ok(()) };
     let ended: Vec<Ended> = keyed
         .iter()
         .filter(|one| one.outcome.is_some())
@@ -129,39 +133,62 @@ pub(crate) async fn make_room(tx: &mut Transaction<'_>, moved: &[Moved]) -> Resu
             .await?;
         rows("hold", freed.rows_affected(), u64::try_from(ended.len()).unwrap_or(u64::MAX))?;
     }
-    let left = keyed.iter().filter(|one| leaves_its_key(one));
-    let keys: BTreeSet<&str> =
-        left.filter_map(|one| Some(&*one.concurrency.as_ref()?.key)).collect();
-    match keyed.first() {
-        Some(first) if !keys.is_empty() => unpark(tx, &keys, first.step.at).await,
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// Whether the job stands for its key no more. One that is queued again does.
-fn leaves_its_key(moved: &Moved) -> bool {
-    match moved.job.state {
-        State::Queued | State::Loading | State::Working => false,
-        State::Blocked => moved.step.event != Event::Parked,
-        State::Scheduled | State::Done | State::Failed | State::Cancelled => true,
-    }
-}
-
-async fn unpark(tx: &mut Transaction<'_>, keys: &BTreeSet<&str>, at: Millis) -> Result<(), Fault> {
-    let ids: Vec<String> = sqlx::query_scalar(sql!("job/parked"))
-        .bind(to_json(keys)?)
-        .fetch_all(tx.connection().await?)
-        .await?;
-    let mut moved = Vec::with_capacity(ids.len());
-    for id in ids {
-        let id = id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-        if let Some(held) = super::job(tx, id).await? {
-            moved.push(Moved::by(Step::new(Event::Unparked, at), held)?);
+    let mut wanted = Wanted::new();
+    for ConcurrencyKey { key, limit } in
+        keyed.iter().filter(|one| leaves_its_key(one)).filter_map(|one| one.concurrency.as_ref())
+    {
+        // More than a key has places could not run, and would only be parked again.
+        let jobs = wanted.entry(key.clone()).or_default();
+        if *jobs < *limit {
+            *jobs += 1;
         }
     }
-    if moved.is_empty() {
-        return Ok(());
+    unpark(tx, wanted, at).await
+}
+
+/// Queues one that waits for this key: a job that was queued stands for it no more.
+pub(super) async fn make_room_of(
+    tx: &mut Transaction<'_>,
+    key: String,
+    at: Millis,
+) -> Result<(), Fault> {
+    unpark(tx, Wanted::from([(key, 1)]), at).await
+}
+
+/// Whether the job stood for its key and does so no more. One that is queued again does; one that is parked
+/// found the key taken.
+fn leaves_its_key(moved: &Moved) -> bool {
+    let stands = |state: State| state == State::Queued || state.is_running();
+    stands(moved.from) && !stands(moved.job.state) && moved.step.event != Event::Parked
+}
+
+/// How many jobs of each key are to be queued.
+type Wanted = BTreeMap<String, u32>;
+
+/// Queues the best of those that are parked. One that cannot be read is set aside, and the next one goes in its
+/// place: it must not keep whoever makes room for it from ending.
+async fn unpark(tx: &mut Transaction<'_>, mut wanted: Wanted, at: Millis) -> Result<(), Fault> {
+    while let Some(most) = wanted.values().max() {
+        let pairs: Vec<(&String, &u32)> = wanted.iter().collect();
+        let parked = sqlx::query(sql!("job/parked"))
+            .bind(to_json(&pairs)?)
+            .bind(*most)
+            .fetch_all(tx.connection().await?)
+            .await?;
+        let (mut moved, mut unreadable) = (Vec::with_capacity(parked.len()), Vec::new());
+        for row in &parked {
+            match Held::read(row) {
+                Ok(held) => moved.push(Moved::by(Step::new(Event::Unparked, at), held)?),
+                Err(error) => unreadable.push((row, error)),
+            }
+        }
+        // They are queued now, which makes no more room.
+        Box::pin(transition::write(tx, &moved)).await?;
+        wanted.clear();
+        for (row, error) in unreadable {
+            *wanted.entry(row.try_get("concurrency_key")?).or_default() += 1;
+            Box::pin(set_aside::job(tx, row, at, &error)).await?;
+        }
     }
-    // They are queued now, which makes no more room: the second round is the last.
-    Box::pin(transition::write(tx, &moved)).await
+    Ok(())
 }

@@ -9,6 +9,7 @@ use roughneck_jobs::{
 use serde_json::json;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
+use super::park;
 use crate::{
     dependents::{self, Over},
     fault::{Fault, one_row},
@@ -32,7 +33,8 @@ pub(super) async fn job(
     }
 }
 
-/// Puts it there. It tells no callback: what there is to tell is what cannot be read.
+/// Puts it there, and lets another one of its concurrency key go in its place. It tells no callback: what there is
+/// to tell is what cannot be read.
 pub(crate) async fn row(
     tx: &mut Transaction<'_>,
     row: &SqliteRow,
@@ -41,6 +43,7 @@ pub(crate) async fn row(
 ) -> Result<(), Fault> {
     let id: String = row.try_get("id")?;
     let attempt: i64 = row.try_get("attempt")?;
+    let was_queued = row.try_get::<String, _>("state")? == State::Queued.as_str();
     tracing::error!(job = %id, %error, "job {id} cannot be read, so it has failed");
     let reason = format!("the store cannot read this job: {error}");
     let failure = to_json(&Failure::fatal(code::STORE_UNREADABLE, &*reason))?;
@@ -63,5 +66,8 @@ pub(crate) async fn row(
     if let Ok(id) = text::<JobId>(row, "id") {
         tx.bells.job(id);
     }
-    Ok(())
+    match row.try_get("concurrency_key")? {
+        Some(key) if was_queued => park::make_room_of(tx, key, at).await,
+        Some(_) | None => Ok(()),
+    }
 }

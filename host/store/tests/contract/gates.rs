@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use roughneck_jobs::{
     clock::Millis,
     failure::Failure,
@@ -17,7 +18,10 @@ use roughneck_jobs::{
     state::State,
 };
 
-use crate::given::{World, at, done, io, new_job, retry, slots};
+use crate::{
+    flows::planted::flow,
+    given::{World, at, done, io, new_job, retry, slots},
+};
 
 fn of_kind(kind: &str) -> NewJob {
     NewJob { kind: kind.to_owned(), ..new_job() }
@@ -168,10 +172,29 @@ async fn a_key_with_two_places_runs_two() {
         let got = claims(&world, 10, at(1)).await.claimed;
         assert_eq!(got.len(), left.min(2));
         left -= got.len();
-        for one in got {
-            world.end(one.run, done(), at(2)).await;
-        }
+        // At the same time, so that the store may take both ends together.
+        join_all(got.iter().map(|one| world.end(one.run, done(), at(2)))).await;
     }
+}
+
+#[tokio::test]
+async fn jobs_of_one_key_that_end_together_make_room_for_as_many() {
+    let world = World::wide().await;
+    let concurrency = Some(ConcurrencyKey { key: "k".to_owned(), limit: 2 });
+    let mut flow = flow(&["a", "b", "c"]);
+    flow.jobs.iter_mut().for_each(|job| job.concurrency.clone_from(&concurrency));
+    let flow = world.plant_as(flow).await;
+    let mut waiting = Vec::new();
+    for rank in 1..=3 {
+        let concurrency = concurrency.clone();
+        waiting.push(world.submitted(NewJob { concurrency, rank: at(rank), ..new_job() }).await);
+    }
+    assert_eq!(ids(&world, 10, at(1)).await, [flow.job("a"), flow.job("b")]);
+    // All three end in one step; the one that was parked stood for no place.
+    assert_eq!(world.cancel_flow(flow.id, at(2)).await.unwrap().jobs, 3);
+    let state = async |id| world.get_job(id).await.state;
+    assert_eq!(state(waiting[2]).await, State::Blocked, "it would only be parked again");
+    assert_eq!(ids(&world, 10, at(3)).await, waiting[..2]);
 }
 
 #[tokio::test]
@@ -286,9 +309,7 @@ async fn a_kind_that_is_submitted_too_fast_is_paused_for_a_while_and_nothing_is_
     let world = World::new().await;
     let per_minute = Runaway::default().per_minute;
     world.set_slots(&slots(1)).await.unwrap();
-    let flood = futures_util::future::join_all(
-        (0..=per_minute).map(|_| world.submit(of_kind("test.flood"))),
-    );
+    let flood = join_all((0..=per_minute).map(|_| world.submit(of_kind("test.flood"))));
     assert!(flood.await.into_iter().all(|submitted| submitted.is_ok()));
     let other = world.submitted(of_kind("test.other")).await;
     let pause = world.pauses().await.unwrap().remove(0);

@@ -63,7 +63,7 @@ const IN_ORDER: [&str; 16] = [
 ];
 
 /// What each hot statement reads. The wrong index may be right by its order and wrong by its size.
-const INDEX: [(&str, &str); 70] = [
+const INDEX: [(&str, &str); 71] = [
     ("attempt/keep", "sqlite_autoindex_job_1"),
     ("job/claim", "sqlite_autoindex_job_1"),
     ("job/to_begin", "sqlite_autoindex_job_1"),
@@ -76,6 +76,7 @@ const INDEX: [(&str, &str); 70] = [
     ("job/best", "job_ready"),
     ("job/best_of_models", "job_of_model"),
     ("job/asks_for_model", "job_of_model"),
+    ("job/parked", "job_parked"),
     ("job/due", "job_due"),
     ("job/next_due", "job_due"),
     ("job/overdue", "job_deadline"),

@@ -6,13 +6,14 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use roughneck_jobs::{
     delivery::{DeliveryOutcome, DeliveryState, Notice},
     id::JobId,
+    input_key::{ConcurrencyKey, UniqueKey},
     job::{DeadLetters, Filter, NewJob},
     past::{Fate, Past},
     ports::{
         bell::Change,
         outbox::Outbox as _,
         schedules::Schedules as _,
-        store::{Claim, Claimed, Cleared, Finish, Store as _, StoreError, Verdict},
+        store::{Claim, Claimed, Cleared, Finish, Store as _, StoreError, Submitted, Verdict},
     },
     run::Run,
     state::State,
@@ -234,6 +235,49 @@ async fn a_job_that_cannot_be_read_is_set_aside_and_the_next_one_is_claimed() {
     let events = store.events(jobs[0].id, 0).await.unwrap();
     let states: Vec<_> = events.iter().map(|event| event.state).collect();
     assert_eq!(states, [State::Queued, State::Failed]);
+}
+
+/// Three jobs of one concurrency key, of which the first runs and the others are parked.
+async fn one_runs_and_two_are_parked(store: &SqliteStore) -> (Run, [JobId; 2]) {
+    let concurrency = Some(ConcurrencyKey { key: "k".to_owned(), limit: 1 });
+    let unique = |rank: u64| Some(UniqueKey { key: format!("draft {rank}"), until: None });
+    let job = |rank| {
+        let (concurrency, unique) = (concurrency.clone(), unique(rank));
+        NewJob { concurrency, unique, rank: at(rank), ..new_job() }
+    };
+    let jobs = [1, 2, 3].map(job);
+    let parked = [jobs[1].id, jobs[2].id];
+    for job in jobs {
+        store.submit(job).await.unwrap();
+    }
+    let claimed = store.claim(claim(5)).await.unwrap().claimed;
+    assert_eq!(claimed.len(), 1);
+    (claimed[0].run, parked)
+}
+
+#[tokio::test]
+async fn a_parked_job_that_cannot_be_read_keeps_no_other_of_its_key_from_ending_or_from_its_turn() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    let (run, [bad, next]) = one_runs_and_two_are_parked(&store).await;
+    spoil(&database, bad).await;
+    assert_eq!(store.finish(run, ending(done(), at(2))).await.unwrap(), State::Done);
+    assert_eq!(store.claim(claim(5)).await.unwrap().claimed[0].job.id, next);
+    let set_aside = "SELECT count(*) FROM job WHERE state = 'failed' AND parked = 0";
+    assert_eq!(number(&database, set_aside).await, 1);
+}
+
+#[tokio::test]
+async fn a_job_that_is_set_aside_gives_its_keys_back() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    let (run, [bad, next]) = one_runs_and_two_are_parked(&store).await;
+    store.finish(run, ending(done(), at(2))).await.unwrap();
+    spoil(&database, bad).await;
+    assert_eq!(store.claim(claim(5)).await.unwrap().claimed[0].job.id, next);
+    let unique = Some(UniqueKey { key: "draft 2".to_owned(), until: None });
+    let again = NewJob { unique, ..new_job() };
+    assert_eq!(store.submit(again.clone()).await.unwrap(), Submitted::Created(again.id));
 }
 
 #[tokio::test]
