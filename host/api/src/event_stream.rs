@@ -9,6 +9,7 @@ use axum::response::sse::Event;
 use futures_util::{Stream, stream};
 use prometheus_client::metrics::gauge::Gauge;
 use roughneck_jobs::{
+    causes::Causes,
     event::{JobEvent, Live},
     id::JobId,
     ports::{control::Watch, store::StoreError},
@@ -130,8 +131,8 @@ impl EventStream {
                 Next::Stop => return None,
             }
             if let Err(error) = self.read().await {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(job = %self.id, error, "the event stream of job {} ends early", self.id);
+                let error = Causes(&error);
+                tracing::warn!(job = %self.id, %error, "the event stream of job {} ends early", self.id);
                 return None;
             }
         }

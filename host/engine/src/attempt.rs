@@ -3,6 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use roughneck_jobs::{
+    causes::Causes,
     clock::Millis,
     deadline,
     failure::{Failure, code},
@@ -118,7 +119,7 @@ async fn hear(shared: &Shared, kind: &str, verdict: &Verdict) {
     let Some(pause) = shared.breakers.hear(breaker, kind, verdict, now) else { return };
     warn!(kind, "the kind {kind} is paused: {}", pause.reason);
     if let Err(error) = shared.parts.store.pause(pause).await {
-        error!(kind, %error, "the kind {kind} could not be paused");
+        error!(kind, error = %Causes(&error), "the kind {kind} could not be paused");
     }
 }
 
@@ -175,7 +176,7 @@ pub(crate) async fn finish(shared: &Shared, record: &Record, finish: Finish) {
                 return;
             }
             Err(error @ (StoreError::Broken { .. } | StoreError::DiskFull { .. })) => {
-                error!(job = %run.job, %error, "the end of job {} could not be kept; trying again", run.job);
+                error!(job = %run.job, error = %Causes(&error), "the end of job {} could not be kept; trying again", run.job);
                 tokio::select! {
                     standing = record.aborted() => {
                         return abandon(shared, record, standing).await;
@@ -191,7 +192,7 @@ pub(crate) async fn finish(shared: &Shared, record: &Record, finish: Finish) {
                 | StoreError::JobExists(_)
                 | StoreError::Closed),
             ) => {
-                error!(job = %run.job, %error, "the end of job {} could not be kept", run.job);
+                error!(job = %run.job, error = %Causes(&error), "the end of job {} could not be kept", run.job);
                 return;
             }
         }
@@ -227,13 +228,13 @@ pub(crate) async fn abandon(shared: &Shared, record: &Record, standing: Standing
         Standing::Cancelled | Standing::Fenced | Standing::Overdue => {}
         Standing::Stopping | Standing::Held => {
             if let Err(error) = store.release(run, shared.parts.clock.now()).await {
-                error!(job = %run.job, %error, "job {} could not be given back; it will be when the host starts", run.job);
+                error!(job = %run.job, error = %Causes(&error), "job {} could not be given back; it will be when the host starts", run.job);
             }
         }
     }
     let left = record.take();
     if let Err(error) = store.leave(run, left.usage, left.log).await {
-        error!(job = %run.job, %error, "the cost and the log of a run of job {} were not kept", run.job);
+        error!(job = %run.job, error = %Causes(&error), "the cost and the log of a run of job {} were not kept", run.job);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use roughneck_jobs::{
+    causes::Causes,
     clock::Millis,
     failure::{Disposition, Failure, code},
     id::JobId,
@@ -92,7 +93,7 @@ impl Books {
                     return false;
                 }
                 Err(error) => {
-                    error!(job = %self.id, %error, "the job {} of a client could not be kept; trying again", self.id);
+                    error!(job = %self.id, error = %Causes(&error), "the job {} of a client could not be kept; trying again", self.id);
                 }
             }
             if self.pause().await.is_break() {
@@ -179,7 +180,7 @@ impl Books {
                     warn!(job = %self.id, "no slot is free for the job {} of a client", self.id);
                 }
                 Err(error) => {
-                    error!(job = %self.id, %error, "the begin of job {} could not be kept; trying again", self.id);
+                    error!(job = %self.id, error = %Causes(&error), "the begin of job {} could not be kept; trying again", self.id);
                 }
             }
             // That may take a while, and whoever asks for the job need not wait for it.
@@ -249,7 +250,7 @@ impl Books {
             match self.shared.parts.store.withdraw(self.id, reason, at).await {
                 Ok(_) => return,
                 Err(error) => {
-                    error!(job = %self.id, %error, "job {} could not be cancelled; trying again", self.id);
+                    error!(job = %self.id, error = %Causes(&error), "job {} could not be cancelled; trying again", self.id);
                 }
             }
             if self.pause().await.is_break() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use roughneck_jobs::{
+    causes::Causes,
     clock::Millis,
     failure::Failure,
     finish::Verdict,
@@ -57,7 +58,7 @@ impl Closed {
                 Ok(None) => return books::unkept(id),
                 Err(StoreError::Full(passed)) => return self.attendance().refuse(passed),
                 Err(error) => {
-                    error!(job = %id, %error, "the job {id} of a client could not be kept; trying again");
+                    error!(job = %id, error = %Causes(&error), "the job {id} of a client could not be kept; trying again");
                 }
             }
             if books::pause(self.attendance()).await.is_break() {

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use roughneck_jobs::ports::store::StoreError;
+use roughneck_jobs::{causes::Causes, ports::store::StoreError};
 use tracing::{error, warn};
 
 use crate::{pause::AFTER_ERROR, shared::Shared};
@@ -19,7 +19,7 @@ pub(crate) async fn serve(shared: Arc<Shared>) {
         let pause = match mend(&shared).await {
             Ok(()) => LOOK,
             Err(error) => {
-                error!(%error, "nobody could look for jobs that are blocked for no reason; trying again");
+                error!(error = %Causes(&error), "nobody could look for jobs that are blocked for no reason; trying again");
                 AFTER_ERROR
             }
         };

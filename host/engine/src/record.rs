@@ -11,6 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use roughneck_jobs::{
+    causes::Causes,
     clock::{Clock, Millis},
     delivery::Notice,
     event::Live,
@@ -200,13 +201,13 @@ impl Supervisor for Record {
 
     async fn loading(&self, loading: bool) {
         if let Err(error) = self.store.set_loading(self.run(), loading, self.clock.now()).await {
-            warn!(job = %self.job, %error, "the loading state of job {} was not kept", self.job);
+            warn!(job = %self.job, error = %Causes(&error), "the loading state of job {} was not kept", self.job);
         }
     }
 
     async fn gave_way(&self) {
         if let Err(error) = self.store.gave_way(self.run(), self.clock.now()).await {
-            warn!(job = %self.job, %error, "that the call of job {} gave way was not kept", self.job);
+            warn!(job = %self.job, error = %Causes(&error), "that the call of job {} gave way was not kept", self.job);
         }
     }
 

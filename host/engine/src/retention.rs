@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use roughneck_jobs::ports::store::StoreError;
+use roughneck_jobs::{causes::Causes, ports::store::StoreError};
 use tracing::{error, info};
 
 use crate::{pause::AFTER_ERROR, shared::Shared};
@@ -24,7 +24,7 @@ pub(crate) async fn serve(shared: Arc<Shared>) {
         let pause = match clear(&shared).await {
             Ok(()) => LOOK,
             Err(error) => {
-                error!(%error, "what ended long ago could not be deleted; trying again");
+                error!(error = %Causes(&error), "what ended long ago could not be deleted; trying again");
                 AFTER_ERROR
             }
         };

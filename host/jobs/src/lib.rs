@@ -14,6 +14,7 @@
 //! something the host must provide, add a trait to [`ports`] and implement it in one sibling crate.
 
 pub mod budget;
+pub mod causes;
 pub mod child;
 pub mod class;
 pub mod clock;

@@ -12,6 +12,7 @@ use std::{
 use prometheus_client::registry::Registry;
 use roughneck_jobs::{
     budget::{Demand, Grant, Ledger, Limits, OverBudget, Payer, Renewal, Sheet},
+    causes::Causes,
     clock::{Clock, Millis},
     ports::{
         budgets::{self, Free, Reservation},
@@ -163,7 +164,7 @@ pub(crate) async fn serve(shared: Arc<Shared>) {
         let pause = match keep(&inner, &mut tidied).await {
             Ok(()) => until(inner.show(), inner.clock.now()),
             Err(error) => {
-                error!(%error, "what was spent of the token budgets could not be written down; trying again");
+                error!(error = %Causes(&error), "what was spent of the token budgets could not be written down; trying again");
                 AFTER_ERROR
             }
         };
@@ -179,7 +180,7 @@ pub(crate) async fn serve(shared: Arc<Shared>) {
         }
     }
     if let Err(error) = inner.write().await {
-        error!(%error, "what was spent last of the token budgets was not written down");
+        error!(error = %Causes(&error), "what was spent last of the token budgets was not written down");
     }
 }
 
