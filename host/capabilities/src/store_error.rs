@@ -20,7 +20,7 @@ pub(crate) fn store_error(error: &StoreError) -> HostError {
         ),
         StoreError::Full(passed) => full(passed),
         StoreError::Broken { .. } | StoreError::DiskFull { .. } => HostError::retryable(
-            "store-failed",
+            code::STORE_FAILED,
             "the host's store failed; try again later, and see the host's log",
         ),
         StoreError::Closed => {

@@ -66,6 +66,16 @@ pub mod code {
     pub const JOB_OVER_BUDGET: &str = "job-over-budget";
     /// The run no longer holds its lease.
     pub const FENCED: &str = "fenced";
+    /// The name of the model leads elsewhere than it did when the call began to wait.
+    pub const MODEL_MOVED: &str = "model-moved";
+    /// As many calls as may do so wait for Ollama already.
+    pub const LANE_FULL: &str = "lane-full";
+    /// The store of the host failed.
+    pub const STORE_FAILED: &str = "store-failed";
+    /// The store cannot read the job.
+    pub const STORE_UNREADABLE: &str = "store-unreadable";
+    /// A webhook did not reach its target. It is no job's, and nobody outside sees it.
+    pub const NOT_DELIVERED: &str = "not-delivered";
 }
 
 /// One failed attempt, in the plugin's words or the host's.
