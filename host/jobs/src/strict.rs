@@ -27,12 +27,22 @@ pub fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, TomlError> {
 }
 
 /// The name in `candidates` that `wrong` probably means, if one is near enough.
+///
+/// A stranger may have sent megabytes of `wrong`. Texts differ by as much as their lengths do, so one that is much
+/// longer or shorter is not even compared, which would take the product of both.
 #[must_use]
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let length = wrong.chars().count();
+    let distance = |candidate: &str| {
+        let known = candidate.chars().count();
+        let distance_max = 1 + known / 4;
+        let compared = known.abs_diff(length) <= distance_max;
+        let distance = compared.then(|| strsim::damerau_levenshtein(wrong, candidate))?;
+        (distance <= distance_max).then_some(distance)
+    };
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(wrong, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count() / 4)
+        .filter_map(|candidate| Some((distance(candidate)?, candidate)))
         .min()
         .map(|(_, candidate)| candidate)
 }
@@ -68,6 +78,15 @@ mod tests {
     fn an_unknown_key_is_named_with_its_line_and_the_key_that_was_meant() {
         let error = from_toml::<Probe>("plugins = \"p\"\nlisten_ = \"x\"\n").unwrap_err();
         assert_eq!(error.to_string(), "line 2: unknown key `listen_`; did you mean `listen`?");
+    }
+
+    #[test]
+    fn a_name_of_megabytes_is_compared_with_nothing() {
+        let (wrong, known) = ("a".repeat(8 << 20), "a".repeat(64));
+        // Compared, they would take hours.
+        assert_eq!(nearest(&wrong, vec![known.as_str(); 2_000]), None);
+        assert_eq!(nearest(&"a".repeat(80), [known.as_str()]), Some(known.as_str()));
+        assert_eq!(nearest(&"a".repeat(82), [known.as_str()]), None);
     }
 
     #[test]
