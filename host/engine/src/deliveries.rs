@@ -3,10 +3,11 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use roughneck_jobs::{
-    delivery::{ATTEMPTS_MAX, BACKOFF, Delivery, DeliveryOutcome},
-    failure::Failure,
+    causes::Causes,
+    delivery::{ATTEMPTS_MAX, BACKOFF, Delivery, DeliveryOutcome, Target},
+    failure::{Failure, code},
     id::DeliveryId,
-    ports::{courier::NotDelivered, store::StoreError},
+    ports::{courier::NotDelivered, outbox::Busy, store::StoreError},
     retry::{self, Next, RetryPolicy},
 };
 use tokio::task::{self, JoinSet};
@@ -18,10 +19,13 @@ use crate::{
 };
 
 /// Deliveries under way at once, over all targets.
-const AT_ONCE: u32 = 32;
+const AT_ONCE: usize = 32;
 
-/// How long deliveries under way may take to end when the host stops. One that does not is sent
-/// again after the next start.
+/// The same to one target, so that one that does not answer leaves room to the others.
+const AT_ONCE_TO_ONE: usize = 8;
+
+/// How long the last deliveries may take when the host stops. One that does not end is sent again after the next
+/// start.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn serve(shared: Arc<Shared>) {
@@ -30,7 +34,7 @@ pub(crate) async fn serve(shared: Arc<Shared>) {
         let pause = match begin(&shared, &mut sending).await {
             Ok(pause) => pause,
             Err(error) => {
-                error!(%error, "the outbox could not be read; trying again");
+                error!(error = %Causes(&error), "the outbox could not be read; trying again");
                 AFTER_ERROR
             }
         };
@@ -42,27 +46,56 @@ pub(crate) async fn serve(shared: Arc<Shared>) {
         }
     }
     // What does not end in time ends with the set.
-    let _ = tokio::time::timeout(STOP_LIMIT, sending.all_ended()).await;
+    let _ = tokio::time::timeout(STOP_LIMIT, send_the_rest(&shared, &mut sending)).await;
+}
+
+/// Sends what is due now, with what the last runs have left. The bell for that waits for the disk, and has perhaps not
+/// been heard.
+async fn send_the_rest(shared: &Arc<Shared>, sending: &mut Sending) {
+    loop {
+        if let Err(error) = begin(shared, sending).await {
+            error!(
+                error = %Causes(&error),
+                "the outbox could not be read; what it holds is sent after the next start"
+            );
+            return sending.all_ended().await;
+        }
+        if sending.under_way.is_empty() {
+            return;
+        }
+        sending.one_ended().await;
+    }
 }
 
 /// The deliveries under way. The store shows them as due until they are recorded.
 #[derive(Default)]
 struct Sending {
     tasks: JoinSet<()>,
-    ids: HashMap<task::Id, DeliveryId>,
+    under_way: HashMap<task::Id, (DeliveryId, Target)>,
 }
 
 impl Sending {
-    fn has_room(&self) -> bool {
-        self.ids.len() < AT_ONCE as usize
+    /// How many more may begin.
+    fn room(&self) -> usize {
+        AT_ONCE.saturating_sub(self.under_way.len())
+    }
+
+    fn has_room_for(&self, target: &Target) -> bool {
+        let to_target = self.under_way.values().filter(|(_, other)| other == target);
+        to_target.count() < AT_ONCE_TO_ONE
+    }
+
+    /// What is not to be looked for.
+    fn busy(&self) -> Busy {
+        let (deliveries, mut targets): (Vec<_>, Vec<_>) = self.under_way.values().cloned().unzip();
+        targets.retain(|target| !self.has_room_for(target));
+        Busy { deliveries, targets }
     }
 
     fn begin(&mut self, shared: &Arc<Shared>, delivery: Delivery) {
-        if !self.ids.values().any(|id| *id == delivery.id) {
-            let id = delivery.id;
-            let handle = self.tasks.spawn(send(Arc::clone(shared), delivery));
-            self.ids.insert(handle.id(), id);
-        }
+        let (id, target) = (delivery.id, delivery.target.clone());
+        let handle = self.tasks.spawn(send(Arc::clone(shared), delivery));
+        self.under_way.insert(handle.id(), (id, target));
     }
 
     /// Returns when one has ended; never, while there is none.
@@ -73,11 +106,11 @@ impl Sending {
             Some(Err(error)) => error.id(),
             None => return std::future::pending().await,
         };
-        self.ids.remove(&ended);
+        self.under_way.remove(&ended);
     }
 
     async fn all_ended(&mut self) {
-        while !self.ids.is_empty() {
+        while !self.under_way.is_empty() {
             self.one_ended().await;
         }
     }
@@ -85,16 +118,27 @@ impl Sending {
 
 /// Begins the deliveries that are due, and returns the wait until the next ones.
 async fn begin(shared: &Arc<Shared>, sending: &mut Sending) -> Result<Duration, StoreError> {
-    if !sending.has_room() {
-        // The first that ends wakes this loop.
-        return Ok(LOOK_AGAIN);
+    loop {
+        let room = u32::try_from(sending.room()).unwrap_or(u32::MAX);
+        if room == 0 {
+            // The first that ends wakes this loop.
+            return Ok(LOOK_AGAIN);
+        }
+        let now = shared.parts.clock.now();
+        let found = shared.parts.outbox.due_deliveries(now, room, &sending.busy()).await?;
+        let mut is_all = true;
+        for delivery in found.due {
+            if sending.has_room_for(&delivery.target) {
+                sending.begin(shared, delivery);
+            } else {
+                is_all = false;
+            }
+        }
+        if is_all {
+            return Ok(until(found.next_at, now));
+        }
+        // A target has no room since this look, and had it before: what others are to get may stand behind it.
     }
-    let now = shared.parts.clock.now();
-    let found = shared.parts.outbox.due_deliveries(now, AT_ONCE).await?;
-    for delivery in found.due {
-        sending.begin(shared, delivery);
-    }
-    Ok(until(found.next_at, now))
 }
 
 async fn send(shared: Arc<Shared>, delivery: Delivery) {
@@ -110,7 +154,7 @@ async fn send(shared: Arc<Shared>, delivery: Delivery) {
             Ok(()) => return,
             Err(StoreError::Closed) => return,
             Err(error) => {
-                error!(id = %delivery.id, %error, "the end of delivery {} could not be kept; trying again", delivery.id);
+                error!(id = %delivery.id, error = %Causes(&error), "the end of delivery {} could not be kept; trying again", delivery.id);
                 tokio::time::sleep(AFTER_ERROR).await;
             }
         }
@@ -124,7 +168,8 @@ fn judge(result: Result<(), NotDelivered>, attempt: u32, roll: f64) -> DeliveryO
         Ok(()) => DeliveryOutcome::Delivered,
         Err(NotDelivered::ForGood(error)) => DeliveryOutcome::GiveUp { error },
         Err(NotDelivered::ForNow { message, retry_after_ms }) => {
-            let failure = Failure { retry_after_ms, ..Failure::retry("not-delivered", &message) };
+            let failure =
+                Failure { retry_after_ms, ..Failure::retry(code::NOT_DELIVERED, &message) };
             match retry::decide(&policy, &failure, attempt, roll) {
                 Next::After { delay_ms } => DeliveryOutcome::Retry { delay_ms, error: message },
                 Next::GiveUp | Next::Cancel => DeliveryOutcome::GiveUp { error: message },

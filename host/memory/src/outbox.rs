@@ -9,7 +9,7 @@ use roughneck_jobs::{
     id::{DeliveryId, JobId},
     ports::{
         bell::Change,
-        outbox::{DueDeliveries, Outbox},
+        outbox::{Busy, DueDeliveries, Outbox},
         store::StoreError,
     },
 };
@@ -18,10 +18,16 @@ use crate::{Memory, tables::Tables};
 
 #[async_trait]
 impl Outbox for Memory {
-    async fn due_deliveries(&self, at: Millis, limit: u32) -> Result<DueDeliveries, StoreError> {
+    async fn due_deliveries(
+        &self,
+        at: Millis,
+        limit: u32,
+        busy: &Busy,
+    ) -> Result<DueDeliveries, StoreError> {
         let tables = self.tables();
         let (mut due, later): (Vec<&Delivery>, Vec<&Delivery>) =
             heads(&tables).into_iter().partition(|one| one.next_at <= at);
+        due.retain(|one| !busy.deliveries.contains(&one.id) && !busy.targets.contains(&one.target));
         let next_at = later.iter().map(|one| one.next_at).min();
         let next_at = if due.len() > limit as usize { Some(at) } else { next_at };
         due.sort_by_key(|one| one.next_at);

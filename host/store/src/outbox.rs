@@ -6,7 +6,7 @@ use roughneck_jobs::{
     delivery::{Delivery, DeliveryOutcome},
     id::{DeliveryId, JobId},
     ports::{
-        outbox::{DueDeliveries, Outbox},
+        outbox::{Busy, DueDeliveries, Outbox},
         store::StoreError,
     },
 };
@@ -17,12 +17,18 @@ use crate::{
     command::{Command, Unreadable},
     fault::Fault,
     row,
+    transition::to_json,
 };
 
 #[async_trait]
 impl Outbox for SqliteStore {
-    async fn due_deliveries(&self, at: Millis, limit: u32) -> Result<DueDeliveries, StoreError> {
-        let due = self.read_due_deliveries(at, limit).await;
+    async fn due_deliveries(
+        &self,
+        at: Millis,
+        limit: u32,
+        busy: &Busy,
+    ) -> Result<DueDeliveries, StoreError> {
+        let due = self.read_due_deliveries(at, limit, busy).await;
         due.map_err(|fault| fault.told("look for due deliveries"))
     }
 
@@ -42,10 +48,17 @@ impl Outbox for SqliteStore {
 }
 
 impl SqliteStore {
-    async fn read_due_deliveries(&self, at: Millis, limit: u32) -> Result<DueDeliveries, Fault> {
+    async fn read_due_deliveries(
+        &self,
+        at: Millis,
+        limit: u32,
+        busy: &Busy,
+    ) -> Result<DueDeliveries, Fault> {
         let rows = sqlx::query(sql!("delivery/due"))
             .bind(at.0)
             .bind(limit)
+            .bind(to_json(&busy.deliveries)?)
+            .bind(to_json(&busy.targets)?)
             .fetch_all(&self.readers)
             .await?;
         let (mut due, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());

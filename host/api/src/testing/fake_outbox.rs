@@ -8,7 +8,7 @@ use roughneck_jobs::{
     delivery::{Delivery, DeliveryOutcome},
     id::{DeliveryId, JobId},
     ports::{
-        outbox::{DueDeliveries, Outbox},
+        outbox::{Busy, DueDeliveries, Outbox},
         store::StoreError,
     },
 };
@@ -27,7 +27,12 @@ impl Outbox for FakeOutbox {
     async fn deliveries(&self, _: JobId) -> Result<Vec<Delivery>, StoreError> {
         Ok(self.0.lock().unwrap().clone())
     }
-    async fn due_deliveries(&self, _: Millis, _: u32) -> Result<DueDeliveries, StoreError> {
+    async fn due_deliveries(
+        &self,
+        _: Millis,
+        _: u32,
+        _: &Busy,
+    ) -> Result<DueDeliveries, StoreError> {
         unreachable!("the engine's")
     }
     async fn record_delivery(

@@ -18,7 +18,7 @@ use roughneck_jobs::{
     child::DEPTH_MAX,
     class::{Class, default_slots},
     clock::{Clock, Entropy, Millis},
-    delivery::Delivery,
+    delivery::{Delivery, Target},
     failure::Failure,
     flow::{
         Dependency,
@@ -111,6 +111,8 @@ pub(crate) struct Actors {
     /// Answers of the webhook's receiver; afterwards it takes everything.
     pub(crate) receiver: Mutex<VecDeque<NotDelivered>>,
     pub(crate) received: Mutex<Vec<Delivery>>,
+    /// A receiver that never answers.
+    pub(crate) silent: Mutex<Option<Target>>,
 }
 
 /// So few failures that the other stories do not reach it.
@@ -265,6 +267,9 @@ impl Llm for Actors {
 impl Courier for Actors {
     async fn send(&self, delivery: &Delivery, _at: Millis) -> Result<(), NotDelivered> {
         self.received.lock().unwrap().push(delivery.clone());
+        if self.silent.lock().unwrap().as_ref() == Some(&delivery.target) {
+            return std::future::pending().await;
+        }
         match self.receiver.lock().unwrap().pop_front() {
             Some(refusal) => Err(refusal),
             None => Ok(()),
@@ -338,6 +343,7 @@ impl World {
             is_uninstalled: AtomicBool::default(),
             receiver: Mutex::default(),
             received: Mutex::default(),
+            silent: Mutex::default(),
         });
         prepare(&store);
         let budgets = budgets(&limits, &store, &time);

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::store::StoreError;
 use crate::{
     clock::Millis,
-    delivery::{Delivery, DeliveryOutcome},
+    delivery::{Delivery, DeliveryOutcome, Target},
     id::{DeliveryId, JobId},
 };
 
@@ -18,14 +18,28 @@ pub struct DueDeliveries {
     pub next_at: Option<Millis>,
 }
 
+/// Deliveries that are not looked for although they are due.
+#[derive(Clone, Debug, Default)]
+pub struct Busy {
+    /// These are under way.
+    pub deliveries: Vec<DeliveryId>,
+    /// To these targets as many are under way as may be.
+    pub targets: Vec<Target>,
+}
+
 /// The outbox.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Up to `limit` deliveries that are due.
+    /// Up to `limit` deliveries that are due, the longest due first, without those that are `busy`.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn due_deliveries(&self, at: Millis, limit: u32) -> Result<DueDeliveries, StoreError>;
+    async fn due_deliveries(
+        &self,
+        at: Millis,
+        limit: u32,
+        busy: &Busy,
+    ) -> Result<DueDeliveries, StoreError>;
 
     /// Records how an attempt ended.
     ///

@@ -6,7 +6,7 @@ use roughneck_jobs::{
     delivery::{Delivery, DeliveryOutcome},
     id::{DeliveryId, JobId},
     ports::{
-        outbox::{DueDeliveries, Outbox},
+        outbox::{Busy, DueDeliveries, Outbox},
         store::StoreError,
     },
 };
@@ -15,8 +15,13 @@ use super::Frail;
 
 #[async_trait]
 impl Outbox for Frail {
-    async fn due_deliveries(&self, at: Millis, limit: u32) -> Result<DueDeliveries, StoreError> {
-        self.cross(self.inner.due_deliveries(at, limit)).await
+    async fn due_deliveries(
+        &self,
+        at: Millis,
+        limit: u32,
+        busy: &Busy,
+    ) -> Result<DueDeliveries, StoreError> {
+        self.cross(self.inner.due_deliveries(at, limit, busy)).await
     }
 
     async fn record_delivery(

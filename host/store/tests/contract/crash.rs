@@ -1,6 +1,6 @@
 //! What survives the end of a process.
 
-use roughneck_jobs::{job::NewJob, run::LOSSES_MAX, state::State};
+use roughneck_jobs::{job::NewJob, ports::outbox::Busy, run::LOSSES_MAX, state::State};
 use tokio::runtime::Builder;
 
 use crate::{
@@ -52,7 +52,7 @@ fn what_was_answered_is_there_after_a_crash() {
     crashing(async || {
         let world = World::of(&*database).await;
         assert_eq!(world.get_job(id).await.state, State::Done);
-        assert_eq!(world.due_deliveries(at(2), 10).await.unwrap().due.len(), 1);
+        assert_eq!(world.due_deliveries(at(2), 10, &Busy::default()).await.unwrap().due.len(), 1);
     });
 }
 

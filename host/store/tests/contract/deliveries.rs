@@ -6,6 +6,7 @@ use roughneck_jobs::{
     job::NewJob,
     ports::{
         bell::Change,
+        outbox::Busy,
         store::{Finish, Verdict},
     },
     run::{LOSSES_MAX, Run},
@@ -27,7 +28,7 @@ async fn three_for_one_target(world: &World) -> (Run, Vec<Delivery>) {
 }
 
 async fn due(world: &World, now: u64) -> Vec<String> {
-    let due = world.due_deliveries(at(now), 10).await.unwrap().due;
+    let due = world.due_deliveries(at(now), 10, &Busy::default()).await.unwrap().due;
     due.into_iter().map(|delivery| delivery.event).collect()
 }
 
@@ -122,7 +123,10 @@ async fn deliveries_of_a_job_to_one_target_are_due_one_after_the_other() {
     assert_eq!(due(&world, 1).await, ["first"]);
     world.record_delivery(deliveries[0].id, again(100), at(2)).await.unwrap();
     assert_eq!(due(&world, 50).await, [""; 0], "the others wait for the first");
-    assert_eq!(world.due_deliveries(at(50), 10).await.unwrap().next_at, Some(at(102)));
+    assert_eq!(
+        world.due_deliveries(at(50), 10, &Busy::default()).await.unwrap().next_at,
+        Some(at(102))
+    );
     assert_eq!(due(&world, 102).await, ["first"]);
     world.rung().await;
     world.record_delivery(deliveries[0].id, DeliveryOutcome::Delivered, at(103)).await.unwrap();
@@ -141,8 +145,27 @@ async fn other_jobs_and_other_targets_do_not_wait() {
     let other = Notice { target: "crm".to_owned(), ..notice("elsewhere") };
     world.finish(run, Finish { notices: vec![other], ..ending(done(), at(1)) }).await.unwrap();
     assert_eq!(due(&world, 1).await, ["first", "elsewhere", "job.done"]);
-    let some = world.due_deliveries(at(1), 2).await.unwrap();
+    let some = world.due_deliveries(at(1), 2, &Busy::default()).await.unwrap();
     assert_eq!((some.due.len(), some.next_at), (2, Some(at(1))), "there are more");
+}
+
+#[tokio::test]
+async fn what_is_under_way_and_targets_without_room_are_passed_over() {
+    let world = World::new().await;
+    let (_, deliveries) = three_for_one_target(&world).await;
+    let run = world.running(job_with_callback()).await;
+    let other = Notice { target: "crm".to_owned(), ..notice("elsewhere") };
+    world.finish(run, Finish { notices: vec![other], ..ending(done(), at(1)) }).await.unwrap();
+    let due = async |busy: Busy| {
+        // As many as have room: whoever is passed over takes no place of theirs.
+        let due = world.due_deliveries(at(1), 2, &busy).await.unwrap().due;
+        due.into_iter().map(|delivery| delivery.event).collect::<Vec<_>>()
+    };
+    let deliveries = vec![deliveries[0].id];
+    let under_way = Busy { deliveries, ..Busy::default() };
+    assert_eq!(due(under_way).await, ["elsewhere", "job.done"]);
+    let full = Busy { targets: vec!["cms".parse().unwrap()], ..Busy::default() };
+    assert_eq!(due(full).await, ["elsewhere"]);
 }
 
 #[tokio::test]
@@ -179,7 +202,7 @@ async fn the_first_end_of_a_delivery_stands() {
     let before = world.deliveries(run.job).await.unwrap();
     world.record_delivery(id, again(1), at(3)).await.unwrap();
     assert_eq!(world.deliveries(run.job).await.unwrap(), before);
-    assert_eq!(world.due_deliveries(at(9), 10).await.unwrap().next_at, None);
+    assert_eq!(world.due_deliveries(at(9), 10, &Busy::default()).await.unwrap().next_at, None);
 }
 
 #[tokio::test]

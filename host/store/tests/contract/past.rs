@@ -12,7 +12,7 @@ use roughneck_jobs::{
     mark::{Mark, Marks},
     past::{Fate, Past},
     pause::Scope,
-    ports::{bell::Change, store::StoreError},
+    ports::{bell::Change, outbox::Busy, store::StoreError},
     run::LEASE_MS,
     state::State,
     usage::Usage,
@@ -163,7 +163,7 @@ async fn its_run_has_a_higher_token_than_any_of_a_deleted_job() {
         world.keep(Arc::clone(&past)).await.unwrap().unwrap();
         runs.push(world.attempts(past.job.id).await.unwrap()[0].run);
         // Its callback keeps it from being deleted until that is told.
-        for delivery in world.due_deliveries(at(9), 9).await.unwrap().due {
+        for delivery in world.due_deliveries(at(9), 9, &Busy::default()).await.unwrap().due {
             world.record_delivery(delivery.id, DeliveryOutcome::Delivered, at(9)).await.unwrap();
         }
         assert_eq!(world.retire(State::Failed, at(100), 9).await.unwrap(), 1);

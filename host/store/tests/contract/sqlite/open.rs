@@ -6,7 +6,7 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use roughneck_jobs::{
     job::Filter,
     ports::{
-        outbox::Outbox as _,
+        outbox::{Busy, Outbox as _},
         store::{Store as _, StoreError},
     },
 };
@@ -69,7 +69,10 @@ async fn a_closed_store_says_so() {
     closed.close().await;
     assert!(matches!(closed.submit(new_job()).await, Err(StoreError::Closed)));
     assert!(matches!(closed.job(job_id()).await, Err(StoreError::Closed)));
-    assert!(matches!(closed.due_deliveries(at(0), 1).await, Err(StoreError::Closed)));
+    assert!(matches!(
+        closed.due_deliveries(at(0), 1, &Busy::default()).await,
+        Err(StoreError::Closed)
+    ));
 }
 
 #[tokio::test]

@@ -276,7 +276,10 @@ async fn looking_for_due_deliveries_probes_nothing_but_what_is_due() {
     for name in ["delivery/due", "delivery/next"] {
         let statement = statements.iter().find(|statement| statement.name == name).unwrap();
         let plan = plan(&mut hands, statement).await;
-        assert_eq!(plan.len(), 1, "{name}: {plan:?}");
+        // Besides what they were given.
+        let of_tables = plan.iter().filter(|step| !step.contains("VIRTUAL TABLE"));
+        let read = of_tables.filter(|step| step.starts_with("S")).count();
+        assert_eq!(read, 1, "{name}: {plan:?}");
     }
 }
 

@@ -11,7 +11,7 @@ use roughneck_jobs::{
     past::{Fate, Past},
     ports::{
         bell::Change,
-        outbox::Outbox as _,
+        outbox::{Busy, Outbox as _},
         schedules::Schedules as _,
         store::{Claim, Claimed, Cleared, Finish, Store as _, StoreError, Submitted, Verdict},
     },
@@ -361,7 +361,7 @@ async fn three_deliveries(store: &SqliteStore) -> JobId {
 }
 
 async fn due(store: &SqliteStore, limit: u32) -> Vec<String> {
-    let due = store.due_deliveries(at(9), limit).await.unwrap().due;
+    let due = store.due_deliveries(at(9), limit, &Busy::default()).await.unwrap().due;
     due.into_iter().map(|delivery| delivery.event).collect()
 }
 
@@ -381,7 +381,7 @@ async fn a_delivery_that_cannot_be_read_is_dead_and_the_others_go_on() {
         sqlx::query(spoil).execute(&mut hands(&database).await).await.unwrap();
         rung.after(&store).await;
         // One at a time, so that the bad row is all the first look sees.
-        let first = store.due_deliveries(at(9), 1).await.unwrap();
+        let first = store.due_deliveries(at(9), 1, &Busy::default()).await.unwrap();
         assert_eq!((first.due.len(), first.next_at), (0, Some(at(9))), "{spoil}");
         assert_eq!(rung.after(&store).await, [Change::Delivery]);
         assert_eq!(due(&store, 10).await, ["second", "elsewhere"], "{spoil}");
