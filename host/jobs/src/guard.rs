@@ -5,7 +5,8 @@ use crate::clock::Millis;
 
 const MINUTE_MS: u64 = 60_000;
 
-/// When a kind is submitted too fast: a plugin that submits itself, a client in a loop.
+/// When a kind is submitted too fast: a plugin that submits itself, a client in a loop. Calls of clients that wait on a
+/// connection do not count, because no pause holds them back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Runaway {
     /// More submissions of one kind than this in a minute pause it.

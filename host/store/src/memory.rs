@@ -33,9 +33,10 @@ impl Memory {
         self.no_slots_surplus = false;
     }
 
-    /// Counts an accepted job. Returns the pause of its kind, if there are too many of it.
+    /// Counts an accepted job. Returns the pause of its kind, if there are too many of it. One whose submitter waits
+    /// on a connection does not count: a pause would not stop it, but everybody's durable jobs of its kind.
     pub(crate) fn count(&mut self, job: &NewJob) -> Option<Pause> {
-        let limit = self.runaway?;
+        let limit = self.runaway.filter(|_| !job.class.is_attended())?;
         // A look-up first: the name is copied once for each kind and not for each job.
         let minute = match self.minutes.get_mut(&job.kind) {
             Some(minute) => minute,
