@@ -1,16 +1,16 @@
 //! The intake: whether new jobs are taken, decided from memory.
 //!
-//! The writer says how many jobs have not ended and how large the database is; the disk is looked at
-//! here, at most once a second however many jobs come. Submissions that are under way when a mark is
-//! passed still go in: a mark is where intake closes, not where the store breaks.
+//! The writer says how many jobs have not ended and how large the database is, and looks at the disk each second
+//! while it writes, each other second while it does not. Who submits does not look: a disk that hangs would hold
+//! the whole host up. Submissions that are under way when a mark is passed still go in: a mark is where intake
+//! closes, not where the store breaks.
 
 use std::{
     path::PathBuf,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
 };
 
 use roughneck_jobs::{
@@ -19,9 +19,6 @@ use roughneck_jobs::{
 };
 
 use crate::{Metrics, disk};
-
-/// Between two looks at the disk.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Whether new jobs are taken.
 pub(crate) struct Intake {
@@ -33,12 +30,10 @@ pub(crate) struct Intake {
     metrics: Metrics,
 }
 
-/// The last look.
+/// What was seen last.
 #[derive(Default)]
 struct Seen {
     disk_free: Option<u64>,
-    /// When the disk was looked at.
-    at: Option<Instant>,
     passed: Vec<Passed>,
 }
 
@@ -69,27 +64,35 @@ impl Intake {
         self.bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// The first mark that is passed.
+    /// Looks at the disk, which may take its time, and says so if a mark is passed by now.
+    pub(crate) fn look(&self) {
+        let disk_free = (self.free_bytes)();
+        self.seen().disk_free = disk_free;
+        let levels = self.levels(disk_free);
+        let used = |mark| self.marks.used(mark, &levels).unwrap_or(0.0);
+        Mark::ALL.into_iter().for_each(|mark| self.metrics.used(mark, used(mark)));
+        self.passed();
+    }
+
+    /// The first mark that is passed. Reads memory only.
     pub(crate) fn passed(&self) -> Option<Passed> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_look = seen.at.is_none_or(|at| at.elapsed() >= LOOK);
-        if is_look {
-            seen.disk_free = (self.free_bytes)();
-            seen.at = Some(Instant::now());
-        }
-        let levels = Levels {
-            jobs: u64::try_from(self.open_jobs.load(Ordering::Relaxed)).unwrap_or(0),
-            bytes: self.bytes.load(Ordering::Relaxed),
-            disk_free: seen.disk_free,
-        };
-        if is_look {
-            let used = |mark| self.marks.used(mark, &levels).unwrap_or(0.0);
-            Mark::ALL.into_iter().for_each(|mark| self.metrics.used(mark, used(mark)));
-        }
-        let passed = self.marks.passed(&levels, &seen.passed);
+        let mut seen = self.seen();
+        let passed = self.marks.passed(&self.levels(seen.disk_free), &seen.passed);
         report(&seen.passed, &passed);
         seen.passed = passed;
         seen.passed.first().copied()
+    }
+
+    fn levels(&self, disk_free: Option<u64>) -> Levels {
+        Levels {
+            jobs: u64::try_from(self.open_jobs.load(Ordering::Relaxed)).unwrap_or(0),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            disk_free,
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a new job is taken. One that is not is counted.
@@ -145,11 +148,6 @@ mod tests {
         intake.passed().map(|passed| passed.mark)
     }
 
-    /// As if the last look were long ago.
-    fn age(intake: &Intake) {
-        intake.seen.lock().unwrap().at = None;
-    }
-
     #[test]
     fn jobs_that_come_and_end_close_and_open_the_intake() {
         let intake = intake(&Arc::new(AtomicU64::new(500)));
@@ -173,18 +171,17 @@ mod tests {
     }
 
     #[test]
-    fn the_disk_is_looked_at_once_a_second_and_not_for_every_job() {
+    fn the_disk_is_not_looked_at_by_who_submits() {
         let free = Arc::new(AtomicU64::new(500));
         let intake = intake(&free);
         assert_eq!(mark(&intake), None);
         free.store(39, Ordering::Relaxed);
-        // The machine may have taken a second for the line above; the last look stands until then.
-        intake.seen.lock().unwrap().at = Some(Instant::now());
         assert_eq!(mark(&intake), None);
-        age(&intake);
+        intake.look();
         assert_eq!(mark(&intake), Some(Mark::Disk));
         free.store(42, Ordering::Relaxed);
-        age(&intake);
+        assert_eq!(mark(&intake), Some(Mark::Disk));
+        intake.look();
         assert_eq!(mark(&intake), None);
     }
 }

@@ -167,7 +167,7 @@ impl SqliteStore {
             _lock: lock,
         };
         // A host that starts full says so at once, and runs what it has.
-        intake.passed();
+        intake.look();
         Self::start(writer, readers, intake, metrics)
             .map_err(|error| OpenError::Failed { path, source: error.into() })
     }

@@ -92,17 +92,18 @@ impl Upkeep {
         (self.is_behind, self.is_busy) = (true, true);
         if self.measured_at.is_none_or(|at| at.elapsed() >= MEASURE) {
             warn_of(self.measure(connection).await);
+            self.intake.look();
         }
     }
 
     /// Looks after the files.
     pub(crate) async fn look(&mut self, connection: &mut SqliteConnection) {
-        self.intake.passed();
         if self.is_behind || self.is_busy {
             let kept = self.keep(connection).await;
             let measured = self.measure(connection).await;
             warn_of(kept.and(measured));
         }
+        self.intake.look();
         self.is_busy = false;
     }
 
