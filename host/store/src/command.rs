@@ -116,14 +116,17 @@ macro_rules! commands {
                         | Self::Withdraw
                         | Self::WithdrawAll
                         | Self::SetLoading
+                        | Self::GaveWay
                         | Self::Renew
                         | Self::Finish
+                        | Self::Release
                         | Self::SubmitChild
                         | Self::Leave
                         | Self::Promote
                         | Self::Reap
                         | Self::FailOverdue
                         | Self::RecordDelivery
+                        | Self::ForgetFires
                         | Self::RememberSpent
                         | Self::ForgetSpent
                 )

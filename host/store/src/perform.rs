@@ -294,6 +294,9 @@ mod tests {
         };
         assert!(answer(Kind::Submit).of_attended(false).needs_disk);
         assert!(!answer(Kind::Submit).of_attended(true).needs_disk);
-        assert!(!answer(Kind::Claim).of_attended(false).needs_disk);
+        for kind in [Kind::Claim, Kind::SetLoading, Kind::GaveWay, Kind::Release, Kind::ForgetFires]
+        {
+            assert!(!answer(kind).of_attended(false).needs_disk, "{kind:?}");
+        }
     }
 }
