@@ -208,9 +208,11 @@ impl Log {
         }
         let file = File::open(path(&self.database))?;
         file.sync_data()?;
-        // The log is a new file, and its name must be on the disk as well.
-        if let Some(folder) = self.database.parent() {
-            File::open(folder)?.sync_all()?;
+        // The log is a new file, and its name must be on the disk as well. Not every system syncs folders; SQLite
+        // itself goes on then.
+        let folder = self.database.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all());
+        if let Err(error) = folder {
+            tracing::warn!(%error, "the folder of the database cannot be synced: a power failure soon after this start may lose what is written until then");
         }
         self.file = Some(file);
         Ok(())
