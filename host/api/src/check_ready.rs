@@ -7,11 +7,12 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use roughneck_jobs::causes::Causes;
 use serde_json::json;
 
 use crate::{App, problem::Problem};
 
-/// A store that needs longer for a small read does not serve a submission either.
+/// A store that needs longer to bring what was written to the disk does not serve a submission either.
 const STORE_WAIT: Duration = Duration::from_secs(2);
 
 pub(crate) async fn check_ready(State(app): State<Arc<App>>) -> Result<Response, Problem> {
@@ -22,11 +23,11 @@ pub(crate) async fn check_ready(State(app): State<Arc<App>>) -> Result<Response,
     if let Some(passed) = app.ports.store.passed_mark() {
         reasons.push(format!("no new jobs are taken: {passed}"));
     }
-    match tokio::time::timeout(STORE_WAIT, app.ports.store.counts()).await {
-        Ok(Ok(_)) => {}
+    match tokio::time::timeout(STORE_WAIT, app.ports.store.synced()).await {
+        Ok(Ok(())) => {}
         Ok(Err(error)) => {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %Causes(&error),
                 "the store did not answer the readiness check"
             );
             reasons.push("the store fails".to_owned());

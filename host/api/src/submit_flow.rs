@@ -101,8 +101,22 @@ fn digest(app: &App, plan: &Plan) -> String {
     plan.digest(kinds.iter().map(String::as_str))
 }
 
-/// The flow of an earlier submission with the same key or, if there is none, the same id.
+/// The flow of an earlier submission with the same key or, if there is none, the same id. It is on the disk: the
+/// earlier submitter may not have been answered yet.
 async fn standing(
+    app: &App,
+    key: Option<&str>,
+    id: Option<FlowId>,
+    digest: &str,
+) -> Result<Option<Flow>, Problem> {
+    let known = known(app, key, id, digest).await?;
+    if known.is_some() {
+        app.ports.store.synced().await?;
+    }
+    Ok(known)
+}
+
+async fn known(
     app: &App,
     key: Option<&str>,
     id: Option<FlowId>,

@@ -139,8 +139,17 @@ pub(crate) struct Repeated<'a> {
     pub(crate) input: &'a str,
 }
 
-/// The job of an earlier submission with the same key or, if there is none, the same id.
+/// The job of an earlier submission with the same key or, if there is none, the same id. It is on the disk: the
+/// earlier submitter may not have been answered yet.
 pub(crate) async fn standing(app: &App, repeated: &Repeated<'_>) -> Result<Option<Job>, Problem> {
+    let known = known(app, repeated).await?;
+    if known.is_some() {
+        app.ports.store.synced().await?;
+    }
+    Ok(known)
+}
+
+async fn known(app: &App, repeated: &Repeated<'_>) -> Result<Option<Job>, Problem> {
     let store = &app.ports.store;
     if let Some(key) = repeated.key
         && let Some(job) = store.job_of_key(key).await?

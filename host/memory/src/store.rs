@@ -303,6 +303,10 @@ impl Store for Memory {
         Ok(later.take(EVENTS_MAX).cloned().collect())
     }
 
+    async fn synced(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn counts(&self) -> Result<Vec<Count>, StoreError> {
         let mut counts: BTreeMap<(Class, &str), Count> = BTreeMap::new();
         for Row { job, .. } in

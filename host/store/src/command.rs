@@ -158,6 +158,8 @@ commands! {
         "pause", "pause a class or a kind";
     Resume { scope: Scope } -> bool,
         "resume", "resume a class or a kind";
+    Sync {} -> (),
+        "sync", "bring what was written to the disk";
     Submit { job: Box<NewJob> } -> Submitted,
         "submit", "accept a job";
     Claim { claim: Claim } -> Claims,

@@ -9,7 +9,7 @@ use roughneck_jobs::{
     id::{FlowId, JobId},
     ports::{
         flows::{CancelledFlow, Flows, RetriedFlow, SubmittedFlow},
-        store::StoreError,
+        store::{Store as _, StoreError},
     },
 };
 use serde_json::Value;
@@ -27,6 +27,7 @@ impl Flows for SqliteStore {
         if self.intake.passed().is_some()
             && let Some(known) = self.standing_flow(&flow).await?
         {
+            self.synced().await?;
             return Ok(SubmittedFlow::Existing(known));
         }
         self.intake.check()?;

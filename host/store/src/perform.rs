@@ -163,6 +163,8 @@ pub(crate) async fn command(tx: &mut Transaction<'_>, command: Command) -> Answe
         }
         Command::Pause { pause, reply } => Answer::new(reply, kind, pause::begin(tx, &pause).await),
         Command::Resume { scope, reply } => Answer::new(reply, kind, pause::end(tx, &scope).await),
+        // It has nothing to write: its answer waits for what others have written.
+        Command::Sync { reply } => Answer::new(reply, kind, Ok(())),
         Command::Submit { job, reply } => {
             let answer = Answer::new(reply, kind, submit::one(tx, &job).await);
             answer.of_attended(job.class.is_attended())

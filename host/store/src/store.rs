@@ -65,6 +65,7 @@ impl Store for SqliteStore {
         if self.intake.passed().is_some()
             && let Some(known) = self.standing(&job).await?
         {
+            self.synced().await?;
             return Ok(Submitted::Existing(known));
         }
         self.intake.check()?;
@@ -221,6 +222,10 @@ impl Store for SqliteStore {
     async fn events(&self, id: JobId, after_seq: i64) -> Result<Vec<JobEvent>, StoreError> {
         let events = self.read_events(id, after_seq).await;
         events.map_err(|fault| fault.told("read the events of a job"))
+    }
+
+    async fn synced(&self) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Sync { reply }).await
     }
 
     async fn counts(&self) -> Result<Vec<Count>, StoreError> {

@@ -5,6 +5,10 @@
 //! wait, and only then are those answered whose callers were promised the disk, and is the outside
 //! told. What the engine asks for itself needs no such promise: after a power failure it would do the
 //! same again.
+//!
+//! A sync that fails tears the log. The system reports a lost write once, and then takes its pages for written: a
+//! later sync may succeed without them. So nobody is promised the disk until the writer has moved all of the log
+//! into the database, and emptied it.
 
 use std::{
     fs::File,
@@ -46,7 +50,7 @@ impl Syncer {
         Self::with(bell, metrics, move || log.sync())
     }
 
-    fn with(
+    pub(crate) fn with(
         bell: Arc<dyn Bell>,
         metrics: Metrics,
         sync: impl FnMut() -> io::Result<()> + Send + 'static,
@@ -61,9 +65,29 @@ impl Syncer {
 
     /// Tells what is to be told once everything that was committed so far is on the disk.
     pub(crate) fn after_sync(&self, commit: Commit) {
-        if let Err(commit) = self.commits.0.push(commit) {
-            commit.refuse(io::Error::other("the thread that syncs has died"));
+        if let Err((answers, error)) = self.commits.0.push(commit) {
+            refuse(answers, error);
         }
+    }
+
+    /// Answers once everything that was committed so far is on the disk, which it may be already.
+    pub(crate) fn once_synced(&self, answers: Vec<Answer>) {
+        if answers.is_empty() || self.commits.0.is_settled() {
+            answers.into_iter().for_each(|answer| answer.send(None));
+        } else {
+            self.after_sync(Commit { answers, bells: Bells::default() });
+        }
+    }
+
+    /// Whether a sync has failed, and the log was not emptied since.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.commits.0.lock().torn.is_some()
+    }
+
+    /// The log was emptied: everything that was committed so far is on the disk. Returns what the outside was not
+    /// told meanwhile.
+    pub(crate) fn mend(&self) -> Bells {
+        self.commits.0.lock().torn.take().map(|torn| torn.bells).unwrap_or_default()
     }
 
     /// Syncs what waits, and ends.
@@ -88,18 +112,33 @@ struct Queue {
 struct State {
     commits: Vec<Commit>,
     is_urgent: bool,
+    /// Commits were taken from here and are not on the disk yet.
+    is_syncing: bool,
+    torn: Option<Torn>,
     /// There will be no more.
     is_closed: bool,
     /// Nobody syncs any more.
     is_dead: bool,
 }
 
+/// What is known of a log that could not be synced.
+struct Torn {
+    /// What the disk said.
+    kind: io::ErrorKind,
+    /// What the outside has not been told.
+    bells: Bells,
+}
+
 impl Queue {
-    /// Gives the commit back if nobody will sync it.
-    fn push(&self, commit: Commit) -> Result<(), Commit> {
+    /// Gives the answers back, with the reason, if nobody will sync the commit.
+    fn push(&self, commit: Commit) -> Result<(), (Vec<Answer>, io::Error)> {
         let mut state = self.lock();
         if state.is_dead {
-            return Err(commit);
+            return Err((commit.answers, died()));
+        }
+        if let Some(torn) = &mut state.torn {
+            torn.bells.add(commit.bells);
+            return Err((commit.answers, torn.kind.into()));
         }
         let wakes = state.commits.is_empty() || (commit.is_urgent() && !state.is_urgent);
         state.is_urgent |= commit.is_urgent();
@@ -121,7 +160,28 @@ impl Queue {
         let state = self.changed.wait_timeout_while(state, PATIENCE, is_patient);
         let (mut state, _) = state.unwrap_or_else(PoisonError::into_inner);
         state.is_urgent = false;
+        state.is_syncing = !state.commits.is_empty();
         Some(mem::take(&mut state.commits)).filter(|commits| !commits.is_empty())
+    }
+
+    /// Whether everything that was committed is on the disk.
+    fn is_settled(&self) -> bool {
+        let state = self.lock();
+        state.commits.is_empty() && !state.is_syncing && state.torn.is_none() && !state.is_dead
+    }
+
+    /// What was gathered is on the disk.
+    fn synced(&self) {
+        self.lock().is_syncing = false;
+    }
+
+    /// These commits could not be synced. Returns all answers that wait for the disk.
+    fn tear(&self, commits: Vec<Commit>, kind: io::ErrorKind) -> Vec<Answer> {
+        let mut state = self.lock();
+        let (answers, bells) = split(commits.into_iter().chain(mem::take(&mut state.commits)));
+        state.is_syncing = false;
+        state.torn = Some(Torn { kind, bells });
+        answers
     }
 
     /// A poisoned lock holds plain data that is still whole.
@@ -147,21 +207,34 @@ impl Drop for Serving<'_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.is_dead = true;
-        let left = mem::take(&mut state.commits);
+        let (answers, _) = split(mem::take(&mut state.commits));
         drop(state);
-        let refuse = |one: Commit| one.refuse(io::Error::other("the thread that syncs has died"));
-        left.into_iter().for_each(refuse);
+        refuse(answers, died());
     }
+}
+
+fn died() -> io::Error {
+    io::Error::other("the thread that syncs has died")
+}
+
+fn refuse(answers: Vec<Answer>, error: io::Error) {
+    let error = Arc::new(sqlx::Error::Io(error));
+    answers.into_iter().for_each(|answer| answer.send(Some(&error)));
+}
+
+/// All that is to be told of these commits.
+fn split(commits: impl IntoIterator<Item = Commit>) -> (Vec<Answer>, Bells) {
+    let (mut answers, mut bells) = (Vec::new(), Bells::default());
+    for commit in commits {
+        answers.extend(commit.answers);
+        bells.add(commit.bells);
+    }
+    (answers, bells)
 }
 
 impl Commit {
     fn is_urgent(&self) -> bool {
         !self.answers.is_empty()
-    }
-
-    fn refuse(self, error: io::Error) {
-        let error = Arc::new(sqlx::Error::Io(error));
-        self.answers.into_iter().for_each(|answer| answer.send(Some(&error)));
     }
 }
 
@@ -176,19 +249,19 @@ fn serve(
         match sync() {
             Ok(()) => {
                 metrics.synced();
-                let (mut bells, mut answers) = (Bells::default(), Vec::new());
-                for commit in commits {
-                    bells.add(commit.bells);
-                    answers.extend(commit.answers);
-                }
+                queue.synced();
+                let (answers, bells) = split(commits);
                 bells.ring(bell);
                 answers.into_iter().for_each(|answer| answer.send(None));
             }
             Err(error) => {
                 metrics.failed();
-                tracing::error!(%error, "the write-ahead log could not be brought to the disk");
+                tracing::error!(
+                    %error,
+                    "the write-ahead log could not be brought to the disk; nobody is promised it until the log was emptied"
+                );
                 let kind = error.kind();
-                commits.into_iter().for_each(|commit| commit.refuse(kind.into()));
+                refuse(queue.tear(commits, kind), kind.into());
             }
         }
     }
@@ -314,5 +387,58 @@ mod tests {
         assert!(matches!(answer.blocking_recv().unwrap(), Err(StoreError::DiskFull { .. })));
         syncer.close();
         assert!(rung.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn after_a_sync_that_failed_the_disk_is_promised_to_nobody_until_the_log_was_emptied() {
+        let mut syncs = 0;
+        let sync = move || {
+            syncs += 1;
+            if syncs == 1 { Err(io::Error::other("a lost write")) } else { Ok(()) }
+        };
+        let syncer = Syncer::with(Arc::new(Rung::default()), Metrics::new(), sync).unwrap();
+        let fails = |commit: Commit, answer: oneshot::Receiver<_>| {
+            syncer.after_sync(commit);
+            assert!(matches!(answer.blocking_recv().unwrap(), Err(StoreError::Broken { .. })));
+        };
+        let (first, answer) = commit();
+        fails(first, answer);
+        assert!(syncer.is_torn());
+        // The next sync would succeed, which says nothing about what the first one lost.
+        let (mut second, answer) = commit();
+        let job: JobId = "01K9Z4T8N6Q0V5W3X2Y1R7S9AB".parse().unwrap();
+        second.bells.job(job);
+        fails(second, answer);
+        let (reader, answer) = commit();
+        syncer.once_synced(reader.answers);
+        assert!(matches!(answer.blocking_recv().unwrap(), Err(StoreError::Broken { .. })));
+        let late = Rung::default();
+        syncer.mend().ring(&late);
+        assert_eq!(*late.0.lock().unwrap(), [Change::Job(job)]);
+        let (third, answer) = commit();
+        syncer.after_sync(third);
+        answer.blocking_recv().unwrap().unwrap();
+        syncer.close();
+    }
+
+    #[test]
+    fn who_hears_of_a_commit_of_others_waits_for_its_sync_and_for_no_other() {
+        let (sync, begun, go_on) = held();
+        let syncer = Syncer::with(Arc::new(Rung::default()), Metrics::new(), sync).unwrap();
+        let (before, mut at_once) = commit();
+        syncer.once_synced(before.answers);
+        at_once.try_recv().unwrap().unwrap();
+        let (first, answer) = commit();
+        syncer.after_sync(first);
+        begun.recv().unwrap();
+        let (reader, mut waits) = commit();
+        syncer.once_synced(reader.answers);
+        assert!(waits.try_recv().is_err());
+        go_on.send(()).unwrap();
+        answer.blocking_recv().unwrap().unwrap();
+        begun.recv().unwrap();
+        go_on.send(()).unwrap();
+        waits.blocking_recv().unwrap().unwrap();
+        syncer.close();
     }
 }

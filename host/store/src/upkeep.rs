@@ -107,6 +107,14 @@ impl Upkeep {
         self.is_busy = false;
     }
 
+    /// Empties the log: all of it is in the database then, and on the disk. False if that has to be tried again.
+    pub(crate) async fn empty(&mut self, connection: &mut SqliteConnection) -> bool {
+        let emptied = self.truncate(connection).await;
+        let is_emptied = matches!(emptied, Ok(true));
+        warn_of(emptied.map(drop));
+        is_emptied
+    }
+
     /// Measures the database and tells the intake. Pages that are free again do not count: they are there
     /// for new jobs.
     pub(crate) async fn measure(
@@ -128,17 +136,20 @@ impl Upkeep {
             Checkpoint::Passive => {
                 self.is_behind = !run(connection, "PRAGMA wal_checkpoint(PASSIVE)").await?;
             }
-            Checkpoint::Truncate => {
-                wait_for_others(connection, PATIENCE).await?;
-                let is_emptied = run(connection, "PRAGMA wal_checkpoint(TRUNCATE)").await;
-                wait_for_others(connection, self.busy_timeout).await?;
-                self.is_behind = !is_emptied?;
-                if self.is_behind {
-                    self.metrics.blocked();
-                }
-            }
+            Checkpoint::Truncate => drop(self.truncate(connection).await?),
         }
         Ok(())
+    }
+
+    async fn truncate(&mut self, connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+        wait_for_others(connection, PATIENCE).await?;
+        let is_emptied = run(connection, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+        wait_for_others(connection, self.busy_timeout).await?;
+        self.is_behind = !is_emptied?;
+        if self.is_behind {
+            self.metrics.blocked();
+        }
+        Ok(!self.is_behind)
     }
 }
 

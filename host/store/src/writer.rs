@@ -69,7 +69,7 @@ impl Writer {
                     is_open = false;
                     commands.close();
                 }
-                _ = looks.tick() => self.upkeep.look(&mut self.connection).await,
+                _ = looks.tick() => self.look().await,
                 received = commands.recv_many(&mut batch, BATCH_MAX) => {
                     if received == 0 {
                         break;
@@ -79,6 +79,17 @@ impl Writer {
             }
         }
         self.close().await;
+    }
+
+    /// Looks after the files, and mends a torn log first: nobody is promised the disk before.
+    async fn look(&mut self) {
+        if self.syncer.is_torn() && self.upkeep.empty(&mut self.connection).await {
+            tracing::info!(
+                "the write-ahead log was emptied: what was written since a sync failed is on the disk"
+            );
+            self.syncer.mend().ring(&*self.bell);
+        }
+        self.upkeep.look(&mut self.connection).await;
     }
 
     async fn close(mut self) {
@@ -106,17 +117,22 @@ impl Writer {
                 let seconds = started.elapsed().as_secs_f64();
                 let (inside, outside) = bells.split();
                 inside.ring(&*self.bell);
-                if rows_written == self.rows_written {
-                    outside.ring(&*self.bell);
-                    answers.into_iter().for_each(|answer| answer.send(None));
-                } else {
+                let has_written = rows_written != self.rows_written;
+                if has_written {
                     self.rows_written = rows_written;
                     self.metrics.committed(size, seconds);
-                    let (waiting, told): (Vec<_>, Vec<_>) =
-                        answers.into_iter().partition(|answer| answer.needs_disk);
-                    told.into_iter().for_each(|answer| answer.send(None));
+                }
+                let (waiting, told): (Vec<_>, Vec<_>) =
+                    answers.into_iter().partition(|answer| answer.needs_disk);
+                told.into_iter().for_each(|answer| answer.send(None));
+                if has_written {
                     self.syncer.after_sync(Commit { answers: waiting, bells: outside });
                     self.upkeep.written(&mut self.connection).await;
+                } else {
+                    outside.ring(&*self.bell);
+                    // What these callers hear of, such as the job of a repeated submission, may have been
+                    // written a moment ago.
+                    self.syncer.once_synced(waiting);
                 }
             }
             Err(error) => {
@@ -405,6 +421,45 @@ mod tests {
         assert_eq!(claims.await.unwrap().unwrap().claimed.remove(0).run.job, second);
         assert!(others.await.unwrap().unwrap().claimed.is_empty());
         assert!(!rung.0.lock().unwrap().contains(&Change::Class(io())));
+    }
+
+    #[tokio::test]
+    async fn a_repeated_submission_is_answered_when_the_first_one_is_on_the_disk() {
+        let dir = TempDir::new().unwrap();
+        let mut writer = writer(&dir).await;
+        let (go_on, going) = std::sync::mpsc::channel();
+        let sync = move || going.recv().map_err(std::io::Error::other);
+        writer.syncer = Syncer::with(Arc::new(Still), Metrics::new(), sync).unwrap();
+        let id = JobId::at(Millis(1), &Still);
+        let (first,) = batch!(writer, submit(id));
+        let (mut again, mut known) = batch!(writer, submit(id), |reply| Command::Sync { reply });
+        assert!(again.try_recv().is_err() && known.try_recv().is_err());
+        go_on.send(()).unwrap();
+        go_on.send(()).unwrap();
+        assert_eq!(first.await.unwrap().unwrap(), Submitted::Created(id));
+        assert_eq!(again.await.unwrap().unwrap(), Submitted::Existing(id));
+        known.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_log_that_could_not_be_synced_is_emptied_before_the_disk_is_promised_again() {
+        let dir = TempDir::new().unwrap();
+        let mut writer = writer(&dir).await;
+        let mut syncs = 0;
+        let sync = move || {
+            syncs += 1;
+            if syncs == 1 { Err(std::io::Error::other("a lost write")) } else { Ok(()) }
+        };
+        writer.syncer = Syncer::with(Arc::new(Still), Metrics::new(), sync).unwrap();
+        for lost in [1, 2] {
+            let (answer,) = batch!(writer, submit(JobId::at(Millis(lost), &Still)));
+            assert!(matches!(answer.await.unwrap(), Err(StoreError::Broken { .. })));
+        }
+        writer.look().await;
+        let log = std::fs::metadata(crate::syncer::path(&dir.path().join("db"))).unwrap();
+        assert_eq!(log.len(), 0);
+        let (answer,) = batch!(writer, submit(JobId::at(Millis(3), &Still)));
+        answer.await.unwrap().unwrap();
     }
 
     #[tokio::test]

@@ -206,6 +206,10 @@ impl Store for FakeStore {
         Ok(events.iter().filter(|event| event.seq > after_seq).take(200).cloned().collect())
     }
 
+    async fn synced(&self) -> Result<(), StoreError> {
+        self.check("reach the disk")
+    }
+
     async fn counts(&self) -> Result<Vec<Count>, StoreError> {
         self.check("count jobs")?;
         Ok(Vec::new())

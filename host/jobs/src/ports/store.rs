@@ -426,6 +426,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     async fn events(&self, id: JobId, after_seq: i64) -> Result<Vec<JobEvent>, StoreError>;
 
+    /// Returns when everything that was written before is on the disk, for whoever is about to tell somebody
+    /// outside what a reader found: it may have been written a moment ago. A store that answers takes writes.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the disk failed.
+    async fn synced(&self) -> Result<(), StoreError>;
+
     /// Jobs by class and state, terminal states left out: cheap at any depth of history.
     ///
     /// # Errors

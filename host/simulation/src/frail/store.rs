@@ -192,6 +192,10 @@ impl Store for Frail {
         self.cross(self.inner.events(id, after_seq)).await
     }
 
+    async fn synced(&self) -> Result<(), StoreError> {
+        self.cross(self.inner.synced()).await
+    }
+
     async fn counts(&self) -> Result<Vec<Count>, StoreError> {
         self.cross(self.inner.counts()).await
     }
