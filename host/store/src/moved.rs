@@ -15,6 +15,8 @@ pub(crate) struct Moved {
     pub(crate) attempt: u32,
     /// What only some jobs share while they run.
     pub(crate) concurrency: Option<ConcurrencyKey>,
+    /// Its runs since it was accepted or last retried.
+    pub(crate) runs: i64,
     /// How many jobs are above it.
     pub(crate) depth: u32,
     /// How the attempt ended, if one did.
@@ -27,13 +29,14 @@ impl Moved {
     /// Decides what a step makes of a job that was read in this transaction.
     pub(crate) fn by(mut step: Step, held: Held) -> Result<Self, Fault> {
         let next = lifecycle::advance(&held.progress(), step.event)?;
-        let Held { mut job, token, concurrency, depth, .. } = held;
+        let Held { mut job, token, replay_token, concurrency, depth, .. } = held;
+        let runs = token - replay_token;
         let from = job.state;
         // A loss gives the number of its attempt back. A retry on request belongs to none.
         let attempt = if step.is_retry_on_request() { 0 } else { job.attempt.max(next.attempt) };
         step.apply(&mut job, next);
         let ended = from.is_running() && !job.state.is_running();
         let outcome = if ended { step.outcome() } else { None };
-        Ok(Self { job, token, from, attempt, concurrency, depth, outcome, step })
+        Ok(Self { job, token, from, attempt, concurrency, runs, depth, outcome, step })
     }
 }

@@ -311,7 +311,8 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     async fn renew(&self, runs: &[Run], lease_until: Millis) -> Result<Vec<Run>, StoreError>;
 
-    /// Ends a run. Returns the state it led to.
+    /// Ends a run. Returns the state it led to. Of a job that runs again and again, the latest 100 runs and 400 events are
+    /// kept.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] if the run no longer holds the job.

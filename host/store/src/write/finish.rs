@@ -12,6 +12,7 @@ use roughneck_jobs::{
     step::Step,
 };
 
+use super::trim;
 use crate::{
     fault::Fault,
     lineage,
@@ -66,6 +67,7 @@ pub(crate) async fn all(
     }
     if !moved.is_empty() {
         transition::write(tx, &moved).await?;
+        trim::history(tx, &moved).await?;
     }
     Ok(answers)
 }

@@ -34,6 +34,7 @@ pub(crate) mod submit;
 pub(crate) mod submit_child;
 pub(crate) mod submit_flow;
 mod sweep;
+mod trim;
 pub(crate) mod withdraw;
 
 use std::collections::BTreeSet;

@@ -2,11 +2,11 @@
 
 use roughneck_jobs::{
     clock::Millis,
-    ports::bell::Change,
+    ports::{bell::Change, store::Verdict},
     state::State::{self, Done, Loading, Queued, Scheduled, Working},
 };
 
-use crate::given::{World, at, done, new_job, retry};
+use crate::given::{World, at, done, failure, new_job, retry};
 
 #[tokio::test]
 async fn every_move_is_one_event_with_its_attempt_and_reason() {
@@ -108,4 +108,24 @@ async fn an_answer_has_the_latest_hundred_attempts() {
     }
     let runs: Vec<_> = world.attempts(run.job).await.unwrap().iter().map(|a| a.run).collect();
     assert_eq!(runs, (6..=105).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn of_a_job_that_is_postponed_for_days_the_latest_runs_and_events_are_kept() {
+    let world = World::new().await;
+    let id = world.submitted(new_job()).await;
+    let mut now = 0;
+    for _ in 0..150 {
+        let run = world.claimed(at(now)).await.run;
+        world.end(run, Verdict::Postpone { delay_ms: 1, failure: failure() }, at(now)).await;
+        now += 1;
+        world.promote(at(now), 10).await.unwrap();
+    }
+    // Queued at first, then begun, put off and queued again.
+    let events = world.events(id, 0).await.unwrap();
+    assert_eq!(events[0].seq, 1 + 3 * 150 - 400);
+    let rest = world.events(id, 400).await.unwrap();
+    assert_eq!(rest.last().map(|event| (event.seq, event.state)), Some((451, Queued)));
+    let runs: Vec<i64> = world.attempts(id).await.unwrap().iter().map(|one| one.run).collect();
+    assert_eq!(runs, (51..=150).collect::<Vec<_>>());
 }
