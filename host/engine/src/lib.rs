@@ -1,6 +1,6 @@
 //! The engine: takes jobs from the store, has them run, and tells the world.
 //!
-//! What it does: dispatches by class (`dispatcher`), takes an attempt from claim to verdict
+//! What it does: dispatches by class (`dispatcher`, `census`), takes an attempt from claim to verdict
 //! (`attempt`), keeps the books of jobs whose submitters wait (`attended`, `drafts`, `closed`, `books`), renews leases (`heartbeat`), takes back what is due or lost (`sweeper`), fires
 //! schedules (`cron`), sends deliveries (`deliveries`), keeps the token budgets (`budgets`), puts the results that a job needs into its
 //! input (`needs`), mends what is blocked for no reason (`mend`) and deletes what ended long ago
@@ -19,6 +19,7 @@ mod bells;
 mod books;
 mod breaker;
 mod budgets;
+mod census;
 mod closed;
 mod config;
 mod control;
@@ -30,6 +31,7 @@ mod heartbeat;
 mod mend;
 mod metrics;
 mod needs;
+mod openings;
 mod parts;
 mod pause;
 mod placing;

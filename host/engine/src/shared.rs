@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Config, Parts, attended::Attendances, breaker::Breakers, drafts::Drafts, runs::Runs};
+use crate::{
+    Config, Parts, attended::Attendances, breaker::Breakers, drafts::Drafts, openings::Openings,
+    runs::Runs,
+};
 
 /// What all services hold.
 pub(crate) struct Shared {
@@ -16,6 +19,7 @@ pub(crate) struct Shared {
     /// Those of them of which nothing is written.
     pub(crate) drafts: Drafts,
     pub(crate) breakers: Breakers,
+    pub(crate) openings: Openings,
     /// The attempts under way, and the books of the jobs whose submitters wait.
     pub(crate) attempts: TaskTracker,
     /// Cancelled when the host takes no new work.

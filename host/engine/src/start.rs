@@ -12,10 +12,11 @@ use tracing::{info, warn};
 use crate::{
     Config, Parts, attended,
     breaker::Breakers,
-    budgets, cron, deliveries, dispatcher,
+    budgets, census, cron, deliveries, dispatcher,
     drafts::{self, Drafts},
     heartbeat, mend,
     metrics::LostBy,
+    openings::Openings,
     retention,
     shared::Shared,
     sweeper,
@@ -52,6 +53,7 @@ impl Engine {
                 attended: Arc::default(),
                 drafts: Drafts::default(),
                 breakers: Breakers::default(),
+                openings: Openings::default(),
                 attempts: TaskTracker::new(),
                 stopping: CancellationToken::new(),
                 closing: CancellationToken::new(),
@@ -64,6 +66,7 @@ impl Engine {
         engine.services.spawn(heartbeat::serve(Arc::clone(shared)));
         engine.services.spawn(drafts::serve(Arc::clone(shared)));
         engine.services.spawn(sweeper::serve(Arc::clone(shared)));
+        engine.services.spawn(census::serve(Arc::clone(shared)));
         engine.services.spawn(cron::serve(Arc::clone(shared)));
         engine.services.spawn(retention::serve(Arc::clone(shared)));
         engine.services.spawn(mend::serve(Arc::clone(shared)));

@@ -24,6 +24,7 @@ use crate::{row::Row, tables::Tables};
 impl Tables {
     /// Hands out the best-ranked jobs of a class that nothing keeps back.
     pub(crate) fn claim(&mut self, claim: &Claim) -> Result<Claims, StoreError> {
+        self.tampered.claims += 1;
         let mut claimed: Vec<Claimed> = Vec::new();
         let wanted = self.free(&claim.class).min(claim.limit);
         while claimed.len() < wanted as usize {

@@ -24,14 +24,18 @@ pub struct Memory {
     pub(crate) submissions_held: watch::Sender<bool>,
     /// While true, no attended job begins.
     pub(crate) begins_held: watch::Sender<bool>,
+    /// While true, nobody is told how many jobs there are.
+    pub(crate) counts_held: watch::Sender<bool>,
 }
 
 impl Memory {
     /// Opens a store on a disk. It rings `bell` for what it changes itself.
     #[must_use]
     pub fn open(disk: &Disk, bell: Arc<dyn Bell>) -> Self {
-        let [claims_held, submissions_held, begins_held] = [false; 3].map(watch::Sender::new);
-        Self { disk: disk.clone(), bell, claims_held, submissions_held, begins_held }
+        let [claims_held, submissions_held, begins_held, counts_held] =
+            [false; 4].map(watch::Sender::new);
+        let disk = disk.clone();
+        Self { disk, bell, claims_held, submissions_held, begins_held, counts_held }
     }
 
     /// Makes a change, and rings for it when it is made.

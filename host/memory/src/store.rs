@@ -308,6 +308,8 @@ impl Store for Memory {
     }
 
     async fn counts(&self) -> Result<Vec<Count>, StoreError> {
+        // The sender is ours: it outlives this call.
+        let _ = self.counts_held.subscribe().wait_for(|held| !held).await;
         let mut counts: BTreeMap<(Class, &str), Count> = BTreeMap::new();
         for Row { job, .. } in
             self.tables().jobs.values().filter(|row| !row.job.state.is_terminal())

@@ -23,6 +23,8 @@ pub(crate) struct Tampered {
     pub(crate) passed: Option<Passed>,
     /// How many jobs each command deleted because they ended long ago.
     pub(crate) retired: Vec<u32>,
+    /// How often somebody has asked for jobs.
+    pub(crate) claims: u32,
     /// A class that gets a copy of each job that is claimed, so that it never runs dry.
     endless: Option<Class>,
     /// Ends of runs to refuse before one is kept.
@@ -123,6 +125,17 @@ impl Memory {
     /// While true, a claim is made but not yet answered.
     pub fn hold_claims(&self, hold: bool) {
         self.claims_held.send_replace(hold);
+    }
+
+    /// While true, nobody is told how many jobs there are.
+    pub fn hold_counts(&self, hold: bool) {
+        self.counts_held.send_replace(hold);
+    }
+
+    /// How often somebody has asked for jobs.
+    #[must_use]
+    pub fn claims(&self) -> u32 {
+        self.tables().tampered.claims
     }
 
     /// Gives a class a copy of each job that is claimed.

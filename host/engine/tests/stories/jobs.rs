@@ -127,6 +127,33 @@ async fn the_next_job_is_claimed_with_the_end_of_another_and_waits_for_no_bell()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_of_another_kind_makes_nobody_claim_more_often() {
+    let claims_with = async |pauses: usize| {
+        let world = World::start([]).await;
+        let since = world.time.now();
+        let until = Some(since.plus_ms(3_600_000));
+        for scope in [Scope::Kind("think".to_owned())].into_iter().take(pauses) {
+            world.store.pause(Pause { scope, since, until, reason: String::new() }).await.unwrap();
+        }
+        for _ in 0..20 {
+            world.until(world.submit(ACT).await, State::Done).await;
+        }
+        world.store.claims()
+    };
+    assert_eq!(claims_with(1).await, claims_with(0).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_takes_long_to_count_holds_no_job_up() {
+    let world = World::start([]).await;
+    world.store.hold_counts(true);
+    world.pass(Duration::from_secs(60)).await;
+    let id = world.submit(ACT).await;
+    world.pass(Duration::from_millis(100)).await;
+    assert_eq!(world.state(id), State::Done);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_machine_that_slept_loses_no_run() {
     let world = World::start([Act::Work(Duration::from_secs(90))]).await;
     let id = world.submit(ACT).await;

@@ -124,7 +124,8 @@ pub struct Claimed {
 pub struct Claims {
     /// The jobs that now belong to the caller.
     pub claimed: Vec<Claimed>,
-    /// When to look again: the earliest end of a pause or of a rate limit that kept something back.
+    /// When to look again: the earliest end of a pause, or of a rate limit that is used up, whatever it keeps back.
+    /// Whether that is of this class, only its jobs could tell.
     pub next_at: Option<Millis>,
 }
 
