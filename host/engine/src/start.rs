@@ -1,13 +1,14 @@
 //! Starting and stopping the engine.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use roughneck_jobs::{
     ports::{catalog::Catalog, store::StoreError},
     rate::Rate,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     Config, Parts, attended,
@@ -17,6 +18,7 @@ use crate::{
     heartbeat, mend,
     metrics::LostBy,
     openings::Openings,
+    pause::AFTER_ERROR,
     retention,
     shared::Shared,
     sweeper,
@@ -61,17 +63,17 @@ impl Engine {
             dispatcher: TaskTracker::new(),
             services: TaskTracker::new(),
         });
-        let shared = &engine.shared;
-        engine.dispatcher.spawn(dispatcher::serve(Arc::clone(shared)));
-        engine.services.spawn(heartbeat::serve(Arc::clone(shared)));
-        engine.services.spawn(drafts::serve(Arc::clone(shared)));
-        engine.services.spawn(sweeper::serve(Arc::clone(shared)));
-        engine.services.spawn(census::serve(Arc::clone(shared)));
-        engine.services.spawn(cron::serve(Arc::clone(shared)));
-        engine.services.spawn(retention::serve(Arc::clone(shared)));
-        engine.services.spawn(mend::serve(Arc::clone(shared)));
-        engine.services.spawn(deliveries::serve(Arc::clone(shared)));
-        engine.services.spawn(budgets::serve(Arc::clone(shared)));
+        let (shared, services) = (&engine.shared, &engine.services);
+        begin(&engine.dispatcher, shared, "dispatcher", dispatcher::serve);
+        begin(services, shared, "heartbeat", heartbeat::serve);
+        begin(services, shared, "drafts", drafts::serve);
+        begin(services, shared, "sweeper", sweeper::serve);
+        begin(services, shared, "census", census::serve);
+        begin(services, shared, "cron", cron::serve);
+        begin(services, shared, "retention", retention::serve);
+        begin(services, shared, "mend", mend::serve);
+        begin(services, shared, "deliveries", deliveries::serve);
+        begin(services, shared, "budgets", budgets::serve);
         Ok(engine)
     }
 
@@ -105,9 +107,50 @@ impl Engine {
     }
 }
 
+fn begin<Serving>(
+    tracker: &TaskTracker,
+    shared: &Arc<Shared>,
+    name: &'static str,
+    serve: fn(Arc<Shared>) -> Serving,
+) where
+    Serving: Future<Output = ()> + Send + 'static,
+{
+    let shared = Arc::clone(shared);
+    tracker.spawn(async move { keep_up(name, || serve(Arc::clone(&shared))).await });
+}
+
+/// Runs a service until it ends. One that panics begins again, which is as good as a restart of the host: it reads
+/// what is kept, and repairs what it finds.
+async fn keep_up<Serving>(name: &'static str, serve: impl Fn() -> Serving)
+where
+    Serving: Future<Output = ()>,
+{
+    while AssertUnwindSafe(serve()).catch_unwind().await.is_err() {
+        error!(service = name, "the service {name} has panicked and begins again");
+        tokio::time::sleep(AFTER_ERROR).await;
+    }
+}
+
 /// The rate limits that the kinds of the installed plugins want.
 fn rates(catalog: &dyn Catalog) -> Vec<(String, Rate)> {
     let plugins = catalog.plugins();
     let kinds = plugins.iter().flat_map(|plugin| &plugin.manifest.kinds);
     kinds.filter_map(|kind| Some((kind.name.clone(), kind.rate?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_panics_begins_again_and_one_that_ends_does_not() {
+        let begun = AtomicU32::new(0);
+        let serve = || async {
+            assert!(begun.fetch_add(1, Ordering::Relaxed) > 1, "as it should");
+        };
+        keep_up("test", serve).await;
+        assert_eq!(begun.load(Ordering::Relaxed), 3);
+    }
 }

@@ -68,8 +68,8 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The host is closing.
-    #[error("the store is closed because the host stops")]
+    /// The host is closing, or what writes has died: `/readyz` tells which.
+    #[error("the store takes nothing any more: the host stops, or its writer has died")]
     Closed,
 }
 
