@@ -13,9 +13,10 @@ use roughneck_jobs::{
     ports::store::Verdict,
 };
 
-/// Whether an attempt failed because of the results that its job needs.
-fn is_of_the_flow(failure: &Failure) -> bool {
-    [code::DEPENDENCY_RESULT_MISSING, code::DEPENDENCY_RESULTS_TOO_LARGE]
+/// Whether an attempt failed for a reason that says nothing about its kind: because of the results that its job needs,
+/// or because the submitter left too little time.
+fn is_of_the_job(failure: &Failure) -> bool {
+    [code::DEPENDENCY_RESULT_MISSING, code::DEPENDENCY_RESULTS_TOO_LARGE, code::DEADLINE_PASSED]
         .contains(&failure.code.as_str())
 }
 
@@ -39,8 +40,7 @@ impl Breakers {
                 rows.remove(kind);
                 None
             }
-            // The run never began: what it needs is the flow's to mend.
-            Verdict::Fail { failure } if is_of_the_flow(failure) => None,
+            Verdict::Fail { failure } if is_of_the_job(failure) => None,
             Verdict::Retry { failure, .. } | Verdict::Fail { failure } => {
                 let row = rows.entry(kind.to_owned()).or_default();
                 row.failed(breaker).then(|| Pause {

@@ -87,7 +87,8 @@ async fn claim(shared: &Arc<Shared>, class: &Class) -> Result<(), StoreError> {
         lease_until: now.plus_ms(LEASE_MS),
         prefer: if class.needs_ollama() { shared.parts.llm.preference() } else { None },
     };
-    let Claims { claimed, next_at } = shared.parts.store.claim(claim).await?;
+    let Claims { claimed, next_at, missed } = shared.parts.store.claim(claim).await?;
+    shared.parts.metrics.missed(missed);
     if shared.openings.set(class, next_at) {
         // The dispatcher sleeps for too long.
         shared.parts.bells.dispatch.notify_one();

@@ -25,12 +25,13 @@ impl Tables {
     /// Hands out the best-ranked jobs of a class that nothing keeps back.
     pub(crate) fn claim(&mut self, claim: &Claim) -> Result<Claims, StoreError> {
         self.tampered.claims += 1;
-        let mut claimed: Vec<Claimed> = Vec::new();
+        let (mut claimed, mut missed): (Vec<Claimed>, u32) = (Vec::new(), 0);
         let wanted = self.free(&claim.class).min(claim.limit);
         while claimed.len() < wanted as usize {
             let Some(id) = self.best(claim) else { break };
             if self.row(id)?.job.is_overdue(claim.at) {
                 self.make(id, Step::new(Event::DeadlinePassed, claim.at))?;
+                missed += 1;
                 continue;
             }
             let key = self.row(id)?.concurrency.clone();
@@ -41,7 +42,7 @@ impl Tables {
         }
         self.copy_endless(claim, &claimed);
         let next_at = self.paused(claim.at).filter_map(|pause| pause.until).min();
-        Ok(Claims { claimed, next_at })
+        Ok(Claims { claimed, next_at, missed })
     }
 
     /// Hands out exactly this job, if it is queued and a slot is free.

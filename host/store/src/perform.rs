@@ -130,8 +130,8 @@ pub(crate) async fn wishes(
     let mut wanted_before = 0;
     for Wish { claim, .. } in wishes {
         let claims = match granted.last() {
-            Some(Claims { claimed, next_at }) if claimed.len() < wanted_before => {
-                Claims { claimed: Vec::new(), next_at: *next_at }
+            Some(Claims { claimed, next_at, .. }) if claimed.len() < wanted_before => {
+                Claims { next_at: *next_at, ..Claims::default() }
             }
             Some(_) | None => claim::best(tx, claim).await?,
         };

@@ -159,3 +159,17 @@ async fn a_parent_that_is_retried_after_its_deadline_has_time_again_and_so_have_
     world.until(id, State::Done).await;
     assert!(world.store.ids().into_iter().all(|id| world.row(id).deadline.is_none()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_is_not_paused_because_its_jobs_were_given_too_little_time() {
+    let world = World::start(vec![Act::Work(HOUR); 6]).await;
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(world.submit(MINUTE).await);
+    }
+    world.until_true("all run", || world.actors.at_once("io") == 6).await;
+    // The sweeper has left by then, so that each of them ends itself.
+    world.engine.stop(Duration::from_secs(600)).await;
+    assert!(ids.iter().all(|id| failed(&world, *id).0 == "deadline-passed"));
+    assert_eq!(world.store.pauses().await.unwrap(), []);
+}

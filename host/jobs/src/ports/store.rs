@@ -127,6 +127,8 @@ pub struct Claims {
     /// When to look again: the earliest end of a pause, or of a rate limit that is used up, whatever it keeps back.
     /// Whether that is of this class, only its jobs could tell.
     pub next_at: Option<Millis>,
+    /// Jobs that would have been handed out and have failed, because their deadline has passed.
+    pub missed: u32,
 }
 
 /// What became of a wish to cancel.

@@ -28,14 +28,15 @@ pub(crate) async fn best(tx: &mut Transaction<'_>, claim: &Claim) -> Result<Clai
     let mut gates = Gates::read(tx, claim.at).await?;
     if let Some(until) = gates.class_paused(claim) {
         tx.bells.served(&claim.class);
-        return Ok(Claims { claimed: Vec::new(), next_at: until });
+        return Ok(Claims { next_at: until, ..Claims::default() });
     }
-    let mut claimed = Vec::new();
+    let (mut claimed, mut missed) = (Vec::new(), 0);
     for _ in 0..ROUNDS_MAX {
         let wanted = usize::try_from(claim.limit).unwrap_or(usize::MAX) - claimed.len();
         let closed = to_json(&gates.closed(claim.at))?;
         let (found, held) = candidates::best(tx, claim, wanted, &closed).await?;
-        let held = overdue::sort_out(tx, held, claim.at).await?;
+        let (held, late) = overdue::sort_out(tx, held, claim.at).await?;
+        missed += late;
         let (run, places, wait) = park::sort(tx, gates.admit(held, claim.at)).await?;
         // Whatever was found and does not run left its slot to others.
         let no_more = found == run.len();
@@ -48,11 +49,11 @@ pub(crate) async fn best(tx: &mut Transaction<'_>, claim: &Claim) -> Result<Clai
         }
         if no_more {
             tx.bells.served(&claim.class);
-            return Ok(Claims { claimed, next_at: gates.next_at(claim.at) });
+            return Ok(Claims { claimed, next_at: gates.next_at(claim.at), missed });
         }
     }
     tx.bells.class(&claim.class);
-    Ok(Claims { claimed, next_at: None })
+    Ok(Claims { claimed, next_at: None, missed })
 }
 
 /// Claims this job, if it is queued and a slot of its class is free.

@@ -26,18 +26,19 @@ pub(crate) async fn fail(
     Ok(Overdue { jobs, runs: running.map(|one| one.run).collect(), next_at: next.map(Millis) })
 }
 
-/// Fails those of the jobs that were read in this transaction, and returns the others.
+/// Fails those of the jobs that were read in this transaction. Returns the others, and how many have failed.
 pub(super) async fn sort_out(
     tx: &mut Transaction<'_>,
     held: Vec<Held>,
     at: Millis,
-) -> Result<Vec<Held>, Fault> {
+) -> Result<(Vec<Held>, u32), Fault> {
     let (overdue, others): (Vec<Held>, Vec<Held>) =
         held.into_iter().partition(|one| one.job.is_overdue(at));
+    let late = u32::try_from(overdue.len()).unwrap_or(u32::MAX);
     if !overdue.is_empty() {
         let fail = |one: Held| Moved::by(Step::new(Event::DeadlinePassed, at), one);
         let failed: Vec<Moved> = overdue.into_iter().map(fail).collect::<Result<_, _>>()?;
         transition::write(tx, &failed).await?;
     }
-    Ok(others)
+    Ok((others, late))
 }
