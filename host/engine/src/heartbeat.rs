@@ -2,11 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use roughneck_jobs::run::{HEARTBEAT_MS, LEASE_MS, Run};
+use roughneck_jobs::{
+    causes::Causes,
+    ports::runner::Standing,
+    run::{HEARTBEAT_MS, LEASE_MS, Run},
+    state::State,
+};
 use tokio::time::Instant;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
-use crate::shared::Shared;
+use crate::{record::Record, shared::Shared};
 
 pub(crate) async fn serve(shared: Arc<Shared>) {
     let period = Duration::from_millis(HEARTBEAT_MS);
@@ -40,14 +45,39 @@ pub(crate) async fn beat(shared: &Shared) {
             for record in records.iter().filter(|record| !lost.contains(&record.run())) {
                 record.renewed(asked_at);
             }
-            // A run that ended between the question and the answer is no loss.
-            for run in lost.into_iter().filter(|run| shared.runs.fence(*run)) {
-                warn!(job = %run.job, "a run of job {} has lost its job and is stopped", run.job);
+            for run in lost {
+                // One that ended between the question and the answer is no loss.
+                if let Some(record) = shared.runs.get(run) {
+                    stop(shared, &record).await;
+                }
             }
         }
         Err(error) => {
-            error!(%error, "the leases of {} runs could not be renewed", runs.len());
+            error!(error = %Causes(&error), "the leases of {} runs could not be renewed", runs.len());
             records.iter().for_each(|record| record.expire());
+        }
+    }
+}
+
+/// Stops a run that has lost its job, perhaps because somebody cancelled what its job is a child of: no bell tells that.
+async fn stop(shared: &Shared, record: &Record) {
+    let job = record.run().job;
+    match shared.parts.store.job(job).await {
+        Ok(Some(found)) if found.state == State::Cancelled => {
+            info!(%job, "job {job} was cancelled while it ran, and its run is stopped");
+            record.abort(Standing::Cancelled);
+        }
+        Ok(Some(_) | None) => {
+            warn!(%job, "a run of job {job} has lost its job and is stopped");
+            record.abort(Standing::Fenced);
+        }
+        Err(error) => {
+            warn!(
+                %job,
+                error = %Causes(&error),
+                "a run of job {job} has lost its job, nobody could look why, and is stopped"
+            );
+            record.abort(Standing::Fenced);
         }
     }
 }

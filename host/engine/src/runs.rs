@@ -19,6 +19,8 @@ struct State {
     /// Runs that were to be stopped before they entered: the store had handed out the job, but the
     /// dispatcher had not yet heard of it.
     early: HashMap<Run, Standing>,
+    /// The same, of before the last time that they were forgotten.
+    earlier: HashMap<Run, Standing>,
     /// Whether runs are given back as soon as they enter: the host waits for none any more.
     is_returning: bool,
 }
@@ -27,7 +29,9 @@ impl Runs {
     /// Adds a run; it is removed when the guard is dropped, also by a panic.
     pub(crate) fn enter(self: &Arc<Self>, record: Arc<Record>) -> Entered {
         let mut state = self.lock();
-        if let Some(standing) = state.early.remove(&record.run()) {
+        let run = record.run();
+        let (early, earlier) = (state.early.remove(&run), state.earlier.remove(&run));
+        if let Some(standing) = early.or(earlier) {
             record.abort(standing);
         }
         if state.is_returning {
@@ -58,13 +62,9 @@ impl Runs {
         }
     }
 
-    /// Stops a run that has lost its job. False if it has ended meanwhile.
-    pub(crate) fn fence(&self, run: Run) -> bool {
-        let record = self.lock().entered.get(&run).cloned();
-        record.is_some_and(|record| {
-            record.abort(Standing::Fenced);
-            true
-        })
+    /// Exactly this run, if it has begun and not ended.
+    pub(crate) fn get(&self, run: Run) -> Option<Arc<Record>> {
+        self.lock().entered.get(&run).cloned()
     }
 
     /// Stops all runs, also those that are about to enter, so that their jobs are given back. Returns how many.
@@ -75,10 +75,11 @@ impl Runs {
         all.len()
     }
 
-    /// Forgets early aborts of runs that never entered. Called seldom, so that a run has had ample
-    /// time to enter.
+    /// Forgets early aborts of runs that never entered. Called seldom, and each is forgotten the second time, so that
+    /// its run has had ample time to enter.
     pub(crate) fn forget_early(&self) {
-        self.lock().early.clear();
+        let mut state = self.lock();
+        state.earlier = std::mem::take(&mut state.early);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use roughneck_jobs::{
+    causes::Causes,
     clock::Millis,
     ports::{runner::Standing, store::StoreError},
 };
@@ -39,7 +40,7 @@ fn pause(shared: &Shared, sweeps: [Result<Option<Millis>, StoreError>; 3]) -> Du
             Ok(None) => {}
             Ok(Some(at)) => next_at = Some(next_at.map_or(at, |next_at: Millis| next_at.min(at))),
             Err(error) => {
-                error!(%error, "the queue could not be swept; trying again");
+                error!(error = %Causes(&error), "the queue could not be swept; trying again");
                 failed = true;
             }
         }
@@ -82,7 +83,9 @@ async fn reap(shared: &Shared) -> Result<Option<Millis>, StoreError> {
         shared.parts.metrics.lost(LostBy::lease, reaped.runs.len());
         for run in &reaped.runs {
             warn!(job = %run.job, "a run of job {} has lost its lease", run.job);
-            shared.runs.fence(*run);
+            if let Some(record) = shared.runs.get(*run) {
+                record.abort(Standing::Fenced);
+            }
         }
         if reaped.runs.len() < BATCH as usize {
             return Ok(reaped.next_at);

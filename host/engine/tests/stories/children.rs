@@ -60,6 +60,9 @@ async fn the_runs_of_children_are_stopped_at_once_when_their_parent_is_cancelled
     world.engine.cancel(id).await.unwrap();
     world.pass(Duration::from_millis(100)).await;
     assert_eq!(world.actors.dropped.load(Ordering::Relaxed), 2);
+    // It is no accident that they have lost their jobs.
+    assert_eq!(world.attempts_that("cancelled"), 2);
+    assert_eq!(world.attempts_that("fenced"), 0);
     for id in world.store.ids() {
         assert_eq!(world.state(id), State::Cancelled);
     }

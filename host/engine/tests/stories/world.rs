@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use prometheus_client::registry::Registry;
+use prometheus_client::{encoding::text::encode, registry::Registry};
 use roughneck_engine::{Bells, Budgets, Config, Engine, Metrics, Parts, Retention};
 use roughneck_jobs::{
     budget::{Ledger, Limits},
@@ -393,6 +393,15 @@ impl World {
 
     pub(crate) async fn submit(&self, json: &str) -> JobId {
         self.store.submit(self.job(json)).await.unwrap().id()
+    }
+
+    /// How many attempts have ended so.
+    pub(crate) fn attempts_that(&self, outcome: &str) -> u32 {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).unwrap();
+        let of_outcome = format!("roughneck_attempts_total{{outcome=\"{outcome}\"}} ");
+        let count = text.lines().find_map(|line| line.strip_prefix(&of_outcome));
+        count.unwrap().parse().unwrap()
     }
 
     pub(crate) fn row(&self, id: JobId) -> Job {
