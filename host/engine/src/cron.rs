@@ -3,6 +3,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use roughneck_jobs::{
+    causes::Causes,
     clock::Millis,
     intake,
     job::NewJob,
@@ -17,7 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     pause::{AFTER_ERROR, LOOK_AGAIN, until},
-    placing,
+    placing::Patience,
     shared::Shared,
 };
 
@@ -60,16 +61,18 @@ async fn fire_all(shared: &Shared, last: Millis) -> Looked {
     let kept = match shared.parts.schedules.schedules().await {
         Ok(kept) => kept,
         Err(error) => {
-            error!(%error, "the schedules could not be read; trying again");
+            error!(error = %Causes(&error), "the schedules could not be read; trying again");
             return Looked { next_at: None, whole_at: None, pause_max: AFTER_ERROR };
         }
     };
     // Not before they are read: no mark lies in the future, unless the clock was set back.
     let now = shared.parts.clock.now();
     let look = Look { last: last.min(now), now };
+    // One for all: a thousand schedules that fire at midnight must not wait one after the other.
+    let mut patience = Patience::default();
     let mut looked = Looked { next_at: None, whole_at: Some(now), pause_max: LOOK_AGAIN };
     for known in known::all(&shared.parts.catalog.plugins(), kept) {
-        match fire(shared, &known, look).await {
+        match fire(shared, &known, look, &mut patience).await {
             Ok(next) => looked.next_at = [looked.next_at, next].into_iter().flatten().min(),
             // Its fires are not handled, as if the host were down: what is missed then follows the
             // schedule's policy.
@@ -81,7 +84,7 @@ async fn fire_all(shared: &Shared, last: Millis) -> Looked {
             Err(error) => {
                 // One schedule's trouble must not stop the others.
                 let id = known.spec.id;
-                error!(schedule = id, %error, "schedule {id} could not fire; trying again");
+                error!(schedule = id, error = %Causes(&error), "schedule {id} could not fire; trying again");
                 looked.whole_at = None;
                 looked.pause_max = AFTER_ERROR;
             }
@@ -91,7 +94,12 @@ async fn fire_all(shared: &Shared, last: Millis) -> Looked {
 }
 
 /// Handles the fires that are due, and returns the next one.
-async fn fire(shared: &Shared, known: &Known, look: Look) -> Result<Option<Millis>, StoreError> {
+async fn fire(
+    shared: &Shared,
+    known: &Known,
+    look: Look,
+    patience: &mut Patience,
+) -> Result<Option<Millis>, StoreError> {
     // What cannot be read fires nothing; `GET /schedules` says why.
     let Ok(schedule) = &known.schedule else { return Ok(None) };
     let Some(kept) = remembered(shared, known, look.now).await? else { return Ok(None) };
@@ -104,7 +112,7 @@ async fn fire(shared: &Shared, known: &Known, look: Look) -> Result<Option<Milli
     let from = if is_ahead { look.last } else { kept.handled_up_to };
     let due = schedule.due(from, look.now, GRACE_MS);
     if due != Due::default() {
-        match settle(shared, known, &kept, due, look.now).await? {
+        match settle(shared, known, &kept, due, (look.now, patience)).await? {
             Settled::Submitted(jobs) => {
                 let id = &known.spec.id;
                 for job in jobs {
@@ -143,7 +151,7 @@ async fn settle(
     known: &Known,
     kept: &Kept,
     due: Due,
-    now: Millis,
+    (now, patience): (Millis, &mut Patience),
 ) -> Result<Settled, StoreError> {
     let Some(spec) = whole(shared, known, kept.revision, &due).await? else {
         return Ok(Settled::Stale);
@@ -151,7 +159,7 @@ async fn settle(
     let jobs: Vec<NewJob> = match shared.parts.catalog.served(&spec.kind) {
         Some(served) => {
             let jobs = due.fires.iter().filter_map(|at| job(shared, &spec, *at, &served));
-            placed(shared, jobs.collect()).await
+            placed(shared, jobs.collect(), patience).await
         }
         None => {
             warn!(schedule = spec.id, "schedule {} fired for a kind that is gone", spec.id);
@@ -199,9 +207,9 @@ fn job(shared: &Shared, spec: &Spec, at: Millis, served: &Served) -> Option<NewJ
 }
 
 /// The jobs of one schedule, which all ask for the same, where they belong.
-async fn placed(shared: &Shared, jobs: Vec<NewJob>) -> Vec<NewJob> {
+async fn placed(shared: &Shared, jobs: Vec<NewJob>, patience: &mut Patience) -> Vec<NewJob> {
     let Some(first) = jobs.first() else { return jobs };
-    match placing::model_of(shared, first).await {
+    match patience.model_of(shared, first).await {
         Some(model) => jobs.into_iter().map(|job| intake::placed(job, &model)).collect(),
         None => jobs,
     }

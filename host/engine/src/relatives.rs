@@ -18,7 +18,7 @@ use roughneck_jobs::{
     strict::nearest,
 };
 
-use crate::{placing, shared::Shared};
+use crate::{placing::Patience, shared::Shared};
 
 /// The relatives of a run's job. Children are written under the fence of the run.
 pub(crate) struct Kin {
@@ -60,7 +60,7 @@ impl Relatives for Kin {
     async fn submit(&self, wish: Wish) -> Result<JobId, NotSubmitted> {
         let (name, depth_max) = (wish.name.clone(), self.shared.config.depth_max);
         let job = self.job(wish)?;
-        let job = match placing::model_of(&self.shared, &job).await {
+        let job = match Patience::default().model_of(&self.shared, &job).await {
             Some(model) => intake::placed(job, &model),
             None => job,
         };

@@ -310,3 +310,15 @@ async fn a_fire_is_skipped_and_counted_while_the_last_job_runs() {
     assert_eq!(world.fired(MADE), ["08:30", "09:30"]);
     assert_eq!(world.kept(MADE).await.fires_skipped, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_ollama_that_hangs_holds_up_all_schedules_of_an_hour_once_and_not_one_after_the_other() {
+    let world = World::start([]).await;
+    world.actors.ollama_hangs.store(true, Ordering::Relaxed);
+    for n in 0..100 {
+        let (id, kind) = (format!("call-{n}"), "ollama.call".to_owned());
+        world.make(Spec { id, kind, input: CALL.to_owned(), ..spec("0 * * * *") }).await;
+    }
+    world.pass(HOUR + 5 * SECOND).await;
+    assert_eq!(world.store.ids().len(), 100);
+}

@@ -105,6 +105,8 @@ pub(crate) struct Actors {
     pub(crate) dropped: AtomicU64,
     pub(crate) begun: Notify,
     pub(crate) ollama_is_down: AtomicBool,
+    /// It does not even say which models it has.
+    pub(crate) ollama_hangs: AtomicBool,
     pub(crate) preference: Mutex<Option<Preference>>,
     /// No plugin is installed any more.
     pub(crate) is_uninstalled: AtomicBool,
@@ -246,6 +248,9 @@ impl Llm for Actors {
     }
 
     async fn resolve(&self, model: &str) -> Result<Resolved, LlmError> {
+        if self.ollama_hangs.load(Ordering::Relaxed) {
+            return std::future::pending().await;
+        }
         let site = if model.ends_with(":cloud") { Site::Cloud } else { Site::Here };
         Ok(Resolved { name: model.to_owned(), digest: None, site })
     }
@@ -339,6 +344,7 @@ impl World {
             dropped: AtomicU64::default(),
             begun: Notify::new(),
             ollama_is_down: AtomicBool::default(),
+            ollama_hangs: AtomicBool::default(),
             preference: Mutex::default(),
             is_uninstalled: AtomicBool::default(),
             receiver: Mutex::default(),
