@@ -20,6 +20,7 @@ use roughneck_jobs::{
         store::{Finish, Store as _, Verdict},
     },
     run::LEASE_MS,
+    state::State,
     usage::Usage,
 };
 use serde_json::{Value, json};
@@ -240,6 +241,7 @@ fn seen(job: &Job) -> Seen {
         id: job.id,
         class: job.class.clone(),
         state: job.state,
+        is_parked: is_parked(job),
         waits: job.member.as_ref().map_or(0, |member| member.waits),
         fire: job.fire.clone(),
         deadline: job.deadline,
@@ -248,4 +250,10 @@ fn seen(job: &Job) -> Seen {
         attempts_max: job.attempts_max,
         losses: job.losses,
     }
+}
+
+/// No port shows it but by its reason.
+fn is_parked(job: &Job) -> bool {
+    let reason = job.reason.as_deref().unwrap_or_default();
+    job.state == State::Blocked && reason.contains("concurrency key")
 }

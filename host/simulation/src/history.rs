@@ -133,6 +133,8 @@ pub(crate) struct Seen {
     pub(crate) id: JobId,
     pub(crate) class: Class,
     pub(crate) state: State,
+    /// It is blocked because its concurrency key is taken.
+    pub(crate) is_parked: bool,
     /// Needed jobs that are not over, as it says.
     pub(crate) waits: u32,
     pub(crate) fire: Option<Fire>,

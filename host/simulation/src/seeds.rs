@@ -9,8 +9,10 @@ const ONE: &str = "ROUGHNECK_SEED";
 const MANY: &str = "ROUGHNECK_SEEDS";
 
 /// The seeds to be played: `usual`, unless `ROUGHNECK_SEED` names one or `ROUGHNECK_SEEDS` a range of them.
-#[must_use]
-pub fn seeds(usual: Range<u64>) -> Range<u64> {
+///
+/// # Errors
+/// A sentence, if what they name are no seeds: to play others would prove nothing.
+pub fn seeds(usual: Range<u64>) -> Result<Range<u64>, String> {
     choose(usual, std::env::var(ONE).ok().as_deref(), std::env::var(MANY).ok().as_deref())
 }
 
@@ -20,16 +22,23 @@ pub fn again(seed: u64, test: &str) -> String {
     format!("play it again with: {ONE}={seed} cargo test {test}")
 }
 
-fn choose(usual: Range<u64>, one: Option<&str>, many: Option<&str>) -> Range<u64> {
-    if let Some(seed) = one.and_then(|text| text.parse::<u64>().ok()) {
-        return seed..seed.saturating_add(1);
+fn choose(usual: Range<u64>, one: Option<&str>, many: Option<&str>) -> Result<Range<u64>, String> {
+    match (one, many) {
+        (Some(text), _) => match text.parse::<u64>() {
+            Ok(seed) => Ok(seed..seed.saturating_add(1)),
+            Err(_) => Err(format!("{ONE}=`{text}` is no number")),
+        },
+        (None, Some(text)) => {
+            range(text).ok_or_else(|| format!("{MANY}=`{text}` is no range such as 1000..2000"))
+        }
+        (None, None) => Ok(usual),
     }
-    many.and_then(range).unwrap_or(usual)
 }
 
 fn range(text: &str) -> Option<Range<u64>> {
     let (from, to) = text.split_once("..")?;
-    Some(from.parse().ok()?..to.parse().ok()?)
+    let seeds: Range<u64> = from.parse().ok()?..to.parse().ok()?;
+    Some(seeds).filter(|seeds| !seeds.is_empty())
 }
 
 #[cfg(test)]
@@ -38,10 +47,17 @@ mod tests {
 
     #[test]
     fn one_seed_goes_before_a_range_and_a_range_before_the_usual_ones() {
-        assert_eq!(choose(1..9, None, None), 1..9);
-        assert_eq!(choose(1..9, None, Some("100..200")), 100..200);
-        assert_eq!(choose(1..9, Some("17"), Some("100..200")), 17..18);
-        assert_eq!(choose(1..9, Some("seventeen"), Some("many")), 1..9);
+        assert_eq!(choose(1..9, None, None), Ok(1..9));
+        assert_eq!(choose(1..9, None, Some("100..200")), Ok(100..200));
+        assert_eq!(choose(1..9, Some("17"), Some("100..200")), Ok(17..18));
         assert!(again(17, "-p x").ends_with("ROUGHNECK_SEED=17 cargo test -p x"));
+    }
+
+    #[test]
+    fn what_is_no_seed_is_not_taken_for_the_usual_ones() {
+        assert!(choose(1..9, Some("1O7"), Some("100..200")).unwrap_err().contains("`1O7`"));
+        for many in ["many", "9..9", "200..100", "1.."] {
+            assert!(choose(1..9, None, Some(many)).unwrap_err().contains(many));
+        }
     }
 }

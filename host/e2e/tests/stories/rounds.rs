@@ -116,7 +116,7 @@ impl Book {
 #[tokio::test]
 async fn no_kill_and_no_stop_loses_a_job_or_a_webhook() {
     let rounds = std::env::var("ROUGHNECK_ROUNDS").ok().and_then(|text| text.parse().ok());
-    for seed in seeds(1..2) {
+    for seed in seeds(1..2).unwrap() {
         println!("{}", again(seed, THIS));
         tell(seed, rounds.unwrap_or(8)).await;
     }

@@ -60,6 +60,7 @@ pub(super) fn seen(n: i64, state: State) -> Seen {
         id: job(n),
         class,
         state,
+        is_parked: false,
         waits: 0,
         fire: None,
         deadline: None,

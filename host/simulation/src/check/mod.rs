@@ -13,6 +13,7 @@ mod flows;
 mod given;
 mod kept;
 mod once;
+mod parked;
 mod pauses;
 mod slots_left;
 
@@ -23,6 +24,7 @@ pub(crate) fn check(history: &History, slots: &[(&str, u32)]) -> Vec<String> {
     let mut broken = Vec::new();
     broken.extend(exclusion::check(history, slots));
     broken.extend(slots_left::check(history, slots));
+    broken.extend(parked::check(history));
     broken.extend(fence::check(history));
     broken.extend(ends::check(history));
     broken.extend(cancelled::check(history));
