@@ -135,7 +135,8 @@ impl Ledger {
             });
             let yesterday = self.day.begins_at.minus_ms(24 * 60 * 60 * 1000);
             self.jobs.retain(|_, job| job.reserved > 0 || job.used_on >= yesterday);
-            // They are of a day that nobody asks for any more.
+            // No budget depends on what was spent yesterday. Who asks for that misses what was not written by midnight: a
+            // second's worth, as a rule.
             self.unwritten.clear();
         }
     }

@@ -27,8 +27,9 @@ pub(super) struct Swept {
     pub(super) from: State,
 }
 
-/// Moves the jobs with these ids, but for those that have ended by the move of another one. One that cannot be moved, because its
-/// row cannot be read, must not keep the others from it: it is logged and pushed out of the way.
+/// Moves the jobs with these ids, but for those that have ended by the move of another one. One that cannot be moved,
+/// as a rule because its row cannot be read, must not keep the others from it: it is logged and pushed out of the way,
+/// for good where that is its deadline.
 pub(super) async fn jobs(
     tx: &mut Transaction<'_>,
     ids: Vec<String>,
