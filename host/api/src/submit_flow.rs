@@ -334,6 +334,8 @@ mod tests {
         let response = keyed(&host, TWO).await;
         assert_eq!(response.status(), 200);
         assert_eq!(json(response).await["id"], flow.id.to_string());
+        let syncs = host.fakes.store.syncs.load(std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(syncs, 1, "the first submission may still wait for the disk");
         for other in [
             TWO.replace("\"a\":2", "\"a\":3"),
             TWO.replace("[\"a\"]", "[{\"job\":\"a\",\"on_failure\":\"ignore\"}]"),

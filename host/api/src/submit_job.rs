@@ -296,6 +296,8 @@ impl Taken {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use roughneck_jobs::{
         mark::{Mark, Passed},
         ports::catalog::RefusedPlugin,
@@ -366,6 +368,8 @@ mod tests {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["location"], format!("/jobs/{}", job.id).as_str());
         assert_eq!(json(response).await["state"], "done");
+        let syncs = host.fakes.store.syncs.load(Ordering::SeqCst);
+        assert_eq!(syncs, 1, "the first submission may still wait for the disk");
     }
 
     #[tokio::test]
@@ -402,6 +406,7 @@ mod tests {
             assert_eq!(response.status(), 200);
             assert_eq!(json(response).await["id"], a_job().id.to_string());
         }
+        assert_eq!(host.fakes.store.syncs.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]

@@ -47,6 +47,8 @@ pub(crate) struct FakeStore {
     is_broken: AtomicBool,
     passed: Mutex<Option<Passed>>,
     pub(crate) reads_of_events: AtomicUsize,
+    /// How often somebody has waited for the disk.
+    pub(crate) syncs: AtomicUsize,
 }
 
 impl FakeStore {
@@ -207,7 +209,9 @@ impl Store for FakeStore {
     }
 
     async fn synced(&self) -> Result<(), StoreError> {
-        self.check("reach the disk")
+        self.check("reach the disk")?;
+        self.syncs.fetch_add(1, Ordering::SeqCst);
+        Ok(())
     }
 
     async fn counts(&self) -> Result<Vec<Count>, StoreError> {

@@ -6,7 +6,7 @@ use roughneck_jobs::{
     job::NewJob,
     ports::{
         bell::Change,
-        store::{Overdue, Retried},
+        store::{Claim, Overdue, Retried},
     },
     run::LEASE_MS,
     state::State,
@@ -48,6 +48,20 @@ async fn a_job_fails_at_its_deadline_and_not_before() {
     assert!(world.rung().await.contains(&Change::Job(id)));
     assert_eq!(overdue(&world, 51).await, Overdue::default());
     assert_eq!(world.states(id).await, [State::Queued, State::Failed]);
+}
+
+#[tokio::test]
+async fn a_claim_hands_out_none_that_is_overdue_and_says_how_many_it_found() {
+    let world = World::new().await;
+    for _ in 0..3 {
+        world.submitted(due(50)).await;
+    }
+    let next = world.submitted(new_job()).await;
+    let (class, limit, prefer) = (io(), 2, None);
+    let claim = Claim { class, limit, at: at(50), lease_until: at(50).plus_ms(LEASE_MS), prefer };
+    let claims = world.claim(claim).await.unwrap();
+    let claimed: Vec<_> = claims.claimed.iter().map(|one| one.job.id).collect();
+    assert_eq!((claimed, claims.missed), (vec![next], 3));
 }
 
 #[tokio::test]
