@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "deadlines", include_str!("../migrations/0010_deadlines.sql")),
     (11, "budgets", include_str!("../migrations/0011_budgets.sql")),
     (12, "dead letters", include_str!("../migrations/0012_dead_letters.sql")),
+    (13, "cheaper checks", include_str!("../migrations/0013_cheaper_checks.sql")),
 ];
 
 /// The last migration.

@@ -185,7 +185,7 @@ fn statements() -> Vec<Statement> {
 }
 
 /// An empty database with its schema, and hands in it.
-async fn empty() -> (Sqlite, SqliteConnection) {
+pub(super) async fn empty() -> (Sqlite, SqliteConnection) {
     let database = Sqlite::new();
     database.store(Arc::new(Rung::default())).await.close().await;
     let hands = SqliteConnectOptions::new().filename(database.file()).connect().await.unwrap();
