@@ -57,7 +57,7 @@ fn main() {
             runtime.block_on(enqueue(&cell, producers));
         }
     }
-    for told in [Told::StepByStep, Told::Together] {
+    for told in [Told::StepByStep, Told::Alone, Told::Together] {
         let cell = told.cell();
         if is_wanted(cell) {
             runtime.block_on(calls(cell, told));
@@ -204,6 +204,8 @@ async fn drain(cell: &str, slots: u32) {
 enum Told {
     /// Each is submitted, begun and ended.
     StepByStep,
+    /// Each is kept when it is over.
+    Alone,
     /// Fifty that are over are kept together.
     Together,
 }
@@ -212,6 +214,7 @@ impl Told {
     fn cell(self) -> &'static str {
         match self {
             Self::StepByStep => "calls, step by step",
+            Self::Alone => "calls, kept one by one",
             Self::Together => "calls, 50 kept together",
         }
     }
@@ -234,13 +237,14 @@ async fn calls(cell: &str, told: Told) {
                 bench.store.finish(run.expect("a slot"), done()).await.expect("an end");
             }
         }
-        Told::Together => {
-            for _ in 0..JOBS / 50 {
-                let past = || {
-                    let fate = Fate::Ran { began: NOW, finish: Box::new(done()) };
-                    bench.store.keep(Arc::new(Past { job: call(), fate }))
-                };
-                join_all((0..50).map(|_| past())).await.into_iter().for_each(|kept| {
+        Told::Alone | Told::Together => {
+            let at_once = if matches!(told, Told::Alone) { 1 } else { 50 };
+            let keep = || {
+                let fate = Fate::Ran { began: NOW, finish: Box::new(done()) };
+                bench.store.keep(Arc::new(Past { job: call(), fate }))
+            };
+            for _ in 0..JOBS / at_once {
+                join_all((0..at_once).map(|_| keep())).await.into_iter().for_each(|kept| {
                     kept.expect("a job that is kept");
                 });
             }

@@ -88,6 +88,7 @@ mod transaction;
 mod transition;
 mod unit;
 mod upkeep;
+mod values;
 mod write;
 mod writer;
 

@@ -102,11 +102,11 @@ pub(crate) fn answer_endings(
         .map(|(ending, ended)| Answer::new(ending.reply, Kind::Finish, ended.map_err(Fault::from)))
 }
 
-/// Keeps jobs that are over, all with one statement for each table, if all of them are new.
+/// Keeps jobs that are over, all with one statement for each table. They fail together, also if one of them is known.
 pub(crate) async fn keepings(
     tx: &mut Transaction<'_>,
     keepings: &[Keeping],
-) -> Result<Option<Vec<State>>, Fault> {
+) -> Result<Vec<State>, Fault> {
     let pasts: Vec<&Past> = keepings.iter().map(|keeping| &*keeping.past).collect();
     keep::all(tx, &pasts).await
 }

@@ -3,7 +3,8 @@
 //! The connection lives on a thread of its own, and each crossing to it and back costs more than most
 //! statements. They are written in files of their own all the same; `script!` joins them, and they
 //! share their arguments. Their parameters are written `$2` and not `?2`: a statement that leaves out `?1`
-//! would have a gap there, which sqlx 0.9 fills as if it were an argument of its own.
+//! would have a gap there, which sqlx 0.9 fills as if it were an argument of its own. Where each value has a parameter
+//! (`values`) these are written `?`, and are given theirs in order, from the first statement to the last.
 
 use sqlx::sqlite::SqliteRow;
 
@@ -25,6 +26,23 @@ impl Script {
             Some(Opening::Transaction) => self.in_transaction,
             Some(Opening::Unit) => self.in_unit,
         }
+    }
+
+    /// Its text, with the rows of each of its lines of VALUES repeated.
+    pub(crate) fn wide(self, opening: Option<Opening>, times: usize) -> String {
+        let text = self.after(opening);
+        let mut wide = String::with_capacity(text.len());
+        for line in text.lines() {
+            wide.push_str(line);
+            if let Some(rows) = line.trim_start().strip_prefix("VALUES ") {
+                for _ in 1..times {
+                    wide.push_str(", ");
+                    wide.push_str(rows);
+                }
+            }
+            wide.push('\n');
+        }
+        wide
     }
 }
 
@@ -60,5 +78,20 @@ impl Ran {
     /// How many rows the `n`-th statement touched, the first being 0.
     pub(crate) fn touched(&self, n: usize) -> u64 {
         self.touched.get(n).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_of_values_are_repeated_and_nothing_else() {
+        let alone = "-- VALUES (a)\nSELECT * FROM (\n  VALUES (?, ?), (?, ?)\n) WHERE true;\n";
+        let script = Script { alone, in_transaction: "BEGIN", in_unit: "SAVEPOINT unit" };
+        assert_eq!(script.wide(None, 1), alone);
+        let wide = "-- VALUES (a)\nSELECT * FROM (\n  VALUES (?, ?), (?, ?), (?, ?), (?, ?)\n) WHERE true;\n";
+        assert_eq!(script.wide(None, 2), wide);
+        assert_eq!(script.wide(Some(Opening::Transaction), 2), "BEGIN\n");
     }
 }

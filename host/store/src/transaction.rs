@@ -9,7 +9,8 @@ use std::mem;
 use futures_util::TryStreamExt as _;
 use roughneck_jobs::clock::Entropy;
 use sqlx::{
-    Either, Executor as _, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments,
+    AssertSqlSafe, Either, Executor as _, Sqlite, SqliteConnection, query::Query,
+    sqlite::SqliteArguments,
 };
 
 use crate::{
@@ -67,8 +68,26 @@ impl<'c> Transaction<'c> {
         script: Script,
         bind: impl FnOnce(Query<'q, Sqlite, SqliteArguments>) -> Query<'q, Sqlite, SqliteArguments>,
     ) -> Result<Ran, sqlx::Error> {
+        self.steps(bind(sqlx::query(script.after(self.opening)))).await
+    }
+
+    /// Runs a script whose rows of VALUES are there `times` times.
+    pub(crate) async fn run_wide<'q>(
+        &mut self,
+        script: Script,
+        times: usize,
+        bind: impl FnOnce(Query<'q, Sqlite, SqliteArguments>) -> Query<'q, Sqlite, SqliteArguments>,
+    ) -> Result<Ran, sqlx::Error> {
+        // Nothing is in it but what stands in our files.
+        let text = AssertSqlSafe(script.wide(self.opening, times));
+        self.steps(bind(sqlx::query(text))).await
+    }
+
+    async fn steps(
+        &mut self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<Ran, sqlx::Error> {
         let mut ran = Ran::default();
-        let query = bind(sqlx::query(script.after(self.opening)));
         let mut steps = self.connection.fetch_many(query);
         while let Some(step) = steps.try_next().await? {
             match step {

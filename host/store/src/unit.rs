@@ -61,10 +61,10 @@ impl Unit {
                 Err(_) => Performed::split(endings),
             },
             Self::Keepings(keepings) => match perform::keepings(tx, &keepings).await {
-                Ok(Some(states)) => {
+                Ok(states) => {
                     Performed::Answered(perform::answer_keepings(keepings, states).collect())
                 }
-                Ok(None) | Err(_) => Performed::split(keepings),
+                Err(_) => Performed::split(keepings),
             },
             Self::Wishes(wishes) => match perform::wishes(tx, &wishes).await {
                 Ok(granted) => {

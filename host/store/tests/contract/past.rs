@@ -146,6 +146,27 @@ async fn those_that_come_together_are_answered_one_by_one() {
 }
 
 #[tokio::test]
+async fn of_a_batch_of_any_size_nothing_is_missing_and_nothing_is_anothers() {
+    let world = World::new().await;
+    for size in [2, 3, 5, 9] {
+        let fate = |n: u8| match n % 3 {
+            0 => withdrawn(call()),
+            1 => ran(call(), done()),
+            _ => ran(call(), Verdict::Fail { failure: failure() }),
+        };
+        let pasts: Vec<_> = (0..size).map(fate).collect();
+        let kept = pasts.iter().map(|past| world.keep(Arc::clone(past)));
+        for kept in futures_util::future::join_all(kept).await {
+            assert!(kept.unwrap().is_some());
+        }
+        for past in pasts {
+            let kept = world.everything(past.job.id).await;
+            assert_eq!(told(kept), told(one_by_one(&past).await));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_verdict_that_does_not_end_it_leaves_nothing_behind() {
     let world = World::new().await;
     let past = ran(call(), retry(5));

@@ -1,4 +1,7 @@
--- $3 is an array of all events of jobs that were just inserted.
+-- All events of jobs that were just inserted, of each no more than three, and rows of nothing behind them.
 INSERT INTO job_event (job, seq, at_ms, state, attempt, reason)
-SELECT value ->> 'job', value ->> 'seq', value ->> 'at_ms', value ->> 'state', value ->> 'attempt', value ->> 'reason'
-FROM jsonb_each($3)
+SELECT *
+FROM (
+  VALUES (?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?)
+) AS past
+WHERE past.column1 IS NOT NULL

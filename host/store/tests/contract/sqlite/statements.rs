@@ -14,11 +14,12 @@ use crate::{database::Sqlite, given::Rung};
 
 /// Statements that read a table from end to end: those of classes, pauses and rates, of which there are a few, and
 /// of the schedules, which are bounded and all wanted; and that of the jobs, for a backup.
-const WHOLE: [&str; 11] = [
+const WHOLE: [&str; 12] = [
     // One row.
     "token_floor/raise",
     "job/insert",
     "job/keep",
+    "attempt/keep",
     "class/list",
     "pause/list",
     "pause/gates",
@@ -63,8 +64,7 @@ const IN_ORDER: [&str; 16] = [
 ];
 
 /// What each hot statement reads. The wrong index may be right by its order and wrong by its size.
-const INDEX: [(&str, &str); 71] = [
-    ("attempt/keep", "sqlite_autoindex_job_1"),
+const INDEX: [(&str, &str); 70] = [
     ("job/claim", "sqlite_autoindex_job_1"),
     ("job/to_begin", "sqlite_autoindex_job_1"),
     ("job/list_open_of_class", "job_ready"),
@@ -209,6 +209,7 @@ async fn every_statement_can_be_prepared_and_reads_no_table_from_end_to_end() {
                 || step.contains("VIRTUAL TABLE")
                 || WORKED_OUT.iter().any(|part| step.starts_with(part))
                 || step.contains("CONSTANT ROW")
+                || step.ends_with("VALUES CLAUSE")
                 || is_partial
                 || WHOLE.contains(&statement.name.as_str());
             assert!(is_fine, "{}: {step}", statement.name);
