@@ -32,6 +32,8 @@ pub(crate) fn load(data_dir: &Path, entropy: &dyn Entropy) -> Result<Secret> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::system::System;
 
@@ -40,12 +42,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = load(dir.path(), &System).unwrap();
         assert_eq!(load(dir.path(), &System).unwrap(), first);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600);
-        }
+        let mode = fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What commands print, and the terminal it may land on.
 
-use std::io::{self, IsTerminal, Write as _};
+use std::{
+    io::{self, IsTerminal, Write as _},
+    os::fd::AsFd,
+};
 
 /// The size of a terminal, in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +61,7 @@ pub(crate) fn stderr_size() -> Option<Size> {
     out.is_terminal().then(|| size(&out))
 }
 
-#[cfg(unix)]
-fn size(terminal: &impl std::os::fd::AsFd) -> Size {
+fn size(terminal: &impl AsFd) -> Size {
     match rustix::termios::tcgetwinsize(terminal) {
         // Some terminals, such as serial lines, answer with zeros.
         Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
@@ -67,11 +69,6 @@ fn size(terminal: &impl std::os::fd::AsFd) -> Size {
         }
         Ok(_) | Err(_) => SIZE_DEFAULT,
     }
-}
-
-#[cfg(not(unix))]
-fn size<T>(_terminal: &T) -> Size {
-    SIZE_DEFAULT
 }
 
 /// One line without control characters: a plugin's or a model's words must not steer the terminal.

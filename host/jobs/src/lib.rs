@@ -13,6 +13,9 @@
 //! To add a state, start in [`state`] and let the compiler walk you through [`lifecycle`]. To add
 //! something the host must provide, add a trait to [`ports`] and implement it in one sibling crate.
 
+#[cfg(not(unix))]
+compile_error!("a host of Roughneck needs Unix: it is meant for Linux and macOS");
+
 pub mod budget;
 pub mod causes;
 pub mod child;

@@ -4,6 +4,7 @@ use std::{
     fs::{self, DirBuilder, File},
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -124,9 +125,7 @@ fn remove(directory: &Path, is_such: impl Fn(&str) -> bool) -> io::Result<()> {
 
 /// A directory that only this user can write to, and ever could: what lies in a directory that was
 /// open to others may be theirs, and is removed unread.
-#[cfg(unix)]
 fn private_directory(directory: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let found = fs::symlink_metadata(directory)?;
     if !found.is_dir() {
@@ -143,9 +142,4 @@ fn private_directory(directory: &Path) -> io::Result<()> {
         DirBuilder::new().mode(0o700).create(directory)?;
     }
     fs::set_permissions(directory, fs::Permissions::from_mode(0o700))
-}
-
-#[cfg(not(unix))]
-fn private_directory(directory: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).create(directory)
 }

@@ -54,7 +54,6 @@ mod tests {
         assert!(matches!(read(&path.join("b"), 4), Err(NotRead::Failed(_))));
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_device_and_a_socket_are_no_files() {
         let folder = tempfile::TempDir::new().unwrap();

@@ -3,25 +3,16 @@
 use std::path::Path;
 
 /// Free bytes for this user on the disk that holds `path`, or none where the system does not tell.
-#[cfg(unix)]
 #[must_use]
 pub fn free_bytes(path: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(path).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-/// Free bytes for this user on the disk that holds `path`, or none where the system does not tell.
-#[cfg(not(unix))]
-#[must_use]
-pub fn free_bytes(_path: &Path) -> Option<u64> {
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[cfg(unix)]
     #[test]
     fn a_disk_tells_its_free_space_and_a_missing_folder_tells_nothing() {
         let dir = tempfile::tempdir().unwrap();

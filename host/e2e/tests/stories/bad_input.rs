@@ -146,7 +146,6 @@ fn a_data_folder_has_one_host() {
     );
 }
 
-#[cfg(unix)]
 #[test]
 fn only_its_owner_can_look_into_the_data_folder() {
     use std::os::unix::fs::PermissionsExt;

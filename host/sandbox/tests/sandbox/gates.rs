@@ -188,7 +188,6 @@ fn a_second_start_takes_compiled_code_from_the_cache_unless_it_is_damaged() {
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 0, "code of a removed plugin stays");
 }
 
-#[cfg(unix)]
 #[test]
 fn the_cache_is_closed_to_other_users() {
     use std::os::unix::fs::PermissionsExt;
@@ -202,7 +201,6 @@ fn the_cache_is_closed_to_other_users() {
     only_file(&cache);
 }
 
-#[cfg(unix)]
 #[test]
 fn a_link_is_no_cache() {
     let mut folder = Folder::fixture(&[]);

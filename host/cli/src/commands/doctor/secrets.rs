@@ -50,7 +50,7 @@ fn private_file(path: &Path) -> Finding {
     Finding::ok("secret", format!("{shown} is for its owner alone"))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
