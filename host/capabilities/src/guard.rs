@@ -29,15 +29,6 @@ impl Session {
         Ok(self.may_act()?)
     }
 
-    /// Counts a call whose only use is that people read it. Such calls have a budget of their own, as
-    /// large as the other, so that a chatty guest never runs out of calls that matter. False: past it,
-    /// and to be dropped.
-    pub(crate) fn remark(&mut self) -> bool {
-        let is_within = self.remarks < self.limits.host_calls_max;
-        self.remarks = self.remarks.saturating_add(u32::from(is_within));
-        is_within
-    }
-
     /// Whether the run may cause anything at this moment.
     pub(crate) fn may_act(&self) -> Result<(), HostError> {
         self.holds()?;

@@ -17,10 +17,11 @@ impl Session {
         if self.log_is_full || self.holds().is_err() {
             return;
         }
-        if !self.remark() {
+        let Some(lines_left) = self.log_lines_left.checked_sub(1) else {
             let limit = self.limits.host_calls_max;
-            return self.end_log(&format!("{limit} calls"), "limits.host-calls");
-        }
+            return self.end_log(&format!("{limit} lines"), "limits.host-calls");
+        };
+        self.log_lines_left = lines_left;
         let message = clip(message, LINE_BYTES_MAX);
         let bytes = u64::try_from(message.len()).unwrap_or(u64::MAX);
         let cost = bytes.saturating_add(LINE_OVERHEAD_BYTES);
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_past_the_budget_of_calls_are_dropped_with_a_sentence_and_cost_no_other_call() {
+    fn lines_past_their_budget_are_dropped_with_a_sentence_and_cost_nothing_else() {
         let world = World::new().limits(|limits| limits.host_calls_max = 3);
         let mut session = world.session();
         for _ in 0..10 {
@@ -102,7 +103,9 @@ mod tests {
         }
         let lines = world.supervisor.seen().log;
         assert_eq!(lines.len(), 4);
-        assert!(lines[3].message.contains("limit of 3 calls"), "{}", lines[3].message);
+        assert!(lines[3].message.contains("limit of 3 lines"), "{}", lines[3].message);
+        session.report(Some(50), "half");
+        assert_eq!(world.supervisor.seen().progress.len(), 1);
         assert_eq!(session.admit(), Ok(()));
     }
 }

@@ -9,7 +9,9 @@ impl Session {
     /// Tells the supervisor how far the run is. What is past the budget is dropped, and a run that was
     /// cancelled or lost its job tells nothing.
     pub fn report(&mut self, percent: Option<u8>, note: &str) {
-        if self.remark() && self.holds().is_ok() {
+        let Some(reports_left) = self.reports_left.checked_sub(1) else { return };
+        self.reports_left = reports_left;
+        if self.holds().is_ok() {
             let percent = percent.map(|percent| percent.min(100));
             self.supervisor.progress(percent, clip(note, NOTE_BYTES_MAX));
         }
@@ -18,7 +20,7 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use roughneck_jobs::ports::runner::Standing;
+    use roughneck_jobs::{job::LogLevel, ports::runner::Standing};
 
     use super::*;
     use crate::fake::World;
@@ -41,13 +43,15 @@ mod tests {
     }
 
     #[test]
-    fn reports_past_the_budget_are_dropped_and_cost_no_other_call() {
+    fn reports_past_their_budget_are_dropped_and_cost_nothing_else() {
         let world = World::new().limits(|limits| limits.host_calls_max = 3);
         let mut session = world.session();
         for n in 0..10 {
             session.report(Some(n), "on");
         }
         assert_eq!(world.supervisor.seen().progress.len(), 3);
+        session.log(LogLevel::Info, "still heard");
+        assert_eq!(world.supervisor.seen().log[0].message, "still heard");
         assert_eq!(session.admit(), Ok(()));
     }
 }

@@ -57,7 +57,10 @@ pub struct Session {
     pub(crate) needs: Vec<Dependency>,
     pub(crate) ports: Arc<Ports>,
     pub(crate) calls: u32,
-    pub(crate) remarks: u32,
+    /// Reports and lines of the log have budgets of their own, each as large as that of the calls, so that a chatty guest
+    /// runs out of neither the other nor calls that matter.
+    pub(crate) reports_left: u32,
+    pub(crate) log_lines_left: u32,
     pub(crate) log_bytes_left: u64,
     pub(crate) log_is_full: bool,
     pub(crate) notices: u32,
@@ -108,7 +111,8 @@ impl Session {
             needs: needs.clone(),
             ports,
             calls: 0,
-            remarks: 0,
+            reports_left: manifest.limits.host_calls_max,
+            log_lines_left: manifest.limits.host_calls_max,
             log_bytes_left: manifest.limits.log_bytes_max,
             log_is_full: false,
             notices: 0,
