@@ -84,7 +84,7 @@ impl Request {
     /// Sets the body.
     pub fn body(&mut self, data: Vec<u8>) {
         self.change(|draft| {
-            draft.held.take(data.len())?;
+            draft.held.exchange(draft.body.len(), data.len())?;
             draft.body = data;
             Ok(())
         });

@@ -40,10 +40,10 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    /// Finds the model of a call.
+    /// Finds the model of a call, of which only its body stays: with pictures it may have megabytes.
     pub(crate) async fn read(
         shared: &Arc<Shared>,
-        call: &Call,
+        call: Call,
         supervisor: Arc<dyn Supervisor>,
         course: &mut Course,
     ) -> Result<Self, Broken> {
@@ -59,7 +59,7 @@ impl Asking {
         let model = shared.installed(&wanted, &models).await?;
         course.account.model(shared.inventory.label(&model.name), model.site);
         let mut options = shared.config.with_pin(&model, &call.options);
-        let demand = || demand::of_call(call, &options);
+        let demand = || demand::of_call(&call, &options);
         course.has(shared.budgets.reserve(&call.payer, &demand).map_err(LlmError::OverBudget)?);
         limit_answer(&mut options, course.answer_max());
         course.measured.two_passes = call.response_schema.is_some();
@@ -67,7 +67,7 @@ impl Asking {
             course.may_give_way(demand::named(options.get(NUM_PREDICT)));
         }
         let keep_alive = shared.config.keep_alive.as_deref().filter(|_| model.site == Site::Here);
-        let body = request::chat(call, &options, &model.name, keep_alive)?.into();
+        let body = request::chat(&call, &options, &model.name, keep_alive)?.into();
         let key = shared.inventory.key(&model, &options, None);
         Ok(Self {
             shared: Arc::clone(shared),
@@ -76,7 +76,7 @@ impl Asking {
             model,
             delivery: call.delivery,
             tool_calls_before: call.messages.iter().map(|it| it.tool_calls.len()).sum(),
-            name: call.model.clone(),
+            name: call.model,
             body,
         })
     }

@@ -181,7 +181,7 @@ impl Llm for Lane {
             let metrics = Arc::clone(&self.shared.metrics);
             let mut course = Course::open(Account::open(metrics, asker, CallRoute::Chat));
             let begun = async {
-                let asking = Asking::read(&self.shared, &call, supervisor, &mut course).await;
+                let asking = Asking::read(&self.shared, call, supervisor, &mut course).await;
                 // What was not found has just been looked for: another look would be one too many.
                 let asking = asking.inspect_err(|broken| self.shared.unanswered(&broken.error))?;
                 let begun = asking.begin(asking.line_up()?, &says, &mut course).await;

@@ -123,6 +123,17 @@ async fn a_body_past_the_limit_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_set_again_takes_the_place_of_the_former_one() {
+    let receiver = Receiver::start().await.unwrap();
+    let world = world(&["*"]);
+    let mut session = world.session();
+    let mut request = session.http_request("PUT", &receiver.url()).unwrap();
+    request.body(vec![0; REQUEST_BYTES_MAX / 2 + 1]);
+    request.body(vec![0; REQUEST_BYTES_MAX / 2 + 1]);
+    assert!(session.http_send(request).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_redirect_is_returned_and_not_followed() {
     let server = TcpAnswer::start(
         "HTTP/1.1 302 Found\r\nlocation: http://10.0.0.1/\r\ncontent-length: 0\r\n\r\n",

@@ -12,7 +12,7 @@ use roughneck_jobs::{
     ports::llm::Answer,
 };
 
-use crate::{HostError, Refusal, Session, clip};
+use crate::{HostError, Refusal, Session, clip, held::Held};
 
 pub use request::{CALL_BYTES_MAX, Request};
 
@@ -20,8 +20,8 @@ pub use request::{CALL_BYTES_MAX, Request};
 pub struct Stream(State);
 
 enum State {
-    /// On its way, and the run's only one.
-    Open { answer: Box<dyn Answer>, _only: Arc<()> },
+    /// On its way, and the run's only one. Its request is kept for as long: it may have to be sent anew.
+    Open { answer: Box<dyn Answer>, _only: Arc<()>, _held: Held },
     /// Whole. The lane is free again, even if the guest keeps the stream.
     Ended(Completion),
     /// Over before its end.
@@ -42,7 +42,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn complete(&mut self, request: &Request) -> Result<Completion, Refusal> {
+    pub async fn complete(&mut self, request: Request) -> Result<Completion, Refusal> {
         let mut stream = self.open(request, Delivery::Whole).await?;
         Ok(self.drain(&mut stream).await?)
     }
@@ -51,11 +51,11 @@ impl Session {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn open_stream(&mut self, request: &Request) -> Result<Stream, Refusal> {
+    pub async fn open_stream(&mut self, request: Request) -> Result<Stream, Refusal> {
         self.open(request, Delivery::Pieces).await
     }
 
-    async fn open(&mut self, request: &Request, delivery: Delivery) -> Result<Stream, Refusal> {
+    async fn open(&mut self, request: Request, delivery: Delivery) -> Result<Stream, Refusal> {
         self.admit()?;
         if self.open_stream.strong_count() > 0 {
             return Err(Refusal::fatal(
@@ -63,14 +63,14 @@ impl Session {
                 "Ollama answers one call at a time; read the open stream to its end, finish or drop it before the next request",
             ));
         }
-        let call = request.call(self, delivery)?;
+        let (call, held) = request.call(self, delivery)?;
         self.model_is_allowed(&call).await?;
         let opened = self.ports.llm.open(call, Arc::clone(&self.supervisor)).await;
         let answer = opened.map_err(|error| self.llm_failed(&error))?;
         self.withheld = None;
         let only = Arc::new(());
         self.open_stream = Arc::downgrade(&only);
-        Ok(Stream(State::Open { answer, _only: only }))
+        Ok(Stream(State::Open { answer, _only: only, _held: held }))
     }
 
     /// The next piece of text, or none at the end. Reasoning is passed over. It is not charged: a guest

@@ -38,6 +38,7 @@ struct Draft {
     messages: Vec<Message>,
     tools: Vec<Tool>,
     response_schema: Option<String>,
+    stop: Vec<String>,
     options: Map<String, Value>,
     held: Held,
 }
@@ -51,6 +52,7 @@ impl Request {
                 messages: Vec::new(),
                 tools: Vec::new(),
                 response_schema: None,
+                stop: Vec::new(),
                 options: Map::new(),
                 held: pool.request(REQUEST_BYTES_MAX),
             }
@@ -85,7 +87,8 @@ impl Request {
     /// The JSON Schema the answer must follow.
     pub fn response_schema(&mut self, schema: String) {
         self.change(|draft| {
-            draft.held.take(schema.len())?;
+            let former = draft.response_schema.as_ref().map_or(0, String::len);
+            draft.held.exchange(former, schema.len())?;
             check_schema("the response schema", &schema)?;
             draft.response_schema = Some(schema);
             Ok(())
@@ -116,8 +119,9 @@ impl Request {
     pub fn stop(&mut self, sequences: Vec<String>) {
         self.change(|draft| {
             at_most("a request", sequences.len(), STOPS_MAX, "stop sequences")?;
-            draft.held.take(sequences.iter().map(String::len).sum())?;
-            draft.options.insert("stop".to_owned(), Value::from(sequences));
+            let bytes = |stop: &[String]| stop.iter().map(String::len).sum();
+            draft.held.exchange(bytes(&draft.stop), bytes(&sequences))?;
+            draft.stop = sequences;
             Ok(())
         });
     }
@@ -131,29 +135,36 @@ impl Request {
         });
     }
 
-    /// The call this request stands for in `session`. The kind's canonical context length applies
-    /// unless the guest set one, so that calls of one kind never make Ollama reload the model.
-    pub(super) fn call(&self, session: &Session, delivery: Delivery) -> Result<Call, HostError> {
-        let draft = self.0.as_ref().map_err(Clone::clone)?;
-        check(!draft.messages.is_empty(), || {
+    /// The call this request stands for in `session`, and its share of what a run may hold. The kind's canonical
+    /// context length applies unless the guest set one, so that calls of one kind never make Ollama reload the model.
+    pub(super) fn call(
+        self,
+        session: &Session,
+        delivery: Delivery,
+    ) -> Result<(Call, Held), HostError> {
+        let Draft { model, messages, tools, response_schema, stop, mut options, held } = self.0?;
+        check(!messages.is_empty(), || {
             "a request needs at least one message; push one".to_owned()
         })?;
-        let mut options = draft.options.clone();
+        if !stop.is_empty() {
+            options.insert("stop".to_owned(), Value::from(stop));
+        }
         if let Some(num_ctx) = session.num_ctx {
             options.entry("num_ctx").or_insert(Value::from(num_ctx));
         }
-        Ok(Call {
+        let call = Call {
             plugin: session.plugin.clone(),
             payer: session.payer.clone(),
             rank: session.rank,
             priority: session.priority,
-            model: draft.model.clone(),
-            messages: draft.messages.clone(),
-            tools: draft.tools.clone(),
-            response_schema: draft.response_schema.clone(),
+            model,
+            messages,
+            tools,
+            response_schema,
             options,
             delivery,
-        })
+        };
+        Ok((call, held))
     }
 
     fn number(&mut self, name: &'static str, number: f64) {

@@ -38,7 +38,7 @@ async fn an_answer_is_shown_while_it_comes_and_paid_for_once() {
     world.llm.answer(&["Hel", "lo"]);
     let mut session = world.session();
     let request = ask(&mut session, "default");
-    let completion = session.complete(&request).await.unwrap();
+    let completion = session.complete(request).await.unwrap();
     assert_eq!(completion.text, "Hello");
     let seen = world.supervisor.seen();
     assert_eq!((seen.text.as_str(), seen.usage.calls), ("Hello", 1));
@@ -50,7 +50,7 @@ async fn a_stream_is_pulled_piece_by_piece_and_finished() {
     world.llm.answer(&["a", "b", "c"]);
     let mut session = world.session();
     let request = ask(&mut session, "default");
-    let mut stream = session.open_stream(&request).await.unwrap();
+    let mut stream = session.open_stream(request).await.unwrap();
     assert_eq!(session.next_piece(&mut stream).await.unwrap().as_deref(), Some("a"));
     assert_eq!(world.supervisor.seen().usage.calls, 0);
     let completion = session.finish(stream).await.unwrap();
@@ -64,8 +64,9 @@ async fn the_lane_is_told_whether_the_guest_sees_pieces() {
     let world = world();
     let mut session = world.session();
     let request = ask(&mut session, "default");
-    session.complete(&request).await.unwrap();
-    drop(session.open_stream(&request).await.unwrap());
+    session.complete(request).await.unwrap();
+    let request = ask(&mut session, "default");
+    drop(session.open_stream(request).await.unwrap());
     let told: Vec<Delivery> = world.llm.calls().iter().map(|call| call.delivery).collect();
     assert_eq!(told, [Delivery::Whole, Delivery::Pieces]);
 }
@@ -74,10 +75,11 @@ async fn the_lane_is_told_whether_the_guest_sees_pieces() {
 async fn the_kind_s_context_length_applies_unless_the_guest_sets_one() {
     let world = world().num_ctx(8192);
     let mut session = world.session();
+    let request = ask(&mut session, "default");
+    session.complete(request).await.unwrap();
     let mut request = ask(&mut session, "default");
-    session.complete(&request).await.unwrap();
     request.set_option("ollama.num_ctx", "16384");
-    session.complete(&request).await.unwrap();
+    session.complete(request).await.unwrap();
     let calls = world.llm.calls();
     assert_eq!(calls[0].options["num_ctx"], json!(8192));
     assert_eq!(calls[1].options["num_ctx"], json!(16_384));
@@ -93,7 +95,7 @@ async fn setters_become_clamped_options_of_ollama() {
     request.max_output_tokens(0);
     request.stop(vec!["END".into()]);
     request.response_schema(r#"{"type":"object"}"#.into());
-    session.complete(&request).await.unwrap();
+    session.complete(request).await.unwrap();
     let call = &world.llm.calls()[0];
     let expected = json!({
         "temperature": 2.0, "seed": i64::MAX, "num_predict": 1, "stop": ["END"],
@@ -113,14 +115,14 @@ async fn the_model_must_be_in_the_manifest_and_in_the_grant() {
     let narrow = wants(&["small:*"]);
     let mut session = narrow.session();
     let request = ask(&mut session, "huge:70b");
-    let error = told(session.complete(&request).await);
+    let error = told(session.complete(request).await);
     assert_eq!(error.code, "model-not-granted");
     assert!(error.message.contains("`huge:70b`; add it to `llm.models`"), "{error}");
 
     let ungranted = wants(&["*"]).grant(|grant| grant.models = vec!["small:*".into()]);
     let mut session = ungranted.session();
     let request = ask(&mut session, "huge:70b");
-    let error = told(session.complete(&request).await);
+    let error = told(session.complete(request).await);
     assert!(error.message.contains("add it to `models` under [grants.probe]"), "{error}");
     assert!(ungranted.llm.calls().is_empty());
 }
@@ -132,9 +134,9 @@ async fn an_alias_is_allowed_by_the_name_it_stands_for() {
     world.llm.alias("other", "huge:70b");
     let mut session = world.session();
     let request = ask(&mut session, "default");
-    assert!(session.complete(&request).await.is_ok());
+    assert!(session.complete(request).await.is_ok());
     let request = ask(&mut session, "other");
-    assert_eq!(told(session.complete(&request).await).code, "model-not-granted");
+    assert_eq!(told(session.complete(request).await).code, "model-not-granted");
 }
 
 #[tokio::test]
@@ -184,7 +186,7 @@ async fn the_first_mistake_of_a_request_is_told_when_it_is_sent() {
         let mut request = ask(&mut session, "default");
         mistake(&mut request);
         request.temperature(f32::NAN);
-        let error = told(session.complete(&request).await);
+        let error = told(session.complete(request).await);
         assert_eq!(error.code, code, "{error}");
         assert!(error.message.contains(sentence), "{error}");
         assert!(world.llm.calls().is_empty());
@@ -196,9 +198,9 @@ async fn a_request_without_a_message_or_a_model_is_refused() {
     let world = world();
     let mut session = world.session();
     let empty = session.llm_request("default".into()).unwrap();
-    assert!(told(session.complete(&empty).await).message.contains("at least one message"));
+    assert!(told(session.complete(empty).await).message.contains("at least one message"));
     let nameless = ask(&mut session, "");
-    assert!(told(session.complete(&nameless).await).message.contains("1 to 256 bytes"));
+    assert!(told(session.complete(nameless).await).message.contains("1 to 256 bytes"));
 }
 
 #[tokio::test]
@@ -211,11 +213,12 @@ async fn an_unavailable_ollama_is_remembered_until_it_answers_again() {
         let mut session = world.session();
         let request = ask(&mut session, "default");
         world.llm.fail(failure);
-        let error = told(session.complete(&request).await);
+        let error = told(session.complete(request).await);
         assert_eq!((error.code.as_str(), error.retryable), ("ollama-unavailable", true));
         assert_eq!(session.withheld().unwrap().code, "ollama-unavailable");
         world.llm.answer(&["back"]);
-        session.complete(&request).await.unwrap();
+        let request = ask(&mut session, "default");
+        session.complete(request).await.unwrap();
         assert_eq!(session.withheld(), None);
     }
 }
@@ -244,7 +247,7 @@ async fn a_budget_without_room_is_told_with_its_renewal_and_remembered() {
         let mut session = world.session();
         let request = ask(&mut session, "default");
         world.llm.fail(failure);
-        let error = told(session.complete(&request).await);
+        let error = told(session.complete(request).await);
         assert_eq!((error.code.as_str(), error.retryable), (code, retryable));
         assert_eq!(error.retry_after_ms, retry_after_ms);
         let why = session.withheld().unwrap();
@@ -260,12 +263,13 @@ async fn a_model_that_may_not_be_asked_ends_the_job_if_the_guest_fails_for_it() 
     let mut session = world.session();
     let request = ask(&mut session, "default");
     world.llm.fail(LlmError::CloudDisabled { model: "kimi:cloud".into() });
-    let error = told(session.complete(&request).await);
+    let error = told(session.complete(request).await);
     assert_eq!((error.code.as_str(), error.retryable), ("cloud-disabled", false));
     let failure = session.withheld().unwrap();
     assert_eq!((failure.code.as_str(), failure.disposition), ("cloud-disabled", Disposition::Fail));
     world.llm.answer(&["here"]);
-    session.complete(&request).await.unwrap();
+    let request = ask(&mut session, "default");
+    session.complete(request).await.unwrap();
     assert_eq!(session.withheld(), None, "another model would do");
 }
 
@@ -274,7 +278,7 @@ async fn a_call_goes_on_the_account_of_its_kind_and_its_job() {
     let world = world().limits(|limits| limits.job_tokens_max = Some(9));
     let mut session = world.session();
     let request = ask(&mut session, "default");
-    session.complete(&request).await.unwrap();
+    session.complete(request).await.unwrap();
     let payer = &world.llm.calls()[0].payer;
     assert_eq!((payer.kind.as_str(), payer.caller.as_deref()), ("probe", None));
     assert_eq!(payer.job.map(|job| (job.spent, job.max)), Some((0, Some(9))));
@@ -298,7 +302,7 @@ async fn errors_of_ollama_keep_their_code_and_advice() {
         let mut session = world.session();
         let request = ask(&mut session, "default");
         world.llm.fail(failure);
-        let error = told(session.complete(&request).await);
+        let error = told(session.complete(request).await);
         assert_eq!((error.code.as_str(), error.retryable), (code, retryable));
         assert_eq!(session.withheld(), None);
     }
@@ -310,7 +314,7 @@ async fn a_run_that_loses_its_job_while_it_streams_shows_nothing_more() {
     world.llm.answer(&["a", "b"]);
     let mut session = world.session();
     let request = ask(&mut session, "default");
-    let mut stream = session.open_stream(&request).await.unwrap();
+    let mut stream = session.open_stream(request).await.unwrap();
     session.next_piece(&mut stream).await.unwrap();
     world.supervisor.stand(Standing::Fenced);
     assert_eq!(told(session.finish(stream).await).code, "fenced");
@@ -324,15 +328,18 @@ async fn a_guest_cannot_wait_for_the_lane_that_it_holds_itself() {
     world.llm.answer(&["a"]);
     let mut session = world.session();
     let request = ask(&mut session, "default");
-    let mut stream = session.open_stream(&request).await.unwrap();
-    let error = told(session.complete(&request).await);
+    let mut stream = session.open_stream(request).await.unwrap();
+    let second = ask(&mut session, "default");
+    let error = told(session.complete(second).await);
     assert_eq!(error.code, "stream-open");
     assert!(error.message.contains("finish or drop it"), "{error}");
     while session.next_piece(&mut stream).await.unwrap().is_some() {}
-    assert!(session.complete(&request).await.is_ok(), "a stream that ended still holds the lane");
-    let dropped = session.open_stream(&request).await.unwrap();
-    drop(dropped);
-    assert!(session.complete(&request).await.is_ok());
+    let third = ask(&mut session, "default");
+    assert!(session.complete(third).await.is_ok(), "a stream that ended still holds the lane");
+    let fourth = ask(&mut session, "default");
+    drop(session.open_stream(fourth).await.unwrap());
+    let last = ask(&mut session, "default");
+    assert!(session.complete(last).await.is_ok());
 }
 
 #[tokio::test]
@@ -342,13 +349,14 @@ async fn a_stream_that_broke_stays_broken_and_frees_the_lane() {
     world.llm.break_off();
     let mut session = world.session();
     let request = ask(&mut session, "default");
-    let mut stream = session.open_stream(&request).await.unwrap();
+    let mut stream = session.open_stream(request).await.unwrap();
     session.next_piece(&mut stream).await.unwrap();
     assert_eq!(
         told(session.next_piece(&mut stream).await.map_err(Refusal::from)).code,
         "ollama-broke-off"
     );
-    assert!(session.complete(&request).await.is_ok());
+    let request = ask(&mut session, "default");
+    assert!(session.complete(request).await.is_ok());
     assert_eq!(told(session.finish(stream).await).code, "ollama-broke-off");
 }
 
@@ -368,7 +376,7 @@ async fn everything_a_message_holds_is_charged() {
     let mut session = world.session();
     let mut request = ask(&mut session, "default");
     request.push(id);
-    assert_eq!(told(session.complete(&request).await).code, "request-too-large");
+    assert_eq!(told(session.complete(request).await).code, "request-too-large");
 }
 
 #[tokio::test]
@@ -385,7 +393,41 @@ async fn a_request_that_was_a_mistake_holds_nothing_and_reads_nothing_more() {
     }
     let mut request = ask(&mut session, "default");
     request.push(turn(&"x".repeat(31 << 20)));
-    assert!(session.complete(&request).await.is_ok(), "the mistakes fill the run's pool");
+    assert!(session.complete(request).await.is_ok(), "the mistakes fill the run's pool");
+}
+
+#[tokio::test]
+async fn what_is_set_again_takes_the_place_of_what_was() {
+    let world = world();
+    let mut session = world.session();
+    let mut request = ask(&mut session, "default");
+    for word in ["first", "last"] {
+        request.stop(vec![word.repeat(5 << 20)]);
+    }
+    let schema = format!(r#"{{"title":"{}"}}"#, "x".repeat(200 << 10));
+    (0..200).for_each(|_| request.response_schema(schema.clone()));
+    session.complete(request).await.unwrap();
+    assert_eq!(world.llm.calls()[0].options["stop"], json!(["last".repeat(5 << 20)]));
+}
+
+#[tokio::test]
+async fn a_request_is_counted_until_its_answer_is_whole() {
+    let world = world();
+    let mut session = world.session();
+    let large = |session: &mut Session| {
+        let mut request = ask(session, "default");
+        request.push(turn(&"x".repeat(31 << 20)));
+        request
+    };
+    let request = large(&mut session);
+    let mut stream = session.open_stream(request).await.unwrap();
+    let _second = large(&mut session);
+    let third = large(&mut session);
+    while session.next_piece(&mut stream).await.unwrap().is_some() {}
+    let error = told(session.complete(third).await);
+    assert!(error.message.contains("the requests of a run"), "{error}");
+    let third = large(&mut session);
+    assert!(session.complete(third).await.is_ok());
 }
 
 #[tokio::test]
@@ -394,7 +436,7 @@ async fn pieces_of_a_stream_cost_no_calls() {
     world.llm.answer(&["a", "b", "c", "d", "e", "f"]);
     let mut session = world.session();
     let request = ask(&mut session, "default");
-    let mut stream = session.open_stream(&request).await.unwrap();
+    let mut stream = session.open_stream(request).await.unwrap();
     let mut text = String::new();
     while let Some(piece) = session.next_piece(&mut stream).await.unwrap() {
         text.push_str(&piece);

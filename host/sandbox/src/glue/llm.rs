@@ -101,12 +101,12 @@ impl HostTokenStream for Guest {
 impl Host for Guest {
     async fn complete(&mut self, req: Resource<Request>) -> Result<Completion, NotDone> {
         let request = self.table.delete(req)?;
-        Ok(completion(self.session.complete(&request).await?))
+        Ok(completion(self.session.complete(request).await?))
     }
 
     async fn open_stream(&mut self, req: Resource<Request>) -> Result<Resource<Stream>, NotDone> {
         let request = self.table.delete(req)?;
-        let stream = self.session.open_stream(&request).await?;
+        let stream = self.session.open_stream(request).await?;
         Ok(self.table.push(stream)?)
     }
 }
