@@ -52,7 +52,8 @@ const QUEUE_FULL: &str = "maximum pending requests exceeded";
 /// way end on their own.
 pub struct Lane {
     pub(crate) shared: Arc<Shared>,
-    _watch: DropGuard,
+    /// None where nobody watches.
+    _watch: Option<DropGuard>,
 }
 
 /// What the host lends to the lane.
@@ -106,39 +107,7 @@ impl Lane {
         ports: Ports,
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, BadConfig> {
-        let Ports { bell, clock, budgets, backlog } = ports;
-        let config = config.checked()?;
-        let client = Arc::new(Client::new(&config)?);
-        let metrics = Arc::new(Metrics::new());
-        let inventory =
-            Inventory::new(Arc::clone(&client), bell, Arc::clone(&metrics), config.poll_every);
-        let circuit = Arc::new(Circuit::new(&config, client.shown(), Arc::clone(&metrics)));
-        let stops = Some(Arc::clone(&circuit));
-        let waiting_max = config.waiting_max;
-        let room = |turns| Room { turns, waiting_max };
-        let shared = Arc::new(Shared {
-            queue: Queue::new(Site::Here, room(1), Arc::clone(&metrics), stops),
-            embeddings: Queue::new(Site::Here, room(1), Arc::clone(&metrics), None),
-            cloud: Queue::new(
-                Site::Cloud,
-                room(config.cloud_concurrency),
-                Arc::clone(&metrics),
-                None,
-            ),
-            errands: Errands::default(),
-            readers: Readers::default(),
-            stand_ins: StandIns::default(),
-            others: Others::new(client.shown(), Arc::clone(&metrics)),
-            stirred: Notify::new(),
-            config,
-            client,
-            inventory,
-            metrics,
-            clock,
-            budgets,
-            backlog,
-            circuit,
-        });
+        let shared = Arc::new(Shared::new(config, ports)?);
         let stop = shutdown.child_token();
         tokio::spawn(watchman::watch(Arc::clone(&shared), stop.clone()));
         tokio::spawn(stand_in::keep(Arc::clone(&shared), stop.clone()));
@@ -151,7 +120,16 @@ impl Lane {
         tokio::spawn(async move {
             token.run_until_cancelled_owned(watched.readers.watch(watched.config.stall)).await
         });
-        Ok(Arc::new(Self { shared, _watch: stop.drop_guard() }))
+        Ok(Arc::new(Self { shared, _watch: Some(stop.drop_guard()) }))
+    }
+
+    /// A lane for whoever only wants to know something. It does nothing by itself: Ollama is asked when [`Self::look`]
+    /// or [`Llm::resolve`] is, and nothing is changed there.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn to_look(config: Config, ports: Ports) -> Result<Arc<Self>, BadConfig> {
+        Ok(Arc::new(Self { shared: Arc::new(Shared::new(config, ports)?), _watch: None }))
     }
 
     /// Asks Ollama now, and says how it is.
@@ -228,6 +206,42 @@ impl Llm for Lane {
 }
 
 impl Shared {
+    fn new(config: Config, ports: Ports) -> Result<Self, BadConfig> {
+        let Ports { bell, clock, budgets, backlog } = ports;
+        let config = config.checked()?;
+        let client = Arc::new(Client::new(&config)?);
+        let metrics = Arc::new(Metrics::new());
+        let inventory =
+            Inventory::new(Arc::clone(&client), bell, Arc::clone(&metrics), config.poll_every);
+        let circuit = Arc::new(Circuit::new(&config, client.shown(), Arc::clone(&metrics)));
+        let stops = Some(Arc::clone(&circuit));
+        let waiting_max = config.waiting_max;
+        let room = |turns| Room { turns, waiting_max };
+        Ok(Self {
+            queue: Queue::new(Site::Here, room(1), Arc::clone(&metrics), stops),
+            embeddings: Queue::new(Site::Here, room(1), Arc::clone(&metrics), None),
+            cloud: Queue::new(
+                Site::Cloud,
+                room(config.cloud_concurrency),
+                Arc::clone(&metrics),
+                None,
+            ),
+            errands: Errands::default(),
+            readers: Readers::default(),
+            stand_ins: StandIns::default(),
+            others: Others::new(client.shown(), Arc::clone(&metrics)),
+            stirred: Notify::new(),
+            config,
+            client,
+            inventory,
+            metrics,
+            clock,
+            budgets,
+            backlog,
+            circuit,
+        })
+    }
+
     /// The names of what is loaded, for as long as its quantum lasts.
     fn preference(&self, now: Instant) -> Option<Preference> {
         let Resident { model, quantum_began_at, quantum } = self.queue.resident()?;

@@ -253,7 +253,7 @@ fn engine_config(config: &Config) -> Result<roughneck_engine::Config> {
 }
 
 /// The path to one Ollama.
-pub(crate) fn lane(
+fn lane(
     config: roughneck_llm::Config,
     bells: &Arc<Bells>,
     budgets: Arc<dyn budgets::Budgets>,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, process::Output};
 
-use roughneck_testkit::ollama::{Config, FakeOllama};
+use roughneck_testkit::ollama::{Config, FakeOllama, Model};
 use serde_json::{Value, json};
 
 use crate::host::Setup;
@@ -86,6 +86,24 @@ async fn what_is_wrong_with_a_host_that_is_stopped_is_told_with_what_to_do_and_n
     let page = String::from_utf8(output.stdout).unwrap();
     assert!(page.contains("FAIL  ollama"), "{page}");
     assert!(page.contains("lower `disk-free-min` under [intake]"), "{page}");
+}
+
+#[tokio::test]
+async fn ollama_is_asked_and_nothing_of_it_is_changed() {
+    let mut simulated = Config::instant();
+    // Of another host, which has pinned a context.
+    let stand_in = Model::chat("qwen3:4b").alias("roughneck/qwen3:4b-ctx8192-0123456789ab");
+    simulated.models.push(stand_in);
+    let ollama = FakeOllama::start(simulated).await.unwrap();
+    let setup = Setup::new(&ollama.url());
+    let (code, found) = findings(&setup, &["--url", NOBODY]).await;
+    assert_eq!(code, 0, "{found:#?}");
+    let found = of(&found, "ollama")["found"].as_str().unwrap();
+    assert_eq!(found, "version 0.33.0 with 3 models");
+    let log = ollama.log();
+    // How a model is made is a question too, although it is put by `POST`.
+    let mut questions = log.iter().filter(|asked| asked.path != "/api/show");
+    assert!(!log.is_empty() && questions.all(|asked| asked.method == "GET"), "{log:?}");
 }
 
 #[tokio::test]

@@ -303,6 +303,25 @@ async fn two_hosts_with_other_pins_in_front_of_one_ollama_leave_each_other_s_sta
 }
 
 #[tokio::test]
+async fn who_only_looks_deletes_no_stand_in() {
+    let stage = pinned().await;
+    stage.ask_v1().await;
+    let made = stage.stand_ins().await;
+    assert_eq!(made.len(), 1);
+    let ports = stage::ports(&stage.witness, Arc::new(Unlimited));
+    let unpinned = Config { owner: Some(OWNER), ..Config::new(stage.ollama.url()) };
+    let looking = Lane::to_look(unpinned, ports).unwrap();
+    let asked_before = stage.ollama.log().len();
+    for _ in 0..3 {
+        assert!(matches!(looking.look().await, Health::Up { models: 3, .. }));
+        assert_eq!(looking.resolve(QWEN).await.unwrap().name, QWEN);
+    }
+    let log = stage.ollama.log();
+    assert!(log[asked_before..].iter().all(|asked| asked.method != "DELETE"), "{log:?}");
+    assert_eq!(stage.stand_ins().await, made);
+}
+
+#[tokio::test]
 async fn a_model_that_is_deleted_takes_its_stand_in_with_it() {
     let stage = pinned().await;
     stage.ask_v1().await;

@@ -9,10 +9,9 @@ use roughneck_jobs::{
 };
 use roughneck_llm::Lane;
 use serde::Deserialize;
-use tokio_util::sync::CancellationToken;
 
 use super::finding::Finding;
-use crate::{client::Client, commands::serve, config::Config};
+use crate::{client::Client, config::Config, system::System};
 
 /// Asks Ollama how it is, and whether it has the models: those of the plugins and those that aliases
 /// stand for.
@@ -69,12 +68,16 @@ struct Ollama {
     reason: Option<String>,
 }
 
-/// The lane that asks. It is no host's: it sends nothing but questions, and deletes no stand-ins.
+/// The lane that asks. It is no host's, and may be one beside a host: it sends nothing but questions.
 ///
 /// # Errors
 /// If the configuration of Ollama cannot be used.
 pub(super) fn lane(config: &Config) -> anyhow::Result<Arc<Lane>> {
-    let (budgets, backlog) = (Arc::new(Unlimited), Arc::new(Nobody));
-    let (bells, stop) = (Arc::new(Bells::default()), CancellationToken::new());
-    serve::lane(config.ollama.lane()?, &bells, budgets, backlog, &stop)
+    let ports = roughneck_llm::Ports {
+        bell: Arc::new(Bells::default()),
+        clock: Arc::new(System),
+        budgets: Arc::new(Unlimited),
+        backlog: Arc::new(Nobody),
+    };
+    Ok(Lane::to_look(config.ollama.lane()?, ports)?)
 }
