@@ -1,6 +1,6 @@
 //! `roughneck ollama-sim`: a simulated Ollama, for trying things out without a model.
 
-use std::net::SocketAddr;
+use std::{io::Write as _, net::SocketAddr};
 
 use anyhow::{Context, Result};
 use roughneck_testkit::ollama::{Config, FakeOllama};
@@ -26,9 +26,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
             "the simulator cannot listen on {listen}; choose another port with --listen 127.0.0.1:0"
         )
     })?;
-    println!(
-        "a SIMULATED Ollama answers at {}\nno model runs here, and every text is made up",
-        fake.url()
+    let url = fake.url();
+    // It answers whether or not anybody reads this.
+    let _ = writeln!(
+        std::io::stdout(),
+        "a SIMULATED Ollama answers at {url}\nno model runs here, and every text is made up"
     );
     StopSignals::listen()?.next().await;
     fake.shutdown().await;

@@ -1,13 +1,14 @@
 //! The host of the demo: `roughneck serve` as a child process with a data folder of its own.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
@@ -35,31 +36,42 @@ http = ["*"]
 callbacks = ["alerts"]
 "#;
 
+/// A host from its first moment on: whatever becomes of it, [`Self::stop`] ends it.
 pub(super) struct Host {
     child: Child,
     /// Kept open: a host whose output nobody reads must not be stopped by it.
-    _output: Lines<BufReader<ChildStdout>>,
-    url: String,
-    secret: String,
-    data_dir: PathBuf,
+    output: Lines<BufReader<ChildStdout>>,
+    /// Removed with the host.
+    data_dir: TempDir,
+    started: Instant,
+}
+
+/// A host that answers.
+pub(super) struct Ready {
+    pub(super) url: String,
+    /// What its webhooks are signed with.
+    pub(super) secret: String,
     started_in: Duration,
     plugins: Vec<String>,
+    data_dir: String,
 }
 
 impl Host {
-    /// Starts the host on a free port and waits until it is ready.
-    pub(super) async fn start(plugins: &Path, ollama_url: &str) -> Result<Self> {
+    /// Starts the host on a free port.
+    pub(super) fn start(plugins: &Path, ollama_url: &str) -> Result<Self> {
         ensure!(
             plugins.is_dir(),
             "there are no built plugins in {}; run `cargo xtask guests`",
             plugins.display()
         );
-        let data_dir = std::env::temp_dir().join(format!("roughneck-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&data_dir)
-            .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
-        let config = data_dir.join("roughneck.toml");
+        // For this user alone, and made just now: nobody can have put a link in it.
+        let data_dir = tempfile::Builder::new()
+            .prefix("roughneck-demo-")
+            .tempdir()
+            .context("no data folder can be made")?;
+        let config = data_dir.path().join("roughneck.toml");
         std::fs::write(&config, CONFIG)?;
-        let log = std::fs::File::create(data_dir.join("host.log"))?;
+        let log = std::fs::File::create(data_dir.path().join("host.log"))?;
         let started = Instant::now();
         let mut child = Command::new(std::env::current_exe()?)
             .arg("serve")
@@ -67,56 +79,44 @@ impl Host {
             .arg("--config")
             .arg(&config)
             .arg("--data-dir")
-            .arg(&data_dir)
+            .arg(data_dir.path())
             .arg("--plugins")
             .arg(plugins)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
             .kill_on_drop(true)
-            .in_own_group()
+            // A Ctrl-C on the terminal does not reach it: the demo stops it in its own time, and a second signal would
+            // stop it at once.
+            .process_group(0)
             .spawn()
             .context("`roughneck serve` cannot be started")?;
         let stdout = child.stdout.take().context("the host has no output")?;
-        let mut output = BufReader::new(stdout).lines();
-        let line = tokio::time::timeout(START_LIMIT, output.next_line()).await;
-        let Some(url) = line
-            .ok()
-            .and_then(Result::ok)
-            .flatten()
-            .and_then(|line| line.strip_prefix(READY).map(|url| url.trim().to_owned()))
-        else {
-            let log = std::fs::read_to_string(data_dir.join("host.log")).unwrap_or_default();
-            bail!("the host did not become ready; its log says:\n{log}");
+        Ok(Self { child, output: BufReader::new(stdout).lines(), data_dir, started })
+    }
+
+    /// Waits until it is ready.
+    pub(super) async fn ready(&mut self) -> Result<Ready> {
+        let line = tokio::time::timeout(START_LIMIT, self.output.next_line()).await;
+        let line = line.ok().and_then(Result::ok).flatten();
+        let Some(url) = line.as_deref().and_then(|line| line.strip_prefix(READY)) else {
+            bail!("the host did not become ready");
         };
-        let started_in = started.elapsed();
-        let secret =
-            std::fs::read_to_string(data_dir.join(signing_secret::FILE))?.trim().to_owned();
-        let plugins = plugin_names(&url).await?;
-        Ok(Self { child, _output: output, url, secret, data_dir, started_in, plugins })
-    }
-
-    pub(super) fn url(&self) -> &str {
-        &self.url
-    }
-
-    pub(super) fn secret(&self) -> &str {
-        &self.secret
-    }
-
-    pub(super) fn story(&self) -> String {
-        format!(
-            "roughneck serve is ready at {} after {} ms\nplugins: {}; data in {}",
-            self.url,
-            self.started_in.as_millis(),
-            self.plugins.join(", "),
-            self.data_dir.display()
-        )
+        let (url, started_in) = (url.trim().to_owned(), self.started.elapsed());
+        let secret = std::fs::read_to_string(self.data_dir.path().join(signing_secret::FILE))?;
+        Ok(Ready {
+            secret: secret.trim().to_owned(),
+            started_in,
+            plugins: plugin_names(&url).await?,
+            data_dir: self.data_dir.path().display().to_string(),
+            url,
+        })
     }
 
     /// The end of the host's log, for a story that went wrong.
     pub(super) fn last_words(&self) -> String {
-        let log = std::fs::read_to_string(self.data_dir.join("host.log")).unwrap_or_default();
+        let log = std::fs::read_to_string(self.data_dir.path().join("host.log"));
+        let log = log.unwrap_or_else(|error| format!("(its log cannot be read: {error})"));
         let lines: Vec<&str> = log.lines().collect();
         let last = lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).copied();
         format!("the host said last:\n{}\n", last.collect::<Vec<_>>().join("\n"))
@@ -124,29 +124,40 @@ impl Host {
 
     /// Stops the host as an operator would, and removes its data.
     pub(super) async fn stop(mut self) -> Result<()> {
-        let pid = self.child.id().context("the host has gone")?;
-        // A signal by the system's own tool keeps this crate free of unsafe code.
-        Command::new("kill").arg(pid.to_string()).status().await.context("`kill` cannot be run")?;
+        let stopped = self.end().await;
+        if stopped.is_err() {
+            // Nothing may write any more into what is removed.
+            self.child.kill().await.context("the host cannot be killed")?;
+        }
+        let shown = self.data_dir.path().display().to_string();
+        self.data_dir.close().with_context(|| format!("{shown} cannot be removed"))?;
+        stopped
+    }
+
+    async fn end(&mut self) -> Result<()> {
+        // It is none if the host has ended by itself, which its status tells.
+        if let Some(pid) = self.child.id() {
+            // A signal by the system's own tool keeps this crate free of unsafe code.
+            let kill = Command::new("kill").arg(pid.to_string()).status().await;
+            kill.context("`kill` cannot be run")?;
+        }
         let status = tokio::time::timeout(STOP_LIMIT, self.child.wait())
             .await
             .context("the host did not stop in time")??;
         ensure!(status.success(), "the host ended with {status}");
-        std::fs::remove_dir_all(&self.data_dir)
-            .with_context(|| format!("{} cannot be removed", self.data_dir.display()))
+        Ok(())
     }
 }
 
-/// A child that a Ctrl-C on the terminal does not reach: the demo stops it in its own time, and a
-/// second signal would stop it at once.
-trait InOwnGroup {
-    fn in_own_group(&mut self) -> &mut Self;
-}
-
-impl InOwnGroup for Command {
-    fn in_own_group(&mut self) -> &mut Self {
-        #[cfg(unix)]
-        self.process_group(0);
-        self
+impl Ready {
+    pub(super) fn story(&self) -> String {
+        format!(
+            "roughneck serve is ready at {} after {} ms\nplugins: {}; data in {}",
+            self.url,
+            self.started_in.as_millis(),
+            self.plugins.join(", "),
+            self.data_dir
+        )
     }
 }
 

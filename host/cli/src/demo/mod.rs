@@ -15,8 +15,8 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, Result, anyhow, ensure};
 use roughneck_testkit::receiver::{Receiver, verify};
 
-use crate::signals::StopSignals;
-use host::Host;
+use crate::{signals::StopSignals, terminal::OutputClosed};
+use host::{Host, Ready};
 use screen::Screen;
 use upstream::Upstream;
 
@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let mut stop = StopSignals::listen()?;
     crate::commands::serve::install_tls();
-    let screen = Screen::new();
+    let screen = Screen::new()?;
     let text = match &arguments.text {
         Some(path) => std::fs::read_to_string(path)
             .with_context(|| format!("the text {} cannot be read", path.display()))?,
@@ -55,51 +55,55 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     };
 
     let upstream = Upstream::find().await?;
-    screen.step("ollama", &upstream.story());
-    let host = Host::start(&arguments.plugins, upstream.url()).await?;
-    screen.step("host", &host.story());
-
+    screen.step("ollama", &upstream.story())?;
+    let mut host = Host::start(&arguments.plugins, upstream.url())?;
+    let story = async {
+        let ready = host.ready().await?;
+        screen.step("host", &ready.story())?;
+        let id = tell(&ready, &text, upstream.is_simulated(), &screen).await?;
+        screen.go_on(&ready.url, &id, arguments.keep)
+    };
     let told = tokio::select! {
-        told = tell(&host, &text, upstream.is_simulated(), &screen) => told,
+        told = story => told,
         () = stop.next() => Err(anyhow!("interrupted")),
     };
     let told = match told {
-        Ok(id) => {
-            screen.go_on(host.url(), &id, arguments.keep);
-            if arguments.keep {
-                stop.next().await;
-            }
+        Ok(()) if arguments.keep => {
+            stop.next().await;
             Ok(())
         }
+        Ok(()) => Ok(()),
+        // Nobody would read what else there is to say.
+        Err(error) if error.is::<OutputClosed>() => Err(error),
         Err(error) => Err(error.context(host.last_words())),
     };
-    host.stop().await?;
+    let stopped = host.stop().await;
     upstream.stop().await;
     told?;
-    screen.step("stop", "the host has stopped cleanly (exit 0)");
-    Ok(())
+    stopped?;
+    screen.step("stop", "the host has stopped cleanly (exit 0)")
 }
 
 /// The job's story, from its submission to its webhook. Returns its id.
-async fn tell(host: &Host, text: &str, is_simulated: bool, screen: &Screen) -> Result<String> {
+async fn tell(host: &Ready, text: &str, is_simulated: bool, screen: &Screen) -> Result<String> {
     let receiver = Receiver::start().await.context("no port is free for the webhook receiver")?;
-    screen.step("webhook", &format!("a receiver waits at {}", receiver.url()));
+    screen.step("webhook", &format!("a receiver waits at {}", receiver.url()))?;
 
-    let submitted = job::submit(host.url(), text, &receiver.url()).await?;
-    screen.step("job", &submitted.story());
-    let job = job::follow(host.url(), &submitted.id, screen).await?;
+    let submitted = job::submit(&host.url, text, &receiver.url()).await?;
+    screen.step("job", &submitted.story())?;
+    let job = job::follow(&host.url, &submitted.id, screen).await?;
     ensure!(
         job["state"] == "done",
         "the job ended as {}: {}",
         job["state"],
         job["error"]["message"]
     );
-    screen.result(&job, is_simulated);
+    screen.result(&job, is_simulated)?;
 
     let deliveries =
         receiver.wait_for(1, WEBHOOK_LIMIT).await.context("the webhook did not come")?;
     let delivery = deliveries.first().context("the webhook did not come")?;
-    verify(host.secret(), &delivery.headers, &delivery.body)
+    verify(&host.secret, &delivery.headers, &delivery.body)
         .context("the webhook's signature is wrong")?;
     screen.webhook(&delivery.body, &delivery.headers)?;
     Ok(submitted.id)

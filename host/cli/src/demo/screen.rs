@@ -5,22 +5,25 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::{live::Live, terminal::stdout_size};
+use crate::{
+    live::Live,
+    terminal::{print, stdout_size},
+};
 
 const LABEL_COLUMNS: usize = 10;
 
 pub(super) struct Screen;
 
 impl Screen {
-    pub(super) fn new() -> Self {
-        println!("\nroughneck demo: one job from end to end\n");
-        Self
+    pub(super) fn new() -> Result<Self> {
+        print("\nroughneck demo: one job from end to end\n\n")?;
+        Ok(Self)
     }
 
     /// One step of the story; further lines are indented below the first.
-    pub(super) fn step(&self, label: &str, text: &str) {
+    pub(super) fn step(&self, label: &str, text: &str) -> Result<()> {
         let indent = format!("\n{:width$}", "", width = LABEL_COLUMNS + 2);
-        println!("  {label:LABEL_COLUMNS$}{}", text.replace('\n', &indent));
+        print(&format!("  {label:LABEL_COLUMNS$}{}\n", text.replace('\n', &indent)))
     }
 
     /// The part that shows a running job, below the steps' texts.
@@ -28,7 +31,7 @@ impl Screen {
         Live::new(std::io::stdout(), stdout_size(), LABEL_COLUMNS + 2)
     }
 
-    pub(super) fn result(&self, job: &Value, is_simulated: bool) {
+    pub(super) fn result(&self, job: &Value, is_simulated: bool) -> Result<()> {
         let output = &job["output"];
         let who = if is_simulated { " (simulated words)" } else { "" };
         let mut text =
@@ -36,8 +39,8 @@ impl Screen {
         for point in output["key_points"].as_array().into_iter().flatten() {
             let _ = write!(text, "\n- {}", wrap(words(point)));
         }
-        self.step("result", &text);
-        self.step("cost", &cost(job));
+        self.step("result", &text)?;
+        self.step("cost", &cost(job))
     }
 
     pub(super) fn webhook(&self, body: &[u8], headers: &reqwest::header::HeaderMap) -> Result<()> {
@@ -47,11 +50,10 @@ impl Screen {
         self.step(
             "webhook",
             &format!("{kind} was delivered, its signature is good (webhook-id {id})"),
-        );
-        Ok(())
+        )
     }
 
-    pub(super) fn go_on(&self, url: &str, id: &str, keep: bool) {
+    pub(super) fn go_on(&self, url: &str, id: &str, keep: bool) -> Result<()> {
         let mut text = format!(
             "curl {url}/jobs/{id}\n\
              curl -N {url}/jobs/{id}/events\n\
@@ -64,7 +66,7 @@ impl Screen {
         } else {
             "\nto try these, run `cargo xtask demo --keep`: the host stays up then"
         });
-        self.step("go on", &text);
+        self.step("go on", &text)
     }
 }
 

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use reqwest::{StatusCode, header::VIA};
+use roughneck_jobs::ports::gateway;
 use roughneck_testkit::ollama::{Config, FakeOllama};
 use serde_json::Value;
 
@@ -20,6 +22,9 @@ impl Upstream {
         let instead_of = match probe(&url).await {
             Ok((version, models)) if models > 0 => return Ok(Self::Real { url, version, models }),
             Ok(_) => format!("the Ollama at {url} has no model (try `ollama pull qwen3:4b`)"),
+            Err(error) if is_refused_by_a_host(&error) => {
+                format!("a roughneck host answers at {url}, and a host needs an Ollama")
+            }
             Err(_) => format!("no Ollama answers at {url}"),
         };
         let fake =
@@ -59,11 +64,19 @@ impl Upstream {
     }
 }
 
-/// Version and number of models of the Ollama at `url`.
+/// Whether the answer is that of a host, where `OLLAMA_HOST` is set for its clients. The demo's own host would be
+/// refused by it, and wait for ever.
+fn is_refused_by_a_host(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<reqwest::Error>();
+    error.and_then(reqwest::Error::status) == Some(StatusCode::LOOP_DETECTED)
+}
+
+/// Version and number of models of the Ollama at `url`, asked as a host asks.
 async fn probe(url: &str) -> Result<(String, usize)> {
     let client = reqwest::Client::builder().timeout(PROBE_LIMIT).no_proxy().build()?;
     let get = async |path: &str| -> Result<Value> {
-        let response = client.get(format!("{url}{path}")).send().await?.error_for_status()?;
+        let asked = client.get(format!("{url}{path}")).header(VIA, gateway::VIA);
+        let response = asked.send().await?.error_for_status()?;
         Ok(response.json().await?)
     };
     let version = get("/api/version").await?;
