@@ -75,8 +75,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let listener = listen(&config).await?;
     let host = tokio::select! {
         host = Host::start(&config, listener, natives) => host?,
-        // Nothing runs yet: there is nothing to wait for.
-        () = stop.next() => return Ok(()),
+        // Nothing runs yet, so there is nothing to wait for: least of all for the plugin that is being compiled, as the runtime
+        // would.
+        () = stop.next() => std::process::exit(0),
     };
     announce(&host.url, &config, started);
 

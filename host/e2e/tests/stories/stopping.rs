@@ -1,5 +1,10 @@
 //! Stopping on request.
 
+use std::{
+    io::Read as _,
+    process::{Command, Stdio},
+};
+
 use roughneck_testkit::{
     eventually,
     ollama::{Config, FakeOllama, Reply},
@@ -35,6 +40,22 @@ async fn a_running_job_finishes_and_a_waiting_one_is_kept() {
     assert_eq!((&job["state"], &job["attempt"]), (&json!("done"), &json!(1)), "{job:#}");
     let job = host.until(&waiting, "done").await;
     assert_eq!((&job["attempt"], &job["losses"]), (&json!(1), &json!(0)), "{job:#}");
+}
+
+#[tokio::test]
+async fn a_signal_during_the_start_does_not_wait_for_plugins_to_be_compiled() {
+    let ollama = FakeOllama::start(Config::instant()).await.unwrap();
+    let setup = Setup::new(&ollama.url());
+    let mut child = setup.command().stderr(Stdio::piped()).spawn().unwrap();
+    let database = setup.data_dir().join("roughneck.db");
+    eventually("the host has begun", LIMIT, async || database.exists()).await.unwrap();
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{log}");
+    // The last one that a start looks at.
+    assert!(!log.contains("wrong-version"), "{log}");
 }
 
 #[tokio::test]
