@@ -43,7 +43,10 @@ pub struct NoClient(#[source] reqwest::Error);
 /// Two HTTP clients, with pools of their own: one reaches public addresses only, the other all.
 /// Neither follows redirects (each hop would have to be judged again) nor reads a proxy from the
 /// environment (the proxy would resolve the name).
-#[derive(Clone, Debug)]
+///
+/// The names that one of these looks up at once are limited, so whoever must not wait for the names of others has one of
+/// its own: a lookup that its caller has given up still holds its place until the name server answers.
+#[derive(Debug)]
 pub struct Egress {
     public: Client,
     private: Client,

@@ -138,8 +138,9 @@ impl Host {
         let system = Arc::new(System);
         let bells = Arc::new(Bells::default());
         let data_dir = config.data_dir();
-        // It reads the certificates of the system, which takes about as long as opening the store.
-        let egress = tokio::task::spawn_blocking(Egress::new);
+        // It reads the certificates of the system, which takes about as long as opening the store. Webhooks do not wait for the
+        // names that plugins look up.
+        let [egress, webhooks_egress] = [(); 2].map(|()| tokio::task::spawn_blocking(Egress::new));
         let store = store(config, &data_dir, &bells).await?;
         let secret = signing_secret::load(&data_dir, &*system)?;
         let lane_stop = CancellationToken::new();
@@ -148,12 +149,11 @@ impl Host {
         let owner = Some(host_id::load(&data_dir, &*system)?);
         let ollama = roughneck_llm::Config { owner, ..config.ollama.lane()? };
         let lane = lane(ollama, &bells, Arc::clone(&budgets) as _, backlog, &lane_stop)?;
-        let egress = egress.await??;
-        let courier = Webhooks::new(webhooks(config, secret)?, egress.clone());
+        let courier = Webhooks::new(webhooks(config, secret)?, webhooks_egress.await??);
         let capabilities = roughneck_capabilities::Ports {
             llm: Arc::clone(&lane) as _,
             kv: Arc::clone(&store) as _,
-            egress,
+            egress: egress.await??,
             clock: Arc::clone(&system) as _,
         };
         let plugins = plugins(config, &data_dir, capabilities).await?;
