@@ -1,7 +1,7 @@
 //! Reads plugin folders.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -46,6 +46,8 @@ pub struct Config {
     pub cache_dir: Option<PathBuf>,
     /// What the operator allows, by plugin. A plugin without an entry gets [`Grant::default`].
     pub grants: BTreeMap<String, Grant>,
+    /// Kinds that the host runs itself, by name and alias: no plugin can have them.
+    pub host_kinds: BTreeSet<String>,
 }
 
 /// Why the sandbox cannot be set up. A bad plugin is never a reason.
@@ -77,7 +79,8 @@ impl Plugins {
         let cache = config.cache_dir.as_deref().and_then(|dir| cache(dir, &engine));
         let loader =
             Loader { engine, linker, cache, grants: config.grants, metrics: Metrics::new() };
-        let mut plugins = Self::new(ticker, Arc::new(ports), loader.metrics.clone());
+        let mut plugins =
+            Self::new(ticker, Arc::new(ports), config.host_kinds, loader.metrics.clone());
         for dir in &config.dirs {
             loader.load_dir(dir, &mut plugins);
         }

@@ -1,7 +1,7 @@
 //! The loaded plugins, as the catalog that the rest of the host reads.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -27,6 +27,7 @@ pub struct Plugins {
     ready: BTreeMap<String, Ready>,
     /// By name and alias.
     kinds: HashMap<String, Arc<Served>>,
+    host_kinds: BTreeSet<String>,
     refused: Vec<RefusedPlugin>,
     pub(crate) ticker: Ticker,
     pub(crate) ports: Arc<Ports>,
@@ -34,10 +35,16 @@ pub struct Plugins {
 }
 
 impl Plugins {
-    pub(crate) fn new(ticker: Ticker, ports: Arc<Ports>, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        ticker: Ticker,
+        ports: Arc<Ports>,
+        host_kinds: BTreeSet<String>,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             ready: BTreeMap::new(),
             kinds: HashMap::new(),
+            host_kinds,
             refused: Vec::new(),
             ticker,
             ports,
@@ -75,6 +82,12 @@ impl Plugins {
         }
         for kind in &manifest.kinds {
             for name in kind.aliases.iter().chain([&kind.name]) {
+                if self.host_kinds.contains(name) {
+                    let sentence = format!(
+                        "the host runs the kind `{name}` itself; rename it in the plugin's manifest"
+                    );
+                    return Err(Refused::new("kind-twice", sentence));
+                }
                 if let Some(other) = self.kinds.get(name) {
                     let sentence = format!(
                         "the kind `{name}` is already served by the plugin `{}`; rename it in one of them",

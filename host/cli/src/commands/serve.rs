@@ -1,6 +1,12 @@
 //! `roughneck serve`: puts the host together, runs it, and takes it apart in order.
 
-use std::{collections::BTreeMap, io::Write as _, path::Path, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write as _,
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
 
 use anyhow::{Context, Result};
 use prometheus_client::registry::Registry;
@@ -49,6 +55,9 @@ pub(crate) struct Arguments {
     /// Serve the kinds of the benchmark too
     #[arg(long, hide = true)]
     bench_kinds: bool,
+    /// Delete no model that stands in for a pinned one: this host is not the only one of its Ollama
+    #[arg(long, hide = true)]
+    leave_stand_ins: bool,
 }
 
 impl Arguments {
@@ -156,8 +165,8 @@ impl Host {
             egress: egress.await??,
             clock: Arc::clone(&system) as _,
         };
-        let plugins = plugins(config, &data_dir, capabilities).await?;
         natives.push(native::ollama_call::native(Arc::clone(&lane) as _)?);
+        let plugins = plugins(config, &data_dir, native::names(&natives), capabilities).await?;
         let kinds = Arc::new(Kinds::new(natives, Arc::clone(&plugins)));
 
         let mut registry = Registry::default();
@@ -290,6 +299,7 @@ fn webhooks(config: &Config, secret: roughneck_jobs::signature::Secret) -> Resul
 async fn plugins(
     config: &Config,
     data_dir: &Path,
+    host_kinds: BTreeSet<String>,
     ports: roughneck_capabilities::Ports,
 ) -> Result<Arc<Plugins>> {
     let dirs = config.plugins();
@@ -302,6 +312,7 @@ async fn plugins(
         dirs,
         cache_dir: Some(data_dir.join("compiled")),
         grants: config.grants.clone(),
+        host_kinds,
     };
     let plugins = tokio::task::spawn_blocking(move || Plugins::load(sandbox, ports)).await??;
     Ok(Arc::new(plugins))

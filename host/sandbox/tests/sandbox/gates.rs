@@ -137,6 +137,22 @@ fn a_name_or_a_kind_that_is_taken_stays_with_the_first() {
 }
 
 #[test]
+fn a_kind_of_the_host_is_no_plugin_s() {
+    for (name, changes) in [
+        ("echo", &[][..]),
+        ("former-echo", &[("name = \"echo\"", "name = \"echo\"\naliases = [\"former-echo\"]")]),
+    ] {
+        let mut folder = granted();
+        folder.host_kinds.insert(name.to_owned());
+        folder.add("fixture", changes, &fixture_wasm());
+        let refused = only_refusal(&folder.load());
+        assert_eq!(refused.code, "kind-twice");
+        let sentence = format!("the host runs the kind `{name}` itself; rename it");
+        assert!(refused.message.contains(&sentence), "{}", refused.message);
+    }
+}
+
+#[test]
 fn a_missing_folder_is_told_and_no_reason_to_stop() {
     let folder = Folder::empty();
     fs::remove_dir(folder.plugins.path()).unwrap();

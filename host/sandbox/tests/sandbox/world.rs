@@ -1,7 +1,7 @@
 //! A sandbox around the fixture guest, with tiny ports.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     sync::{Arc, LazyLock, Mutex, Once},
@@ -68,13 +68,15 @@ pub(crate) struct Folder {
     published: Option<PathBuf>,
     pub(crate) cache: TempDir,
     pub(crate) grants: BTreeMap<String, Grant>,
+    pub(crate) host_kinds: BTreeSet<String>,
 }
 
 impl Folder {
     /// No plugin, and nothing compiled.
     pub(crate) fn without_cache() -> Self {
         let (plugins, cache) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        Self { plugins, published: None, cache, grants: BTreeMap::new() }
+        let (grants, host_kinds) = (BTreeMap::new(), BTreeSet::new());
+        Self { plugins, published: None, cache, grants, host_kinds }
     }
 
     /// No plugin, but the fixture's compiled code.
@@ -136,7 +138,8 @@ impl Folder {
         let cache_dir = Some(self.cache.path().to_path_buf());
         let mut dirs = vec![self.plugins.path().to_path_buf()];
         dirs.extend(self.published.clone());
-        let config = Config { dirs, cache_dir, grants: self.grants.clone() };
+        let (grants, host_kinds) = (self.grants.clone(), self.host_kinds.clone());
+        let config = Config { dirs, cache_dir, grants, host_kinds };
         let plugins = Arc::new(Plugins::load(config, ports).unwrap());
         World { plugins, supervisor, llm, relatives: Arc::default(), folder: self }
     }

@@ -18,7 +18,7 @@ use roughneck_sandbox::Plugins;
 use serde::Deserialize;
 
 use super::finding::Finding;
-use crate::{client::Client, config::Config, system::System};
+use crate::{client::Client, config::Config, native, system::System};
 
 /// What was found.
 pub(super) struct Found {
@@ -98,8 +98,13 @@ async fn load(config: &Config, lane: &Arc<Lane>) -> Result<Seen> {
         clock: Arc::new(System),
     };
     let dirs: Vec<PathBuf> = config.plugins().into_iter().filter(|dir| dir.exists()).collect();
-    let sandbox =
-        roughneck_sandbox::Config { dirs, cache_dir: None, grants: config.grants.clone() };
+    let natives = [native::ollama_call::native(Arc::clone(lane) as _)?];
+    let sandbox = roughneck_sandbox::Config {
+        dirs,
+        cache_dir: None,
+        grants: config.grants.clone(),
+        host_kinds: native::names(&natives),
+    };
     let loaded = tokio::task::spawn_blocking(move || Plugins::load(sandbox, ports)).await??;
     let plugins = loaded.plugins();
     let plugins = plugins.iter().map(|plugin| Plugin {
