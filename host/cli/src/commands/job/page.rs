@@ -7,7 +7,7 @@ use roughneck_jobs::clock::Millis;
 use super::family::tree;
 use crate::{
     client::{At, Attempt, Job},
-    pretty::pretty,
+    pretty::beginning,
     span::span,
     table::Table,
     terminal::{clean, cut},
@@ -195,12 +195,11 @@ impl Page {
 
     fn json(&mut self, title: &str, json: Option<&str>) {
         let Some(json) = json else { return };
-        let pretty = pretty(json);
+        let (beginning, hidden) = beginning(json, JSON_LINES);
         let mut text = String::new();
-        for line in pretty.lines().take(JSON_LINES) {
+        for line in beginning.lines() {
             let _ = writeln!(text, "{}", self.fit(line));
         }
-        let hidden = pretty.lines().count().saturating_sub(JSON_LINES);
         if hidden > 0 {
             let _ = writeln!(text, "… {hidden} more lines; --json has them");
         }
