@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
@@ -227,15 +227,24 @@ fn from_ollama_host(value: &str) -> String {
         _ => PORT_DEFAULT,
     };
     let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() => (host, port.to_owned()),
+        // Of an address with colons of its own, what is behind the last one is no port.
+        Some((host, port)) if port.parse::<u16>().is_ok() && !is_bare_v6(authority) => {
+            (host, port.to_owned())
+        }
         Some(_) | None => (authority, default_port.to_string()),
     };
     let host = match host {
-        "" | "0.0.0.0" => "127.0.0.1",
-        "[::]" | "::" => "[::1]",
-        other => other,
+        "" | "0.0.0.0" => "127.0.0.1".to_owned(),
+        "[::]" | "::" => "[::1]".to_owned(),
+        bare if is_bare_v6(bare) => format!("[{bare}]"),
+        other => other.to_owned(),
     };
     format!("{scheme}://{host}:{port}{path}")
+}
+
+/// Whether it is an IPv6 address without brackets around it.
+fn is_bare_v6(host: &str) -> bool {
+    host.parse::<Ipv6Addr>().is_ok()
 }
 
 #[cfg(test)]
@@ -333,6 +342,10 @@ mod tests {
             ("https://llm.example.com/", "https://llm.example.com:443"),
             ("http://h:1/prefix", "http://h:1/prefix"),
             ("[::]:1", "http://[::1]:1"),
+            ("::1", "http://[::1]:11434"),
+            ("::", "http://[::1]:11434"),
+            ("[fe80::1]", "http://[fe80::1]:11434"),
+            ("https://2001:db8::8080", "https://[2001:db8::8080]:443"),
         ];
         for (value, expected) in table {
             assert_eq!(from_ollama_host(value), expected, "{value}");
