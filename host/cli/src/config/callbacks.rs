@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use roughneck_jobs::{delivery::Target, signature::Secret};
 use serde::Deserialize;
 
-/// Where webhooks may go.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// Where webhooks may go. URLs and secrets are shown to nobody, so none of this is `Debug`.
+#[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Callbacks {
     /// Whether callback URLs of submissions may resolve to private or loopback addresses.
@@ -16,7 +16,7 @@ pub(crate) struct Callbacks {
     targets: BTreeMap<String, Written>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Written {
     url: String,
@@ -27,7 +27,7 @@ struct Written {
 }
 
 /// A target, read and checked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Checked {
     /// Where it is.
     pub(crate) url: String,

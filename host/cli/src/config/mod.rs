@@ -35,8 +35,8 @@ const FILE_DEFAULT: &str = "roughneck.toml";
 /// The folder of plugins in the data folder.
 const PLUGINS_DEFAULT: &str = "plugins";
 
-/// Everything an operator can set.
-#[derive(Debug, Default, Deserialize)]
+/// Everything an operator can set. There are secrets in it, so it is not `Debug`.
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Config {
     /// Where the queue, the compiled plugins and the secrets live. `./data` by default.
@@ -204,7 +204,7 @@ mod tests {
     }
 
     fn refusal(text: &str) -> String {
-        format!("{:#}", load(text).unwrap_err())
+        format!("{:#}", load(text).err().unwrap())
     }
 
     #[test]

@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 const PORT_DEFAULT: u16 = 11434;
 
-/// The Ollama behind the lane.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// The Ollama behind the lane. Its URL may hold a password, so it is not `Debug`.
+#[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Ollama {
     /// Its URL; `OLLAMA_HOST` or `http://127.0.0.1:11434` by default.
