@@ -129,7 +129,7 @@ pub(crate) fn verify(dir: &Path) -> Result<Manifest> {
 impl Manifest {
     /// The size of the database.
     pub(crate) fn bytes(&self) -> u64 {
-        self.files.values().map(|entry| entry.bytes).sum()
+        self.files.get(database()).map_or(0, |entry| entry.bytes)
     }
 
     /// Whether the secret that signs webhooks is in it.
@@ -195,6 +195,21 @@ mod tests {
     fn a_digest_is_the_one_that_other_tools_print() {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(entry("abc"), Entry { bytes: 3, sha256: abc.to_owned() });
+    }
+
+    #[test]
+    fn the_size_of_the_database_is_that_of_the_database_alone() {
+        let names = [database(), signing_secret::FILE];
+        let manifest = Manifest {
+            format: FORMAT,
+            version: String::new(),
+            made_at: String::new(),
+            migration: 1,
+            jobs: 0,
+            open_jobs: 0,
+            files: names.map(|name| (name.to_owned(), entry("rows"))).into(),
+        };
+        assert_eq!((manifest.bytes(), manifest.has_secret()), (4, true));
     }
 
     #[test]
