@@ -13,7 +13,10 @@ use roughneck_jobs::{
 };
 use tokio::sync::watch;
 
-use crate::metrics::Metrics;
+use crate::{body::Bodies, metrics::Metrics};
+
+/// So many of the largest bodies may be read at the same time, and any number of smaller ones that hold no more.
+const LARGEST_BODIES_AT_ONCE: usize = 8;
 
 /// The rest of the host, as this crate sees it.
 pub struct Ports {
@@ -82,6 +85,8 @@ pub struct App {
     pub(crate) settings: Settings,
     pub(crate) registry: Arc<Registry>,
     pub(crate) metrics: Metrics,
+    /// Those that are being read.
+    pub(crate) bodies: Bodies,
     /// Turns true once the server stops; open event streams end then.
     closing: watch::Sender<bool>,
 }
@@ -95,8 +100,10 @@ impl App {
         registry: Arc<Registry>,
         metrics: Metrics,
     ) -> Arc<Self> {
+        let largest = settings.body_bytes_max.max(settings.call_bytes_max);
+        let bodies = Bodies::new(largest.saturating_mul(LARGEST_BODIES_AT_ONCE));
         let closing = watch::Sender::new(false);
-        Arc::new(Self { ports, settings, registry, metrics, closing })
+        Arc::new(Self { ports, settings, registry, metrics, bodies, closing })
     }
 
     /// The name under which jobs of this kind are kept: its present one. A kind that is gone may still

@@ -1,7 +1,12 @@
 //! Bodies of requests: bounded, and read as strict JSON with errors for people.
 
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
 use axum::{
-    body::Body,
+    body::{Body, BodyDataStream},
     http::{HeaderMap, header},
 };
 use bytes::{Bytes, BytesMut};
@@ -16,39 +21,101 @@ use crate::{code::Code, problem::Problem};
 /// it: a client that is still sending would see a reset instead of the answer.
 const DRAIN_FACTOR: usize = 8;
 
-/// Reads a whole body of at most `bytes_max` bytes.
-///
-/// # Errors
-/// [`Code::BodyTooLarge`] and [`Code::BodyCutOff`].
-pub(crate) async fn read(
-    headers: &HeaderMap,
-    body: Body,
+/// How long a client may send nothing of a body that it has begun.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// The bodies that are being read, of all clients together. What becomes of one that is whole, others count.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    held_bytes: AtomicUsize,
     bytes_max: usize,
-) -> Result<Bytes, Problem> {
-    // Whoever asks first has sent nothing yet, so there is nothing to drain.
-    if headers.contains_key(header::EXPECT) && declared(headers).is_some_and(|n| n > bytes_max) {
-        return Err(too_large(bytes_max));
+}
+
+/// What one of them holds. It is given back when it is dropped.
+struct Share<'a> {
+    bodies: &'a Bodies,
+    bytes: usize,
+}
+
+impl Bodies {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { held_bytes: AtomicUsize::new(0), bytes_max }
     }
-    let mut chunks = body.into_data_stream();
-    let mut kept = BytesMut::new();
-    let mut seen = 0_usize;
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| {
-            Problem::new(
-                Code::BodyCutOff,
-                "the connection broke off within the body; send it again",
-            )
-        })?;
-        seen = seen.saturating_add(chunk.len());
-        if seen <= bytes_max {
-            kept.extend_from_slice(&chunk);
-        } else if seen / DRAIN_FACTOR >= bytes_max {
-            break;
-        } else {
-            kept = BytesMut::new();
+
+    /// Reads a whole body of at most `bytes_max` bytes.
+    ///
+    /// # Errors
+    /// [`Code::BodyTooLarge`] and [`Code::BodyCutOff`], and [`Code::NotReady`] where all clients send too much at once.
+    pub(crate) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        bytes_max: usize,
+    ) -> Result<Bytes, Problem> {
+        // Whoever asks first has sent nothing yet, so there is nothing to drain.
+        if headers.contains_key(header::EXPECT) && declared(headers).is_some_and(|n| n > bytes_max)
+        {
+            return Err(too_large(bytes_max));
         }
+        let mut chunks = body.into_data_stream();
+        let mut share = Share { bodies: self, bytes: 0 };
+        let mut kept = BytesMut::new();
+        let mut seen = 0_usize;
+        while let Some(chunk) = next(&mut chunks).await? {
+            seen = seen.saturating_add(chunk.len());
+            if seen <= bytes_max {
+                share.take(chunk.len())?;
+                kept.extend_from_slice(&chunk);
+            } else if seen / DRAIN_FACTOR >= bytes_max {
+                break;
+            } else {
+                kept = BytesMut::new();
+                share.give_back();
+            }
+        }
+        if seen > bytes_max { Err(too_large(bytes_max)) } else { Ok(kept.freeze()) }
     }
-    if seen > bytes_max { Err(too_large(bytes_max)) } else { Ok(kept.freeze()) }
+}
+
+impl Share<'_> {
+    fn take(&mut self, bytes: usize) -> Result<(), Problem> {
+        let held = &self.bodies.held_bytes;
+        let fits =
+            |held: usize| held.checked_add(bytes).filter(|sum| *sum <= self.bodies.bytes_max);
+        match held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
+            Ok(_) => self.bytes += bytes,
+            Err(_) => {
+                let why = "clients send more at once than the host holds; try again soon";
+                return Err(Problem::not_ready(vec![why.to_owned()]));
+            }
+        }
+        Ok(())
+    }
+
+    fn give_back(&mut self) {
+        self.bodies.held_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+/// The next piece of a body, or none at its end.
+async fn next(chunks: &mut BodyDataStream) -> Result<Option<Bytes>, Problem> {
+    let cut_off = |why: String| Problem::new(Code::BodyCutOff, why);
+    match tokio::time::timeout(SILENCE_MAX, chunks.next()).await {
+        Ok(chunk) => chunk.transpose().map_err(|_| {
+            cut_off("the connection broke off within the body; send it again".to_owned())
+        }),
+        Err(_elapsed) => Err(cut_off(format!(
+            "nothing more of the body came within {} s; send it again",
+            SILENCE_MAX.as_secs()
+        ))),
+    }
 }
 
 fn declared(headers: &HeaderMap) -> Option<usize> {
@@ -130,9 +197,19 @@ fn sentence(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        future::Future as _,
+        task::{Context, Waker},
+    };
+
+    use futures_util::stream;
     use roughneck_jobs::intake::Submission;
 
     use super::*;
+
+    fn silent() -> Body {
+        Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>())
+    }
 
     fn refused(body: &str) -> (&'static str, String) {
         let failed = object::<Submission>(body.as_bytes()).unwrap_err().failed();
@@ -203,8 +280,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_at_the_limit_is_read_and_one_byte_more_is_refused() {
+        let bodies = &Bodies::new(usize::MAX);
         let read = |n: usize| async move {
-            read(&HeaderMap::new(), Body::from(vec![b'x'; n]), 10).await.map(|body| body.len())
+            let body = Body::from(vec![b'x'; n]);
+            bodies.read(&HeaderMap::new(), body, 10).await.map(|body| body.len())
         };
         assert_eq!(read(10).await.unwrap(), 10);
         assert_eq!(read(11).await.unwrap_err().failed().code, Code::BodyTooLarge);
@@ -216,16 +295,42 @@ mod tests {
             (header::EXPECT, "100-continue".parse().unwrap()),
             (header::CONTENT_LENGTH, "11".parse().unwrap()),
         ]);
-        let never =
-            Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-        assert_eq!(read(&headers, never, 10).await.unwrap_err().failed().code, Code::BodyTooLarge);
+        let read = Bodies::new(usize::MAX).read(&headers, silent(), 10).await;
+        assert_eq!(read.unwrap_err().failed().code, Code::BodyTooLarge);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_go_on_is_not_waited_for() {
+        let bodies = Bodies::new(usize::MAX);
+        let problem = bodies.read(&HeaderMap::new(), silent(), 10).await.unwrap_err();
+        assert_eq!(problem.failed().code, Code::BodyCutOff);
+        assert!(problem.failed().detail.contains("within 30 s"), "{problem:?}");
+    }
+
+    #[tokio::test]
+    async fn all_bodies_together_are_bounded_and_give_back_what_they_held() {
+        let bodies = Bodies::new(15);
+        let read = async |n: usize, bytes_max: usize| {
+            let read = bodies.read(&HeaderMap::new(), Body::from(vec![b'x'; n]), bytes_max).await;
+            read.map(|body| body.len()).map_err(|problem| problem.failed().code)
+        };
+        let headers = HeaderMap::new();
+        let ten = stream::once(async { Ok::<_, std::io::Error>(Bytes::from_static(&[b'x'; 10])) });
+        let unfinished = bodies.read(&headers, Body::from_stream(ten.chain(stream::pending())), 99);
+        let mut unfinished = std::pin::pin!(unfinished);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(unfinished.as_mut().poll(&mut context).is_pending());
+        assert_eq!(read(5, 99).await, Ok(5));
+        assert_eq!(read(6, 99).await, Err(Code::NotReady));
+        assert_eq!(read(6, 5).await, Err(Code::BodyTooLarge), "what is only drained holds nothing");
     }
 
     #[tokio::test]
     async fn an_endless_body_is_not_read_for_ever() {
         let chunk = || Ok::<_, std::io::Error>(Bytes::from_static(b"0123456789"));
         let endless = Body::from_stream(futures_util::stream::repeat_with(chunk));
-        let problem = read(&HeaderMap::new(), endless, 10).await.unwrap_err();
+        let problem =
+            Bodies::new(usize::MAX).read(&HeaderMap::new(), endless, 10).await.unwrap_err();
         assert_eq!(problem.failed().code, Code::BodyTooLarge);
     }
 }

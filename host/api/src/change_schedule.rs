@@ -28,7 +28,7 @@ pub(crate) async fn change_schedule(
 ) -> Result<Response, Problem> {
     find_made(&app, &id).await?;
     let (head, body) = request.into_parts();
-    let body = body::read(&head.headers, body, app.settings.body_bytes_max).await?;
+    let body = app.bodies.read(&head.headers, body, app.settings.body_bytes_max).await?;
     let written: Written = body::object(&body)?;
     if written.id.as_ref().is_some_and(|written| *written != id) {
         return Err(invalid("a schedule keeps its `id`; make another one and delete this one"));

@@ -32,7 +32,7 @@ pub(crate) async fn create_schedule(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let body = body::read(&head.headers, body, app.settings.body_bytes_max).await?;
+    let body = app.bodies.read(&head.headers, body, app.settings.body_bytes_max).await?;
     let written: Written = body::object(&body)?;
     let is_paused = written.paused.unwrap_or(false);
     let Schedule { spec, .. } = read(&app, written)?;

@@ -67,7 +67,7 @@ impl Wanted {
             reason: Option<String>,
         }
         let (head, body) = request.into_parts();
-        let body = body::read(&head.headers, body, app.settings.body_bytes_max).await?;
+        let body = app.bodies.read(&head.headers, body, app.settings.body_bytes_max).await?;
         let written: Written =
             if body.is_empty() { Written::default() } else { body::object(&body)? };
         let for_ms = written.r#for.as_deref().map(text::duration_ms).transpose();

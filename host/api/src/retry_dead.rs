@@ -40,7 +40,7 @@ pub(crate) async fn retry_dead(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let body = body::read(&head.headers, body, app.settings.body_bytes_max).await?;
+    let body = app.bodies.read(&head.headers, body, app.settings.body_bytes_max).await?;
     let Wanted { kind, code, limit, failed_before } = body::object(&body)?;
     let limit = limit.unwrap_or(LIMIT_MAX);
     if !(1..=LIMIT_MAX).contains(&limit) {

@@ -5,13 +5,18 @@ use std::{future::Future, sync::Arc, time::Duration};
 use axum::{Router, serve::Listener};
 use hyper::server::conn::http1;
 use hyper_util::{
-    rt::TokioIo,
+    rt::{TokioIo, TokioTimer},
     server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{App, router, settled::Settled};
+
+/// How long a connection may go without the whole head of a request, and also without any request. Clients that keep
+/// connections for later give them up after 90 s at most, and it should be theirs to do: a request that is sent while the host
+/// closes is lost.
+const HEAD_MAX: Duration = Duration::from_secs(120);
 
 /// Serves until `shutdown` completes. Then no connection is accepted any more, event streams end at
 /// their next quiet moment, and open requests may end within [`crate::Settings::stop_grace_ms`];
@@ -53,7 +58,10 @@ async fn connection(stream: TcpStream, routes: TowerToHyperService<Router>, watc
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection sends small pieces late");
     }
-    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), routes);
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_MAX)
+        .serve_connection(TokioIo::new(stream), routes);
     if let Err(error) = watcher.watch(served).await {
         tracing::trace!(%error, "a connection broke off");
     }
@@ -157,6 +165,21 @@ mod tests {
             }
         };
         tokio::time::timeout(DEADLINE, gone).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_no_whole_head_is_left() {
+        let host = Host::new();
+        let Served { at, stop: _stop, .. } = served(&host).await;
+        for begun in ["", "GET /healthz HTTP/1.1\r\nhost: "] {
+            let mut socket = TcpStream::connect(at).await.unwrap();
+            socket.write_all(begun.as_bytes()).await.unwrap();
+            let began = tokio::time::Instant::now();
+            // The clock stands until all others wait, and jumps to the next limit then.
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).await.unwrap();
+            assert!(began.elapsed() >= HEAD_MAX, "{answer}");
+        }
     }
 
     #[tokio::test]

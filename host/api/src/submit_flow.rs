@@ -53,7 +53,7 @@ pub(crate) async fn submit_flow(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let body = body::read(&head.headers, body, app.settings.body_bytes_max).await?;
+    let body = app.bodies.read(&head.headers, body, app.settings.body_bytes_max).await?;
     let submission: FlowSubmission = body::object(&body)?;
     let key = idempotency_key(&head.headers)?;
     let plan = plan::plan(submission).map_err(|error| not_a_flow(&error))?;

@@ -57,7 +57,7 @@ pub(crate) async fn submit_job(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let body = body::read(&head.headers, body, app.settings.body_bytes_max).await?;
+    let body = app.bodies.read(&head.headers, body, app.settings.body_bytes_max).await?;
     if let Some(submitted) = foreman::shape(&body) {
         return foreman::submit(&app, &head.headers, submitted, body).await;
     }

@@ -21,7 +21,7 @@ use super::{
     reply::{refused, response},
 };
 use crate::{
-    App, body, code::Code, problem::Problem, submit_job::not_accepted, trace_parent::trace_parent,
+    App, code::Code, problem::Problem, submit_job::not_accepted, trace_parent::trace_parent,
     unknown_kind::unknown_kind,
 };
 
@@ -60,7 +60,7 @@ async fn read(
     body: axum::body::Body,
 ) -> Result<ClientCall, Problem> {
     let bytes_max = app.settings.call_bytes_max;
-    let body = body::read(headers, body, bytes_max).await?;
+    let body = app.bodies.read(headers, body, bytes_max).await?;
     let body = packed::unpacked(headers, body, bytes_max)?;
     Ok(ClientCall {
         route,
