@@ -11,6 +11,8 @@ pub enum Code {
     NotAnObject,
     /// The connection broke off within the body.
     BodyCutOff,
+    /// The body is packed in a way that is not taken.
+    UnknownEncoding,
     /// An id in the path is no ULID.
     MalformedId,
     /// The `Last-Event-ID` is none of ours.
@@ -154,6 +156,7 @@ impl Code {
             Self::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::InputTooLarge => ("input-too-large", S::PAYLOAD_TOO_LARGE, "The job's input is too large"),
             Self::FlowTooLarge => ("flow-too-large", S::PAYLOAD_TOO_LARGE, "The flow is too large"),
+            Self::UnknownEncoding => ("unknown-encoding", S::UNSUPPORTED_MEDIA_TYPE, "The body is packed in an unknown way"),
             Self::InvalidFlow => ("invalid-flow", S::UNPROCESSABLE_ENTITY, "The jobs of the flow do not fit together"),
             Self::InvalidSubmission => ("invalid-submission", S::UNPROCESSABLE_ENTITY, "The submission cannot be used"),
             Self::TooManySchedules => ("too-many-schedules", S::UNPROCESSABLE_ENTITY, "There are too many schedules"),

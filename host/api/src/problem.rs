@@ -146,7 +146,8 @@ impl Problem {
         Failed { code: self.code, detail: self.detail.clone(), cause: self.cause.clone() }
     }
 
-    fn internal(code: Code, error: &dyn Error) -> Self {
+    /// A failure of the host's own.
+    pub(crate) fn internal(code: Code, error: &dyn Error) -> Self {
         let mut cause = error.to_string();
         let mut source = error.source();
         while let Some(error) = source {
