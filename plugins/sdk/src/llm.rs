@@ -1,5 +1,7 @@
 //! Language models, through the host's one lane to Ollama.
 
+use std::iter::FusedIterator;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -46,7 +48,13 @@ impl Chat {
         self
     }
 
-    /// Adds the answer of a tool to the call of that id.
+    /// Adds what the model said before, with the tools that it called: a model has to see its calls before it is told
+    /// their answers.
+    pub fn assistant_calls(self, completion: &Completion) -> Self {
+        self.push(&spoken(completion))
+    }
+
+    /// Adds the answer of a tool to the call of that id, behind [`Self::assistant_calls`].
     pub fn tool_result(self, tool_call_id: &str, text: &str) -> Self {
         self.push(&Message {
             tool_call_id: Some(tool_call_id.to_owned()),
@@ -104,7 +112,7 @@ impl Chat {
     /// # Errors
     /// As [`Self::complete`].
     pub fn stream(self) -> Result<Stream, HostError> {
-        llm::open_stream(self.0).map(Stream)
+        llm::open_stream(self.0).map(|tokens| Stream { tokens, is_over: false })
     }
 
     fn message(self, role: Role, text: &str) -> Self {
@@ -117,10 +125,14 @@ impl Chat {
     }
 }
 
-/// An answer that arrives piece by piece. Iterate over `&mut stream`, then call [`Self::finish`].
+/// An answer that arrives piece by piece. Iterate over `&mut stream`, then call [`Self::finish`]. An error is the last
+/// item, and [`Self::finish`] returns it again.
 #[derive(Debug)]
 #[must_use = "a stream that is dropped ends the answer"]
-pub struct Stream(llm::TokenStream);
+pub struct Stream {
+    tokens: llm::TokenStream,
+    is_over: bool,
+}
 
 impl Stream {
     /// Reads what is left and returns the whole answer with its usage.
@@ -128,7 +140,7 @@ impl Stream {
     /// # Errors
     /// If the model or the connection fails before the end.
     pub fn finish(self) -> Result<Completion, HostError> {
-        llm::TokenStream::finish(self.0)
+        llm::TokenStream::finish(self.tokens)
     }
 }
 
@@ -136,8 +148,23 @@ impl Iterator for Stream {
     type Item = Result<String, HostError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().transpose()
+        next(&mut self.is_over, || self.tokens.next())
     }
+}
+
+impl FusedIterator for Stream {}
+
+/// The host repeats the error of a stream that broke, to whoever asks again: who passes over errors would never end.
+fn next(
+    is_over: &mut bool,
+    pull: impl FnOnce() -> Result<Option<String>, HostError>,
+) -> Option<Result<String, HostError>> {
+    if *is_over {
+        return None;
+    }
+    let piece = pull().transpose();
+    *is_over = !matches!(piece, Some(Ok(_)));
+    piece
 }
 
 /// An answer as JSON of the shape that [`Chat::schema`] asked for.
@@ -157,6 +184,13 @@ pub fn json<T: DeserializeOwned>(answer: &str) -> Result<T, Failure> {
 /// Enough to see what went wrong, little enough to store with each attempt.
 const ANSWER_CHARS_IN_DETAIL: usize = 500;
 
+fn spoken(completion: &Completion) -> Message {
+    Message {
+        tool_calls: completion.tool_calls.clone(),
+        ..plain(Role::Assistant, &completion.text)
+    }
+}
+
 fn plain(role: Role, text: &str) -> Message {
     Message {
         role,
@@ -171,8 +205,52 @@ fn plain(role: Role, text: &str) -> Message {
 mod tests {
     use serde_json::Value;
 
-    use super::json;
-    use crate::Disposition;
+    use super::{Completion, Role, ToolCall, Usage, json, next, spoken};
+    use crate::{Disposition, HostError};
+
+    #[test]
+    fn a_stream_that_breaks_ends_with_its_error() {
+        let broken = || HostError {
+            code: "ollama-broke-off".to_owned(),
+            message: String::new(),
+            retryable: true,
+            retry_after_ms: None,
+        };
+        let mut is_over = false;
+        let first = next(&mut is_over, || Ok(Some("a".to_owned())));
+        assert!(matches!(first, Some(Ok(piece)) if piece == "a"));
+        assert!(matches!(next(&mut is_over, || Err(broken())), Some(Err(_))));
+        assert!(next(&mut is_over, || Err(broken())).is_none());
+    }
+
+    #[test]
+    fn what_the_model_said_and_called_is_repeated_to_it() {
+        let call = ToolCall {
+            id: "7".to_owned(),
+            name: "look_up".to_owned(),
+            arguments_json: "{}".to_owned(),
+        };
+        let said = spoken(&Completion {
+            text: "I look it up.".to_owned(),
+            thinking: Some("not repeated".to_owned()),
+            tool_calls: vec![call],
+            finish_reason: "stop".to_owned(),
+            usage: Usage {
+                input_tokens: 1,
+                output_tokens: 1,
+                load_ms: 0,
+                prompt_ms: 0,
+                generate_ms: 0,
+                queue_ms: 0,
+            },
+            model: "m".to_owned(),
+            model_digest: None,
+            replayed: false,
+        });
+        assert_eq!((said.role, said.text.as_str()), (Role::Assistant, "I look it up."));
+        assert_eq!(said.tool_calls.iter().map(|call| &*call.id).collect::<Vec<_>>(), ["7"]);
+        assert_eq!(said.tool_call_id, None);
+    }
 
     #[test]
     fn an_answer_that_is_no_json_is_retried_and_kept_as_detail() {
