@@ -16,6 +16,7 @@ use self::guest::Guest;
 use self::stamp::Stamp;
 use self::step::Step;
 use self::toolchain::{Choice, Toolchain};
+use crate::output::output_of;
 
 mod debian;
 mod digest;
@@ -165,7 +166,7 @@ fn forget_artifacts(
     if !stale.iter().all(|(guest, stamp)| stamp.has_same_shared(layout, guest)) {
         command.args(["--package", SDK]);
     }
-    toolchain::output_of(&mut command).map(drop).context("cargo cannot clean the guests' artifacts")
+    output_of(&mut command).map(drop).context("cargo cannot clean the guests' artifacts")
 }
 
 /// One cargo call for all of them: cargo overlaps the crates that they share.

@@ -15,6 +15,7 @@ mod check;
 mod clients;
 mod demo;
 mod guests;
+mod output;
 mod test;
 mod tidy;
 

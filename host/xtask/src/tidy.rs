@@ -3,6 +3,7 @@
 mod arrows;
 mod dependencies;
 mod files;
+mod metadata;
 
 use std::path::Path;
 
@@ -17,8 +18,10 @@ pub(crate) struct Breach(pub(crate) String);
 /// If there is a breach.
 pub(crate) fn run(root: &Path) -> Result<()> {
     let mut breaches = files::check(root)?;
-    breaches.extend(arrows::check(root)?);
-    breaches.extend(dependencies::check(root)?);
+    let host = metadata::packages(root)?;
+    breaches.extend(arrows::check(&host));
+    breaches.extend(dependencies::check(&host));
+    breaches.extend(dependencies::check(&metadata::packages(&root.join("plugins"))?));
     for Breach(text) in &breaches {
         println!("  {text}");
     }

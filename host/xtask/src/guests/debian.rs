@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use super::step::Step;
-use super::toolchain::output_of;
+use crate::output::output_of;
 
 /// Where a distribution puts its compiler. Named outright, because rustup's shims come first in
 /// PATH.

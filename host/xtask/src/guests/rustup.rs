@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use super::step::Step;
-use super::toolchain::output_of;
+use crate::output::output_of;
 
 /// Its linker writes components, not core modules.
 pub(super) const TARGET: &str = "wasm32-wasip2";

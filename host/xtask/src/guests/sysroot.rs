@@ -16,8 +16,8 @@ use anyhow::{Context as _, Result, bail};
 
 use super::debian::{self, SYSTEM_CARGO, SYSTEM_RUSTC};
 use super::step::Step;
-use super::toolchain::output_of;
 use super::{digest, environment, lock, rustup};
+use crate::output::output_of;
 
 /// No WASI at all: the guests use none, and Debian's C library for WASI is older than the compiler.
 pub(super) const TARGET: &str = "wasm32-unknown-unknown";

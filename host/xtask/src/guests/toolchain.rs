@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use std::str::FromStr;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use super::environment;
 use super::rustup;
@@ -134,20 +134,6 @@ pub(super) fn install(choice: Choice, logs: &Path) -> Result<Toolchain> {
          then `cargo xtask guests` again.",
         tried.join("\n- ")
     )
-}
-
-/// What `program` prints.
-pub(super) fn output_of(command: &mut Command) -> Result<String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().with_context(|| format!("cannot start `{program}`"))?;
-    if !output.status.success() {
-        bail!(
-            "`{program}` failed ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 #[cfg(test)]

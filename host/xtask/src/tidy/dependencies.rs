@@ -1,12 +1,9 @@
 //! Where the dependencies come from, and under which licence.
 
-use std::path::Path;
-
-use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::Breach;
-use crate::cargo;
+use super::metadata::text;
 
 /// Licences that go with MIT OR Apache-2.0 in one binary.
 const LICENCES: &[&str] = &[
@@ -26,18 +23,9 @@ const LICENCES: &[&str] = &[
     "CDLA-Permissive-2.0",
 ];
 
-pub(super) fn check(root: &Path) -> Result<Vec<Breach>> {
-    let output = cargo::command(root)
-        .args(["metadata", "--format-version", "1", "--locked"])
-        .output()
-        .context("cargo metadata cannot be run")?;
-    let metadata: Value =
-        serde_json::from_slice(&output.stdout).context("cargo metadata is no JSON")?;
-    let packages = metadata
-        .get("packages")
-        .and_then(Value::as_array)
-        .context("cargo metadata lists no packages")?;
-    Ok(packages.iter().filter_map(judge).collect())
+/// Judges all crates of a workspace and what they depend on.
+pub(super) fn check(packages: &[Value]) -> Vec<Breach> {
+    packages.iter().filter_map(judge).collect()
 }
 
 fn judge(package: &Value) -> Option<Breach> {
@@ -53,10 +41,6 @@ fn judge(package: &Value) -> Option<Breach> {
             "{name} is under `{licence}`; add it to LICENCES in tidy if it fits, or do without"
         ))
     })
-}
-
-fn text<'a>(package: &'a Value, key: &str) -> Option<&'a str> {
-    package.get(key)?.as_str()
 }
 
 /// Whether an SPDX expression leaves a choice that is in [`LICENCES`]. `OR` binds looser than `AND`.

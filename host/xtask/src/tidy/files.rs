@@ -1,10 +1,13 @@
 //! What the tree looks like: sizes, names, and words that must not stand in it.
 
+use std::io::ErrorKind;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
 use super::Breach;
+use crate::output::output_of;
 
 const FILE_LINES_MAX: usize = 500;
 const LIB_LINES_MAX: usize = 100;
@@ -36,18 +39,16 @@ const EMPTY_NAMES: &[&str] = &["util", "utils", "common", "helpers", "manager", 
 const MAY_SLEEP: &[&str] = &["host/testkit/"];
 
 pub(super) fn check(root: &Path) -> Result<Vec<Breach>> {
-    let listing = std::process::Command::new("git")
-        .current_dir(root)
-        .args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"])
-        .output()
-        .context("git cannot be run")?;
-    let listing = String::from_utf8(listing.stdout).context("a file name is no UTF-8")?;
+    let listed = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
+    let listing = output_of(Command::new("git").current_dir(root).args(listed))?;
     let mut breaches = Vec::new();
     for path in listing.split('\0').filter(|path| !path.is_empty()) {
         breaches.extend(name(path));
-        // A file that is deleted but not yet committed has no text.
-        if let Ok(text) = std::fs::read_to_string(root.join(path)) {
-            breaches.extend(content(path, &text));
+        match std::fs::read_to_string(root.join(path)) {
+            Ok(text) => breaches.extend(content(path, &text)),
+            // Deleted and not yet committed, or no text.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {}
+            Err(error) => return Err(error).with_context(|| format!("{path} cannot be read")),
         }
     }
     Ok(breaches)
@@ -99,9 +100,9 @@ fn is_test(path: &str) -> bool {
     path.contains("/tests/") || path.starts_with("host/e2e/")
 }
 
-/// Lines before the tests of the file; a test file has none.
+/// Lines before the tests of the file; a file of tests has none.
 fn production_lines(path: &str, text: &str) -> usize {
-    if is_test(path) {
+    if is_test(path) || path.ends_with("/tests.rs") {
         return 0;
     }
     text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text).lines().count()
@@ -118,6 +119,7 @@ mod tests {
         assert_eq!(production_lines("host/jobs/src/x.rs", &text), 10);
         assert!(content("host/jobs/src/x.rs", &text).is_empty());
         assert_eq!(content("host/jobs/src/x.rs", &"a\n".repeat(501)).len(), 1);
+        assert!(content("host/jobs/src/x/tests.rs", &"a\n".repeat(501)).is_empty());
     }
 
     #[test]
