@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use crate::output::output_of;
 use crate::{cargo, tidy};
 
 /// Runs the checks, the quickest first.
@@ -31,17 +32,26 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 
 /// cargo-deny, where it is installed. Licences and sources are checked by `tidy` in any case.
 fn deny(root: &Path) -> Result<()> {
-    let installed = Command::new("cargo-deny")
-        .arg("--version")
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if installed {
-        return cargo::run(root, &["deny", "check", "bans", "licenses", "sources"]);
+    if output_of(Command::new("cargo-deny").arg("--version")).is_err() {
+        println!(
+            "  cargo-deny is not installed, so known vulnerabilities are not looked up. Licences and sources were \
+             checked by tidy. To have it: `cargo install --locked cargo-deny`"
+        );
+        return Ok(());
     }
-    println!(
-        "  cargo-deny is not installed, so known vulnerabilities are not looked up: that needs its \
-         advisory database from the network. Licences and sources were checked by tidy. \
-         To have it: `cargo install --locked cargo-deny`, then `cargo deny check`"
-    );
-    Ok(())
+    let check = |what: &[&str]| {
+        let workspaces = ["Cargo.toml", "plugins/Cargo.toml"];
+        workspaces.iter().try_for_each(|manifest| {
+            cargo::run(root, &[&["deny", "--manifest-path", manifest, "check"], what].concat())
+        })
+    };
+    check(&["bans", "licenses", "sources"])?;
+    // Whether the database can be had is the network's affair. What stands in it is ours.
+    if let Err(error) = cargo::run(root, &["deny", "fetch", "db"]) {
+        println!(
+            "  known vulnerabilities are not looked up, their database is out of reach: {error:#}"
+        );
+        return Ok(());
+    }
+    check(&["advisories"])
 }
