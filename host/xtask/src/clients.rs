@@ -39,26 +39,27 @@ const RUNTIMES: [Runtime; 2] = [
     },
 ];
 
-/// Installs what is not installed yet.
+/// Installs what is not installed yet, and returns a sentence for each language whose clients cannot be.
 ///
 /// # Errors
 /// In CI, if the clients of a language cannot be installed.
-pub(crate) fn run(root: &Path) -> Result<()> {
-    RUNTIMES.iter().try_for_each(|runtime| prepare(root, runtime))
+pub(crate) fn run(root: &Path) -> Result<Vec<String>> {
+    let untested = RUNTIMES.iter().map(|runtime| prepare(root, runtime));
+    untested.filter_map(Result::transpose).collect()
 }
 
-fn prepare(root: &Path, runtime: &Runtime) -> Result<()> {
+fn prepare(root: &Path, runtime: &Runtime) -> Result<Option<String>> {
     let pins = root.join("host/e2e/clients").join(runtime.name);
     let dir = root.join("target/clients").join(runtime.name);
     let installed = match stamp(runtime, &pins) {
         Ok(stamp) if fs::read_to_string(dir.join("installed")).is_ok_and(|old| old == stamp) => {
-            return Ok(());
+            return Ok(None);
         }
         Ok(stamp) => install(runtime, &pins, &dir, &stamp),
         Err(error) => Err(error),
     };
     let Err(error) = installed else {
-        return Ok(());
+        return Ok(None);
     };
     if std::env::var_os("CI").is_some() {
         return Err(error)
@@ -70,7 +71,8 @@ fn prepare(root: &Path, runtime: &Runtime) -> Result<()> {
     );
     println!("{sentence}");
     recreate(&dir)?;
-    fs::write(dir.join("missing"), sentence).context("cannot write into target/clients")
+    fs::write(dir.join("missing"), &sentence).context("cannot write into target/clients")?;
+    Ok(Some(sentence))
 }
 
 /// What must be the same for the installed clients to be the right ones.

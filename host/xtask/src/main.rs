@@ -55,7 +55,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "demo" => demo::run(&repository_root()?, rest),
         "test" => test::run(&repository_root()?),
         "bench" => bench::run(&repository_root()?, rest),
-        "clients" => clients::run(&repository_root()?),
+        "clients" => clients::run(&repository_root()?).map(drop),
         "check" => check::run(&repository_root()?),
         "tidy" => tidy::run(&repository_root()?),
         "guests" => guests::run(&repository_root()?, rest),
