@@ -6,7 +6,7 @@
 //! writes says that it is simulated.
 //!
 //! What it deliberately does not: run a model, use the host's own code (a test must not check code against itself),
-//! or open anything but the loopback address it was given.
+//! or open anything but the address it was given: the loopback, unless whoever starts it says otherwise.
 //!
 //! To add one more stand-in: a module with a `start`, an address, what it saw, and switches for its faults, on top of
 //! `listener.rs`, which owns accepting, stopping and coming back on the same port.

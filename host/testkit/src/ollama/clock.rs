@@ -71,3 +71,22 @@ impl Stopwatch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_slowest_of_machines_can_be_waited_for() {
+        let faults = Faults::default();
+        for pace in [Pace::Skipped, Pace::Real] {
+            faults.slow(f64::MAX);
+            let mut watch = Stopwatch::start(pace, faults.clone());
+            let work = watch.spend(Duration::from_secs(3600));
+            assert_eq!(
+                tokio::time::timeout(Duration::ZERO, work).await.is_ok(),
+                pace == Pace::Skipped
+            );
+        }
+    }
+}

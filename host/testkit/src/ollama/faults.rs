@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::lock::locked;
 
+/// Slower than any test waits for, and what it makes of a load is still a time that can be slept.
+const SLOWDOWN_MAX: f64 = 1e6;
+
 /// A handle to the fault switches. Clones switch the same server.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
@@ -133,10 +136,10 @@ impl Faults {
     }
 
     /// Loading, prompts and tokens take `factor` times as long; 1 is normal. Anything that is no positive, finite
-    /// number counts as 1.
+    /// number counts as 1, and more than a million as a million.
     pub fn slow(&self, factor: f64) {
         let sane = factor.is_finite() && factor > 0.0;
-        locked(&self.switches).slowdown = if sane { factor } else { 1.0 };
+        locked(&self.switches).slowdown = if sane { factor.min(SLOWDOWN_MAX) } else { 1.0 };
     }
 
     pub(super) fn breaks(&self, model: &str) -> bool {

@@ -60,7 +60,7 @@ pub(super) struct Runner {
     state: Mutex<State>,
     /// Held while waiting for the old model to be free and while loading the new one. Tokio's mutex is fair.
     pending: AsyncMutex<()>,
-    /// Rung when the last user of the loaded model is done.
+    /// Rung when the last user of the loaded model is done, or the model is gone.
     idle: Notify,
 }
 
@@ -157,9 +157,10 @@ impl Runner {
         }
     }
 
-    /// Forgets the loaded model: the server is gone, and so is what it had in memory.
+    /// Forgets the loaded model, whoever uses it: the server is gone or the runner has died, and so is what it had in memory.
     pub(super) fn clear(&self) {
         locked(&self.state).loaded = None;
+        self.idle.notify_waiters();
     }
 
     pub(super) fn resident(&self) -> Option<Resident> {
@@ -264,5 +265,57 @@ impl Drop for Loading {
         {
             load.outcome = LoadOutcome::Aborted;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, timeout};
+
+    use super::super::clock::Pace;
+    use super::super::faults::Faults;
+    use super::super::options::Options;
+    use super::*;
+
+    fn runner() -> Arc<Runner> {
+        Arc::new(Runner::new(8))
+    }
+
+    fn wanted(model: &str, keep_alive: Duration) -> Wanted {
+        let model = Model { load_time: Duration::ZERO, ..Model::chat(model) };
+        let key = RunnerKey::of(&model, &Options::default(), None, 4096);
+        Wanted { model: Arc::new(model), key, keep_alive: KeepAlive::For(keep_alive) }
+    }
+
+    fn watch() -> Stopwatch {
+        Stopwatch::start(Pace::Skipped, Faults::default())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_model_outlives_its_keep_alive_by_nothing() {
+        let (runner, moment) = (runner(), Duration::from_millis(1));
+        let wanted = wanted("a", 20 * moment);
+        let lease = runner.acquire(&wanted, &mut watch()).await;
+        advance(100 * moment).await;
+        assert!(runner.resident().is_some(), "it is used");
+        drop(lease);
+        advance(19 * moment).await;
+        assert!(runner.resident().is_some(), "it was used a moment ago");
+        advance(moment).await;
+        assert!(runner.resident().is_none());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_model_to_be_free_goes_on_when_it_is_gone() {
+        let (runner, long) = (runner(), Duration::from_secs(60));
+        let (wanted, other) = (wanted("a", long), wanted("b", long));
+        let lease = runner.acquire(&wanted, &mut watch()).await;
+        let mut watch = watch();
+        let mut waits = std::pin::pin!(runner.acquire(&other, &mut watch));
+        assert!(timeout(Duration::ZERO, &mut waits).await.is_err(), "the other one is used");
+        runner.clear();
+        let _loaded = timeout(long, waits).await.unwrap();
+        drop(lease);
+        assert_eq!(runner.resident().unwrap().model.name, "b");
     }
 }

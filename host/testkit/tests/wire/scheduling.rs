@@ -141,7 +141,7 @@ async fn a_stream_stops_when_its_client_leaves() {
 }
 
 #[tokio::test]
-async fn a_model_outlives_its_keep_alive_by_nothing() {
+async fn a_model_is_unloaded_after_its_keep_alive() {
     let ollama = instant().await;
     let mut brief = ask(QWEN);
     brief["keep_alive"] = json!("20ms");
