@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::{
     clock::unix_us,
@@ -20,6 +20,9 @@ use crate::{
 const SLOTS: u32 = 10;
 
 const EVERY: Duration = Duration::from_millis(10);
+
+/// How long the peer may take to begin jobs that it has all accepted.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Jobs of one round in three seconds of span.
 const JOBS: u64 = 200;
@@ -114,10 +117,14 @@ async fn of_peer(peer: &mut Peer, jobs: usize) -> Result<Vec<i64>> {
         drop(client.send(&request).await?.json(202)?);
     }
     let mut began = peer.began().await?;
-    while began.len() < jobs {
-        tokio::time::sleep(EVERY).await;
-        began.extend(peer.began().await?);
-    }
+    let all = async {
+        while began.len() < jobs {
+            tokio::time::sleep(EVERY).await;
+            began.extend(peer.began().await?);
+        }
+        anyhow::Ok(())
+    };
+    timeout(LIMIT, all).await.context("the peer has not begun every job")??;
     let delay = |(seq, at): (usize, i64)| Some(at - sent.get(seq)?);
     Ok(began.into_iter().filter_map(delay).collect())
 }

@@ -1,6 +1,6 @@
 //! How long Ollama has nothing to do between two calls while others wait in the lane.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{Ways, chat};
@@ -19,13 +19,12 @@ const TOKENS: usize = 8;
 
 pub(super) async fn measure(stand: &Stand) -> Result<Vec<Row>> {
     let mut ways = Ways::start(stand, None, TOKENS).await?;
-    let (mut p50_ms, mut p99_ms, mut seen) = (Series::default(), Series::default(), 0);
+    let (mut p50_ms, mut p99_ms) = (Series::default(), Series::default());
     // The first round warms up.
     for round in 0..=stand.options.rounds {
         load(stand, &ways).await?;
-        let all = ways.ollama.gaps_ms().await?;
-        let mut gaps: Vec<f64> = all.get(seen..).unwrap_or_default().to_vec();
-        seen = all.len();
+        let mut gaps = ways.ollama.new_gaps_ms().await?;
+        ensure!(!gaps.is_empty(), "Ollama knows of no two calls of this round");
         if round > 0 {
             gaps.sort_by(f64::total_cmp);
             let last = gaps.len().saturating_sub(1);

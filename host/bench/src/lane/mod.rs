@@ -1,4 +1,4 @@
-//! Five rules for whose call is next, on the same simulated days: `cargo xtask bench lane`.
+//! The rules for whose call could be next, on the same simulated days: `cargo xtask bench lane`.
 //!
 //! What it does: [`trace`] draws the calls of a day from a seed, [`day`] runs them one at a time under
 //! each [`rule`], of which one is the lane's real planner, and [`report`] compares them. Nothing is

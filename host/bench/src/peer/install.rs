@@ -9,9 +9,12 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use tokio::process::Command;
 
+/// What npm installs. It is installed anew when this has changed.
+const LIBRARIES_WANTED: &str = include_str!("../../peer/package.json");
+
 /// Our own programs and what they depend on.
 const FILES: [(&str, &str); 3] = [
-    ("package.json", include_str!("../../peer/package.json")),
+    ("package.json", LIBRARIES_WANTED),
     ("gateway.js", include_str!("../../peer/gateway.js")),
     ("worker.js", include_str!("../../peer/worker.js")),
 ];
@@ -51,8 +54,10 @@ impl Installed {
         for (name, text) in FILES {
             fs::write(dir.join(name), text)?;
         }
-        if !dir.join("node_modules").is_dir() {
+        let stamp = dir.join("installed");
+        if !fs::read_to_string(&stamp).is_ok_and(|installed| installed == LIBRARIES_WANTED) {
             install(dir).await?;
+            fs::write(stamp, LIBRARIES_WANTED)?;
         }
         for library in LIBRARIES {
             versions.push(format!("{library} {}", library_version(dir, library)?));
