@@ -18,9 +18,9 @@ pub(crate) struct Broken {
 }
 
 impl Broken {
-    /// The answer broke off.
+    /// The answer broke off, perhaps in Ollama's words.
     pub(crate) fn off(outcome: Outcome, why: impl Into<String>) -> Self {
-        Self { outcome, error: LlmError::BrokenOff(why.into()) }
+        Self { outcome, error: LlmError::BrokenOff(clipped(why.into())) }
     }
 
     /// The connection was cut.
@@ -92,6 +92,19 @@ impl Broken {
     }
 }
 
+/// More than any error says that is for people. Errors are kept and copied, by jobs, by the breaker, in logs, and Ollama's may
+/// have a whole prompt in them.
+const WORDS_BYTES_MAX: usize = 2 << 10;
+
+/// Somebody else's words, as far as anybody reads them.
+pub(crate) fn clipped(mut words: String) -> String {
+    if words.len() > WORDS_BYTES_MAX {
+        words.truncate(words.floor_char_boundary(WORDS_BYTES_MAX));
+        words.push('…');
+    }
+    words
+}
+
 /// Whether, after an answer of this status, what was loaded may be gone. A request that makes no sense to
 /// Ollama does its runner no harm; one for a model that is not there says that much has changed.
 pub(crate) fn casts_doubt(status: u16) -> bool {
@@ -128,6 +141,13 @@ impl From<LlmError> for Broken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_keeps_a_megabyte_of_ollama_s_words() {
+        let broken = Broken::off(Outcome::Error, "x".repeat(1 << 20));
+        let LlmError::BrokenOff(why) = broken.error else { panic!("it broke off") };
+        assert_eq!(why, format!("{}…", "x".repeat(2 << 10)));
+    }
 
     #[test]
     fn only_what_is_ollama_s_own_fault_says_that_it_is_ill() {

@@ -13,7 +13,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    broken::Broken,
+    broken::{Broken, clipped},
     config::{BadConfig, Config},
     direct::{self, Direct, Undone},
     response::{Cut, Response},
@@ -74,17 +74,20 @@ impl Client {
         &self.shown
     }
 
-    /// Asks a small question, which does Ollama no harm: whatever goes wrong, it is away.
+    /// Asks a small question, which does Ollama no harm: whatever goes wrong, it is away. A proxy in front of an Ollama that
+    /// is down says so by a status.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, LlmError> {
         let request = self.http.get(self.at(path)).timeout(self.probe_timeout);
         let response = request.send().await.map_err(|error| self.unavailable(&error))?;
-        let mut response = accepted(response.into()).await?;
+        let accepted = accepted(response.into()).await;
+        let mut response = accepted.map_err(|Turned { status, words }| {
+            self.away(format!("{path} is answered with status {status}: {words}"))
+        })?;
         let read = response.read(BODY_BYTES_MAX).await;
-        let body = read.map_err(|cut| self.away(cut.to_string()))?.unwrap_or_default();
-        serde_json::from_slice(&body).map_err(|error| LlmError::Unavailable {
-            url: self.shown.clone(),
-            why: format!("{path} does not answer as Ollama does: {error}"),
-        })
+        let body = read.map_err(|cut| self.away(cut.to_string()))?;
+        let body = body.ok_or_else(|| self.away(too_long(&format!("the answer of {path}"))))?;
+        serde_json::from_slice(&body)
+            .map_err(|error| self.away(format!("{path} does not answer as Ollama does: {error}")))
     }
 
     /// Asks for something about a model that needs none of them loaded.
@@ -102,17 +105,19 @@ impl Client {
             let response = self.pass(method, path, &headers, body.to_string().into()).await?;
             let read = accepted(response).await?.read(BODY_BYTES_MAX).await;
             let body = read.map_err(|cut| LlmError::BrokenOff(cut.to_string()))?;
-            Ok(body.unwrap_or_default())
+            body.ok_or_else(|| LlmError::BrokenOff(too_long(&format!("the answer of {path}"))))
         };
         let patience = self.probe_timeout;
         let silent = || LlmError::BrokenOff(format!("{path} is not answered within {patience:?}"));
         tokio::time::timeout(patience, asked).await.unwrap_or_else(|_elapsed| Err(silent()))
     }
 
-    /// Sends work, and returns when the answer begins.
+    /// Sends work, and returns when the answer begins. A refusal has to be there whole by then.
     pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Result<Response, Broken> {
         let request = self.work(path, body, USER_AGENT);
-        Ok(accepted(self.answer(request, self.first_byte).await?).await?)
+        let answered =
+            async { Ok(accepted(self.send(request).await?).await.map_err(LlmError::from)?) };
+        within(self.first_byte, answered).await
     }
 
     /// Sends a client's work as it came, and returns when an answer begins, whatever its status, which has to be
@@ -124,7 +129,8 @@ impl Client {
         user_agent: Option<&str>,
         patience: Duration,
     ) -> Result<Response, Broken> {
-        self.answer(self.work(path, body, user_agent.unwrap_or(USER_AGENT)), patience).await
+        let request = self.work(path, body, user_agent.unwrap_or(USER_AGENT));
+        within(patience, self.send(request)).await
     }
 
     /// With all of its headers: those of the client are added by reqwest when it sends itself.
@@ -138,16 +144,6 @@ impl Client {
     }
 
     /// Sends work, and returns when an answer begins, whatever its status.
-    async fn answer(
-        &self,
-        request: RequestBuilder,
-        patience: Duration,
-    ) -> Result<Response, Broken> {
-        // In a box: many futures hold this one, and would be as large.
-        let answered = tokio::time::timeout(patience, Box::pin(self.send(request))).await;
-        answered.map_err(|_elapsed| Broken::silent(patience))?
-    }
-
     async fn send(&self, request: RequestBuilder) -> Result<Response, Broken> {
         let Some(direct) = &self.direct else {
             let sent = request.send().await;
@@ -204,21 +200,52 @@ impl Client {
     }
 
     fn away(&self, why: String) -> LlmError {
-        LlmError::Unavailable { url: self.shown.clone(), why }
+        LlmError::Unavailable { url: self.shown.clone(), why: clipped(why) }
     }
 }
 
-async fn accepted(mut response: Response) -> Result<Response, LlmError> {
+/// A refusal.
+struct Turned {
+    status: u16,
+    words: String,
+}
+
+impl From<Turned> for LlmError {
+    fn from(Turned { status, words }: Turned) -> Self {
+        Self::Refused { status, message: words }
+    }
+}
+
+/// The answer, if it is none that refuses.
+async fn accepted(mut response: Response) -> Result<Response, Turned> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
-    let body = response.read(BODY_BYTES_MAX).await.ok().flatten().unwrap_or_default();
-    Err(LlmError::Refused { status: status.as_u16(), message: words(&body) })
+    let words = match response.read(BODY_BYTES_MAX).await {
+        Ok(Some(body)) => words(&body),
+        Ok(None) => too_long("its reason"),
+        Err(cut) => format!("its reason broke off: {cut}"),
+    };
+    Err(Turned { status: status.as_u16(), words })
 }
 
-/// Ollama's own words in the body of a refusal, in whichever of its forms; anything else is shown as far as
-/// it is short.
+/// Work that has no answer within `patience` is given up. In a box at once: many futures hold this one, and would be as large.
+fn within(
+    patience: Duration,
+    answered: impl Future<Output = Result<Response, Broken>>,
+) -> impl Future<Output = Result<Response, Broken>> {
+    let answered = tokio::time::timeout(patience, Box::pin(answered));
+    async move { answered.await.map_err(|_elapsed| Broken::silent(patience))? }
+}
+
+/// Of an answer that is not kept.
+fn too_long(what: &str) -> String {
+    format!("{what} is longer than {} MiB", BODY_BYTES_MAX >> 20)
+}
+
+/// Ollama's own words in the body of a refusal, in whichever of its forms, as far as anybody reads them; anything else is
+/// shown as far as it is short.
 pub(crate) fn words(body: &[u8]) -> String {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -233,7 +260,7 @@ pub(crate) fn words(body: &[u8]) -> String {
     if let Ok(Refusal { error: Words::Native(words) | Words::Others { message: words } }) =
         serde_json::from_slice(body)
     {
-        return words;
+        return clipped(words);
     }
     let text: String = String::from_utf8_lossy(body).trim().chars().take(200).collect();
     if text.is_empty() { "it gave no reason".to_owned() } else { text }
@@ -249,7 +276,71 @@ fn without_secrets(url: &Url) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
     use super::*;
+
+    /// A client of a server that gives this answer to everybody, and keeps their connections.
+    async fn client_of(answer: String, change: impl FnOnce(&mut Config)) -> Client {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut config = Config::new(format!("http://{}", server.local_addr().unwrap()));
+        change(&mut config);
+        tokio::spawn(async move {
+            let mut kept = Vec::new();
+            loop {
+                let (mut connection, _) = server.accept().await.unwrap();
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\n") {
+                    asked.push(connection.read_u8().await.unwrap());
+                }
+                connection.write_all(answer.as_bytes()).await.unwrap();
+                kept.push(connection);
+            }
+        });
+        Client::new(&config).unwrap()
+    }
+
+    fn answer(status: &str, body: &str) -> String {
+        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    }
+
+    #[tokio::test]
+    async fn a_refusal_that_does_not_end_is_given_up_like_an_ollama_that_is_silent() {
+        let patience = Duration::from_millis(100);
+        let begun = "HTTP/1.1 500 Oh\r\ncontent-length: 100\r\n\r\n{".to_owned();
+        let client = client_of(begun, |config| config.first_byte = patience).await;
+        let posted = client.post("/api/generate", "{}");
+        let posted = tokio::time::timeout(Duration::from_secs(20), posted).await;
+        let broken = posted.expect("it is given up").unwrap_err();
+        assert_eq!(broken.error, Broken::silent(patience).error);
+    }
+
+    #[tokio::test]
+    async fn an_ollama_is_away_whose_proxy_says_so() {
+        let client = client_of(answer("502 Bad Gateway", "<h1>Bad Gateway</h1>"), |_| {}).await;
+        let why = "/api/tags is answered with status 502: <h1>Bad Gateway</h1>".to_owned();
+        let away = LlmError::Unavailable { url: client.shown().to_owned(), why };
+        assert_eq!(client.get::<Value>("/api/tags").await, Err(away));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_too_long_is_said_to_be() {
+        let long = "x".repeat(BODY_BYTES_MAX + 1);
+        let client = client_of(answer("200 OK", &long), |_| {}).await;
+        let words = "the answer of /api/tags is longer than 16 MiB";
+        let error = client.get::<Value>("/api/tags").await.unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        let error = client.ask("POST", "/api/tags", &json!({})).await.unwrap_err();
+        assert_eq!(error, LlmError::BrokenOff(words.to_owned()));
+        let client = client_of(answer("500 Oh", &long), |_| {}).await;
+        let message = "its reason is longer than 16 MiB".to_owned();
+        let refused = LlmError::Refused { status: 500, message };
+        assert_eq!(client.ask("POST", "/api/show", &json!({})).await, Err(refused));
+    }
 
     #[test]
     fn a_path_is_kept_as_a_prefix_and_secrets_are_never_shown() {
@@ -272,5 +363,7 @@ mod tests {
         ] {
             assert_eq!(words(body.as_bytes()), said);
         }
+        let long = json!({"error": "ä".repeat(1 << 20)}).to_string();
+        assert_eq!(words(long.as_bytes()), format!("{}…", "ä".repeat(1 << 10)));
     }
 }

@@ -10,7 +10,7 @@ use roughneck_jobs::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{client::Client, model_name, runner_key::RunnerKey};
+use crate::{broken::clipped, client::Client, model_name, runner_key::RunnerKey};
 
 /// One look at Ollama.
 #[derive(Debug)]
@@ -164,7 +164,7 @@ pub(crate) async fn inventory(client: &Client) -> Result<Probed, LlmError> {
 pub(crate) async fn show(client: &Client, model: &str) -> Result<Shown, LlmError> {
     let body = client.ask("POST", "/api/show", &json!({"model": model})).await?;
     serde_json::from_slice(&body).map_err(|error| {
-        LlmError::BrokenOff(format!("/api/show does not answer as Ollama does: {error}"))
+        LlmError::BrokenOff(clipped(format!("/api/show does not answer as Ollama does: {error}")))
     })
 }
 
