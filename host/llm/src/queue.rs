@@ -33,9 +33,11 @@ use crate::{
 };
 
 mod doings;
+mod outside;
 mod turn;
 
 pub(crate) use doings::Doings;
+pub(crate) use outside::Outside;
 pub(crate) use turn::Turn;
 
 /// The queue of one lane.
@@ -71,8 +73,8 @@ struct Line {
     free: Vec<Residency>,
     /// Those who wait, by ticket.
     waiting: BTreeMap<u64, Waiter>,
-    /// How many others wait until they may line up.
-    outside: usize,
+    /// The others, who wait until they may line up.
+    outside: BTreeSet<u64>,
     /// The runners of those who have a turn, by ticket.
     serving: BTreeMap<u64, RunnerKey>,
     /// Rung when somebody comes, if the one who has the turn would give way.
@@ -86,7 +88,7 @@ struct Line {
     turns: u64,
     /// The models of the calls that had their turn since somebody asked, see [`Queue::doings`].
     asked: BTreeSet<ModelId>,
-    /// When the last turn ended, if Ollama may still be at work for it.
+    /// When the last turn ended for which Ollama was asked for something, if it may still be at work for it.
     left_at: Option<Instant>,
     /// When the lane, which lingers, decides again though nobody has come.
     decides_at: Option<Instant>,
@@ -113,13 +115,6 @@ pub(crate) struct Place {
     queue: Queue,
     number: u64,
     seat: Seat,
-}
-
-/// A call that waits for an Ollama that is away or ill before it lines up. Dropping it leaves.
-#[derive(Debug)]
-pub(crate) struct Outside {
-    queue: Queue,
-    _waits: Waits,
 }
 
 /// Every place in the queue is taken.
@@ -161,7 +156,7 @@ impl Queue {
         let line = Mutex::new(Line {
             free: vec![Residency::unknown(Instant::now()); room.turns],
             waiting: BTreeMap::new(),
-            outside: 0,
+            outside: BTreeSet::new(),
             serving: BTreeMap::new(),
             bell: None,
             resident: None,
@@ -181,32 +176,30 @@ impl Queue {
     /// # Errors
     /// [`Full`].
     pub(crate) fn line_up(&self, seat: Seat) -> Result<Ticket, Full> {
-        let mut line = self.lock();
-        let goes_at_once = !line.free.is_empty() && line.waiting.is_empty();
-        if !goes_at_once {
-            self.has_room(&line)?;
-        }
-        let number = line.next_ticket;
-        line.next_ticket += 1;
-        let granted = self.enter(line, number, seat);
-        Ok(Ticket { number, granted, queue: self.clone() })
+        self.move_in(seat, None)
     }
 
-    /// Takes a place outside, for one that cannot line up yet.
+    /// The same for one that may have waited outside, whose room is its own.
     ///
     /// # Errors
-    /// [`Full`]: it would be if it were inside.
-    pub(crate) fn wait_outside(&self, priority: Priority) -> Result<Outside, Full> {
+    /// [`Full`], if it had none here.
+    pub(crate) fn move_in(&self, seat: Seat, outside: Option<Outside>) -> Result<Ticket, Full> {
         let mut line = self.lock();
-        self.has_room(&line)?;
-        line.outside += 1;
-        let _waits = self.0.metrics.waiting(priority);
-        Ok(Outside { queue: self.clone(), _waits })
+        let had_room = outside.as_ref().is_some_and(|outside| outside.gives_up(self, &mut line));
+        let goes_at_once = !line.free.is_empty() && line.waiting.is_empty();
+        if !had_room && !goes_at_once {
+            self.has_room(&line)?;
+        }
+        let number = line.number();
+        let granted = self.enter(line, number, seat);
+        // Without the lock, which it takes.
+        drop(outside);
+        Ok(Ticket { number, granted, queue: self.clone() })
     }
 
     fn has_room(&self, line: &Line) -> Result<(), Full> {
         let waiting_max = self.0.room.waiting_max;
-        let waiting = line.waiting.len().saturating_add(line.outside);
+        let waiting = line.waiting.len().saturating_add(line.outside.len());
         if waiting < waiting_max { Ok(()) } else { Err(Full { waiting_max }) }
     }
 
@@ -324,6 +317,12 @@ impl Queue {
 }
 
 impl Line {
+    fn number(&mut self) -> u64 {
+        let number = self.next_ticket;
+        self.next_ticket += 1;
+        number
+    }
+
     /// Those who wait, as the planner sees them.
     fn waiting(&self, residency: &Residency) -> impl Iterator<Item = Waiting> {
         self.waiting.iter().map(|(ticket, waiter)| waiter.seat.waits(*ticket, residency))
@@ -409,7 +408,12 @@ impl Queue {
     /// Ollama is told to let go of the model of this runner, which nobody here uses. Whoever has the turn next knows.
     pub(crate) fn let_go(&self, key: &RunnerKey) {
         let mut line = self.lock();
-        let Some(residency) = line.free.last_mut() else { return line.let_go.push(key.clone()) };
+        let Some(residency) = line.free.last_mut() else {
+            if !line.let_go.iter().any(|known| known.has_model_of(key)) {
+                line.let_go.push(key.clone());
+            }
+            return;
+        };
         residency.let_go(key);
         let shown = residency.shown();
         line.resident = shown;
@@ -468,13 +472,6 @@ impl Ticket {
             queue.0.metrics.swap_avoided();
         }
         Turn::new(residency, choice.reason, seat, self.number, queue)
-    }
-}
-
-impl Drop for Outside {
-    fn drop(&mut self) {
-        let mut line = self.queue.lock();
-        line.outside = line.outside.saturating_sub(1);
     }
 }
 

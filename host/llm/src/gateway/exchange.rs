@@ -83,8 +83,7 @@ impl Admitted for Exchange {
         let is_wanted = is_here && asked.unloads() && shared.is_wanted_by_jobs(&key).await;
         let seat = Seat { key: key.clone(), rank: place.rank, priority: place.priority };
         let queue = shared.queue_of(asked.route, &model);
-        drop(outside);
-        let Ok(ticket) = queue.line_up(seat) else {
+        let Ok(ticket) = queue.move_in(seat, outside) else {
             course.fail(metrics::Outcome::Rejected);
             return Call { shared, asked, job }.refused(&Refused::full());
         };

@@ -15,7 +15,7 @@ pub(crate) struct Doings {
     pub(crate) is_free: bool,
     /// The models of those who had the turn since this was asked before, or had it then.
     pub(crate) asked: BTreeSet<ModelId>,
-    /// When the last turn ended, if Ollama may still be at work for it.
+    /// When the last turn ended for which Ollama was asked for something, if it may still be at work for it.
     pub(crate) left_at: Option<Instant>,
 }
 

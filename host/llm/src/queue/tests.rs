@@ -322,6 +322,33 @@ async fn who_waits_outside_takes_up_room_in_the_queue() {
     drop((inside, turn));
 }
 
+#[tokio::test]
+async fn who_has_room_outside_has_it_inside_whoever_else_has_come() {
+    let (queue, elsewhere) = (queue(1), self::queue(1));
+    let turn = take(&queue, seat("a", 0)).await;
+    let outside = queue.wait_outside(Priority::HIGH).unwrap();
+    let came_back = turn.place().again();
+    let of_another_queue = elsewhere.wait_outside(Priority::HIGH).unwrap();
+    let refused = queue.move_in(seat("a", 1), Some(of_another_queue)).unwrap_err();
+    assert_eq!(refused, Full { waiting_max: 1 });
+    let inside = queue.move_in(seat("a", 2), Some(outside)).unwrap();
+    drop(came_back);
+    assert_eq!(queue.line_up(seat("a", 3)).unwrap_err(), Full { waiting_max: 1 });
+    drop(inside);
+    assert!(queue.line_up(seat("a", 3)).is_ok(), "it has left no room behind that is taken");
+    drop(turn);
+}
+
+#[tokio::test]
+async fn one_model_that_is_let_go_of_again_and_again_is_remembered_once() {
+    let (queue, turn) = busy("a");
+    for model in ["b", "c", "b", "c", "b"] {
+        queue.let_go(&key(model));
+    }
+    assert_eq!(queue.lock().let_go.len(), 2);
+    drop(turn);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_leaves_is_a_sign_only_after_a_silence_longer_than_first_tokens_take() {
     for (first_token_s, waits_s, asks) in
@@ -356,6 +383,13 @@ async fn what_ollama_was_asked_for_is_told_once_and_as_long_as_it_is_under_way()
     assert!(doings.asked.is_empty() && doings.left_at.is_some(), "{doings:?}");
     assert_eq!(queue.quiet(), Some(1));
 
+    // Who asks nothing, and whom Ollama refuses at once, know nothing of what it is at.
+    drop(take(&queue, seat("a", 0)).await);
+    let mut turn = take(&queue, seat("a", 0)).await;
+    turn.asks();
+    turn.went_wrong(&LlmError::Refused { status: 400, message: "no".to_owned() }.into());
+    drop(turn);
+    assert_eq!(queue.doings().left_at, doings.left_at);
     let mut turn = take(&queue, seat("a", 0)).await;
     turn.asks();
     turn.went_well();

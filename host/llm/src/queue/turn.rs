@@ -31,13 +31,23 @@ pub(crate) struct Turn {
     queue: Queue,
     /// What its end says about Ollama.
     sign: Sign,
-    /// Whether Ollama may be at work for it.
-    is_at_work: bool,
+    work: Work,
     /// Whether Ollama is silent until its answer is whole.
     is_whole: bool,
     /// Since when Ollama has been asked, and has not begun to answer.
     silent_since: Option<Instant>,
     _in_flight: Counted,
+}
+
+/// What Ollama does for the holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    /// Nothing: it was not asked, or has refused.
+    None,
+    /// It may be at it.
+    UnderWay,
+    /// It has done it. What it was at before is over as well.
+    Done,
 }
 
 /// A call that is being answered, and that can be made anew.
@@ -67,7 +77,7 @@ impl Turn {
             offer: None,
             queue,
             sign: Sign::None,
-            is_at_work: false,
+            work: Work::None,
             is_whole: false,
             silent_since: None,
             _in_flight,
@@ -81,7 +91,7 @@ impl Turn {
 
     /// Ollama is asked now.
     pub(crate) fn asks(&mut self) {
-        self.is_at_work = true;
+        self.work = Work::UnderWay;
         self.silent_since = Some(Instant::now());
     }
 
@@ -103,7 +113,7 @@ impl Turn {
 
     /// Ollama has answered to the end, whatever it said.
     pub(crate) fn is_answered(&mut self) {
-        self.is_at_work = false;
+        self.work = Work::Done;
         self.silent_since = None;
     }
 
@@ -120,7 +130,9 @@ impl Turn {
             self.residency.doubt();
         }
         self.silent_since = None;
-        self.is_at_work &= !matches!(broken.error, LlmError::Refused { .. });
+        if matches!(broken.error, LlmError::Refused { .. }) {
+            self.work = Work::None;
+        }
         self.sign = match broken.sign() {
             Sign::Failed(failure) if failure.in_silence && self.is_whole => Sign::Left,
             sign @ (Sign::Well | Sign::Failed(_) | Sign::Away(_) | Sign::Left | Sign::None) => sign,
@@ -272,7 +284,11 @@ impl Drop for Turn {
         let now = Instant::now();
         self.residency.leave(now);
         let sign = std::mem::replace(&mut self.sign, Sign::None);
-        self.queue.lock().left_at = self.is_at_work.then_some(now);
+        match self.work {
+            Work::None => {}
+            Work::UnderWay => self.queue.lock().left_at = Some(now),
+            Work::Done => self.queue.lock().left_at = None,
+        }
         // Before the next one goes: it may be that none does.
         if let Some(circuit) = &self.queue.0.circuit {
             let first_token = self.residency.first_token();
