@@ -153,8 +153,7 @@ impl Llm for Lane {
         call: Call,
         supervisor: Arc<dyn Supervisor>,
     ) -> Result<Box<dyn Answer>, LlmError> {
-        let teller = Arc::clone(&supervisor);
-        let answer = load::telling(&*teller, |says| async move {
+        let answer = load::telling(Arc::clone(&supervisor), |says| async move {
             let asker = Asker::plugin(&call.plugin);
             let metrics = Arc::clone(&self.shared.metrics);
             let mut course = Course::open(Account::open(metrics, asker, CallRoute::Chat));

@@ -33,9 +33,9 @@ pub(crate) enum Said {
 }
 
 /// Does work that says what it waits for, and passes that on beside it: the store must not keep the turn, nor the
-/// GPU idle. Returns once all that was said is passed on.
+/// GPU idle. Returns once all that was said is passed on, so what holds the turn must not be what the work results in.
 pub(crate) async fn telling<T, Work>(
-    supervisor: &dyn Supervisor,
+    supervisor: Arc<dyn Supervisor>,
     work: impl FnOnce(Says) -> Work,
 ) -> T
 where
@@ -51,10 +51,11 @@ where
     let tells = async {
         // That the work is over is seen in the same poll. A channel that closes would wake this task from within itself.
         let next = |cx: &mut Context<'_>| match said.poll_recv(cx) {
-            Poll::Pending if is_over.load(Ordering::Relaxed) => Poll::Ready(None),
+            // Something may be there all the same: a task that has had its share of the thread is told to wait.
+            Poll::Pending if is_over.load(Ordering::Relaxed) => Poll::Ready(said.try_recv().ok()),
             polled @ (Poll::Pending | Poll::Ready(_)) => polled,
         };
-        pass_on(supervisor, next).await;
+        pass_on(&*supervisor, next).await;
     };
     let (done, ()) = tokio::join!(biased; works, tells);
     done
@@ -177,4 +178,51 @@ pub(crate) async fn ask(
     };
     let answered = tokio::time::timeout(patience, answer).await;
     answered.unwrap_or_else(|_elapsed| Err(Broken::silent(patience)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use roughneck_jobs::{delivery::Notice, job::LogLine, ports::runner::Standing, usage::Usage};
+    use tokio::task::coop;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Witness(Mutex<Vec<bool>>);
+
+    #[async_trait]
+    impl Supervisor for Witness {
+        fn standing(&self) -> Standing {
+            Standing::Held
+        }
+        fn began(&self) {}
+        async fn loading(&self, loading: bool) {
+            self.0.lock().unwrap().push(loading);
+        }
+        async fn gave_way(&self) {}
+        fn text(&self, _piece: &str) {}
+        fn retract(&self) {}
+        fn progress(&self, _percent: Option<u8>, _note: String) {}
+        fn log(&self, _line: LogLine) {}
+        fn spent(&self, _usage: &Usage) {}
+        fn notify(&self, _notice: Notice) {}
+    }
+
+    #[tokio::test]
+    async fn what_is_said_last_is_heard_from_a_task_that_has_had_its_share_of_the_thread() {
+        let witness = Arc::new(Witness::default());
+        let works = |says: Says| async move {
+            while coop::has_budget_remaining() {
+                coop::consume_budget().await;
+            }
+            for said in [Said::Loading, Said::Ready] {
+                says.send(said).unwrap();
+            }
+        };
+        tokio::spawn(telling(Arc::clone(&witness) as _, works)).await.unwrap();
+        assert_eq!(*witness.0.lock().unwrap(), [true, false]);
+    }
 }

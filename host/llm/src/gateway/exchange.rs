@@ -37,7 +37,7 @@ use crate::{
     config::Config,
     course::Course,
     lane::Shared,
-    metrics,
+    load, metrics,
     queue::{Queue, Seat, Turn},
     response::Response,
     stand_in::StandIn,
@@ -88,24 +88,35 @@ impl Admitted for Exchange {
             return Call { shared, asked, job }.refused(&Refused::full());
         };
         let waiter = Waiter { queue: queue.clone(), ticket: ticket.number() };
-        let opening = Opening {
-            course,
-            shared: Arc::clone(&shared),
-            asked: Arc::clone(&asked),
-            model,
-            stand_in,
-            key,
-            is_wanted,
-            priority: place.priority,
-            job: Arc::clone(&job),
-            kept: Some(bytes),
-            lost_at: None,
-        };
-        let mut opens: Opens = Box::pin(opening.run(ticket));
         let call = Call { shared, asked, job };
+        let Call { shared, asked, job } = call.clone();
+        let opens = move |says| {
+            let (priority, kept, lost_at) = (place.priority, Some(bytes), None);
+            let opening = Opening {
+                shared,
+                asked,
+                model,
+                stand_in,
+                key,
+                is_wanted,
+                priority,
+                job,
+                says,
+                course,
+                kept,
+                lost_at,
+            };
+            opening.run(ticket)
+        };
+        let supervisor = call.job.supervisor();
         if !call.asked.streams {
-            return call.answer_whole(opens, waiter).await;
+            // All of it: a job waits for its answer until the store has heard of the call, and nobody for its turn.
+            let works = call.clone();
+            let answers = load::telling(supervisor, |says| works.piece(opens(says)));
+            return call.answer_whole(Box::pin(answers), waiter).await;
         }
+        // A client's supervisor waits for nothing.
+        let mut opens: Opens = Box::pin(load::telling(supervisor, opens));
         let mut stops = halted(&call.job);
         let quiet = call.shared.config.quiet_for;
         tokio::select! {
@@ -161,10 +172,9 @@ impl Call {
     }
 
     /// Answers in one piece.
-    async fn answer_whole(self, opens: Opens, waiter: Waiter) -> Reply {
+    async fn answer_whole(self, mut answers: Answers, waiter: Waiter) -> Reply {
         let Config { quiet_for, heartbeat_whole, .. } = self.shared.config;
         let begins_early = heartbeat_whole && self.asked.origin == Origin::Client;
-        let mut answers: Answers = Box::pin(self.clone().piece(opens));
         tokio::select! {
             biased;
             answered = &mut answers => self.reply(answered),
@@ -173,12 +183,15 @@ impl Call {
     }
 
     /// The answer in one piece, once it is there.
-    async fn piece(self, mut opens: Opens) -> Result<Whole, Refused> {
+    async fn piece(
+        self,
+        opens: impl Future<Output = Result<Opened, Refused>>,
+    ) -> Result<Whole, Refused> {
         let mut stops = halted(&self.job);
         let opened = tokio::select! {
             biased;
             halt = &mut stops => return Err(Refused::halted(&halt)),
-            opened = &mut opens => opened?,
+            opened = opens => opened?,
         };
         if comes_in_pieces(&opened.response) {
             self.gather(opened).await
@@ -325,7 +338,7 @@ impl Call {
     /// # Errors
     /// There is none; the job has not ended.
     async fn whole(&self, opened: Opened) -> Result<Whole, Refused> {
-        let Opened { mut response, mut turn, unloads, mut opening } = settled(opened);
+        let Opened { mut response, mut turn, mut opening } = settled(opened);
         let status = response.status().as_u16();
         let mut stops = halted(&self.job);
         let patience = self.asked.patience(&self.shared.config);
@@ -361,9 +374,6 @@ impl Call {
                 turn.went_well();
             } else {
                 turn.residency().confirm(Instant::now());
-            }
-            if unloads {
-                turn.residency().doubt();
             }
             drop(turn);
             keeping::after(&self.shared, &self.asked, &opening.model, &opening.key);

@@ -43,7 +43,6 @@ pub(crate) struct Flow {
     /// The turn to be given away, if the answer must be begun anew.
     wanted: Option<Turn>,
     last_token_at: Option<Instant>,
-    unloads: bool,
     script: Script,
     frames: Frames,
     /// Why the answer is over, while what came before that is on its way to the client.
@@ -63,7 +62,7 @@ struct Wire {
 
 impl Flow {
     pub(crate) fn new(opened: Opened) -> Self {
-        let Opened { response, turn, unloads, opening } = opened;
+        let Opened { response, turn, opening } = opened;
         let Opening { shared, asked, job, .. } = &opening;
         let (shared, asked, job) = (Arc::clone(shared), Arc::clone(asked), Arc::clone(job));
         let script = Script::of(asked.route);
@@ -74,7 +73,6 @@ impl Flow {
             opening,
             wanted: None,
             last_token_at: None,
-            unloads,
             script,
             frames: Frames::new(script.framing()),
             stop: None,
@@ -250,9 +248,6 @@ impl Flow {
         course.complete(&cost);
         self.shared.judge(self.opening.model.site, &cost);
         turn.went_well();
-        if self.unloads {
-            turn.residency().doubt();
-        }
         pieces.done();
         // It is free at once.
         drop(turn);

@@ -45,6 +45,8 @@ pub(crate) struct Opening {
     pub(crate) is_wanted: bool,
     pub(crate) priority: Priority,
     pub(crate) job: Arc<dyn Attended>,
+    /// Where it says what it waits for.
+    pub(crate) says: Says,
     pub(crate) course: Course,
     /// Its bytes, while it waits.
     pub(crate) kept: Option<Kept>,
@@ -56,8 +58,6 @@ pub(crate) struct Opening {
 pub(crate) struct Opened {
     pub(crate) response: Response,
     pub(crate) turn: Turn,
-    /// Whether Ollama was told to unload the model after it.
-    pub(crate) unloads: bool,
     /// With it the call can be made anew.
     pub(crate) opening: Opening,
 }
@@ -75,11 +75,9 @@ impl Opening {
     /// Waits for the turn, has the model loaded and sends the call, as often as it must give way before
     /// its answer begins.
     pub(crate) async fn run(self, ticket: Ticket) -> Result<Opened, Refused> {
-        let supervisor = self.job.supervisor();
         let (shared, asked) = (Arc::clone(&self.shared), Arc::clone(&self.asked));
         let site = self.model.site;
-        let opened = load::telling(&*supervisor, |says| self.begin(ticket, says)).await;
-        opened.map_err(|broken| {
+        self.begin(ticket).await.map_err(|broken| {
             shared.react(site, &broken.error);
             Refused::of(asked.route, &asked.model, &broken.error)
         })
@@ -108,28 +106,28 @@ impl Opening {
         }
     }
 
-    async fn begin(mut self, mut ticket: Ticket, says: Says) -> Result<Opened, Broken> {
+    async fn begin(mut self, mut ticket: Ticket) -> Result<Opened, Broken> {
         if self.course.is_again() {
-            let _nobody_listens = says.send(Said::GaveWay);
+            let _nobody_listens = self.says.send(Said::GaveWay);
         }
         loop {
             let sent = match self.turn(ticket).await {
                 Ok(turn) => {
                     let place = turn.place();
-                    self.send(turn, &says).await.map_err(|broken| (broken, Some(place)))
+                    self.send(turn).await.map_err(|broken| (broken, Some(place)))
                 }
                 Err(error) => Err((error.into(), None)),
             };
             let waits = match sent {
-                Ok(Sent { response: Some(response), turn, unloads }) => {
+                Ok((Some(response), turn)) => {
                     self.lost_at = None;
-                    return Ok(Opened { response, turn, unloads, opening: self });
+                    return Ok(Opened { response, turn, opening: self });
                 }
-                Ok(Sent { response: None, turn, .. }) => {
-                    let _nobody_listens = says.send(Said::GaveWay);
+                Ok((None, turn)) => {
+                    let _nobody_listens = self.says.send(Said::GaveWay);
                     Ok(self.course.gave_way(turn))
                 }
-                Err((broken, place)) => self.wait_for_ollama(broken, place, &says).await,
+                Err((broken, place)) => self.wait_for_ollama(broken, place).await,
             };
             match waits {
                 Ok(again) => ticket = again,
@@ -153,7 +151,6 @@ impl Opening {
         &mut self,
         broken: Broken,
         place: Option<Place>,
-        says: &Says,
     ) -> Result<Ticket, Broken> {
         let (LlmError::Unavailable { .. }, Some(place)) = (&broken.error, place) else {
             return Err(broken);
@@ -164,7 +161,7 @@ impl Opening {
             return Err(broken);
         }
         self.shared.react(self.model.site, &broken.error);
-        let _nobody_listens = says.send(Said::Loading);
+        let _nobody_listens = self.says.send(Said::Loading);
         self.course.was_not_sent();
         self.kept = Some(self.shared.metrics.kept(self.asked.bytes()));
         if !place.is_kept_back() {
@@ -198,8 +195,9 @@ impl Opening {
         Ok(turn)
     }
 
-    async fn send(&mut self, turn: Turn, says: &Says) -> Result<Sent, Broken> {
-        let mut turn = self.loaded(turn, says).await?;
+    /// Has the model loaded and sends the call. There is no answer if it must give way.
+    async fn send(&mut self, turn: Turn) -> Result<(Option<Response>, Turn), Broken> {
+        let mut turn = self.loaded(turn).await?;
         let Self { shared, asked, model, key, is_wanted, course, .. } = self;
         course.account.reach(Phase::Prefill);
         let (keep_alive, unloads) = match model.site {
@@ -210,22 +208,27 @@ impl Opening {
             // Nothing is loaded that could be kept.
             Site::Cloud => (None, false),
         };
-        let mut response = self.dispatch(&mut turn, keep_alive).await?;
+        let sent = self.dispatch(&mut turn, keep_alive).await;
+        if unloads {
+            // However the call ends: Ollama lets go of the model even if its client leaves.
+            turn.residency().doubt();
+        }
+        let mut response = sent?;
         if self.loses_stand_in(response.as_ref()) {
             // Ollama loads the model with a context of its own.
             turn.residency().doubt();
             response = self.dispatch(&mut turn, None).await?;
         }
         turn.hears();
-        Ok(Sent { response, turn, unloads })
+        Ok((response, turn))
     }
 
     /// Has the model loaded. Whether the call may still go there is asked before that, and once more behind it, because it
     /// may take minutes.
-    async fn loaded(&mut self, mut turn: Turn, says: &Says) -> Result<Turn, Broken> {
+    async fn loaded(&mut self, mut turn: Turn) -> Result<Turn, Broken> {
         self.stays(&mut turn).await?;
         let is_again = self.course.is_again() || self.lost_at.is_some();
-        let Self { shared, asked, model, key, job, course, .. } = self;
+        let Self { shared, asked, model, key, job, says, course, .. } = self;
         if !is_again {
             job.begin();
         }
@@ -277,14 +280,6 @@ impl Opening {
         self.shared.metrics.unpinned();
         true
     }
-}
-
-/// A call that was sent.
-struct Sent {
-    /// None if it must give way.
-    response: Option<Response>,
-    turn: Turn,
-    unloads: bool,
 }
 
 /// A model that the inventory knows and Ollama does not has been deleted since the last look.

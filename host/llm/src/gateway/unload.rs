@@ -70,14 +70,19 @@ pub(super) async fn unload(call: &Call, model: &Resolved, mut course: Course) ->
     call.reply(whole)
 }
 
-/// Ollama has nothing to do that takes long, so nobody looks how long it takes: the client may leave.
+/// Ollama has nothing to do that takes long, so it is a small question: others may wait for the turn.
 async fn send(call: &Call, model: &Resolved) -> Result<Whole, Broken> {
+    let patience = call.shared.config.probe_timeout;
+    let answered = tokio::time::timeout(patience, answer(call, model, patience)).await;
+    answered.unwrap_or_else(|_elapsed| Err(Broken::silent(patience)))
+}
+
+async fn answer(call: &Call, model: &Resolved, patience: Duration) -> Result<Whole, Broken> {
     let Call { shared, asked, .. } = call;
     shared.stays(model).await?;
     let (keep_alive, num_ctx, answer_max) = (None, None, None);
     let body = asked.body(&Changes { model: &model.name, keep_alive, num_ctx, answer_max });
-    let user_agent = asked.user_agent.as_deref();
-    let (path, patience) = (asked.route.path(), shared.config.first_byte);
+    let (path, user_agent) = (asked.route.path(), asked.user_agent.as_deref());
     let mut response = shared.client.forward(path, body, user_agent, patience).await?;
     let body = read(&mut response).await?;
     let status = response.status().as_u16();

@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use roughneck_jobs::{
+    clock::Millis,
     model::{Health, LlmError, Piece},
     ports::{
-        gateway::{CallRoute, ReplyBody},
+        gateway::{CallRoute, ClientCall, Gateway as _, Origin, Place, ReplyBody},
         llm::Llm as _,
         runner::{Standing, Supervisor},
     },
+    priority::Priority,
 };
 use roughneck_llm::Config;
 use roughneck_testkit::{
@@ -20,7 +22,7 @@ use roughneck_testkit::{
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
-    gateway::{chat, text},
+    gateway::{Visitor, chat, client_call, text},
     stage::{QWEN, SOON, Stage, Witness, call, failed},
 };
 
@@ -257,4 +259,29 @@ async fn a_slow_disk_holds_up_neither_the_call_nor_the_lane() {
     opened.unwrap();
     assert_eq!(stage.witness.loading(), [true, false]);
     assert!(other.loading().is_empty());
+}
+
+#[tokio::test]
+async fn a_slow_disk_does_not_hold_up_the_lane_for_a_durable_call_of_ollama_s_surface() {
+    for route in [CallRoute::Chat, CallRoute::ChatCompletions] {
+        let stage = Stage::new().await;
+        let disk = stage.witness.disk.lock().await;
+        let body = Bytes::from(chat(QWEN, false).to_string());
+        let call = ClientCall { origin: Origin::Job, ..client_call(route, body) };
+        let admitted = stage.lane.admit(call).await.map_err(|reply| reply.status).unwrap();
+        let place = Place { rank: Millis(0), priority: Priority::NORMAL };
+        let others = async {
+            let asked = async || stage.bodies(route.path()).len() == 1;
+            eventually("Ollama is asked", SOON, asked).await.unwrap();
+            let supervisor = Arc::new(Witness::default()) as Arc<dyn Supervisor>;
+            let opened = stage.lane.open(crate::stage::call(QWEN), supervisor).await.map(drop);
+            assert!(stage.witness.loading().is_empty());
+            drop(disk);
+            opened
+        };
+        let both = async { tokio::join!(admitted.run(place, Visitor::of(&stage)), others) };
+        let (reply, opened) = timeout(SOON, both).await.expect("nothing waits for the disk");
+        opened.unwrap();
+        assert_eq!((reply.status, stage.witness.loading()), (200, vec![true, false]));
+    }
 }

@@ -1,11 +1,12 @@
 //! Clients that want a model unloaded.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use roughneck_jobs::ports::{gateway::CallRoute, llm::Llm as _};
 use roughneck_llm::Config;
 use roughneck_testkit::{eventually, ollama};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::{
     gateway::{chat, header, text},
@@ -151,4 +152,30 @@ async fn a_store_that_does_not_answer_keeps_nobody_waiting() {
     let _stuck = stage.witness.disk.lock().await;
     assert!(!is_told_so(&stage, &unload(QWEN)).await);
     assert_eq!(stage.bodies("/api/generate"), [unload(QWEN).to_string()]);
+}
+
+#[tokio::test]
+async fn a_call_that_unloads_its_model_does_so_however_it_ends() {
+    let stage = Stage::unwatched().await;
+    stage.ollama.script([ollama::Reply::Stall { after_tokens: 1 }]);
+    let mut asks = chat(QWEN, true);
+    asks["keep_alive"] = json!(0);
+    let (left, _) = stage.send(CallRoute::Chat, &asks).await;
+    drop(left);
+    let url = format!("{}/api/ps", stage.ollama.url());
+    let is_gone = async || !reqwest::get(&url).await.unwrap().text().await.unwrap().contains(QWEN);
+    eventually("Ollama has let go of it", SOON, is_gone).await.unwrap();
+    stage.send(CallRoute::Chat, &chat(QWEN, false)).await;
+    assert_eq!(stage.bodies("/api/generate").len(), 2, "the host has it loaded again");
+}
+
+#[tokio::test]
+async fn an_ollama_that_says_nothing_to_it_keeps_the_lane_for_no_longer_than_a_small_question() {
+    let quick = |config: &mut Config| config.probe_timeout = Duration::from_millis(200);
+    let stage = Stage::with(ollama::Config::instant(), quick).await;
+    stage.ollama.faults().mute(true);
+    let body = unload(QWEN);
+    let (reply, _) = timeout(SOON, stage.send(CallRoute::Generate, &body)).await.unwrap();
+    assert_eq!(reply.status, 502);
+    assert_eq!(text(reply).await, r#"{"error":"Ollama sent nothing for 200ms"}"#);
 }
