@@ -28,7 +28,7 @@ use crate::{
     client::Client,
     config::{BadConfig, Config},
     course::Course,
-    gateway::{Errands, Readers},
+    gateway::{Errands, Questions, Readers},
     inventory::Inventory,
     load,
     metrics::{Account, Asker, Metrics},
@@ -81,6 +81,8 @@ pub(crate) struct Shared {
     pub(crate) cloud: Queue,
     /// What clients are changing of what is installed.
     pub(crate) errands: Errands,
+    /// What clients ask of Ollama beside the lane.
+    pub(crate) questions: Questions,
     /// Clients that are reading their answers.
     pub(crate) readers: Readers,
     /// What keeps the pins of models where calls have no place for a context.
@@ -226,6 +228,7 @@ impl Shared {
                 None,
             ),
             errands: Errands::default(),
+            questions: Questions::default(),
             readers: Readers::default(),
             stand_ins: StandIns::default(),
             others: Others::new(client.shown(), Arc::clone(&metrics)),

@@ -3,7 +3,6 @@
 use std::{error::Error, fmt};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::{self, BoxStream};
 use http_body_util::BodyExt as _;
 use hyper::{HeaderMap, StatusCode, header::CONTENT_TYPE, http::response::Parts};
 
@@ -82,13 +81,6 @@ impl Response {
             }
         }
         Ok(Some(body.freeze()))
-    }
-
-    /// The body, for whoever passes it on.
-    pub(crate) fn into_stream(self) -> BoxStream<'static, Result<Bytes, Cut>> {
-        Box::pin(stream::try_unfold(self, |mut response| async {
-            Ok(response.chunk().await?.map(|chunk| (chunk, response)))
-        }))
     }
 
     /// All that was wanted has come. What follows it is the end, so the connection may serve the next call.

@@ -23,6 +23,7 @@ mod opening;
 mod outcome;
 mod passage;
 mod pieces;
+mod questions;
 mod readers;
 mod reading;
 mod refused;
@@ -56,6 +57,7 @@ use asked::{Asked, Wish};
 use envelope::Envelope;
 pub(crate) use errands::Errands;
 use exchange::Exchange;
+pub(crate) use questions::Questions;
 pub(crate) use readers::Readers;
 use refused::Refused;
 

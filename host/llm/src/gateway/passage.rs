@@ -1,10 +1,10 @@
 //! Requests that do not wait for the lane: what is installed, what is loaded, and, where the operator
 //! allows it, what changes either.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use percent_encoding::percent_decode_str;
 use roughneck_jobs::{
     model::Site,
@@ -40,15 +40,23 @@ pub(crate) async fn pass(shared: &Arc<Shared>, passage: Passage) -> Reply {
             return refused(why.status, &why.message);
         }
         if let Some(meant) = resolve::alias(&shared.config.aliases, &name).map(str::to_owned) {
-            return model_of_alias(shared, passage, &name, &meant).await;
+            let asked = shared.question(model_of_alias(shared, passage, &name, &meant)).await;
+            return asked.unwrap_or_else(|why| refused(why.status, &why.message));
         }
     }
-    let answer = match route {
+    let answered = match route {
         PassRoute::Version => match shared.inventory.version() {
             Some(version) => return json_reply(&json!({"version": version})),
-            None => forward(shared, passage).await,
+            None => shared.question(answer(shared, passage)).await,
         },
-        PassRoute::Show => forward_show(shared, passage).await,
+        PassRoute::Show => match to_show(shared, passage).await {
+            Ok(passage) => shared.question(answer(shared, passage)).await,
+            Err(why) => Err(why),
+        },
+        // Gigabytes.
+        PassRoute::Blob => {
+            forward(shared, passage).await.map(|response| streamed(shared, response))
+        }
         PassRoute::Status
         | PassRoute::Recommendations
         | PassRoute::Tags
@@ -59,24 +67,26 @@ pub(crate) async fn pass(shared: &Arc<Shared>, passage: Passage) -> Reply {
         | PassRoute::Push
         | PassRoute::Create
         | PassRoute::Copy
-        | PassRoute::Delete
-        | PassRoute::Blob => forward(shared, passage).await,
+        | PassRoute::Delete => shared.question(answer(shared, passage)).await,
     };
-    let response = match answer {
-        Ok(response) => response,
-        Err(why) => return refused(why.status, &why.message),
-    };
+    answered.unwrap_or_else(|why| refused(why.status, &why.message))
+}
+
+/// What Ollama says, as clients are to see it.
+async fn answer(shared: &Shared, passage: Passage) -> Result<Reply, Stopped> {
+    let route = passage.route;
+    let response = forward(shared, passage).await?;
     let aliases = &shared.config.aliases;
     match route {
         PassRoute::Tags => {
-            listed(response, form, |page| lists::installed(page, aliases, lists::TAGS)).await
+            listed(response, |page| lists::installed(page, aliases, lists::TAGS)).await
         }
         PassRoute::Models => {
-            listed(response, form, |page| lists::installed(page, aliases, lists::MODELS)).await
+            listed(response, |page| lists::installed(page, aliases, lists::MODELS)).await
         }
         PassRoute::Ps => {
             let models = shared.inventory.models().unwrap_or_default();
-            listed(response, form, |page| lists::loaded(page, &models)).await
+            listed(response, |page| lists::loaded(page, &models)).await
         }
         PassRoute::Version
         | PassRoute::Status
@@ -88,7 +98,7 @@ pub(crate) async fn pass(shared: &Arc<Shared>, passage: Passage) -> Reply {
         | PassRoute::Create
         | PassRoute::Copy
         | PassRoute::Delete
-        | PassRoute::Blob => streamed(response),
+        | PassRoute::Blob => Ok(streamed(shared, response)),
     }
 }
 
@@ -122,7 +132,10 @@ async fn change(shared: &Arc<Shared>, mut passage: Passage) -> Reply {
     };
     let Some(errand) = Errand::read(passage.route, &envelope) else {
         let sent = forward(shared, with_body(passage, envelope.bytes().clone())).await;
-        return sent.map_or_else(|why| form::refusal(form, why.status, &why.message), streamed);
+        return match sent {
+            Ok(response) => streamed(shared, response),
+            Err(why) => form::refusal(form, why.status, &why.message),
+        };
     };
     let has_progress = errand.has_progress();
     let streams = has_progress && envelope.field("stream").ok().flatten().unwrap_or(true);
@@ -182,15 +195,21 @@ const ADMIN_IS_OFF: &str = "this host does not let its clients change what is in
     set `admin = true` under [ollama] in roughneck.toml, or ask Ollama itself";
 
 /// Why a request did not pass.
-struct Stopped {
-    status: u16,
-    message: String,
+pub(super) struct Stopped {
+    pub(super) status: u16,
+    pub(super) message: String,
 }
 
 impl Stopped {
     /// The request makes no sense.
     fn bad(message: String) -> Self {
         Self { status: 400, message }
+    }
+
+    /// Ollama has not said all of it, or too much.
+    fn broken_list() -> Self {
+        let message = "the list of models broke off, or is too long".to_owned();
+        Self { status: 502, message }
     }
 }
 
@@ -200,8 +219,9 @@ async fn forward(shared: &Shared, passage: Passage) -> Result<Response, Stopped>
     sent.await.map_err(|error| Stopped { status: 503, message: error.to_string() })
 }
 
-/// An alias is known to nobody else, so its model is asked for. What stands in for a model is there for nobody.
-async fn forward_show(shared: &Shared, mut passage: Passage) -> Result<Response, Stopped> {
+/// A request to be shown a model, as Ollama gets it. An alias is known to nobody else, so its model is asked for. What stands
+/// in for a model is there for nobody.
+async fn to_show(shared: &Shared, mut passage: Passage) -> Result<Passage, Stopped> {
     let envelope = read(&mut passage).await?;
     let mut edits = Edits::default();
     for field in ["model", "name"] {
@@ -216,7 +236,7 @@ async fn forward_show(shared: &Shared, mut passage: Passage) -> Result<Response,
             return Err(Stopped { status: 404, message: format!("model '{model}' not found") });
         }
     }
-    forward(shared, with_body(passage, envelope.edited(edits))).await
+    Ok(with_body(passage, envelope.edited(edits)))
 }
 
 impl Shared {
@@ -253,23 +273,21 @@ fn decoded(part: &str) -> String {
 
 /// The model that an alias stands for, under the name of the alias. It is looked for in the list, because Ollama
 /// has no path for a model whose name has a slash.
-async fn model_of_alias(shared: &Shared, mut passage: Passage, alias: &str, meant: &str) -> Reply {
-    let form = passage.route.form();
+async fn model_of_alias(
+    shared: &Shared,
+    mut passage: Passage,
+    alias: &str,
+    meant: &str,
+) -> Result<Reply, Stopped> {
     passage.path = PassRoute::Models.path().to_owned();
-    let mut response = match forward(shared, passage).await {
-        Ok(response) => response,
-        Err(why) => return form::refusal(form, why.status, &why.message),
-    };
-    let Ok(Some(body)) = response.read(BODY_BYTES_MAX).await else {
-        return form::refusal(form, 502, BROKEN_LIST);
-    };
-    match lists::under_alias(&body, lists::MODELS, (alias, meant)) {
-        Some(entry) => {
-            let headers = vec![("content-type", form::JSON.to_owned())];
-            Reply { status: 200, headers, body: ReplyBody::Whole(entry) }
-        }
-        None => form::refusal(form, 404, &CallRoute::ChatCompletions.not_found(alias)),
-    }
+    let mut response = forward(shared, passage).await?;
+    let read = response.read(BODY_BYTES_MAX).await;
+    let body = read.ok().flatten().ok_or_else(Stopped::broken_list)?;
+    let entry = lists::under_alias(&body, lists::MODELS, (alias, meant)).ok_or_else(|| {
+        Stopped { status: 404, message: CallRoute::ChatCompletions.not_found(alias) }
+    })?;
+    let headers = vec![("content-type", form::JSON.to_owned())];
+    Ok(Reply { status: 200, headers, body: ReplyBody::Whole(entry) })
 }
 
 /// Reads the body.
@@ -287,35 +305,37 @@ async fn read(passage: &mut Passage) -> Result<Envelope, Stopped> {
 /// The same request with this body.
 fn with_body(mut passage: Passage, body: Bytes) -> Passage {
     passage.headers.retain(|(name, _)| *name != "content-length");
-    passage.body = Box::pin(futures_util::stream::once(async { Ok(body) }));
+    passage.body = Box::pin(stream::once(async { Ok(body) }));
     passage
 }
-
-const BROKEN_LIST: &str = "the list of models broke off, or is too long";
 
 /// What Ollama lists, as clients are to see it.
 async fn listed(
     mut response: Response,
-    form: Form,
     change: impl FnOnce(&Bytes) -> Option<Bytes>,
-) -> Reply {
+) -> Result<Reply, Stopped> {
     let status = response.status().as_u16();
-    let Ok(Some(body)) = response.read(BODY_BYTES_MAX).await else {
-        return form::refusal(form, 502, BROKEN_LIST);
-    };
+    let read = response.read(BODY_BYTES_MAX).await;
+    let body = read.ok().flatten().ok_or_else(Stopped::broken_list)?;
     let changed = change(&body).unwrap_or(body);
     let headers = vec![("content-type", form::JSON.to_owned())];
-    Reply { status, headers, body: ReplyBody::Whole(changed) }
+    Ok(Reply { status, headers, body: ReplyBody::Whole(changed) })
 }
 
-fn streamed(response: Response) -> Reply {
+/// What Ollama says as it comes. Once it has begun it does not stop for long.
+fn streamed(shared: &Shared, response: Response) -> Reply {
     let status = response.status().as_u16();
     let mut headers = Vec::new();
     for name in ["content-type", "content-length"] {
         let value = response.headers().get(name).and_then(|value| value.to_str().ok());
         headers.extend(value.map(|value| (name, value.to_owned())));
     }
-    let body = response.into_stream().map(|chunk| chunk.map_err(std::io::Error::other));
+    let patience = shared.config.probe_timeout;
+    let body = stream::try_unfold(response, move |mut response| async move {
+        let chunk = tokio::time::timeout(patience, response.chunk()).await?;
+        let chunk = chunk.map_err(io::Error::other)?;
+        Ok::<_, io::Error>(chunk.map(|chunk| (chunk, response)))
+    });
     Reply { status, headers, body: ReplyBody::Stream(Box::pin(body)) }
 }
 

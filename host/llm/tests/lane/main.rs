@@ -13,6 +13,7 @@ mod others;
 mod patience;
 mod pinned;
 mod preemption;
+mod questions;
 mod runners;
 mod signs;
 mod stage;
