@@ -24,8 +24,8 @@ use crate::{
 /// Signs of life that follow each other faster than this are no signs but a load.
 const QUIET_MIN: Duration = Duration::from_millis(10);
 
-/// Between two pieces of a healthy answer may be as much.
-const STALL_MIN: Duration = Duration::from_millis(100);
+/// Between two pieces of a healthy answer may be as much, and no whole one takes less.
+const ANSWER_MIN: Duration = Duration::from_millis(100);
 
 /// How many calls may be under way in the cloud. Beyond the last, a queue would be none.
 const CLOUD_CONCURRENCY: RangeInclusive<usize> = 1..=64;
@@ -44,7 +44,7 @@ pub struct Config {
     pub keep_alive: Option<String>,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
-    /// How long Ollama may take to say what it has installed or loaded.
+    /// How long Ollama may take to say what it has installed or loaded, whoever asks, and to let go of a model.
     pub probe_timeout: Duration,
     /// How long a load, or the first byte of an answer, may take. Large models on slow disks and
     /// long prompts take minutes.
@@ -178,7 +178,7 @@ impl Config {
         options: &'a Map<String, Value>,
     ) -> Cow<'a, Map<String, Value>> {
         match self.pin_of(model) {
-            Some(num_ctx) if !options.contains_key("num_ctx") => {
+            Some(num_ctx) if !names_context(options) => {
                 let mut options = options.clone();
                 options.insert("num_ctx".to_owned(), num_ctx.into());
                 Cow::Owned(options)
@@ -196,8 +196,9 @@ impl Config {
         self.parsed_url()?;
         self.check_keep_alive()?;
         at_least("quiet-for", self.quiet_for, QUIET_MIN)?;
-        at_least("first-byte", self.first_byte, STALL_MIN)?;
-        at_least("stall", self.stall, STALL_MIN)?;
+        at_least("first-byte", self.first_byte, ANSWER_MIN)?;
+        at_least("stall", self.stall, ANSWER_MIN)?;
+        at_least("whole-answer", self.whole_answer, ANSWER_MIN)?;
         if !CLOUD_CONCURRENCY.contains(&self.cloud_concurrency) {
             let (from, to) = CLOUD_CONCURRENCY.into_inner();
             let why = format!("{} is not between {from} and {to}", self.cloud_concurrency);
@@ -286,6 +287,11 @@ impl Config {
     }
 }
 
+/// Whether options of a request have a context among them. Null is none, to Go as well.
+pub(crate) fn names_context(options: &Map<String, Value>) -> bool {
+    options.get("num_ctx").is_some_and(|tokens| !tokens.is_null())
+}
+
 fn at_least(key: &'static str, given: Duration, min: Duration) -> Result<(), BadConfig> {
     if given >= min {
         return Ok(());
@@ -355,6 +361,9 @@ mod tests {
             (Some("0s"), false),
             (Some("long"), false),
             (Some("5 minutes"), false),
+            (Some(" 5m"), false),
+            (Some("1.2.3s"), false),
+            (Some(".s"), false),
             (Some(""), false),
         ] {
             let keep_alive = keep_alive.map(str::to_owned);
@@ -388,7 +397,9 @@ mod tests {
         for (refused, sentence) in [
             (with(|config| config.quiet_for = Duration::ZERO), "`quiet-for` under [ollama]"),
             (with(|config| config.stall = Duration::ZERO), "must be at least 100ms"),
-            (with(|config| config.first_byte = Duration::ZERO), "must be at least 100ms"),
+        at_least("first-byte", self.first_byte, ANSWER_MIN)?;
+        at_least("stall", self.stall, ANSWER_MIN)?;
+        at_least("whole-answer", self.whole_answer, ANSWER_MIN)?;
             (with(|config| config.cloud_concurrency = 0), "`cloud-concurrency` under [ollama]"),
             (with(|config| config.cloud_concurrency = 65), "65 is not between 1 and 64"),
             (with(alias("", "m")), "an alias has a name"),

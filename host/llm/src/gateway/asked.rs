@@ -17,7 +17,7 @@ use super::{
     refused::Refused,
 };
 use crate::{
-    config::Config,
+    config::{self, Config},
     demand::{self, NUM_PREDICT},
     model_name,
 };
@@ -94,7 +94,7 @@ impl Asked {
         let model = model.ok_or_else(|| Refused::nameless(route))?;
         objection::to_request(route, &envelope)?;
         let stream: Option<bool> = envelope.field("stream")?;
-        let is_native = matches!(route, CallRoute::Generate | CallRoute::Chat);
+        let is_native = is_native(route);
         let (options, keep_alive) = if has_options(route) {
             let keep_alive = envelope.field("keep_alive")?;
             let keep_alive = keep_alive.map(|value| keep_alive::read(&value)).transpose()?;
@@ -196,7 +196,7 @@ impl Asked {
         if model != self.model {
             envelope.set(&mut edits, "model", &json(model));
         }
-        if can_stream(self.route) && self.says_stream() != Some(self.streams_upstream()) {
+        if can_stream(self.route) && self.says_stream() != self.streams_upstream() {
             let streams = if self.streams_upstream() { "true" } else { "false" };
             envelope.set(&mut edits, "stream", streams);
         }
@@ -214,10 +214,10 @@ impl Asked {
             envelope.set(&mut edits, field, &tokens.to_string());
         }
         if let Some(num_ctx) = changes.num_ctx.filter(|_| self.can_pin()) {
-            let options = envelope.raw("options").and_then(|raw| raw.strip_prefix(b"{"));
-            let rest = options.map_or("}", |rest| std::str::from_utf8(rest).unwrap_or("}"));
-            let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
-            envelope.set(&mut edits, "options", &format!("{{\"num_ctx\":{num_ctx}{comma}{rest}"));
+            // Their order means nothing to Ollama.
+            let mut options = self.options.clone();
+            options.insert("num_ctx".to_owned(), num_ctx.into());
+            envelope.set(&mut edits, "options", &Value::from(options).to_string());
         }
         envelope.edited(edits)
     }
@@ -241,7 +241,7 @@ impl Asked {
 
     /// Whether a context can be put into the request. The other routes have no place for it.
     pub(crate) fn can_pin(&self) -> bool {
-        self.has_options() && !self.options.contains_key("num_ctx")
+        self.has_options() && !config::names_context(&self.options)
     }
 
     /// Whether the usage is asked for although the client did not: it costs one more piece, which is
@@ -261,9 +261,10 @@ impl Asked {
         self.envelope.bytes()
     }
 
-    fn says_stream(&self) -> Option<bool> {
+    /// Whether Ollama would take the request as it came to ask for pieces.
+    fn says_stream(&self) -> bool {
         let said = self.envelope.field("stream").unwrap_or_default();
-        said.or_else(|| is_native(self.route).then_some(true).or(Some(false)))
+        said.unwrap_or(is_native(self.route))
     }
 }
 
@@ -416,6 +417,11 @@ mod tests {
             (
                 r#"{"model":"m","options":{"num_ctx":4},"prompt":"x"}"#,
                 r#"{"model":"m","options":{"num_ctx":4},"prompt":"x"}"#,
+            ),
+            // Which Go reads as if it were not there.
+            (
+                r#"{"model":"m","options":{"num_ctx":null,"seed":1},"prompt":"x"}"#,
+                r#"{"model":"m","options":{"num_ctx":8192,"seed":1},"prompt":"x"}"#,
             ),
         ] {
             assert_eq!(sent(CallRoute::Generate, body, Some(8192)), sent_on);

@@ -71,7 +71,12 @@ fn go_duration(text: &str) -> Result<(bool, f64), String> {
     }
     let mut seconds = 0.0;
     while !rest.is_empty() {
-        let (number, after) = split_at_first(rest, |c| !c.is_ascii_digit() && c != '.');
+        let (_, after) = split_at_first(rest, |c| !c.is_ascii_digit());
+        let after = after.strip_prefix('.').map_or(after, |part| {
+            let (_, after) = split_at_first(part, |c| !c.is_ascii_digit());
+            after
+        });
+        let (number, after) = rest.split_at(rest.len() - after.len());
         let amount: f64 = number.parse().map_err(|_not_a_number| invalid())?;
         let (unit, after) = split_at_first(after, |c| c.is_ascii_digit() || c == '.');
         seconds += amount
@@ -132,7 +137,8 @@ mod tests {
             (json!("5d"), r#"time: unknown unit "d" in duration "5d""#),
             (json!(""), r#"time: invalid duration """#),
             (json!("soon"), r#"time: invalid duration "soon""#),
-            (json!("1.2.3s"), r#"time: invalid duration "1.2.3s""#),
+            (json!(".s"), r#"time: invalid duration ".s""#),
+            (json!("1.2.3s"), r#"time: missing unit in duration "1.2.3s""#),
             (json!(true), "Unsupported type: 'bool'"),
         ];
         for (field, expected) in table {
