@@ -103,6 +103,15 @@ fn parameters(shown: &str) -> Map<String, Value> {
     shown.lines().filter_map(read).collect()
 }
 
+/// Go reads every JSON number as a float, and cuts its fraction off: `8192.5` is `8192`.
+pub(crate) fn whole(value: &Value) -> Value {
+    match value.as_f64() {
+        #[expect(clippy::cast_possible_truncation, reason = "that is meant, and it fits")]
+        Some(number) if number.abs() < 9e15 => (number as i64).into(),
+        _ => value.clone(),
+    }
+}
+
 fn context_max(shown: &Shown) -> Option<i64> {
     let info = shown.model_info.as_ref()?;
     let architecture = info.get("general.architecture")?.as_str()?;
@@ -115,8 +124,13 @@ const CONTEXT: &str = "PARAMETER num_ctx ";
 
 /// Whether `other` is `base` with this context.
 pub(crate) fn has_only_context(base: &str, other: &str, num_ctx: u64) -> bool {
-    let context = format!("{CONTEXT}{num_ctx}");
-    other.lines().any(|line| line == context) && lines(base) == lines(other)
+    let says_it = |line: &str| context(line) == Some(num_ctx.into());
+    other.lines().any(says_it) && lines(base) == lines(other)
+}
+
+/// The context that a line says. Go writes a large one with an exponent.
+fn context(line: &str) -> Option<Value> {
+    Some(whole(&serde_json::from_str(line.strip_prefix(CONTEXT)?.trim()).ok()?))
 }
 
 /// What a Modelfile says, in any order: that of parameters changes from look to look. The comment on top tells the name.
@@ -154,6 +168,8 @@ mod tests {
         ] {
             assert_eq!(has_only_context(BASE, &other, 8), is_one, "{other}");
         }
+        let large = base_with("PARAMETER num_ctx 1.048576e+06\n");
+        assert!(has_only_context(BASE, &large, 1 << 20) && !has_only_context(BASE, &large, 1));
         let own = base_with("PARAMETER num_ctx 4\n");
         assert!(has_only_context(&own, &base_with("PARAMETER num_ctx 8\n"), 8));
     }

@@ -9,7 +9,11 @@ use roughneck_jobs::model::Resolved;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{model_id::ModelId, modelfile::Modelfile, probe::Loaded};
+use crate::{
+    model_id::ModelId,
+    modelfile::{Modelfile, whole},
+    probe::Loaded,
+};
 
 /// The options that Ollama reloads a model for, read in its source (`needsReload`, OLLAMA.md §3).
 /// All others only shape one answer.
@@ -132,15 +136,6 @@ fn runner_options(made: &Modelfile, asked: &Map<String, Value>) -> BTreeMap<Stri
         .filter_map(|name| Some(((*name).to_owned(), effective(name)?)))
         .filter(|(name, value)| !is_indifferent(name, value))
         .collect()
-}
-
-/// Go reads every JSON number as a float, and cuts its fraction off: `8192.5` is `8192`.
-fn whole(value: &Value) -> Value {
-    match value.as_f64() {
-        #[expect(clippy::cast_possible_truncation, reason = "that is meant, and it fits")]
-        Some(number) if number.abs() < 9e15 => (number as i64).into(),
-        _ => value.clone(),
-    }
 }
 
 /// A negative `num_gpu` leaves the choice to Ollama.

@@ -44,7 +44,8 @@ async fn one_at_a_time(
     num_ctx: u64,
 ) -> Option<Arc<StandIn>> {
     let stand_ins = &shared.stand_ins;
-    let _one = stand_ins.making.lock().await;
+    let making = stand_ins.making(&stand_in.name);
+    let _one = making.lock().await;
     let before = stand_ins.standing(&stand_in.name);
     match &before {
         Some(Standing::Ready(ready)) => return Some(Arc::clone(ready)),

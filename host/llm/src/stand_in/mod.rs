@@ -23,6 +23,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use memchr::memmem;
 use roughneck_jobs::model::Resolved;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -42,8 +43,8 @@ pub(crate) struct StandIn {
 #[derive(Debug, Default)]
 pub(crate) struct StandIns {
     known: Mutex<BTreeMap<String, Standing>>,
-    /// Held while one is made. Those who wait for the same one find it made.
-    making: tokio::sync::Mutex<()>,
+    /// A lock for each, held while it is made. Those who wait for it find it made.
+    making: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +86,12 @@ impl StandIns {
         self.lock().get(name).cloned()
     }
 
+    /// What is held while it is made.
+    fn making(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(making.entry(name.to_owned()).or_default())
+    }
+
     /// It is not there any more.
     pub(crate) fn forget(&self, name: &str) {
         self.lock().remove(name);
@@ -124,30 +131,19 @@ impl StandIn {
 
 /// The bytes with `other` wherever they have `one`.
 fn replaced(bytes: Bytes, one: &str, other: &str) -> Bytes {
-    let Some(mut at) = find(&bytes, one.as_bytes()) else { return bytes };
+    let places: Vec<usize> = memmem::find_iter(&bytes, one).collect();
+    if places.is_empty() {
+        return bytes;
+    }
     let mut result = BytesMut::with_capacity(bytes.len());
-    let mut rest = &*bytes;
-    loop {
-        let (before, found) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-        result.extend_from_slice(before);
-        let Some(behind) = found.strip_prefix(one.as_bytes()) else { return result.freeze() };
+    let mut from = 0;
+    for at in places {
+        result.extend_from_slice(bytes.get(from..at).unwrap_or_default());
         result.extend_from_slice(other.as_bytes());
-        rest = behind;
-        at = find(rest, one.as_bytes()).unwrap_or(rest.len());
+        from = at + one.len();
     }
-}
-
-/// Where `needle` begins. A megabyte of numbers has few places where it might.
-fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    let first = needle.first()?;
-    let mut at = 0;
-    loop {
-        at += bytes.get(at..)?.iter().position(|byte| byte == first)?;
-        if bytes.get(at..)?.starts_with(needle) {
-            return Some(at);
-        }
-        at += 1;
-    }
+    result.extend_from_slice(bytes.get(from..).unwrap_or_default());
+    result.freeze()
 }
 
 #[cfg(test)]

@@ -176,6 +176,41 @@ async fn two_first_calls_at_once_have_one_stand_in_made() {
 }
 
 #[tokio::test]
+async fn a_pin_of_a_million_tokens_has_a_stand_in_though_go_writes_it_otherwise() {
+    let large = |config: &mut Config| {
+        config.pins.insert(QWEN.to_owned(), 1 << 20);
+    };
+    let stage = Stage::with(ollama::Config::instant(), large).await;
+    stage.ask_v1().await;
+    assert_eq!((stage.made(), stage.metric(UNPINNED)), (1, Some(0.0)));
+    assert_eq!(stage.stand_ins().await.len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_the_stand_in_of_another_model() {
+    let both = |config: &mut Config| {
+        pin(config);
+        config.pins.insert(LLAMA.to_owned(), 4096);
+        config.probe_timeout = 3 * SOON;
+    };
+    let stage = Stage::with(ollama::Config::instant(), both).await;
+    let shows = stage.bodies("/api/show").len();
+    stage.ollama.faults().mute_show(true);
+    let waits = stage.ask_v1();
+    tokio::pin!(waits);
+    let asked = async || stage.bodies("/api/show").len() > shows;
+    tokio::select! {
+        _ = &mut waits => panic!("its stand-in is not made yet"),
+        asked = eventually("Ollama is asked", SOON, asked) => asked.unwrap(),
+    }
+    stage.ollama.faults().mute_show(false);
+    let other = chat(LLAMA, false);
+    let other = stage.send(CallRoute::ChatCompletions, &other);
+    let (reply, _) = tokio::time::timeout(SOON, other).await.expect("it is another one");
+    assert_eq!((reply.status, stage.stand_ins().await.len()), (200, 1));
+}
+
+#[tokio::test]
 async fn a_stand_in_is_there_for_nobody_but_the_host() {
     let stage = pinned().await;
     stage.ask_v1().await;

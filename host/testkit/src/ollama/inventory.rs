@@ -183,11 +183,11 @@ pub(super) fn show(server: &Server, body: &[u8]) -> Result<Answer, Refusal> {
              FROM /models/blobs/sha256-{}\nTEMPLATE {{{{ .Prompt }}}}\n{}",
             model.blob,
             parameters(&model, |name, value| {
-                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let value = value.as_str().map_or_else(|| as_go(value), str::to_owned);
                 format!("PARAMETER {name} {value}\n")
             })
         ),
-        parameters: parameters(&model, |name, value| format!("{name:<30} {value}\n"))
+        parameters: parameters(&model, |name, value| format!("{name:<30} {}\n", as_go(value)))
             .trim_end()
             .to_owned(),
         template: "{{ .Prompt }}",
@@ -205,6 +205,20 @@ fn parameters(model: &Model, line: impl Fn(&str, &Value) -> String) -> String {
         values.iter().map(|value| line(name, value))
     });
     lines.collect()
+}
+
+/// A value of a parameter as Go writes it. Every number of a model's parameters is a float there, and from a million on they
+/// have an exponent.
+fn as_go(value: &Value) -> String {
+    let Some(number) = value.as_f64() else { return value.to_string() };
+    let scientific = format!("{number:e}");
+    match scientific.split_once('e').map(|(digits, exponent)| (digits, exponent.parse::<i32>())) {
+        Some((digits, Ok(exponent))) if !(-4..6).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+        }
+        _ => number.to_string(),
+    }
 }
 
 fn details(model: &Model) -> Details<'_> {
@@ -226,4 +240,29 @@ fn model_info(model: &Model) -> Map<String, Value> {
         (format!("{family}.embedding_length"), Value::from(model.embedding_length)),
     ];
     entries.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn numbers_are_written_as_go_writes_floats() {
+        for (value, written) in [
+            (json!(8192), "8192"),
+            (json!(999_999), "999999"),
+            (json!(1_000_000), "1e+06"),
+            (json!(1_048_576), "1.048576e+06"),
+            (json!(-1), "-1"),
+            (json!(0), "0"),
+            (json!(0.95), "0.95"),
+            (json!(0.00001), "1e-05"),
+            (json!(1e100), "1e+100"),
+            (json!(true), "true"),
+            (json!("a"), "\"a\""),
+        ] {
+            assert_eq!(as_go(&value), written);
+        }
+    }
 }
