@@ -187,7 +187,7 @@ label_values!(Reason {
     Urgent => "urgent",
 });
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub(super) struct ModelLabels {
     pub(super) model: Arc<str>,
 }

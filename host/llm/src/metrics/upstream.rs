@@ -2,7 +2,7 @@
 //! somebody else uses it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, AtomicU64},
@@ -100,7 +100,7 @@ pub(crate) struct Upstream {
     size_vram: Bytes,
     expires: Family<ModelLabels, Gauge<f64, AtomicU64>>,
     /// What was loaded at the last look, to know what is no more.
-    shown: Mutex<Vec<LoadedLabels>>,
+    shown: Mutex<BTreeSet<LoadedLabels>>,
 }
 
 impl Upstream {
@@ -174,37 +174,48 @@ impl Upstream {
         self.external_use.get_or_create(&SignLabels { sign: trace.word() }).inc();
     }
 
-    /// What is loaded now. Series of what was and is no more are dropped; models that are not installed,
-    /// which share one label, are added up.
+    /// What is loaded now. Series of what was and is no more are dropped; what shares a label is added up, as models that
+    /// are not installed do, and is there until the first of it goes.
     pub(crate) fn loaded(&self, models: &[LoadedModel]) {
-        let mut now: BTreeMap<LoadedLabels, Figures> = BTreeMap::new();
+        let mut now: BTreeSet<LoadedLabels> = BTreeSet::new();
+        let mut sums: BTreeMap<ModelLabels, Figures> = BTreeMap::new();
         for model in models {
             let LoadedModel { label, context_length, size, size_vram, expires_s } = model;
-            let labels = LoadedLabels { model: Arc::clone(label), context_length: *context_length };
-            let figures = now.entry(labels).or_default();
+            let model = Arc::clone(label);
+            now.insert(LoadedLabels { model, context_length: *context_length });
+            let figures = sums.entry(ModelLabels { model: Arc::clone(label) }).or_default();
             let bytes = |bytes: &u64| i64::try_from(*bytes).unwrap_or(i64::MAX);
             figures.size = figures.size.saturating_add(bytes(size));
             figures.size_vram = figures.size_vram.saturating_add(bytes(size_vram));
-            figures.expires_s = *expires_s;
+            let first = [figures.expires_s, *expires_s].into_iter().flatten().reduce(f64::min);
+            figures.expires_s = first;
         }
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        for gone in shown.iter().filter(|labels| !now.contains_key(labels)) {
+        for gone in shown.difference(&now) {
             self.loaded.remove(gone);
             let labels = ModelLabels { model: Arc::clone(&gone.model) };
-            self.size.remove(&labels);
-            self.size_vram.remove(&labels);
-            self.expires.remove(&labels);
-        }
-        for (loaded, figures) in &now {
-            self.loaded.get_or_create(loaded).set(1);
-            let labels = ModelLabels { model: Arc::clone(&loaded.model) };
-            self.size.get_or_create(&labels).set(figures.size);
-            self.size_vram.get_or_create(&labels).set(figures.size_vram);
-            if let Some(expires_s) = figures.expires_s {
-                self.expires.get_or_create(&labels).set(expires_s);
+            if !sums.contains_key(&labels) {
+                self.size.remove(&labels);
+                self.size_vram.remove(&labels);
+                self.expires.remove(&labels);
             }
         }
-        *shown = now.into_keys().collect();
+        for loaded in &now {
+            self.loaded.get_or_create(loaded).set(1);
+        }
+        for (labels, figures) in &sums {
+            self.size.get_or_create(labels).set(figures.size);
+            self.size_vram.get_or_create(labels).set(figures.size_vram);
+            match figures.expires_s {
+                Some(expires_s) => {
+                    self.expires.get_or_create(labels).set(expires_s);
+                }
+                None => {
+                    self.expires.remove(labels);
+                }
+            }
+        }
+        *shown = now;
     }
 }
 
@@ -251,6 +262,24 @@ mod tests {
         assert!(both.contains("model_size_bytes{model=\"other\"} 30"), "{both}");
         upstream.loaded(&[]);
         assert_eq!(page(&upstream), "");
+    }
+
+    #[test]
+    fn what_shares_a_label_is_added_up_whatever_its_context() {
+        let upstream = Upstream::new();
+        let later = LoadedModel { expires_s: Some(9.5), ..model("other", 2, 20) };
+        upstream.loaded(&[later, model("other", 1, 10)]);
+        let shared = "model_size_bytes{model=\"other\"} 30\n\
+             model_vram_bytes{model=\"other\"} 15\n\
+             model_expires_timestamp_seconds{model=\"other\"} 1.5";
+        assert!(page(&upstream).ends_with(shared), "{}", page(&upstream));
+        upstream.loaded(&[LoadedModel { expires_s: None, ..model("other", 2, 20) }]);
+        assert_eq!(
+            page(&upstream),
+            "model_loaded{model=\"other\",context_length=\"2\"} 1\n\
+             model_size_bytes{model=\"other\"} 20\n\
+             model_vram_bytes{model=\"other\"} 10"
+        );
     }
 
     #[test]
