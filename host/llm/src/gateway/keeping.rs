@@ -29,6 +29,10 @@ pub(super) fn after(shared: &Arc<Shared>, asked: &Asked, model: &Resolved, key: 
             return;
         }
         let Some(mut turn) = queue.vacant() else { return };
+        if turn.residency().swap_for(&key).is_some() {
+            // Somebody has unloaded it meanwhile. To keep it would be to load it.
+            return;
+        }
         turn.asks();
         match load::ask(&shared, &name, way, &key).await {
             Ok(()) => {

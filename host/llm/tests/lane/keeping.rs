@@ -1,9 +1,12 @@
 //! How long models stay loaded after calls that cannot say so.
 
+use std::time::Duration;
+
 use roughneck_jobs::ports::gateway::CallRoute;
 use roughneck_llm::Config;
 use roughneck_testkit::{eventually, ollama};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::{
     gateway::{chat, text},
@@ -55,4 +58,21 @@ async fn nobody_says_it_for_whoever_has_the_turn_next() {
     let told = async || idle.bodies("/api/generate").len() == 2;
     eventually("Ollama is told", SOON, told).await.unwrap();
     assert_eq!(busy.bodies("/api/generate"), asked);
+}
+
+#[tokio::test]
+async fn a_model_that_is_gone_is_not_loaded_to_be_kept() {
+    let watched = |config: &mut Config| {
+        config.keep_alive = Some("10m".to_owned());
+        config.look_every = Duration::from_millis(20);
+        config.poll_every = Duration::from_millis(20);
+    };
+    let stage = Stage::with(ollama::Config::instant(), watched).await;
+    let (reply, _) = stage.send(CallRoute::ChatCompletions, &chat(QWEN, true)).await;
+    text(reply).await;
+    stage.direct("/api/generate", &json!({"model": QWEN, "keep_alive": 0})).await;
+    let over_at = Instant::now() + Duration::from_millis(1500);
+    let is_over = async || Instant::now() >= over_at;
+    eventually("Ollama would have been told", SOON, is_over).await.unwrap();
+    assert_eq!(stage.ollama.loads().len(), 1);
 }
