@@ -6,10 +6,10 @@ use serde::Deserialize;
 /// ([`super::outcome::Ended`]), or an answer in one piece of any surface.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Result {
+struct Output {
     /// Of a stream.
     answer: Option<String>,
-    body: Option<Box<Result>>,
+    body: Option<Box<Output>>,
     /// `/api/generate`.
     response: Option<String>,
     /// `/api/chat`.
@@ -50,10 +50,10 @@ struct Part {
 
 /// The text, if there is any.
 pub(crate) fn of(result: &str) -> Option<String> {
-    serde_json::from_str::<Result>(result).ok()?.text().filter(|text| !text.is_empty())
+    serde_json::from_str::<Output>(result).ok()?.text().filter(|text| !text.is_empty())
 }
 
-impl Result {
+impl Output {
     fn text(self) -> Option<String> {
         let choice = self.choices.into_iter().next();
         let choice = choice.and_then(|choice| choice.text.or(choice.message.content));

@@ -23,7 +23,7 @@ use super::{
     asked::{Asked, Wish},
     flow::{Flow, halted},
     form,
-    gathered::{Gathered, TooLarge},
+    gathered::{Gathered, TooLarge, WHOLE_BYTES_MAX},
     keeping,
     opening::{Opened, Opening},
     outcome::{self, Answer, Ended},
@@ -43,9 +43,6 @@ use crate::{
     stand_in::StandIn,
     stats,
 };
-
-/// Largest answer that is handed over in one piece, in bytes.
-const WHOLE_BYTES_MAX: usize = 64 << 20;
 
 /// A call whose model is there.
 pub(crate) struct Exchange {

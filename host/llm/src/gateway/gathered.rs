@@ -11,8 +11,8 @@ use super::{
     envelope::{Edits, Envelope},
 };
 
-/// Largest answer, in bytes.
-const BYTES_MAX: usize = 64 << 20;
+/// Largest answer that is handed over in one piece, in bytes.
+pub(super) const WHOLE_BYTES_MAX: usize = 64 << 20;
 
 /// No field: behind the last one.
 const END: &str = "";
@@ -28,7 +28,7 @@ pub(crate) struct Gathered {
     last: Option<Bytes>,
 }
 
-/// The answer is larger than [`BYTES_MAX`].
+/// The answer is larger than [`WHOLE_BYTES_MAX`].
 #[derive(Debug)]
 pub(crate) struct TooLarge;
 
@@ -54,7 +54,7 @@ impl Gathered {
     /// Takes the next line. One that cannot be read is left out.
     pub(crate) fn push(&mut self, line: Bytes) -> Result<(), TooLarge> {
         self.bytes = self.bytes.saturating_add(line.len());
-        if self.bytes > BYTES_MAX {
+        if self.bytes > WHOLE_BYTES_MAX {
             return Err(TooLarge);
         }
         let Ok(piece) = serde_json::from_slice::<Piece>(&line) else { return Ok(()) };
