@@ -72,8 +72,6 @@ pub mod code {
     pub const LANE_FULL: &str = "lane-full";
     /// The store of the host failed.
     pub const STORE_FAILED: &str = "store-failed";
-    /// The store cannot read the job.
-    pub const STORE_UNREADABLE: &str = "store-unreadable";
     /// A webhook did not reach its target. It is no job's, and nobody outside sees it.
     pub const NOT_DELIVERED: &str = "not-delivered";
 }

@@ -29,8 +29,8 @@ impl Moved {
     /// Decides what a step makes of a job that was read in this transaction.
     pub(crate) fn by(mut step: Step, held: Held) -> Result<Self, Fault> {
         let next = lifecycle::advance(&held.progress(), step.event)?;
-        let Held { mut job, token, replay_token, concurrency, depth, .. } = held;
-        let runs = token - replay_token;
+        let Held { mut job, token, retry_token, concurrency, depth, .. } = held;
+        let runs = token - retry_token;
         let from = job.state;
         // A loss gives the number of its attempt back. A retry on request belongs to none.
         let attempt = if step.is_retry_on_request() { 0 } else { job.attempt.max(next.attempt) };

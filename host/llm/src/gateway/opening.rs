@@ -237,7 +237,7 @@ impl Opening {
         course.loaded(load);
         self.stays(&mut turn).await?;
         if is_again {
-            let _nobody_listens = says.send(Said::Ready);
+            let _nobody_listens = self.says.send(Said::Ready);
         }
         Ok(turn)
     }
