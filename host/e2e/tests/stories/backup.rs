@@ -6,10 +6,7 @@ use reqwest::{Method, StatusCode};
 use roughneck_testkit::ollama::{Config, FakeOllama};
 use serde_json::{Value, json};
 
-use crate::host::Setup;
-
-/// A start that no test lives to see.
-const NEXT_YEAR: &str = "2027-10-01T00:00:00Z";
+use crate::{client::in_300_days, host::Setup};
 
 /// What a command printed, if it ended with this code.
 fn told(setup: &Setup, arguments: &[&str], code: i32) -> String {
@@ -42,7 +39,7 @@ async fn the_jobs_of_a_host_that_was_destroyed_go_on_from_its_backup() {
     let host = setup.start();
     let done = host.submit(&json!({ "kind": "echo", "input": [1] })).await;
     host.until(&done, "done").await;
-    let waiting = host.submit(&json!({ "kind": "echo", "run_at": NEXT_YEAR })).await;
+    let waiting = host.submit(&json!({ "kind": "echo", "run_at": in_300_days() })).await;
     let input = json!({ "text": "Rain fell for nine days. The bridge held. The mill did not." });
     let running = host.submit(&json!({ "kind": "summarize", "input": input })).await;
     host.events(&running, None).await.until(|event| event.name == "token").await;
@@ -79,7 +76,7 @@ async fn a_host_that_is_stopped_is_backed_up_and_replaced_and_its_former_data_is
     let nothing = told(&setup, &["backup"], 1);
     assert!(nothing.contains("there is no database at"), "{nothing}");
     let host = setup.start();
-    let id = host.submit(&json!({ "kind": "echo", "run_at": NEXT_YEAR })).await;
+    let id = host.submit(&json!({ "kind": "echo", "run_at": in_300_days() })).await;
     host.signal("TERM");
     host.wait().await;
     told(&setup, &["backup", "--to", "copy"], 0);

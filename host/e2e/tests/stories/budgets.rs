@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use jiff::{Timestamp, tz::TimeZone};
 use reqwest::{StatusCode, header::LOCATION};
 use roughneck_testkit::{
     eventually,
@@ -17,10 +18,17 @@ use crate::{
 
 const MODEL: &str = "qwen3:4b";
 
-const BUDGETS: &str = r#"
-[budgets.callers]
-alice = 2000
-"#;
+/// Budgets of a day that neither begins nor ends while a test runs: its zone is one in which it is far from midnight.
+fn budgets(table: &str) -> String {
+    let hour = Timestamp::now().to_zoned(TimeZone::UTC).hour();
+    let zone = if (6..18).contains(&hour) { "UTC" } else { "Etc/GMT+12" };
+    format!("\n[budgets]\nreset-zone = \"{zone}\"\n{table}\n")
+}
+
+/// One caller may use so much.
+fn alice() -> String {
+    budgets("callers = { alice = 2000 }")
+}
 
 /// What a client gets: the status, how long it is to wait, and the body.
 struct Told {
@@ -78,7 +86,7 @@ impl Host {
 #[tokio::test]
 async fn sixty_four_clients_at_once_never_use_more_than_their_caller_has() {
     let ollama = FakeOllama::start(Config::instant()).await.unwrap();
-    let host = Setup::new(&ollama.url()).more_config(BUDGETS).start();
+    let host = Setup::new(&ollama.url()).more_config(&alice()).start();
     let mut calls = JoinSet::new();
     for _ in 0..64 {
         calls.spawn(ask(host.url.clone(), "alice", 40));
@@ -117,7 +125,7 @@ async fn sixty_four_clients_at_once_never_use_more_than_their_caller_has() {
 #[tokio::test]
 async fn what_was_used_today_is_still_used_after_a_restart() {
     let ollama = FakeOllama::start(Config::instant()).await.unwrap();
-    let setup = Setup::new(&ollama.url()).more_config(BUDGETS);
+    let setup = Setup::new(&ollama.url()).more_config(&alice());
     let host = setup.start();
     let used = tokens(&ask(host.url.clone(), "alice", 40).await.body);
     assert_eq!(host.budget("alice").await["spent"], used);
@@ -138,8 +146,8 @@ async fn what_was_used_today_is_still_used_after_a_restart() {
 #[tokio::test]
 async fn a_job_over_the_budget_of_its_kind_waits_for_the_next_day_and_says_so() {
     let ollama = FakeOllama::start(Config::instant()).await.unwrap();
-    let budgets = "\n[budgets.kinds]\n\"ollama.call\" = 300\n";
-    let host = Setup::new(&ollama.url()).more_config(budgets).start();
+    let budgets = budgets("kinds = { \"ollama.call\" = 300 }");
+    let host = Setup::new(&ollama.url()).more_config(&budgets).start();
     let mut done = 0;
     let waiting = loop {
         let id = host.call_later().await;
@@ -163,7 +171,7 @@ async fn a_job_over_the_budget_of_its_kind_waits_for_the_next_day_and_says_so() 
 #[tokio::test]
 async fn a_job_that_has_used_all_it_may_fails_for_good() {
     let ollama = FakeOllama::start(Config::instant()).await.unwrap();
-    let host = Setup::new(&ollama.url()).more_config("\n[budgets]\njob = 100\n").start();
+    let host = Setup::new(&ollama.url()).more_config(&budgets("job = 100")).start();
     let id = host.call_later().await;
     let failed = host.until(&id, "failed").await;
     assert_eq!(failed["error"]["code"], "job-over-budget", "{failed:#}");

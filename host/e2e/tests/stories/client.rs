@@ -1,5 +1,6 @@
 //! A client of the host: plain HTTP and server-sent events.
 
+use jiff::Timestamp;
 use reqwest::{Method, Response, StatusCode};
 use roughneck_testkit::{eventually, metrics::Page, sse};
 use serde_json::Value;
@@ -10,6 +11,12 @@ pub(crate) fn http() -> reqwest::Client {
     // The second story of a process finds the provider installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// A start that no test lives to see, and no job is put off too far for.
+pub(crate) fn in_300_days() -> String {
+    let now = Timestamp::now().as_second();
+    Timestamp::from_second(now + 300 * 24 * 60 * 60).unwrap().to_string()
 }
 
 impl Host {

@@ -10,10 +10,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::host::{Host, LIMIT, Setup, binary};
-
-/// A start that no test lives to see.
-const NEXT_YEAR: &str = "2027-10-01T00:00:00Z";
+use crate::{
+    client::in_300_days,
+    host::{Host, LIMIT, Setup, binary},
+};
 
 const UNKNOWN: &str = "01K9Z4T8N6Q0V5W3X2Y1R7S9AB";
 
@@ -33,7 +33,7 @@ impl Host {
 
     /// A job that waits for its time, and a client that waits for the job.
     async fn waiter(&self) -> (String, Child, Lines<BufReader<ChildStderr>>) {
-        let id = self.submit(&json!({ "kind": "echo", "run_at": NEXT_YEAR })).await;
+        let id = self.submit(&json!({ "kind": "echo", "run_at": in_300_days() })).await;
         let mut child = roughneck(&self.url, &["job", "wait", &id]).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = timeout(LIMIT, lines.next_line()).await.unwrap().unwrap();
@@ -149,7 +149,7 @@ async fn a_job_that_is_cancelled_ends_its_waiter_with_code_4_also_after_a_restar
 #[tokio::test]
 async fn a_wait_that_takes_too_long_ends_with_code_5_and_the_job_goes_on() {
     let (_ollama, _setup, host) = host().await;
-    let id = host.submit(&json!({ "kind": "echo", "run_at": NEXT_YEAR })).await;
+    let id = host.submit(&json!({ "kind": "echo", "run_at": in_300_days() })).await;
     let ended = host.cli(&["job", "wait", &id, "--timeout", "100ms"]).await.exits(5);
     assert!(ended.err.contains("scheduled after 100ms"), "{}", ended.err);
     assert_eq!(host.job(&id).await["state"], "scheduled");
@@ -328,7 +328,7 @@ async fn a_flow_that_fails_or_is_cancelled_ends_its_waiter_with_its_own_code() {
     assert!(ended.out.is_empty(), "{}", ended.out);
     assert!(ended.err.contains("roughneck flow retry"), "{}", ended.err);
 
-    let later = json!({"jobs": [{"name": "later", "kind": "echo", "run_at": NEXT_YEAR}]});
+    let later = json!({"jobs": [{"name": "later", "kind": "echo", "run_at": in_300_days()}]});
     let id = submit(later, &[]).await.exits(0).out.trim().to_owned();
     host.cli(&["flow", "wait", &id, "--timeout", "100ms"]).await.exits(5);
     let cancelled = host.cli(&["flow", "cancel", &id]).await.exits(0);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, p
 use roughneck_testkit::ollama::{Config, FakeOllama, Model};
 use serde_json::{Value, json};
 
-use crate::host::Setup;
+use crate::{client::in_300_days, host::Setup};
 
 const NOBODY: &str = "http://127.0.0.1:1";
 
@@ -129,7 +129,7 @@ async fn a_host_that_was_killed_and_one_that_was_never_started_are_looked_at() {
     assert_eq!(code, 0, "{found:#?}");
     assert!(!setup.data_dir().exists(), "the doctor makes nothing");
     let host = setup.start();
-    host.submit(&json!({ "kind": "echo", "run_at": "2027-10-01T00:00:00Z" })).await;
+    host.submit(&json!({ "kind": "echo", "run_at": in_300_days() })).await;
     host.kill_9().await;
     let (code, found) = findings(&setup, &["--url", NOBODY]).await;
     assert_eq!(code, 0, "{found:#?}");

@@ -7,7 +7,10 @@ use roughneck_testkit::{
 };
 use serde_json::{Value, json};
 
-use crate::host::{Host, LIMIT, Setup};
+use crate::{
+    client::in_300_days,
+    host::{Host, LIMIT, Setup},
+};
 
 impl Host {
     /// Submits a flow that must be accepted, and returns what the host answers.
@@ -154,7 +157,7 @@ async fn a_cancelled_flow_stops_at_once_and_the_same_id_is_the_same_flow() {
     let ollama = FakeOllama::start(Config::instant()).await.unwrap();
     let host = Setup::new(&ollama.url()).start();
     let body = json!({"id": "01K9Z4T8N6Q0V5W3X2Y1R7S9AB", "jobs": [
-        {"name": "later", "kind": "echo", "run_at": "2027-10-01T00:00:00Z"},
+        {"name": "later", "kind": "echo", "run_at": in_300_days()},
         {"name": "then", "kind": "echo", "needs": ["later"]},
     ]});
     let accepted = host.submit_flow(&body).await;

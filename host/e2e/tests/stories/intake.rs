@@ -8,12 +8,9 @@ use roughneck_testkit::{
 use serde_json::{Value, json};
 
 use crate::{
-    client::http,
+    client::{http, in_300_days},
     host::{Host, LIMIT, Setup},
 };
-
-/// A start that no test lives to see.
-const NEXT_YEAR: &str = "2027-10-01T00:00:00Z";
 
 async fn refusal(host: &Host) -> (StatusCode, String, Value) {
     let body = json!({ "kind": "echo" }).to_string();
@@ -29,7 +26,7 @@ async fn a_host_with_enough_jobs_refuses_more_until_some_have_ended() {
     let host = setup.start();
     let mut ids = Vec::new();
     for _ in 0..3 {
-        ids.push(host.submit(&json!({ "kind": "echo", "run_at": NEXT_YEAR })).await);
+        ids.push(host.submit(&json!({ "kind": "echo", "run_at": in_300_days() })).await);
     }
     let (status, retry_after, problem) = refusal(&host).await;
     assert_eq!((status, retry_after.as_str()), (StatusCode::TOO_MANY_REQUESTS, "10"));
@@ -59,7 +56,7 @@ async fn a_host_whose_disk_has_too_little_room_starts_says_so_and_takes_no_jobs(
     let ollama = FakeOllama::start(Config::instant()).await.unwrap();
     let setup = Setup::new(&ollama.url());
     let host = setup.start();
-    let id = host.submit(&json!({ "kind": "echo", "run_at": NEXT_YEAR })).await;
+    let id = host.submit(&json!({ "kind": "echo", "run_at": in_300_days() })).await;
     host.kill_9().await;
     let setup = setup.config("\"0B\"", "\"1000PiB\"");
     let host = setup.start();
