@@ -150,6 +150,10 @@ async fn while_it_waits(runtime: Runtime, script: &str, direct: &[Answer]) -> St
 
 /// What is other than it should be, a line each.
 fn differences(direct: &[Answer], through: &[Answer]) -> String {
+    let checks = |answers: &[Answer]| -> Vec<String> {
+        answers.iter().map(|answer| answer.check.clone()).collect()
+    };
+    assert_eq!(checks(direct), checks(through), "a client offers the same, whoever it asks");
     let mut wrong = String::new();
     for (direct, through) in direct.iter().zip(through) {
         let meant = DIFFERENCES
