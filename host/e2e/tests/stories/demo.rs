@@ -1,16 +1,18 @@
 //! The demo of the README.
 
 use std::{
-    io::{BufRead, BufReader, Lines},
     os::unix::process::CommandExt,
     path::Path,
-    process::{Child, ChildStdout, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
 };
 
 use roughneck_testkit::ollama::{Config, FakeOllama, Model};
 use tempfile::TempDir;
 
-use crate::host::{Setup, binary, built};
+use crate::{
+    host::{Setup, binary, built},
+    printed::Printed,
+};
 
 /// A demo that finds no Ollama and keeps its files in `dir`.
 fn demo(dir: &TempDir, more: &[&str]) -> Command {
@@ -22,29 +24,43 @@ fn demo(dir: &TempDir, more: &[&str]) -> Command {
     command
 }
 
-/// Reads what the demo prints until a line contains `words`. The rest stays to be read: a demo
-/// whose output is closed cannot go on.
-fn read_until(child: &mut Child, words: &str) -> Lines<BufReader<ChildStdout>> {
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut seen = Vec::new();
-    while let Some(line) = lines.next() {
-        seen.push(line.unwrap());
-        if seen.last().unwrap().contains(words) {
-            return lines;
+/// A demo that goes on. It ends with its test, however that ends.
+struct Running {
+    child: Child,
+    out: Printed,
+    err: Printed,
+}
+
+impl Running {
+    fn start(dir: &TempDir, more: &[&str]) -> Self {
+        let mut child = demo(dir, more).process_group(0).spawn().unwrap();
+        let out = Printed::of(child.stdout.take().unwrap());
+        let err = Printed::of(child.stderr.take().unwrap());
+        Self { child, out, err }
+    }
+
+    /// Signals the demo and, as a terminal does, everybody in its group.
+    fn signal_group(&self, name: &str) {
+        let group = format!("-{}", self.child.id());
+        let status = Command::new("kill").args(["-s", name, "--", &group]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// How it ended, and what it said of that.
+    fn ended(mut self) -> (ExitStatus, String) {
+        let said = self.err.rest();
+        (self.child.wait().unwrap(), said)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Not killed: its host is in a group of its own, and ends only if the demo ends it.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.signal_group("TERM");
+            let _ = self.child.wait();
         }
     }
-    panic!("`{words}` is missing in:\n{}", seen.join("\n"));
-}
-
-/// Signals the demo and, as a terminal does, everybody in its group.
-fn signal_group(child: &Child, name: &str) {
-    let group = format!("-{}", child.id());
-    let status = Command::new("kill").args(["-s", name, "--", &group]).status().unwrap();
-    assert!(status.success());
-}
-
-fn end(child: Child) -> Output {
-    child.wait_with_output().unwrap()
 }
 
 fn assert_empty(dir: &Path) {
@@ -125,47 +141,49 @@ fn a_demo_whose_host_does_not_start_says_why_and_leaves_nothing() {
 #[test]
 fn a_demo_that_nobody_reads_ends_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = demo(&dir, &[]).spawn().unwrap();
-    drop(read_until(&mut child, "SIMULATED"));
-    let output = end(child);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut demo = Running::start(&dir, &[]);
+    demo.out.until("SIMULATED");
+    // Its pipe is closed at the next line.
+    demo.out = Printed::of(std::io::empty());
+    let (status, said) = demo.ended();
+    assert!(status.success(), "{said}");
     assert_empty(dir.path());
 }
 
 #[test]
 fn a_demo_that_is_interrupted_while_its_host_starts_does_not_wait_for_it() {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = demo(&dir, &[]).process_group(0).spawn().unwrap();
-    let rest = read_until(&mut child, "SIMULATED");
-    signal_group(&child, "TERM");
-    let rest: Vec<String> = rest.map(Result::unwrap).collect();
-    assert!(!rest.iter().any(|line| line.contains("is ready at")), "{rest:?}");
-    let output = end(child);
-    assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("interrupted"));
+    let demo = Running::start(&dir, &[]);
+    demo.out.until("SIMULATED");
+    demo.signal_group("TERM");
+    let rest = demo.out.rest();
+    assert!(!rest.contains("is ready at"), "{rest}");
+    let (status, said) = demo.ended();
+    assert!(!status.success());
+    assert!(said.contains("interrupted"), "{said}");
     assert_empty(dir.path());
 }
 
 #[test]
 fn a_demo_that_stays_up_ends_cleanly_with_ctrl_c() {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = demo(&dir, &["--keep"]).process_group(0).spawn().unwrap();
-    let _rest = read_until(&mut child, "the host stays up");
-    signal_group(&child, "INT");
-    let output = end(child);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let demo = Running::start(&dir, &["--keep"]);
+    demo.out.until("the host stays up");
+    demo.signal_group("INT");
+    let (status, said) = demo.ended();
+    assert!(status.success(), "{said}");
     assert_empty(dir.path());
 }
 
 #[test]
 fn a_demo_that_is_interrupted_leaves_neither_host_nor_files() {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = demo(&dir, &[]).process_group(0).spawn().unwrap();
-    let _rest = read_until(&mut child, "loading");
-    signal_group(&child, "TERM");
-    let output = end(child);
-    assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("interrupted"));
+    let demo = Running::start(&dir, &[]);
+    demo.out.until("loading");
+    demo.signal_group("TERM");
+    let (status, said) = demo.ended();
+    assert!(!status.success());
+    assert!(said.contains("interrupted"), "{said}");
     // Its data folder is removed only after its host has ended.
     assert_empty(dir.path());
 }

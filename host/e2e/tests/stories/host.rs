@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
@@ -11,6 +10,8 @@ use std::{
 
 use roughneck_testkit::eventually;
 use tempfile::TempDir;
+
+use crate::printed::Printed;
 
 /// Long enough for a busy machine; no test waits so long unless it fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -136,14 +137,15 @@ impl Setup {
             .open(self.dir.path().join("log"))
             .unwrap();
         let mut child = self.command().stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        let Some(url) = line.strip_prefix("ready at ") else {
-            let _ = child.kill();
-            panic!("the host did not start: {}", self.log());
+        let printed = Printed::of(child.stdout.take().unwrap());
+        // Killed if it does not get ready, with its log shown.
+        let mut host = Host { url: String::new(), child, dir: Arc::clone(&self.dir), printed };
+        let first = host.printed.next();
+        let Some(url) = first.as_deref().and_then(|line| line.strip_prefix("ready at ")) else {
+            panic!("the host did not start; it printed {first:?}");
         };
-        Host { url: url.trim().to_owned(), child, dir: Arc::clone(&self.dir), _output: output }
+        host.url = url.trim().to_owned();
+        host
     }
 
     /// Starts a host that must refuse to, and returns what it says.
@@ -160,7 +162,8 @@ pub(crate) struct Host {
     pub(crate) url: String,
     child: Child,
     dir: Arc<TempDir>,
-    _output: BufReader<std::process::ChildStdout>,
+    /// Kept: a process must not end for want of somebody who reads it.
+    printed: Printed,
 }
 
 impl Host {
