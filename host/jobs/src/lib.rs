@@ -3,7 +3,7 @@
 //! What it does: says what a job is, which moves its state allows ([`lifecycle`]) and what they leave behind ([`step`]), when a failed
 //! one runs again ([`retry`]), when a job must be over ([`deadline`]), what is written of one that was over before it was ([`past`]), what goes first ([`priority`],
 //! [`preference`]), which jobs wait for which ([`flow`], [`child`]),
-//! what must wait although there is room ([`pause`], [`rate`], [`input_key`], [`guard`]), when the host
+//! what JSON is taken from others ([`json`]), what must wait although there is room ([`pause`], [`rate`], [`input_key`], [`guard`]), when the host
 //! is full ([`mark`]), who has tokens left ([`budget`]), what a plugin asks for ([`manifest`]) and may have ([`grant`]), when a schedule
 //! fires ([`schedule`]), and how a webhook is signed ([`signature`]).
 //!
