@@ -16,7 +16,6 @@
 //! and a test of each refusal; then its thin glue in `roughneck-sandbox`.
 
 mod callback;
-mod clip;
 mod context;
 pub mod egress;
 pub mod enqueue;
@@ -34,7 +33,7 @@ mod session;
 mod store_error;
 pub mod webhook;
 
-pub use clip::clip;
 pub use llm::CALL_BYTES_MAX;
 pub use refusal::{Exhausted, HostError, Refusal};
+pub use roughneck_jobs::clip::clip;
 pub use session::{Ports, Session};

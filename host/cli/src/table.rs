@@ -2,9 +2,10 @@
 
 use crate::terminal::{clean, cut};
 
-const GAP: &str = "  ";
+/// Spaces between two columns.
+const GAP: usize = 2;
 
-/// Rows under titles. The last column has no width: what is too long there is cut at the terminal.
+/// Rows under titles. The last column has no width: what is too long there is cut at the terminal. Cells may have any length.
 pub(crate) struct Table<const N: usize> {
     rows: Vec<[String; N]>,
 }
@@ -31,9 +32,15 @@ impl<const N: usize> Table<N> {
 }
 
 fn line(row: &[String], widths: &[usize], columns: Option<usize>) -> String {
-    let cells: Vec<String> =
-        row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-    let mut line = cut(cells.join(GAP).trim_end(), columns);
+    let mut line = String::new();
+    // By hand: `{:width$}` panics at widths above 65535.
+    let mut owed = 0;
+    for (cell, width) in row.iter().zip(widths) {
+        line.extend(std::iter::repeat_n(' ', owed));
+        line.push_str(cell);
+        owed = width.saturating_sub(cell.chars().count()) + GAP;
+    }
+    let mut line = cut(line.trim_end(), columns);
     line.push('\n');
     line
 }
@@ -67,6 +74,15 @@ mod tests {
              1   done\n\
              22  scheduled  tries aga…\n"
         );
+    }
+
+    #[test]
+    fn a_cell_longer_than_a_format_can_pad_is_a_cell() {
+        let mut table = Table::new(["NAME", "REASON"]);
+        table.row(["x".repeat(70_000), "y".repeat(70_000)]);
+        table.row(["short".into(), "why".into()]);
+        assert_eq!(table.render(Some(8)), "NAME   …\nxxxxxxx…\nshort  …\n");
+        assert!(table.render(None).ends_with("  why\n"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use roughneck_jobs::{
     causes::Causes,
     delivery::{ATTEMPTS_MAX, BACKOFF, Delivery, DeliveryOutcome, Target},
-    failure::{Failure, code},
+    failure::Failure,
     id::DeliveryId,
     ports::{courier::NotDelivered, outbox::Busy, store::StoreError},
     retry::{self, Next, RetryPolicy},
@@ -17,6 +17,9 @@ use crate::{
     pause::{AFTER_ERROR, LOOK_AGAIN, until},
     shared::Shared,
 };
+
+/// The code of a webhook that did not reach its target. It is no job's, and nobody outside sees it.
+const NOT_DELIVERED: &str = "not-delivered";
 
 /// Deliveries under way at once, over all targets.
 const AT_ONCE: usize = 32;
@@ -169,7 +172,7 @@ fn judge(result: Result<(), NotDelivered>, attempt: u32, roll: f64) -> DeliveryO
         Err(NotDelivered::ForGood(error)) => DeliveryOutcome::GiveUp { error },
         Err(NotDelivered::ForNow { message, retry_after_ms }) => {
             let failure =
-                Failure { retry_after_ms, ..Failure::retry(code::NOT_DELIVERED, &message) };
+                Failure { retry_after_ms, ..Failure::retry(NOT_DELIVERED, &message) };
             match retry::decide(&policy, &failure, attempt, roll) {
                 Next::After { delay_ms } => DeliveryOutcome::Retry { delay_ms, error: message },
                 Next::GiveUp | Next::Cancel => DeliveryOutcome::GiveUp { error: message },

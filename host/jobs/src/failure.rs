@@ -1,5 +1,10 @@
 //! Why a run did not produce a result.
 
+use crate::clip::clip;
+
+/// Longest [`Failure::message`]. It is kept with the job and listed with it.
+pub const MESSAGE_BYTES_MAX: usize = 2 << 10;
+
 /// What the plugin asks the host to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -72,8 +77,6 @@ pub mod code {
     pub const LANE_FULL: &str = "lane-full";
     /// The store of the host failed.
     pub const STORE_FAILED: &str = "store-failed";
-    /// A webhook did not reach its target. It is no job's, and nobody outside sees it.
-    pub const NOT_DELIVERED: &str = "not-delivered";
 }
 
 /// One failed attempt, in the plugin's words or the host's.
@@ -97,22 +100,26 @@ impl Failure {
     /// A failure that another attempt may mend.
     #[must_use]
     pub fn retry(code: &str, message: impl Into<String>) -> Self {
-        Self::new(Disposition::Retry, code, message.into())
+        Self::new(Disposition::Retry, code, &message.into())
     }
 
     /// A failure that no attempt can mend.
     #[must_use]
     pub fn fatal(code: &str, message: impl Into<String>) -> Self {
-        Self::new(Disposition::Fail, code, message.into())
+        Self::new(Disposition::Fail, code, &message.into())
     }
 
-    fn new(disposition: Disposition, code: &str, message: String) -> Self {
+    /// The message may quote what another program said, at any length.
+    fn new(disposition: Disposition, code: &str, message: &str) -> Self {
+        let message = clip(message, MESSAGE_BYTES_MAX);
         Self { disposition, code: code.to_owned(), message, retry_after_ms: None, detail: None }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     const PAGE: &str = include_str!("../../docs/errors/README.md");
 
     #[test]
@@ -120,12 +127,23 @@ mod tests {
         let source = include_str!("failure.rs");
         let rows = source.lines().filter_map(|line| line.trim().strip_prefix("pub const "));
         let codes: Vec<&str> = rows.filter_map(|row| row.split('"').nth(1)).collect();
-        assert!(codes.contains(&super::code::FENCED), "{codes:?}");
-        let section = PAGE.split("\n## ").find(|section| section.starts_with("Failed attempts"));
+        assert!(codes.contains(&code::FENCED), "{codes:?}");
+        let is_wanted = |section: &&str| {
+            section.starts_with("Failed attempts") || section.starts_with("Refused host calls")
+        };
+        let sections = PAGE.split("\n## ").filter(is_wanted);
         let codes_of = |row: &str| row.split('|').nth(1).unwrap_or_default().to_owned();
-        let explained: String = section.unwrap().lines().map(codes_of).collect();
+        let explained: String = sections.flat_map(str::lines).map(codes_of).collect();
         for code in codes {
             assert!(explained.contains(&format!("`{code}`")), "{code}");
         }
+    }
+
+    #[test]
+    fn what_a_failure_quotes_is_cut_and_steers_no_terminal() {
+        let failure = Failure::retry("x", format!("\u{1b}[2J{}", "x".repeat(70_000)));
+        assert_eq!(failure.message.len(), MESSAGE_BYTES_MAX);
+        assert!(failure.message.starts_with("\u{fffd}[2Jxx"), "{}", failure.message);
+        assert!(failure.message.ends_with("x…"));
     }
 }

@@ -20,6 +20,7 @@ pub mod budget;
 pub mod causes;
 pub mod child;
 pub mod class;
+pub mod clip;
 pub mod clock;
 pub mod deadline;
 pub mod delivery;

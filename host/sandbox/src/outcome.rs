@@ -6,7 +6,7 @@
 
 use roughneck_capabilities::clip;
 use roughneck_jobs::{
-    failure::{Disposition, Failure, code},
+    failure::{Disposition, Failure, MESSAGE_BYTES_MAX, code},
     id::JobId,
     json,
     manifest::Limits,
@@ -16,7 +16,6 @@ use roughneck_jobs::{
 use crate::{metrics::RunEnd, stop::Stop};
 
 const CODE_BYTES_MAX: usize = 64;
-const MESSAGE_BYTES_MAX: usize = 2 << 10;
 const DETAIL_BYTES_MAX: usize = 16 << 10;
 
 /// Longest wait a guest may ask for: a day.
@@ -79,7 +78,7 @@ pub(crate) fn outcome(
             failed(RunEnd::Timeout, Failure::retry(code::TIMEOUT, sentence))
         }
         End::Trapped(message) => {
-            let sentence = format!("the plugin crashed: {}", clip(&message, MESSAGE_BYTES_MAX));
+            let sentence = format!("the plugin crashed: {message}");
             failed(RunEnd::Trapped, Failure::retry(code::TRAPPED, sentence))
         }
         End::TooLittleMemory => {
@@ -91,14 +90,12 @@ pub(crate) fn outcome(
         }
         End::NoInstance(message) => {
             let sentence = format!(
-                "the host could not start the plugin: {}; it may be short of memory",
-                clip(&message, MESSAGE_BYTES_MAX)
+                "the host could not start the plugin: {message}; it may be short of memory"
             );
             failed(RunEnd::Broken, Failure::retry(code::PLUGIN_BROKEN, sentence))
         }
         End::Broken(message) => {
-            let sentence =
-                format!("the plugin could not be started: {}", clip(&message, MESSAGE_BYTES_MAX));
+            let sentence = format!("the plugin could not be started: {message}");
             failed(RunEnd::Broken, Failure::fatal(code::PLUGIN_BROKEN, sentence))
         }
     }

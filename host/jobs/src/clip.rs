@@ -1,4 +1,4 @@
-//! Text of guests, made safe to keep and to show.
+//! Text of guests, models and servers, made safe to keep and to show.
 
 /// Cuts `text` to at most `bytes_max` bytes, at a character, and marks the cut with `…`. Control
 /// characters except newline and tab become `U+FFFD`: a job's log is read in terminals, where an
