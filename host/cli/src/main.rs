@@ -23,6 +23,7 @@ mod signals;
 mod signing_secret;
 mod span;
 mod stamp;
+mod strangers;
 mod system;
 mod table;
 mod terminal;

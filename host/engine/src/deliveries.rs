@@ -171,8 +171,7 @@ fn judge(result: Result<(), NotDelivered>, attempt: u32, roll: f64) -> DeliveryO
         Ok(()) => DeliveryOutcome::Delivered,
         Err(NotDelivered::ForGood(error)) => DeliveryOutcome::GiveUp { error },
         Err(NotDelivered::ForNow { message, retry_after_ms }) => {
-            let failure =
-                Failure { retry_after_ms, ..Failure::retry(NOT_DELIVERED, &message) };
+            let failure = Failure { retry_after_ms, ..Failure::retry(NOT_DELIVERED, &message) };
             match retry::decide(&policy, &failure, attempt, roll) {
                 Next::After { delay_ms } => DeliveryOutcome::Retry { delay_ms, error: message },
                 Next::GiveUp | Next::Cancel => DeliveryOutcome::GiveUp { error: message },

@@ -1,10 +1,14 @@
 //! Starting and stopping the engine.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use roughneck_jobs::{
-    ports::{catalog::Catalog, store::StoreError},
+    class::Slots,
+    ports::{
+        catalog::Catalog,
+        store::{Count, StoreError},
+    },
     rate::Rate,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -46,6 +50,13 @@ impl Engine {
         parts.metrics.lost(LostBy::restart, lost as usize);
         if lost > 0 {
             warn!(lost, "the last host died during {lost} runs; their jobs are queued again");
+        }
+        for (class, jobs) in stranded(&parts.store.counts().await?, &config.slots) {
+            warn!(
+                class,
+                jobs,
+                "{jobs} jobs are of the class {class}, which has no slots: they wait until it has some under [classes]"
+            );
         }
         let engine = Arc::new(Self {
             shared: Arc::new(Shared {
@@ -138,9 +149,25 @@ fn rates(catalog: &dyn Catalog) -> Vec<(String, Rate)> {
     kinds.filter_map(|kind| Some((kind.name.clone(), kind.rate?))).collect()
 }
 
+/// How many jobs no dispatcher will ever claim, by class: it has left the configuration since they were
+/// submitted.
+fn stranded<'a>(counts: &'a [Count], slots: &[Slots]) -> BTreeMap<&'a str, u64> {
+    let has_slots = |count: &Count| slots.iter().any(|slots| slots.class == count.class);
+    let mut stranded = BTreeMap::new();
+    for count in counts.iter().filter(|count| !has_slots(count)) {
+        *stranded.entry(count.class.0.as_str()).or_default() += count.jobs;
+    }
+    stranded
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
+
+    use roughneck_jobs::{
+        class::{Class, default_slots},
+        state::State,
+    };
 
     use super::*;
 
@@ -152,5 +179,17 @@ mod tests {
         };
         keep_up("test", serve).await;
         assert_eq!(begun.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn jobs_of_a_class_that_has_left_the_configuration_are_told() {
+        let count =
+            |class: &str, state, jobs| Count { class: Class(class.to_owned()), state, jobs };
+        let counts = [
+            count("gpu9", State::Queued, 2),
+            count("gpu9", State::Scheduled, 1),
+            count("io", State::Queued, 7),
+        ];
+        assert_eq!(stranded(&counts, &default_slots()), BTreeMap::from([("gpu9", 3)]));
     }
 }

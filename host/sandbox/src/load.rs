@@ -10,8 +10,9 @@ use std::{
 
 use roughneck_capabilities::Ports;
 use roughneck_jobs::{
+    class::Class,
     grant::{self, Grant},
-    manifest,
+    manifest::{self, Manifest},
     ports::catalog::{Plugin, RefusedPlugin},
 };
 use wasmtime::{Engine, component::Linker};
@@ -46,6 +47,10 @@ pub struct Config {
     pub cache_dir: Option<PathBuf>,
     /// What the operator allows, by plugin. A plugin without an entry gets [`Grant::default`].
     pub grants: BTreeMap<String, Grant>,
+    /// The classes that have slots. Jobs of another one would wait for ever.
+    pub classes: BTreeSet<Class>,
+    /// Names of plugins that are the host's own code: no other one can have them.
+    pub host_plugins: BTreeSet<String>,
     /// Kinds that the host runs itself, by name and alias: no plugin can have them.
     pub host_kinds: BTreeSet<String>,
 }
@@ -76,12 +81,12 @@ impl Plugins {
             move || engine.increment_epoch()
         })
         .map_err(LoadError::Ticker)?;
-        let cache = config.cache_dir.as_deref().and_then(|dir| cache(dir, &engine));
-        let loader =
-            Loader { engine, linker, cache, grants: config.grants, metrics: Metrics::new() };
-        let mut plugins =
-            Self::new(ticker, Arc::new(ports), config.host_kinds, loader.metrics.clone());
-        for dir in &config.dirs {
+        let Config { dirs, cache_dir, grants, classes, host_plugins, host_kinds } = config;
+        let cache = cache_dir.as_deref().and_then(|dir| cache(dir, &engine));
+        let metrics = Metrics::new();
+        let loader = Loader { engine, linker, cache, grants, classes, host_plugins, metrics };
+        let mut plugins = Self::new(ticker, Arc::new(ports), host_kinds, loader.metrics.clone());
+        for dir in &dirs {
             loader.load_dir(dir, &mut plugins);
         }
         loader.forget_others(&plugins);
@@ -102,6 +107,8 @@ struct Loader {
     linker: Linker<Guest>,
     cache: Option<Cache>,
     grants: BTreeMap<String, Grant>,
+    classes: BTreeSet<Class>,
+    host_plugins: BTreeSet<String>,
     metrics: Metrics,
 }
 
@@ -128,9 +135,15 @@ impl Loader {
 
     fn load_plugin(&self, folder: &Path) -> Result<Ready, Refused> {
         let started = Instant::now();
-        let text = read_manifest(&folder.join(MANIFEST))?;
+        let text = read_manifest(folder)?;
         let manifest =
             manifest::parse(&text).map_err(|error| Refused::because("manifest-invalid", &error))?;
+        if self.host_plugins.contains(&manifest.name) {
+            let sentence =
+                format!("the host itself has a plugin named `{}`; rename this one", manifest.name);
+            return Err(Refused::new("plugin-twice", sentence));
+        }
+        check_classes(&manifest, &self.classes)?;
         let granted = self.grants.get(&manifest.name).cloned().unwrap_or_default();
         grant::check(&manifest.name, &manifest.capabilities, &granted)
             .map_err(|error| Refused::because("not-granted", &error))?;
@@ -152,11 +165,7 @@ impl Loader {
     }
 
     /// The gate of the binary, then linking: everything a run needs but its store.
-    fn link(
-        &self,
-        compiled: &Compiled,
-        manifest: &manifest::Manifest,
-    ) -> Result<JobAllPre<Guest>, Refused> {
+    fn link(&self, compiled: &Compiled, manifest: &Manifest) -> Result<JobAllPre<Guest>, Refused> {
         let component = compiled.component.component_type();
         gates::check_exports(component.exports(&self.engine).map(|(name, _)| name))?;
         let imports = component.imports(&self.engine);
@@ -179,26 +188,65 @@ impl Loader {
     }
 }
 
-/// The folder itself if it is a plugin, and the plugins in it, by name.
+/// The folder itself if it is a plugin, and what is meant to be one in it, by name.
 fn plugin_folders(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let is_plugin = dir.join(MANIFEST).is_file();
     let mut folders = Vec::new();
     for entry in fs::read_dir(dir)? {
-        let folder = entry?.path();
-        if folder.join(MANIFEST).is_file() {
-            folders.push(folder);
+        let path = entry?.path();
+        let is_meant = match fs::metadata(&path) {
+            Ok(found) if found.is_dir() => path.join(MANIFEST).is_file() || has_component(&path),
+            // Its own component.
+            Ok(_) => !is_plugin && is_component(&path),
+            // A link that leads nowhere.
+            Err(_) => true,
+        };
+        if is_meant {
+            folders.push(path);
         }
     }
-    if dir.join(MANIFEST).is_file() {
+    if is_plugin {
         folders.push(dir.to_path_buf());
     }
     folders.sort();
     Ok(folders)
 }
 
-fn read_manifest(path: &Path) -> Result<String, Refused> {
+/// Whether a component lies in it. A folder that cannot be read, such as `lost+found`, was meant for others.
+fn has_component(folder: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    entries.flatten().any(|entry| is_component(&entry.path()))
+}
+
+fn is_component(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "wasm")
+}
+
+fn check_classes(manifest: &Manifest, classes: &BTreeSet<Class>) -> Result<(), Refused> {
+    let Some(kind) = manifest.kinds.iter().find(|kind| !classes.contains(&kind.class)) else {
+        return Ok(());
+    };
+    let (name, class) = (&kind.name, &kind.class);
+    let there: Vec<&str> = classes.iter().map(|class| class.0.as_str()).collect();
+    let sentence = format!(
+        "the class `{class}` of the kind {name} has no slots: add `{class} = 1` under [classes] in roughneck.toml, or name one that has some ({})",
+        there.join(", ")
+    );
+    Err(Refused::new("class-missing", sentence))
+}
+
+fn read_manifest(folder: &Path) -> Result<String, Refused> {
+    let path = folder.join(MANIFEST);
+    if !path.is_file() {
+        let sentence = format!(
+            "it has no {MANIFEST}: a plugin is a folder with one and with its component; mend {}, or remove it",
+            folder.display()
+        );
+        return Err(Refused::new("manifest-missing", sentence));
+    }
     let refused =
         |why: String| Refused::new("manifest-invalid", format!("{MANIFEST} cannot be read: {why}"));
-    let text = read(path, MANIFEST_BYTES_MAX).map_err(|error| refused(error.to_string()))?;
+    let text = read(&path, MANIFEST_BYTES_MAX).map_err(|error| refused(error.to_string()))?;
     String::from_utf8(text).map_err(|error| refused(error.utf8_error().to_string()))
 }
 

@@ -1,12 +1,6 @@
 //! `roughneck serve`: puts the host together, runs it, and takes it apart in order.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io::Write as _,
-    path::Path,
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::BTreeMap, io::Write as _, path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context, Result};
 use prometheus_client::registry::Registry;
@@ -19,7 +13,7 @@ use roughneck_engine::{Bells, Budgets, Engine};
 use roughneck_jobs::{
     budget::Ledger,
     clock::Clock as _,
-    ports::{backlog::Backlog, bell::Bell, budgets},
+    ports::{backlog::Backlog, bell::Bell, budgets, catalog::Catalog},
 };
 use roughneck_llm::Lane;
 use roughneck_sandbox::Plugins;
@@ -35,6 +29,7 @@ use crate::{
     private,
     signals::StopSignals,
     signing_secret,
+    strangers::{self, Installed},
     system::System,
 };
 
@@ -166,8 +161,9 @@ impl Host {
             clock: Arc::clone(&system) as _,
         };
         natives.push(native::ollama_call::native(Arc::clone(&lane) as _)?);
-        let plugins = plugins(config, &data_dir, native::names(&natives), capabilities).await?;
+        let plugins = plugins(config, &data_dir, &natives, capabilities).await?;
         let kinds = Arc::new(Kinds::new(natives, Arc::clone(&plugins)));
+        tell_strangers(config, &*kinds)?;
 
         let mut registry = Registry::default();
         store.metrics().register(&mut registry);
@@ -295,11 +291,18 @@ fn webhooks(config: &Config, secret: roughneck_jobs::signature::Secret) -> Resul
     Ok(webhook::Config { targets, secret, allow_private: config.callbacks.allow_private })
 }
 
+fn tell_strangers(config: &Config, catalog: &impl Catalog) -> Result<()> {
+    for sentence in strangers::grants(config, &Installed::of(catalog))? {
+        warn!("{sentence}");
+    }
+    Ok(())
+}
+
 /// Loads the plugins away from the runtime: compiling a new one takes seconds.
 async fn plugins(
     config: &Config,
     data_dir: &Path,
-    host_kinds: BTreeSet<String>,
+    natives: &[Native],
     ports: roughneck_capabilities::Ports,
 ) -> Result<Arc<Plugins>> {
     let dirs = config.plugins();
@@ -312,7 +315,9 @@ async fn plugins(
         dirs,
         cache_dir: Some(data_dir.join("compiled")),
         grants: config.grants.clone(),
-        host_kinds,
+        classes: config.classes.durable()?,
+        host_plugins: native::plugin_names(natives),
+        host_kinds: native::kind_names(natives),
     };
     let plugins = tokio::task::spawn_blocking(move || Plugins::load(sandbox, ports)).await??;
     Ok(Arc::new(plugins))

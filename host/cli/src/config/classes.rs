@@ -1,6 +1,6 @@
 //! `[classes]`: slots by class, laid over the defaults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 use roughneck_jobs::class::{Class, Slots, default_slots};
@@ -35,5 +35,13 @@ impl Classes {
             }
         }
         Ok(slots)
+    }
+    /// The classes that jobs can be of which are submitted.
+    ///
+    /// # Errors
+    /// As [`Self::slots`].
+    pub(crate) fn durable(&self) -> Result<BTreeSet<Class>> {
+        let classes = self.slots()?.into_iter().map(|slots| slots.class);
+        Ok(classes.filter(|class| !class.is_attended()).collect())
     }
 }

@@ -46,8 +46,13 @@ pub(crate) struct Kinds<P> {
     plugins: Arc<P>,
 }
 
-/// What the sandbox must leave to the host: the names and aliases of its own kinds.
-pub(crate) fn names(natives: &[Native]) -> BTreeSet<String> {
+/// The names of these plugins: the sandbox must leave them to the host.
+pub(crate) fn plugin_names(natives: &[Native]) -> BTreeSet<String> {
+    natives.iter().map(|native| native.plugin.manifest.name.clone()).collect()
+}
+
+/// The names and aliases of their kinds, which the sandbox must leave to the host as well.
+pub(crate) fn kind_names(natives: &[Native]) -> BTreeSet<String> {
     let kinds = natives.iter().flat_map(|native| &native.plugin.manifest.kinds);
     kinds.flat_map(|kind| kind.aliases.iter().chain([&kind.name])).cloned().collect()
 }
@@ -152,7 +157,7 @@ mod tests {
         let sandbox = Arc::new(Sandbox(plugin("mill", &["grind"])));
         let own: Arc<dyn Runner> = Arc::new(Sandbox(plugin("nothing", &["rest"])));
         let native = Native::new(&manifest("own", &["sift", "stamp"]), Arc::clone(&own)).unwrap();
-        assert!(names(std::slice::from_ref(&native)).iter().eq(["sift", "stamp"]));
+        assert!(kind_names(std::slice::from_ref(&native)).iter().eq(["sift", "stamp"]));
         let kinds = Kinds::new(vec![native], Arc::clone(&sandbox));
         let runs = |kind: &str, runner: &dyn Runner| {
             let served = kinds.served(kind).unwrap();

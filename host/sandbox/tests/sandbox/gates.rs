@@ -70,6 +70,30 @@ fn another_version_of_the_contract_is_refused_with_its_own_sentence() {
 }
 
 #[test]
+fn the_name_of_a_plugin_of_the_host_is_taken() {
+    let mut folder = granted();
+    folder.host_plugins.insert("fixture".to_owned());
+    folder.add("fixture", &[], &fixture_wasm());
+    let refused = only_refusal(&folder.load());
+    assert_eq!(refused.code, "plugin-twice");
+    assert!(
+        refused.message.contains("the host itself has a plugin named `fixture`"),
+        "{}",
+        refused.message
+    );
+}
+
+#[test]
+fn a_class_without_slots_is_refused_with_the_line_to_add() {
+    let folder = granted();
+    folder.add("fixture", &[("class = \"io\"", "class = \"gpu9\"")], &fixture_wasm());
+    let refused = only_refusal(&folder.load());
+    assert_eq!(refused.code, "class-missing");
+    let sentence = "add `gpu9 = 1` under [classes] in roughneck.toml";
+    assert!(refused.message.contains(sentence), "{}", refused.message);
+}
+
+#[test]
 fn what_is_no_component_is_refused_with_how_to_build_one() {
     for (bytes, sentence) in [
         (&b"\0asm\x01\0\0\0"[..], "is a core module, not a component"),
@@ -150,6 +174,25 @@ fn a_kind_of_the_host_is_no_plugin_s() {
         let sentence = format!("the host runs the kind `{name}` itself; rename it");
         assert!(refused.message.contains(&sentence), "{}", refused.message);
     }
+}
+
+#[test]
+fn what_was_meant_to_be_a_plugin_and_has_no_manifest_is_told() {
+    let folder = granted();
+    let path = |name: &str| folder.plugins.path().join(name);
+    for name in ["a-component", "b-nothing"] {
+        fs::create_dir(path(name)).unwrap();
+    }
+    fs::write(path("a-component").join("mill.wasm"), fixture_wasm()).unwrap();
+    fs::write(path("b-nothing").join("README.md"), "not yet").unwrap();
+    fs::write(path("c-loose.wasm"), fixture_wasm()).unwrap();
+    std::os::unix::fs::symlink(path("gone"), path("d-link")).unwrap();
+    folder.add("fixture", &[], &fixture_wasm());
+    let world = folder.load();
+    let refused: Vec<_> = world.plugins.refused().into_iter().map(|r| (r.name, r.code)).collect();
+    let names = ["a-component", "c-loose.wasm", "d-link"];
+    assert_eq!(refused, names.map(|name| (name.to_owned(), "manifest-missing")));
+    assert!(world.plugins.served("echo").is_some());
 }
 
 #[test]

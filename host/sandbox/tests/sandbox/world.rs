@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use roughneck_capabilities::{Ports, egress::Egress};
 use roughneck_jobs::{
-    class::Class,
+    class::{Class, default_slots},
     clock::{Clock, Millis},
     delivery::Notice,
     failure::Failure,
@@ -69,14 +69,15 @@ pub(crate) struct Folder {
     pub(crate) cache: TempDir,
     pub(crate) grants: BTreeMap<String, Grant>,
     pub(crate) host_kinds: BTreeSet<String>,
+    pub(crate) host_plugins: BTreeSet<String>,
 }
 
 impl Folder {
     /// No plugin, and nothing compiled.
     pub(crate) fn without_cache() -> Self {
         let (plugins, cache) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        let (grants, host_kinds) = (BTreeMap::new(), BTreeSet::new());
-        Self { plugins, published: None, cache, grants, host_kinds }
+        let (grants, host_plugins, host_kinds) = Default::default();
+        Self { plugins, published: None, cache, grants, host_plugins, host_kinds }
     }
 
     /// No plugin, but the fixture's compiled code.
@@ -138,8 +139,14 @@ impl Folder {
         let cache_dir = Some(self.cache.path().to_path_buf());
         let mut dirs = vec![self.plugins.path().to_path_buf()];
         dirs.extend(self.published.clone());
-        let (grants, host_kinds) = (self.grants.clone(), self.host_kinds.clone());
-        let config = Config { dirs, cache_dir, grants, host_kinds };
+        let config = Config {
+            dirs,
+            cache_dir,
+            grants: self.grants.clone(),
+            classes: default_slots().into_iter().map(|slots| slots.class).collect(),
+            host_plugins: self.host_plugins.clone(),
+            host_kinds: self.host_kinds.clone(),
+        };
         let plugins = Arc::new(Plugins::load(config, ports).unwrap());
         World { plugins, supervisor, llm, relatives: Arc::default(), folder: self }
     }

@@ -18,7 +18,13 @@ use roughneck_sandbox::Plugins;
 use serde::Deserialize;
 
 use super::finding::Finding;
-use crate::{client::Client, config::Config, native, system::System};
+use crate::{
+    client::Client,
+    config::Config,
+    native,
+    strangers::{self, Installed},
+    system::System,
+};
 
 /// What was found.
 pub(super) struct Found {
@@ -42,6 +48,7 @@ struct Plugin {
 
 #[derive(Deserialize)]
 struct Kind {
+    name: String,
     model: Option<Model>,
 }
 
@@ -81,7 +88,11 @@ pub(super) async fn look(config: &Config, host: Option<&Client>, lane: &Arc<Lane
         None => load(config, lane).await,
     };
     match seen {
-        Ok(seen) => Found { findings: findings(&seen), models: models(&seen) },
+        Ok(seen) => {
+            let mut findings = findings(&seen, &config.plugins());
+            findings.extend(odd(config, &seen));
+            Found { findings, models: models(&seen) }
+        }
         Err(error) => {
             let findings = vec![Finding::error("plugins", format!("{error:#}"))];
             Found { findings, models: BTreeSet::new() }
@@ -103,7 +114,9 @@ async fn load(config: &Config, lane: &Arc<Lane>) -> Result<Seen> {
         dirs,
         cache_dir: None,
         grants: config.grants.clone(),
-        host_kinds: native::names(&natives),
+        classes: config.classes.durable()?,
+        host_plugins: native::plugin_names(&natives),
+        host_kinds: native::kind_names(&natives),
     };
     let loaded = tokio::task::spawn_blocking(move || Plugins::load(sandbox, ports)).await??;
     let plugins = loaded.plugins();
@@ -114,6 +127,7 @@ async fn load(config: &Config, lane: &Arc<Lane>) -> Result<Seen> {
             .kinds
             .iter()
             .map(|kind| Kind {
+                name: kind.name.clone(),
                 model: kind.model.as_ref().map(|model| Model { tag: model.tag.clone() }),
             })
             .collect(),
@@ -123,18 +137,44 @@ async fn load(config: &Config, lane: &Arc<Lane>) -> Result<Seen> {
     Ok(Seen { plugins: plugins.collect(), refused: refused.collect() })
 }
 
-fn findings(seen: &Seen) -> Vec<Finding> {
+fn findings(seen: &Seen, folders: &[PathBuf]) -> Vec<Finding> {
     let names: Vec<&str> = seen.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
-    let mut findings = vec![if names.is_empty() {
-        Finding::warn("plugins", "none is installed", "name a folder of plugins with --plugins")
-    } else {
+    let folders: Vec<String> = folders.iter().map(|dir| dir.display().to_string()).collect();
+    let mut findings = vec![if !names.is_empty() {
         Finding::ok("plugins", names.join(", "))
+    } else if seen.refused.is_empty() {
+        let advice =
+            format!("put one into {}, or name its folder with --plugins", folders.join(" or "));
+        Finding::warn("plugins", "none is installed", advice)
+    } else {
+        Finding::warn("plugins", "none is loaded", "mend those that are refused")
     }];
     findings.extend(seen.refused.iter().map(|refused| {
         let found = format!("`{}` is refused", refused.name);
         Finding::warn("plugin", found, refused.message.clone())
     }));
     findings
+}
+
+fn warned(sentence: String) -> Finding {
+    Finding::warn("config", sentence, "correct it, or install what it is for")
+}
+
+/// Names in the configuration that stand for nothing here.
+fn odd(config: &Config, seen: &Seen) -> Vec<Finding> {
+    let kinds = seen.plugins.iter().flat_map(|plugin| &plugin.kinds);
+    let installed = Installed {
+        plugins: seen.plugins.iter().map(|plugin| plugin.name.clone()).collect(),
+        kinds: kinds.map(|kind| kind.name.clone()).collect(),
+        refused: seen.refused.iter().map(|refused| refused.name.clone()).collect(),
+    };
+    let told = [strangers::grants(config, &installed), strangers::budgets(config, &installed)];
+    told.into_iter()
+        .flat_map(|told| match told {
+            Ok(sentences) => sentences.into_iter().map(warned).collect(),
+            Err(error) => vec![Finding::error("config", format!("{error:#}"))],
+        })
+        .collect()
 }
 
 fn models(seen: &Seen) -> BTreeSet<String> {
