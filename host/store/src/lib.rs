@@ -75,6 +75,7 @@ mod open;
 mod outbox;
 mod own_thread;
 mod perform;
+mod private;
 mod row;
 mod schedules;
 mod schema;

@@ -22,7 +22,7 @@ use crate::{
     intake::Intake,
     lock::{DirLock, NotLocked},
     memory::Memory,
-    schema,
+    private, schema,
     syncer::Syncer,
     upkeep::Upkeep,
     writer::Writer,
@@ -133,6 +133,10 @@ impl SqliteStore {
     ) -> Result<Self, OpenError> {
         let lock = take_dir(&config.data_dir)?;
         let path = database(&config.data_dir);
+        private::make(&path).map_err(|source| OpenError::NotWritable {
+            path: config.data_dir.clone(),
+            source: source.into(),
+        })?;
         let options = options(&path);
         let mut connection =
             connect(&options, config.log_bytes_max).await.map_err(|error| wrong(&path, error))?;

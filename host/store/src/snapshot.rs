@@ -16,8 +16,14 @@ use sqlx::{
 };
 
 use crate::{
-    DataDir, data_dir::FILES, fault::Fault, inspect, memory::Memory, open, schema,
-    transaction::Transaction, write::lost,
+    DataDir,
+    data_dir::FILES,
+    fault::{self, Fault},
+    inspect,
+    memory::Memory,
+    open, private, schema,
+    transaction::Transaction,
+    write::lost,
 };
 
 /// What the token of each job grows by when a backup is restored: more than it can have grown since
@@ -111,6 +117,8 @@ pub async fn copy(data_dir: &Path, to: &Path) -> Result<Copied, SnapshotError> {
     let broken = |error| broken("copied", &from, error);
     let mut reader = open::options(&from).read_only(true).connect().await.map_err(broken)?;
     let before = version(&mut reader).await.map_err(broken)?;
+    // SQLite takes a file that is empty.
+    private::make(to).map_err(|error| self::broken("copied", &from, error))?;
     sqlx::query("VACUUM INTO ?1")
         .bind(to.to_string_lossy())
         .execute(&mut reader)
@@ -178,7 +186,7 @@ pub async fn prepare(
     let target = open::database(data_dir.path());
     let part = target.with_extension("db.part");
     let mut prepared = Prepared { part, target, lost: 0 };
-    fs::copy(from, &prepared.part).map_err(|error| broken("copied", from, error))?;
+    private::copy(from, &prepared.part).map_err(|error| broken("copied", from, error))?;
     let path = prepared.part.clone();
     let options = SqliteConnectOptions::new().filename(&path).foreign_keys(true);
     let mut connection = options.connect().await.map_err(|error| broken("opened", &path, error))?;

@@ -1,7 +1,8 @@
 //! Copies of a database, and the way back from them.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -114,6 +115,26 @@ async fn no_run_of_the_former_host_matches_after_a_restore_and_its_jobs_run_agai
         assert_fenced(&new.finish(run, ending(done(), at(5))).await);
     }
     assert_eq!(new.finish(again, ending(done(), at(6))).await.unwrap(), State::Done);
+}
+
+#[tokio::test]
+async fn nobody_but_its_owner_can_read_a_database_or_a_copy() {
+    let database = Sqlite::new();
+    fs::create_dir_all(database.data_dir()).unwrap();
+    let store = store(&database).await;
+    store.submit(new_job()).await.unwrap();
+    let (file, copy) = (database.file(), copy_of(&database));
+    snapshot::copy(&database.data_dir(), &copy).await.unwrap();
+    let beside = ["db-wal", "db-shm"].map(|extension| file.with_extension(extension));
+    // As one that an older host made.
+    let given = copy.with_file_name("given.db");
+    fs::copy(&copy, &given).unwrap();
+    fs::set_permissions(&given, Permissions::from_mode(0o644)).unwrap();
+    let restored = restored(&given).await;
+    for path in [file, copy, restored.file()].into_iter().chain(beside) {
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+    }
 }
 
 #[tokio::test]
