@@ -2,6 +2,7 @@
 //! never from "now", so a late or repeated look fires the same instants.
 
 mod due;
+mod fields;
 mod kept;
 pub mod known;
 mod policy;

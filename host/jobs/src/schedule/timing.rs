@@ -5,7 +5,7 @@ use std::str::FromStr;
 use croner::Cron;
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::ScheduleError;
+use super::{ScheduleError, fields};
 use crate::{clock::Millis, manifest::text};
 
 const SECOND_MS: i64 = 1_000;
@@ -77,10 +77,10 @@ fn every(expr: &str, period: &str) -> Result<Timing, ScheduleError> {
 }
 
 fn cron(expr: &str, zone: TimeZone) -> Result<Timing, ScheduleError> {
-    let pattern = Cron::from_str(expr).map_err(|error| ScheduleError::Expression {
-        expr: expr.to_owned(),
-        why: error.to_string(),
-    })?;
+    let wrong = |why: String| ScheduleError::Expression { expr: expr.to_owned(), why };
+    fields::check(expr).map_err(wrong)?;
+    // It reads all that has passed.
+    let pattern = Cron::from_str(expr).map_err(|error| wrong(error.to_string()))?;
     Ok(Timing::Cron { pattern: Box::new(pattern), zone })
 }
 
@@ -199,6 +199,21 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_schedule_fires_once_a_minute_at_most() {
+        let refused = Timing::read("* * * * * *", TimeZone::UTC).unwrap_err().to_string();
+        assert!(refused.contains("it has 6 of five fields; write five cron fields"), "{refused}");
+    }
+
+    #[test]
+    fn the_sunday_at_either_end_of_a_week_is_one_day() {
+        let weekend = timing("0 12 * * SAT-SUN", "UTC");
+        let days = |at: &Millis| weekend.next_after(*at);
+        let days = std::iter::successors(days(&at("2026-01-02T00:00:00Z")), days).take(3);
+        let noons = ["2026-01-03T12:00:00Z", "2026-01-04T12:00:00Z", "2026-01-10T12:00:00Z"];
+        assert!(days.eq(noons.map(at)));
     }
 
     #[test]
