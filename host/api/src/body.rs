@@ -259,7 +259,7 @@ mod tests {
             (
                 "{\"kind\":\"echo\",\"priority\":\"hihg\"}",
                 "invalid-submission",
-                "line 1, column 33: `hihg` is not a priority: use urgent, high, normal, low or bulk, or a number from 0 (bulk) to 100 (urgent)",
+                "line 1, column 32: `hihg` is not a priority: use urgent, high, normal, low or bulk, or a number from 0 (bulk) to 100 (urgent)",
             ),
             (
                 "{\"kind\":7}",

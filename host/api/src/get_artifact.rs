@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State, rejection::PathRejection},
+    extract::{Path, State, path::ErrorKind, rejection::PathRejection},
     http::header,
     response::{IntoResponse, Response},
 };
@@ -15,12 +15,24 @@ pub(crate) async fn get_artifact(
     State(app): State<Arc<App>>,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let Path((id, name)) = path.map_err(|bad| Problem::new(Code::MalformedId, bad.body_text()))?;
+    let Path((id, name)) = path.map_err(|bad| unreadable(&bad))?;
     let id = job_path::named(&app, &id).await?;
     let job = app.ports.store.job(id).await?.ok_or_else(|| Problem::unknown_job(id))?;
     let text = (name == completion::NAME).then(|| completion::of(&app, &job)).flatten();
     let text = text.ok_or_else(|| missing(&job, &name))?;
     Ok(([(header::CONTENT_TYPE, completion::CONTENT_TYPE)], text).into_response())
+}
+
+/// Why there is nothing at a path that is no text.
+fn unreadable(bad: &PathRejection) -> Problem {
+    let code = match bad {
+        PathRejection::FailedToDeserializePathParams(failed) if matches!(failed.kind(), ErrorKind::InvalidUtf8InPathParam { key } if key == "name") => {
+            Code::UnknownArtifact
+        }
+        // A foreign enum that grows.
+        _ => Code::MalformedId,
+    };
+    Problem::new(code, bad.body_text())
 }
 
 fn missing(job: &Job, name: &str) -> Problem {
@@ -71,7 +83,13 @@ mod tests {
             assert_eq!(problem["code"], "unknown-artifact");
             assert!(problem["detail"].as_str().unwrap().contains(words), "{problem}");
         }
-        let answer = host.get("/jobs/42/artifacts/completion").await;
-        assert_eq!(json(answer).await["code"], "malformed-id");
+        let job = a_job();
+        for (path, code) in [
+            ("/jobs/42/artifacts/completion".to_owned(), "malformed-id"),
+            ("/jobs/%ff/artifacts/completion".to_owned(), "malformed-id"),
+            (format!("/jobs/{}/artifacts/%ff", job.id), "unknown-artifact"),
+        ] {
+            assert_eq!(json(host.get(&path).await).await["code"], code, "{path}");
+        }
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn read<'de, D: Deserializer<'de>>(
     let wrong = || {
         de::Error::custom(
             "`deadline` must be a duration such as `5m`, RFC 3339, such as 2027-01-31T06:00:00Z, \
-             or Unix milliseconds",
+             or Unix milliseconds, and at most a year away",
         )
     };
     match Option::<Written>::deserialize(deserializer).map_err(|_| wrong())? {

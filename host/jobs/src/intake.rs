@@ -225,7 +225,8 @@ pub(crate) fn instant<'de, D: Deserializer<'de>>(
     }
     let wrong = || {
         de::Error::custom(
-            "`run_at` must be RFC 3339, such as 2027-01-31T06:00:00Z, or Unix milliseconds",
+            "`run_at` must be RFC 3339, such as 2027-01-31T06:00:00Z, or Unix milliseconds, \
+             and at most a year away",
         )
     };
     match Option::<Instant>::deserialize(deserializer).map_err(|_| wrong())? {

@@ -36,11 +36,13 @@ const NAMED: [Named; 5] = [
     Named { name: "urgent", priority: Priority::URGENT, head_start_ms: 6 * HOUR_MS },
 ];
 
+/// What can be written.
+const CHOICES: &str =
+    "urgent, high, normal, low or bulk, or a number from 0 (bulk) to 100 (urgent)";
+
 /// Something that is no priority.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "`{0}` is not a priority: use urgent, high, normal, low or bulk, or a number from 0 (bulk) to 100 (urgent)"
-)]
+#[error("`{0}` is not a priority: use {CHOICES}")]
 pub struct NotAPriority(String);
 
 impl Priority {
@@ -146,20 +148,35 @@ impl Serialize for Priority {
 
 impl<'de> Deserialize<'de> for Priority {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Level(u64),
-            Number(f64),
-            Name(String),
-        }
-        let read = match Written::deserialize(deserializer) {
-            Ok(Written::Level(level)) => Self::new(level),
-            Ok(Written::Number(number)) => Err(NotAPriority(number.to_string())),
-            Ok(Written::Name(name)) => name.parse(),
-            Err(_) => Err(NotAPriority("this".to_owned())),
-        };
-        read.map_err(de::Error::custom)
+        deserializer.deserialize_any(AsWritten)
+    }
+}
+
+/// A name or a number.
+struct AsWritten;
+
+impl de::Visitor<'_> for AsWritten {
+    type Value = Priority;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a priority: {CHOICES}")
+    }
+
+    fn visit_u64<E: de::Error>(self, level: u64) -> Result<Priority, E> {
+        Priority::new(level).map_err(E::custom)
+    }
+
+    fn visit_i64<E: de::Error>(self, level: i64) -> Result<Priority, E> {
+        let level = u64::try_from(level).map_err(|_| NotAPriority(level.to_string()));
+        level.and_then(Priority::new).map_err(E::custom)
+    }
+
+    fn visit_f64<E: de::Error>(self, level: f64) -> Result<Priority, E> {
+        Err(E::custom(NotAPriority(level.to_string())))
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Priority, E> {
+        name.parse().map_err(E::custom)
     }
 }
 
@@ -215,9 +232,10 @@ mod tests {
         assert_eq!(serde_json::to_string(&Priority::HIGH).unwrap(), "\"high\"");
         assert_eq!(serde_json::to_string(&Priority::new(60).unwrap()).unwrap(), "60");
         assert_eq!("25".parse(), Ok(Priority::LOW));
-        for wrong in ["\"asap\"", "101", "-1", "1.5", "[]", "\"101\"", "null"] {
+        for wrong in ["\"asap\"", "101", "-1", "1.5", "[]", "\"101\"", "null", "true"] {
             let error = serde_json::from_str::<Priority>(wrong).unwrap_err().to_string();
             assert!(error.contains("urgent, high, normal, low or bulk, or a number"), "{error}");
+            assert!(error.contains(wrong.trim_matches(['"', '[', ']'])), "{error}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong inside the store, before it is told to a caller.
 
+use std::error::Error;
+
 use roughneck_jobs::{lifecycle::Refused, ports::store::StoreError};
 
 /// A failed intention.
@@ -18,7 +20,7 @@ impl Fault {
             Self::Answer(error) => error,
             // A reader met the closed pool.
             Self::Database(sqlx::Error::PoolClosed) => StoreError::Closed,
-            Self::Database(error) => failed(doing, illness(&error), error.into()),
+            Self::Database(error) => failed(doing, illness(&error), source(&error)),
         }
     }
 }
@@ -27,7 +29,7 @@ impl Fault {
 pub(crate) fn failed(
     doing: &'static str,
     illness: Illness,
-    source: Box<dyn std::error::Error + Send + Sync>,
+    source: Box<dyn Error + Send + Sync>,
 ) -> StoreError {
     match illness {
         Illness::Full => StoreError::DiskFull { doing, source },
@@ -35,6 +37,12 @@ pub(crate) fn failed(
             StoreError::Broken { doing, source }
         }
     }
+}
+
+/// An error of sqlx as the source of one of ours. Its sentence repeats those of its own sources, so it comes without
+/// them.
+pub(crate) fn source(error: &dyn Error) -> Box<dyn Error + Send + Sync> {
+    error.to_string().into()
 }
 
 impl From<sqlx::Error> for Fault {

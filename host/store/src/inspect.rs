@@ -9,7 +9,7 @@ use std::{
 use roughneck_jobs::clock::Millis;
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
-use crate::{lock, open, schema, syncer};
+use crate::{fault, lock, open, schema, syncer};
 
 /// Who has a data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub async fn inspect(data_dir: &Path) -> Result<Option<Inspection>, NotReadable>
         // A host has started meanwhile, and writes to what was thought to lie still.
         found = read(&path, false).await;
     }
-    found.map(Some).map_err(|error| NotReadable { path, source: error.into() })
+    found.map(Some).map_err(|error| NotReadable { path, source: fault::source(&error) })
 }
 
 async fn read(path: &Path, is_whole: bool) -> Result<Inspection, sqlx::Error> {

@@ -139,22 +139,22 @@ impl SqliteStore {
         })?;
         let options = options(&path);
         let mut connection =
-            connect(&options, config.log_bytes_max).await.map_err(|error| wrong(&path, error))?;
+            connect(&options, config.log_bytes_max).await.map_err(|error| wrong(&path, &error))?;
         // Not `run`: its `Acquire` is not general enough for a future that is sent between threads.
         schema::migrator()
             .run_direct(None, &mut connection, false)
             .await
             .map_err(|error| not_migrated(&path, error))?;
-        let readers = readers(config, options).await.map_err(|error| wrong(&path, error))?;
+        let readers = readers(config, options).await.map_err(|error| wrong(&path, &error))?;
         let metrics = Metrics::new();
         let open_jobs = inspect::count_open(&mut connection).await;
-        let open_jobs = open_jobs.map_err(|error| wrong(&path, error))?;
+        let open_jobs = open_jobs.map_err(|error| wrong(&path, &error))?;
         let dir = config.data_dir.clone();
         let intake = Arc::new(Intake::new(config.marks, open_jobs, dir, metrics.clone()));
         let limit = config.log_bytes_max;
         let (counted, shown) = (Arc::clone(&intake), metrics.clone());
         let mut upkeep = Upkeep::new(path.clone(), limit, BUSY_TIMEOUT, counted, shown);
-        upkeep.measure(&mut connection).await.map_err(|error| wrong(&path, error))?;
+        upkeep.measure(&mut connection).await.map_err(|error| wrong(&path, &error))?;
         let syncer = Syncer::start(&path, Arc::clone(&bell), metrics.clone())
             .map_err(|error| OpenError::Failed { path: path.clone(), source: error.into() })?;
         let writer = Writer {
@@ -237,12 +237,12 @@ async fn readers(
         .await
 }
 
-fn wrong(path: &Path, error: sqlx::Error) -> OpenError {
-    let path = path.to_owned();
-    match fault::illness(&error) {
-        Illness::Corrupt => OpenError::Corrupt { path, source: error.into() },
-        Illness::ReadOnly => OpenError::NotWritable { path, source: error.into() },
-        Illness::Full | Illness::Other => OpenError::Failed { path, source: error.into() },
+fn wrong(path: &Path, error: &sqlx::Error) -> OpenError {
+    let (path, source) = (path.to_owned(), fault::source(error));
+    match fault::illness(error) {
+        Illness::Corrupt => OpenError::Corrupt { path, source },
+        Illness::ReadOnly => OpenError::NotWritable { path, source },
+        Illness::Full | Illness::Other => OpenError::Failed { path, source },
     }
 }
 
@@ -252,9 +252,9 @@ fn not_migrated(path: &Path, error: MigrateError) -> OpenError {
             OpenError::OtherVersion { path: path.to_owned(), migration }
         }
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            wrong(path, error)
+            wrong(path, &error)
         }
         // A foreign enum that grows.
-        other => OpenError::Failed { path: path.to_owned(), source: other.into() },
+        other => OpenError::Failed { path: path.to_owned(), source: fault::source(&other) },
     }
 }

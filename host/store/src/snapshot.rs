@@ -4,6 +4,7 @@
 //! be restored.
 
 use std::{
+    error::Error,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -84,7 +85,7 @@ pub enum SnapshotError {
         path: PathBuf,
         /// What it met.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
 }
 
@@ -266,10 +267,6 @@ fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-fn broken(
-    doing: &'static str,
-    path: &Path,
-    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> SnapshotError {
-    SnapshotError::Broken { doing, path: path.to_owned(), source: source.into() }
+fn broken(doing: &'static str, path: &Path, error: impl Error) -> SnapshotError {
+    SnapshotError::Broken { doing, path: path.to_owned(), source: fault::source(&error) }
 }

@@ -179,7 +179,7 @@ impl Default for Limits {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ManifestError {
     /// Not TOML, a missing or an unknown key.
-    #[error("{0}")]
+    #[error(transparent)]
     Toml(#[from] TomlError),
     /// No `manifest = 1`.
     #[error("the first line must be `manifest = {VERSION}`")]

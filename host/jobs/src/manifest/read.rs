@@ -231,6 +231,8 @@ pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D:
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
+
     use super::*;
     use crate::{input_key::During, rate::Rate};
 
@@ -348,8 +350,11 @@ owner = "content"
         ];
         for (from, to, expected) in table {
             assert!(GOOD.contains(from), "{from}");
-            let error = parse(&GOOD.replace(from, to)).unwrap_err().to_string();
+            let error = parse(&GOOD.replace(from, to)).unwrap_err();
+            let cause = error.source().map(ToString::to_string);
+            let error = error.to_string();
             assert!(error.contains(expected), "{from} -> {to}: {error}");
+            assert!(cause.is_none_or(|cause| !error.contains(&cause)), "twice: {error}");
         }
     }
 

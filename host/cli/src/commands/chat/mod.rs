@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME", default_value = "default")]
     model: String,
     /// urgent, high, normal, low or bulk, or a number from 0 to 100 [default: high]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     priority: Option<Priority>,
     /// How the model is to behave
     #[arg(long, value_name = "TEXT")]

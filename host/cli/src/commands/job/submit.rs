@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use roughneck_jobs::{id::JobId, priority::Priority};
+use roughneck_jobs::{id::JobId, manifest, priority::Priority};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -22,14 +22,14 @@ pub(super) struct Arguments {
     #[command(flatten)]
     input: Input,
     /// urgent, high, normal, low or bulk, or a number from 0 to 100 [default: the kind's]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     priority: Option<Priority>,
     /// Not before this instant: RFC 3339, or Unix milliseconds
-    #[arg(long, value_name = "TIME")]
-    run_at: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    run_at: Option<Instant>,
     /// If it is not over by then, it fails: a duration such as 5m, RFC 3339, or Unix milliseconds
-    #[arg(long, value_name = "DURATION|TIME")]
-    deadline: Option<String>,
+    #[arg(long, value_name = "DURATION|TIME", value_parser = deadline)]
+    deadline: Option<Instant>,
     /// Who is told about the end: a URL, or the name of a configured target
     #[arg(long, value_name = "URL|NAME")]
     callback: Option<String>,
@@ -63,7 +63,7 @@ struct Submission {
 }
 
 /// An instant in either form that the host reads; a deadline may be a duration as well.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 enum Instant {
     Millis(i64),
@@ -80,8 +80,8 @@ pub(super) async fn run(host: &Host, arguments: Arguments) -> Result<Exit> {
         kind: arguments.kind,
         input: arguments.input.read()?,
         priority: arguments.priority,
-        run_at: arguments.run_at.map(instant),
-        deadline: arguments.deadline.map(instant),
+        run_at: arguments.run_at,
+        deadline: arguments.deadline,
         callback: arguments.callback,
         id: arguments.id,
     };
@@ -99,8 +99,22 @@ pub(super) async fn run(host: &Host, arguments: Arguments) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn instant(text: String) -> Instant {
-    text.parse().map_or(Instant::Text(text), Instant::Millis)
+fn instant(text: &str) -> Result<Instant, &'static str> {
+    if let Ok(ms) = text.parse() {
+        return Ok(Instant::Millis(ms));
+    }
+    text.parse::<jiff::Timestamp>()
+        .map(|_| Instant::Text(text.to_owned()))
+        .map_err(|_| "write RFC 3339, such as 2027-01-31T06:00:00Z, or Unix milliseconds")
+}
+
+fn deadline(text: &str) -> Result<Instant, &'static str> {
+    match manifest::text::duration_ms(text) {
+        Ok(_) => Ok(Instant::Text(text.to_owned())),
+        Err(_) => instant(text).map_err(|_| {
+            "write a duration such as 5m, RFC 3339, such as 2027-01-31T06:00:00Z, or Unix milliseconds"
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -109,9 +123,20 @@ mod tests {
 
     #[test]
     fn an_instant_goes_out_as_a_number_or_a_text() {
-        assert_eq!(instant("1795333333000".into()), Instant::Millis(1_795_333_333_000));
-        let text = "2027-01-01T00:00:00Z".to_owned();
-        assert_eq!(instant(text.clone()), Instant::Text(text));
+        assert_eq!(instant("1795333333000"), Ok(Instant::Millis(1_795_333_333_000)));
+        for text in ["2027-01-01T00:00:00Z", "5m", "2d"] {
+            assert_eq!(deadline(text), Ok(Instant::Text(text.to_owned())));
+        }
+        assert_eq!(instant("2027-01-01T00:00:00Z"), deadline("2027-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn what_is_no_instant_is_not_sent() {
+        for text in ["tomorrow", "2027-01-01", ""] {
+            assert!(instant(text).unwrap_err().contains("RFC 3339"), "{text}");
+            assert!(deadline(text).unwrap_err().contains("5m"), "{text}");
+        }
+        assert!(instant("5m").is_err());
     }
 
     #[test]

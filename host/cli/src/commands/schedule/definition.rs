@@ -20,7 +20,7 @@ pub(super) struct Definition {
     #[command(flatten)]
     input: Input,
     /// urgent, high, normal, low or bulk, or a number from 0 to 100 [default: the kind's]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     priority: Option<Priority>,
     /// What to do about fires that passed while the host was down [default: once]
     #[arg(long, value_parser = PossibleValuesParser::new(["skip", "once", "all"]))]

@@ -128,6 +128,9 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() {
     let error = error(&database.data_dir()).await;
     assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
     assert!(error.to_string().contains("not a database or is damaged; move it away"), "{error}");
+    let cause = error.source().unwrap();
+    assert!(cause.to_string().contains("file is not a database"), "{cause}");
+    assert!(cause.source().is_none(), "it is told once");
     assert_eq!(fs::read_to_string(database.file()).unwrap(), garbage);
 }
 
