@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::{delivery::Target, manifest::Capabilities};
+use crate::{
+    delivery::Target,
+    manifest::{Capabilities, NotPatterns, patterns},
+};
 
 /// Longest name of a target.
 pub const TARGET_BYTES_MAX: usize = 63;
@@ -39,6 +42,20 @@ impl Default for Grant {
             submit: Vec::new(),
             config: BTreeMap::new(),
         }
+    }
+}
+
+impl Grant {
+    /// Checks that its patterns can match something, as those of a manifest must. It is written at `key`.
+    ///
+    /// # Errors
+    /// [`NotPatterns`], for the first list that is wrong.
+    pub fn check_patterns(&self, key: &str) -> Result<(), NotPatterns> {
+        let Self { models, kv: _, http, http_private: _, callbacks, submit, config: _ } = self;
+        patterns::models(&format!("{key}.models"), models)?;
+        patterns::hosts(&format!("{key}.http"), http)?;
+        patterns::targets(&format!("{key}.callbacks"), callbacks)?;
+        patterns::kinds(&format!("{key}.submit"), submit)
     }
 }
 

@@ -27,6 +27,9 @@ const QUIET_MIN: Duration = Duration::from_millis(10);
 /// Between two pieces of a healthy answer may be as much, and no whole one takes less.
 const ANSWER_MIN: Duration = Duration::from_millis(100);
 
+/// No model has a longer context, and no machine the memory for one.
+const NUM_CTX_MAX: u64 = 1 << 24;
+
 /// How many calls may be under way in the cloud. Beyond the last, a queue would be none.
 const CLOUD_CONCURRENCY: RangeInclusive<usize> = 1..=64;
 
@@ -212,8 +215,8 @@ impl Config {
         let mut pins: BTreeMap<String, u64> = BTreeMap::new();
         for (name, num_ctx) in &self.pins {
             let model = self.meant("num-ctx", name)?;
-            if *num_ctx == 0 {
-                let why = format!("the context of `{name}` must have at least 1 token");
+            if !(1..=NUM_CTX_MAX).contains(num_ctx) {
+                let why = format!("the context of `{name}` has 1 to {NUM_CTX_MAX} tokens");
                 return Err(BadConfig::Setting { key: "num-ctx", why });
             }
             if pins.keys().any(|other| model_name::is_same(other, &model)) {
@@ -410,6 +413,7 @@ mod tests {
             (embedder(""), "`embedder` under [ollama] cannot be used: it names no model"),
             (embedder("default"), "let `default` stand for one under `aliases`"),
             (with(pins(&[("m", 0)])), "`num-ctx` under [ollama]"),
+            (with(pins(&[("m", 99_999_999_999)])), "`m` has 1 to 16777216 tokens"),
             (with(pins(&[("fast", 1), ("llama3.2:3b", 2)])), "twice"),
         ] {
             let refused = refused.unwrap_err();

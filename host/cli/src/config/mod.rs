@@ -156,6 +156,9 @@ impl Config {
         self.intake.marks()?;
         self.retention.limits()?;
         self.callbacks.targets()?;
+        for (plugin, grant) in &self.grants {
+            grant.check_patterns(&format!("grants.{plugin}"))?;
+        }
         self.stop_limit()?;
         // The one in the data folder is made at the first start.
         let own = self.data_dir().join(PLUGINS_DEFAULT);
@@ -251,6 +254,15 @@ mod tests {
             ("stop-limit = \"soon\"", "`soon` is not a duration"),
             ("plugins = [\"no/such/dir\"]", "no/such/dir does not exist"),
             ("[grants.x]\nhtp = []", "did you mean `http`?"),
+            ("[grants.x]\nhttp = [\"http://a/\"]", "`grants.x.http`: a host is written like"),
+            ("[grants.x]\nhttp = [\"\"]", "`grants.x.http`: a host is written like"),
+            ("[grants.x]\nmodels = [\"\"]", "`grants.x.models`: a model has 1 to 256 bytes"),
+            ("[grants.x]\nsubmit = [\"\"]", "`grants.x.submit`: a kind has 1 to 63 bytes"),
+            ("[grants.x]\ncallbacks = [\"A\"]", "`grants.x.callbacks`: a target is named"),
+            ("[server]\nnames = [\"mini.lan\", \"http://a\"]", "`server.names` holds `http://a`"),
+            ("[server]\nnames = [\"\"]", "`server.names` holds ``"),
+            ("[server]\nnames = [\"mini.lan:80\"]", "without a scheme or a port"),
+            ("[ollama]\nnum-ctx = { m = 99999999999999 }", "`m` has 1 to 16777216 tokens"),
         ];
         for (text, expected) in table {
             let error = refusal(text);

@@ -49,6 +49,11 @@ impl Server {
                  only loopback addresses such as 127.0.0.1:7117 or [::1]:7117 are served"
             );
         }
+        if let Some(name) = self.names.iter().find(|name| !is_host_name(name)) {
+            bail!(
+                "`server.names` holds `{name}`, which no request can be for: write names such as mini.lan, without a scheme or a port"
+            );
+        }
         self.body_bytes_max()?;
         self.call_bytes_max()?;
         Ok(address)
@@ -69,6 +74,13 @@ impl Server {
     pub(crate) fn call_bytes_max(&self) -> Result<usize> {
         bytes("call-max", &self.call_max)
     }
+}
+
+/// Whether a client can call the host by it. Its address needs no name.
+fn is_host_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.ends_with('.')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 }
 
 fn bytes(key: &str, written: &str) -> Result<usize> {

@@ -65,6 +65,9 @@ pub(super) fn limits(written: &written::Limits) -> Result<Limits, ManifestError>
             return Err(value(key, why));
         }
     }
+    if limits.cpu_ms_max == 0 {
+        return Err(value("limits.cpu", "must be at least 1ms, or every run would fail"));
+    }
     if limits.job_tokens_max == Some(0) {
         return Err(value("limits.tokens-per-job", "must be at least 1, or left out"));
     }

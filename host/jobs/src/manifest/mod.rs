@@ -3,6 +3,7 @@
 pub mod contract;
 mod gates;
 mod limits;
+pub mod patterns;
 mod read;
 pub mod text;
 mod wishes;
@@ -25,6 +26,7 @@ use crate::{
 
 pub use contract::CONTRACT;
 pub use limits::OUTPUT_BYTES_MAX;
+pub use patterns::NotPatterns;
 pub use read::parse;
 
 /// The manifest version this host reads.
@@ -231,6 +233,9 @@ pub enum ManifestError {
         #[source]
         source: ScheduleError,
     },
+    /// Patterns that match nothing.
+    #[error(transparent)]
+    Patterns(#[from] NotPatterns),
     /// A value that makes no sense.
     #[error("`{key}`: {why}")]
     Value {

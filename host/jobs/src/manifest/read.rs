@@ -332,6 +332,7 @@ owner = "content"
             ("0 6 * * MON", "every monday", "the cron entry `weekly` cannot be used"),
             ("128MiB", "5GiB", "more than 4GiB"),
             ("cpu = \"30s\"", "cpu = \"25h\"", "`limits.cpu`: a run may compute for at most 24h"),
+            ("cpu = \"30s\"", "cpu = \"0s\"", "`limits.cpu`: must be at least 1ms"),
             ("cpu = \"30s\"", "host-calls = 1000001", "at most 1000000 host calls"),
             (
                 "cpu = \"30s\"",
