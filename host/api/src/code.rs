@@ -21,6 +21,8 @@ pub enum Code {
     InvalidIdempotencyKey,
     /// A query parameter is unknown or has no such value.
     InvalidQuery,
+    /// There is no `Host`, or more than one.
+    MalformedHost,
     /// The `Host` is not a name of this host: the sign of DNS rebinding.
     ForeignHost,
     /// A page of another origin sent the request.
@@ -129,6 +131,7 @@ impl Code {
             Self::MalformedEventId => ("malformed-event-id", S::BAD_REQUEST, "The event id is none of this host's"),
             Self::InvalidIdempotencyKey => ("invalid-idempotency-key", S::BAD_REQUEST, "The idempotency key cannot be used"),
             Self::InvalidQuery => ("invalid-query", S::BAD_REQUEST, "A query parameter cannot be used"),
+            Self::MalformedHost => ("malformed-host", S::BAD_REQUEST, "The request does not say which host it is for"),
             Self::ForeignHost => ("foreign-host", S::FORBIDDEN, "The request is meant for another host"),
             Self::ForeignOrigin => ("foreign-origin", S::FORBIDDEN, "The request comes from a foreign page"),
             Self::OperatorOnly => ("operator-only", S::FORBIDDEN, "Only the operator may do this"),

@@ -2,7 +2,7 @@
 //!
 //! A page in the user's own browser can reach `127.0.0.1`. It gives itself away by its `Origin`, or,
 //! after DNS rebinding, by a `Host` that is its own name. Programs send no `Origin` and call the host
-//! by an address or `localhost`. A missing `Host` (HTTP/1.0) is let through: browsers always send one.
+//! by an address or `localhost`. A missing `Host` is let through in HTTP/1.0, which has none: browsers always send one.
 //!
 //! It keeps hosts away, too: what one of them sends to its Ollama comes here only if a way leads in a circle,
 //! which no request would ever leave.
@@ -11,7 +11,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, Uri, header, uri::Authority},
+    http::{HeaderMap, Uri, Version, header, uri::Authority},
     middleware::Next,
     response::Response,
 };
@@ -21,9 +21,23 @@ use crate::{App, code::Code, ollama::reply::refused_at, problem::Problem};
 
 /// Refuses requests of foreign pages before any operation sees them.
 pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match check(request.uri(), request.headers(), &app.settings.host_names) {
+    let checked = named_once(&request)
+        .and_then(|()| check(request.uri(), request.headers(), &app.settings.host_names));
+    match checked {
         Ok(()) => next.run(request).await,
         Err(problem) => refused_at(&app, request.uri().path(), problem),
+    }
+}
+
+/// A request of HTTP/1.1 says once which host it is for: two programs could each believe another of two names.
+fn named_once(request: &Request) -> Result<(), Problem> {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    match (hosts, request.version()) {
+        (1, _) | (0, Version::HTTP_09 | Version::HTTP_10) => Ok(()),
+        (hosts, _) => {
+            let detail = format!("the request has {hosts} `Host` headers, and must have one");
+            Err(Problem::new(Code::MalformedHost, detail))
+        }
     }
 }
 
@@ -163,6 +177,22 @@ mod tests {
             assert_eq!(code(Some(host), Some(origin)), Some("foreign-origin"), "{origin}");
         }
         assert_eq!(code(None, Some("http://127.0.0.1")), Some("foreign-origin"));
+    }
+
+    #[test]
+    fn a_request_names_its_host_once_unless_it_is_of_http_1_0() {
+        let code = |version, hosts: &[&str]| {
+            let request = Request::get("/jobs").version(version);
+            let request = hosts.iter().fold(request, |it, host| it.header("host", *host));
+            let refused = named_once(&request.body("".into()).unwrap()).err();
+            refused.map(|problem| problem.failed().code.as_str())
+        };
+        assert_eq!(code(Version::HTTP_11, &["localhost"]), None);
+        assert_eq!(code(Version::HTTP_10, &[]), None);
+        assert_eq!(code(Version::HTTP_11, &[]), Some("malformed-host"));
+        for version in [Version::HTTP_10, Version::HTTP_11] {
+            assert_eq!(code(version, &["localhost", "evil.com"]), Some("malformed-host"));
+        }
     }
 
     #[tokio::test]

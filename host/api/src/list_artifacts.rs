@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use roughneck_jobs::id::JobId;
 use serde::Serialize;
 
-use crate::{App, job_path::JobPath, ollama::completion, problem::Problem};
+use crate::{App, job_path::JobPath, ollama::completion, problem::Problem, query::NoParameters};
 
 #[derive(Serialize)]
 pub(crate) struct Artifacts {
@@ -36,6 +36,7 @@ impl Artifact {
 }
 
 pub(crate) async fn list_artifacts(
+    _: NoParameters,
     State(app): State<Arc<App>>,
     JobPath(id): JobPath,
 ) -> Result<Json<Artifacts>, Problem> {

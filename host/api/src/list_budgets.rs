@@ -6,7 +6,7 @@ use axum::{Json, extract::State, response::IntoResponse};
 use roughneck_jobs::budget::{Balance, Sheet};
 use serde::Serialize;
 
-use crate::App;
+use crate::{App, query::NoParameters};
 
 #[derive(Serialize)]
 struct Answer {
@@ -47,7 +47,10 @@ impl BudgetView {
     }
 }
 
-pub(crate) async fn list_budgets(State(app): State<Arc<App>>) -> impl IntoResponse {
+pub(crate) async fn list_budgets(
+    _: NoParameters,
+    State(app): State<Arc<App>>,
+) -> impl IntoResponse {
     let Sheet { day, job_max, balances } = app.ports.budgets.sheet();
     Json(Answer {
         resets_at: day.as_ref().map(|day| day.ends_at.to_string()),

@@ -6,7 +6,7 @@ use axum::{Json, extract::State, response::IntoResponse};
 use roughneck_jobs::{class::Slots, pause::Scope, ports::store::Count, state};
 use serde::Serialize;
 
-use crate::{App, pause_view::PauseView, problem::Problem};
+use crate::{App, pause_view::PauseView, problem::Problem, query::NoParameters};
 
 #[derive(Serialize)]
 struct Answer {
@@ -27,6 +27,7 @@ struct ClassView {
 }
 
 pub(crate) async fn list_classes(
+    _: NoParameters,
     State(app): State<Arc<App>>,
 ) -> Result<impl IntoResponse, Problem> {
     let ports = &app.ports;

@@ -6,7 +6,7 @@ use axum::{Json, extract::State, response::IntoResponse};
 use roughneck_jobs::{manifest::Kind, pause::Scope};
 use serde::Serialize;
 
-use crate::{App, pause_view::PauseView, problem::Problem};
+use crate::{App, pause_view::PauseView, problem::Problem, query::NoParameters};
 
 #[derive(Serialize)]
 struct Answer {
@@ -32,7 +32,10 @@ struct RateView {
     per_ms: u64,
 }
 
-pub(crate) async fn list_kinds(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn list_kinds(
+    _: NoParameters,
+    State(app): State<Arc<App>>,
+) -> Result<impl IntoResponse, Problem> {
     let ports = &app.ports;
     let (pauses, now) = (ports.store.pauses().await?, ports.clock.now());
     let view = |plugin: &str, kind: &Kind| KindView {

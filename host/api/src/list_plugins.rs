@@ -16,7 +16,7 @@ use roughneck_jobs::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::App;
+use crate::{App, query::NoParameters};
 
 #[derive(Serialize)]
 struct Plugins<'a> {
@@ -79,7 +79,7 @@ struct RefusedView<'a> {
     message: &'a str,
 }
 
-pub(crate) async fn list_plugins(State(app): State<Arc<App>>) -> Response {
+pub(crate) async fn list_plugins(_: NoParameters, State(app): State<Arc<App>>) -> Response {
     let plugins = app.ports.catalog.plugins();
     let refused = app.ports.catalog.refused();
     let view = Plugins {

@@ -9,7 +9,9 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::{App, find_schedule, problem::Problem, schedule_view::ScheduleView};
+use crate::{
+    App, find_schedule, problem::Problem, query::NoParameters, schedule_view::ScheduleView,
+};
 
 /// By id. There is no next page: their number is bounded.
 #[derive(Serialize)]
@@ -17,7 +19,10 @@ struct Schedules<'a> {
     schedules: Vec<ScheduleView<'a>>,
 }
 
-pub(crate) async fn list_schedules(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub(crate) async fn list_schedules(
+    _: NoParameters,
+    State(app): State<Arc<App>>,
+) -> Result<Response, Problem> {
     let (catalog, now) = (app.ports.catalog.as_ref(), app.ports.clock.now());
     let all = find_schedule::all(&app).await?;
     let schedules = all.iter().map(|known| ScheduleView::summary(known, catalog, now)).collect();

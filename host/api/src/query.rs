@@ -1,6 +1,9 @@
 //! Query strings, strictly: an unknown parameter is a mistake that a list would hide.
 
-use axum::{extract::Query, http::Uri};
+use axum::{
+    extract::{FromRequestParts, Query},
+    http::{Uri, request::Parts},
+};
 use roughneck_jobs::strict::nearest;
 
 use crate::{code::Code, problem::Problem};
@@ -55,6 +58,17 @@ impl Parameters {
     }
 }
 
+/// The query of what takes no parameters.
+pub(crate) struct NoParameters;
+
+impl<S: Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Parameters::read(&parts.uri, &[]).map(|_| Self)
+    }
+}
+
 /// A parameter that cannot be used.
 pub(crate) fn invalid(detail: &str) -> Problem {
     Problem::new(Code::InvalidQuery, detail)
@@ -62,6 +76,9 @@ pub(crate) fn invalid(detail: &str) -> Problem {
 
 fn unknown(name: &str, known: &[&str]) -> Problem {
     let name: String = name.chars().take(64).collect();
+    if known.is_empty() {
+        return invalid(&format!("unknown parameter `{name}`; there are none here"));
+    }
     match nearest(&name, known.iter().copied()) {
         Some(right) => invalid(&format!("unknown parameter `{name}`; did you mean `{right}`?")),
         None => invalid(&format!("unknown parameter `{name}`; known here: {}", known.join(", "))),
@@ -84,11 +101,28 @@ pub(crate) fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Host, a_job, json};
 
     #[test]
     fn what_is_encoded_reads_back() {
         let uri: Uri = format!("/jobs?kind={}", encode("a b&c=ü%")).parse().unwrap();
         assert_eq!(Parameters::read(&uri, &["kind"]).unwrap().get("kind"), Some("a b&c=ü%"));
+    }
+
+    #[tokio::test]
+    async fn a_list_without_parameters_takes_none() {
+        let host = Host::new();
+        let job = a_job();
+        host.fakes.store.put(job.clone());
+        let artifacts = format!("/jobs/{}/artifacts", job.id);
+        for path in ["/schedules", "/plugins", "/classes", "/kinds", "/budgets", &artifacts] {
+            assert_eq!(host.get(path).await.status(), 200, "{path}");
+            let problem = json(host.get(&format!("{path}?limit=1")).await).await;
+            assert_eq!(
+                problem["detail"], "unknown parameter `limit`; there are none here",
+                "{path}"
+            );
+        }
     }
 
     #[test]

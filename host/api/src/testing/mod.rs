@@ -19,7 +19,7 @@ use std::sync::{
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::Request,
+    http::{HeaderValue, Request, header},
     response::Response,
 };
 use prometheus_client::registry::Registry;
@@ -134,7 +134,9 @@ impl Host {
         Self { fakes, router: router(Arc::clone(&app)), app }
     }
 
-    pub(crate) async fn call(&self, request: Request<Body>) -> Response {
+    pub(crate) async fn call(&self, mut request: Request<Body>) -> Response {
+        let localhost = HeaderValue::from_static("localhost");
+        request.headers_mut().entry(header::HOST).or_insert(localhost);
         self.router.clone().oneshot(request).await.unwrap()
     }
 
