@@ -37,6 +37,7 @@ POST   /classes/{name}/pause, /classes/{name}/resume   {\"for\": \"10m\", \"reas
 GET    /kinds             what can be run, and what keeps its jobs back
 POST   /kinds/{name}/pause, /kinds/{name}/resume
 GET    /budgets           tokens a day, of kinds and callers, and what is left of them
+GET    /aliases           names that stand for models, and for which
 GET    /plugins           installed and refused plugins
 GET    /healthz           is the process alive, is Ollama up
 GET    /readyz            does it take work
@@ -105,6 +106,7 @@ mod tests {
             "/classes/{name}/pause",
             "/kinds/{name}/resume",
             "/budgets",
+            "/aliases",
             "/plugins",
             "/healthz",
             "/readyz",

@@ -38,6 +38,7 @@ mod idempotency_key;
 mod index;
 mod job_path;
 mod kind_path;
+mod list_aliases;
 mod list_artifacts;
 mod list_budgets;
 mod list_classes;

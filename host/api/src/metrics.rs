@@ -48,6 +48,7 @@ pub(crate) enum Route {
     KindPause,
     KindResume,
     Budgets,
+    Aliases,
     Plugins,
     Health,
     Ready,
@@ -60,7 +61,7 @@ pub(crate) enum Route {
 
 impl Route {
     /// Those of the host's own.
-    const OWN: [Self; 30] = [
+    const OWN: [Self; 31] = [
         Self::Root,
         Self::Index,
         Self::Jobs,
@@ -86,6 +87,7 @@ impl Route {
         Self::KindPause,
         Self::KindResume,
         Self::Budgets,
+        Self::Aliases,
         Self::Plugins,
         Self::Health,
         Self::Ready,
@@ -128,6 +130,7 @@ impl EncodeLabelValue for Route {
             Self::KindPause => "/kinds/{name}/pause",
             Self::KindResume => "/kinds/{name}/resume",
             Self::Budgets => "/budgets",
+            Self::Aliases => "/aliases",
             Self::Plugins => "/plugins",
             Self::Health => "/healthz",
             Self::Ready => "/readyz",

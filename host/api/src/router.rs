@@ -26,6 +26,7 @@ use crate::{
     get_schedule::get_schedule,
     guard::guard,
     index::{index, no_such_route, wrong_method},
+    list_aliases::list_aliases,
     list_artifacts::list_artifacts,
     list_budgets::list_budgets,
     list_classes::list_classes,
@@ -90,6 +91,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/kinds/{name}/pause", on(Route::KindPause, post(pause_kind)))
         .route("/kinds/{name}/resume", on(Route::KindResume, post(resume_kind)))
         .route("/budgets", on(Route::Budgets, get(list_budgets)))
+        .route("/aliases", on(Route::Aliases, get(list_aliases)))
         .route("/plugins", on(Route::Plugins, get(list_plugins)))
         .route("/healthz", on(Route::Health, get(check_health)))
         .route("/readyz", on(Route::Ready, get(check_ready)))

@@ -1,6 +1,10 @@
 //! Keeps an eye on Ollama: whether it answers, and what it has installed.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use roughneck_jobs::{
     class::{Class, OLLAMA},
@@ -48,6 +52,8 @@ pub(crate) struct Inventory {
     wake: Notify,
     /// How long to wait before the next look while all is well.
     poll_every: Duration,
+    /// Names of the operator's that stand for models.
+    aliases: BTreeMap<String, String>,
     /// How many wait for an answer.
     waiting: watch::Sender<usize>,
     /// Rung when Ollama is there that was not.
@@ -95,6 +101,7 @@ impl Inventory {
         bell: Arc<dyn Bell>,
         metrics: Arc<Metrics>,
         poll_every: Duration,
+        aliases: BTreeMap<String, String>,
     ) -> Self {
         let nothing =
             Seen { state: State::Unknown, shelf: Shelf::default(), version: None, since: None };
@@ -105,6 +112,7 @@ impl Inventory {
             seen: watch::Sender::new(nothing),
             modelfiles: Modelfiles::new(poll_every),
             poll_every,
+            aliases,
             looking: Mutex::new(()),
             doubted: Mutex::new(None),
             wake: Notify::new(),
@@ -374,12 +382,24 @@ impl Inventory {
         }
     }
 
+    /// The installed models that nobody gets who asks for them, because an alias has their name.
+    pub(crate) fn hidden(&self) -> Vec<String> {
+        let models = Arc::clone(&self.seen.borrow().shelf.models);
+        resolve::hidden(&self.aliases, &models).into_iter().map(str::to_owned).collect()
+    }
+
     fn announce(&self, up: bool) {
         self.metrics.upstream.up(up);
         match self.health() {
             Health::Up { version, models } => {
                 let url = self.client.shown();
                 tracing::info!(url, version, models, "Ollama answers");
+                for model in self.hidden() {
+                    tracing::warn!(
+                        model,
+                        "{model} is installed, but an alias has its name: who asks for it gets another model"
+                    );
+                }
             }
             Health::Down { reason } => tracing::warn!("{reason}; jobs that need it wait"),
             Health::Unknown | Health::OnTrial { .. } => {}
@@ -445,7 +465,8 @@ mod tests {
     fn inventory(url: &str) -> Arc<Inventory> {
         let client = Client::new(&Config::new(url)).unwrap();
         let (bell, metrics) = (Arc::new(Silent), Arc::new(Metrics::new()));
-        Arc::new(Inventory::new(Arc::new(client), bell, metrics, BACKOFF_LAST))
+        let aliases = BTreeMap::new();
+        Arc::new(Inventory::new(Arc::new(client), bell, metrics, BACKOFF_LAST, aliases))
     }
 
     #[tokio::test(start_paused = true)]

@@ -141,6 +141,12 @@ impl Lane {
         self.health()
     }
 
+    /// The installed models that nobody gets who asks for them, because an alias has their name.
+    #[must_use]
+    pub fn hidden(&self) -> Vec<String> {
+        self.shared.inventory.hidden()
+    }
+
     /// What operators see of the lane.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
@@ -191,6 +197,10 @@ impl Llm for Lane {
         self.shared.preference(Instant::now())
     }
 
+    fn aliases(&self) -> Vec<String> {
+        resolve::aliases(&self.shared.config.aliases)
+    }
+
     fn health(&self) -> Health {
         let circuit = &self.shared.circuit;
         let health = self.shared.inventory.health();
@@ -212,8 +222,13 @@ impl Shared {
         let config = config.checked()?;
         let client = Arc::new(Client::new(&config)?);
         let metrics = Arc::new(Metrics::new());
-        let inventory =
-            Inventory::new(Arc::clone(&client), bell, Arc::clone(&metrics), config.poll_every);
+        let inventory = Inventory::new(
+            Arc::clone(&client),
+            bell,
+            Arc::clone(&metrics),
+            config.poll_every,
+            config.aliases.clone(),
+        );
         let circuit = Arc::new(Circuit::new(&config, client.shown(), Arc::clone(&metrics)));
         let stops = Some(Arc::clone(&circuit));
         let waiting_max = config.waiting_max;

@@ -47,6 +47,24 @@ fn entry<'a>(
     exactly.or_else(|| aliases.iter().find(|(alias, _)| is_same(alias, asked)))
 }
 
+/// All aliases: those of the operator, and the one that means something without being configured.
+pub(crate) fn aliases(configured: &BTreeMap<String, String>) -> Vec<String> {
+    let mut aliases: Vec<String> = configured.keys().cloned().collect();
+    if !aliases.iter().any(|alias| is_default(alias)) {
+        aliases.insert(0, DEFAULT.to_owned());
+    }
+    aliases
+}
+
+/// The installed models that nobody gets who asks for them, because an alias has their name.
+pub(crate) fn hidden<'a>(
+    aliases: &BTreeMap<String, String>,
+    models: &'a [Installed],
+) -> Vec<&'a str> {
+    let names = models.iter().map(|model| model.name.as_str());
+    names.filter(|name| entry(aliases, name).is_some()).collect()
+}
+
 /// Whether it is the alias that means something even when nobody configured it.
 pub(crate) fn is_default(asked: &str) -> bool {
     is_same(asked, DEFAULT)
@@ -236,6 +254,23 @@ mod tests {
         let sites =
             ["big", "kimi-k2:cloud", "stub"].map(|it| wanted(&aliases, it).unchecked().site);
         assert_eq!(sites, [Site::Cloud, Site::Cloud, Site::Here], "as long as nobody can be asked");
+    }
+
+    #[test]
+    fn a_model_whose_name_is_an_alias_is_hidden() {
+        let aliases = BTreeMap::from([
+            ("Qwen3:4b".to_owned(), "llama3.2:3b".to_owned()),
+            ("nomic-embed-text".to_owned(), "qwen3:4b".to_owned()),
+            ("fast".to_owned(), "llama3.2:3b".to_owned()),
+        ]);
+        assert_eq!(hidden(&aliases, &shelf()), ["qwen3:4b", "nomic-embed-text:latest"]);
+    }
+
+    #[test]
+    fn default_is_an_alias_whether_it_is_configured_or_not() {
+        let of = |alias: &str| aliases(&BTreeMap::from([(alias.to_owned(), "m".to_owned())]));
+        assert_eq!(of("fast"), ["default", "fast"]);
+        assert_eq!(of("Default:latest"), ["Default:latest"]);
     }
 
     #[test]

@@ -411,6 +411,10 @@ impl Llm for FakeLlm {
         Ok(Resolved { name: model.to_owned(), digest: None, site })
     }
 
+    fn aliases(&self) -> Vec<String> {
+        vec!["fast".to_owned()]
+    }
+
     fn health(&self) -> Health {
         if self.is_down.load(Ordering::SeqCst) {
             return Health::Down { reason: "nobody listens".into() };

@@ -21,7 +21,7 @@ pub(crate) use flow::{Flow, Part};
 #[cfg(test)]
 pub(crate) use job::tests::{NOW, told};
 pub(crate) use job::{At, Attempt, Family, Job, Relative};
-pub(crate) use model::{Installed, Loaded, Loads, Models, with_hint};
+pub(crate) use model::{Alias, Aliases, Installed, Loaded, Loads, Models, with_hint};
 pub(crate) use patience::Patience;
 #[cfg(test)]
 pub(crate) use schedule::tests::told as told_schedule;

@@ -65,6 +65,21 @@ pub(crate) struct Loaded {
     expires_at: Option<String>,
 }
 
+/// `GET /aliases`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Aliases {
+    pub(crate) aliases: Vec<Alias>,
+}
+
+/// A name that stands for a model.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Alias {
+    pub(crate) alias: String,
+    pub(crate) model: Option<String>,
+    /// Why there is none.
+    pub(crate) error: Option<String>,
+}
+
 impl Models {
     /// The models, each with all of its names.
     pub(crate) fn installed(self) -> Vec<Installed> {
@@ -90,6 +105,16 @@ impl Models {
 }
 
 impl Installed {
+    /// Gives it the aliases that stand for it, where it does not have them yet.
+    pub(crate) fn take_aliases(&mut self, aliases: &[Alias]) {
+        for Alias { alias, model, error: _ } in aliases {
+            let is_it = model.as_ref().is_some_and(|model| self.is_called(model));
+            if is_it && !self.is_called(alias) {
+                self.aliases.push(alias.clone());
+            }
+        }
+    }
+
     /// Whether it is called so. Ollama takes a name without a tag for `latest`.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         let latest = format!("{name}:latest");

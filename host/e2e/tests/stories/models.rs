@@ -15,13 +15,20 @@ use crate::{
 #[tokio::test]
 async fn models_are_listed_loaded_and_unloaded() {
     let ollama = FakeOllama::start(Config::instant()).await.unwrap();
-    let aliases = "\n[ollama]\naliases = { quick = \"llama3.2:3b\" }\n";
+    let aliases = "\n[ollama]\naliases = { quick = \"llama3.2:3b\", gone = \"absent:1b\" }\n";
     let host = Setup::new(&ollama.url()).more_config(aliases).start();
     let listed = host.cli(&["model", "list"]).await.exits(0);
     let row = listed.out.lines().find(|line| line.starts_with("llama3.2:3b")).unwrap();
-    assert!(row.ends_with("quick") && row.contains("3.2B"), "{row}");
+    assert!(row.ends_with("quick, default") && row.contains("3.2B"), "{row}");
     let aliases = host.cli(&["model", "alias"]).await.exits(0);
-    assert_eq!(aliases.out, "ALIAS  MODEL\nquick  llama3.2:3b\n");
+    let rows: Vec<_> = aliases.out.lines().map(|row| row.split_whitespace().take(2)).collect();
+    let model_of = |alias: &str| {
+        rows.iter().cloned().find_map(|mut row| (row.next() == Some(alias)).then(|| row.next()))
+    };
+    assert_eq!((model_of("quick"), model_of("gone")), (Some(Some("llama3.2:3b")), Some(Some("-"))));
+    assert!(model_of("default").is_some(), "{}", aliases.out);
+    assert!(aliases.out.contains("absent:1b"), "it says why: {}", aliases.out);
+    assert!(listed.err.contains("the alias gone stands for nothing"), "{}", listed.err);
 
     for (name, model, context) in
         [("quick", "llama3.2:3b", "8192"), ("nomic-embed-text", "nomic-embed-text:latest", "2048")]

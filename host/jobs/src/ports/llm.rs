@@ -44,6 +44,11 @@ pub trait Llm: Send + Sync {
     /// [`LlmError::NotInstalled`], after a second look at the inventory; [`LlmError::CloudDisabled`].
     async fn resolve(&self, model: &str) -> Result<Resolved, LlmError>;
 
+    /// The names that stand for models of other names. [`Llm::resolve`] says for which.
+    fn aliases(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The model that the next jobs should ask for, so that it need not be changed.
     fn preference(&self) -> Option<Preference> {
         None

@@ -10,7 +10,7 @@ use super::{
     asked::json,
     envelope::{Edits, Envelope},
 };
-use crate::{model_name, probe::Installed, stand_in::name};
+use crate::{model_name, probe::Installed, resolve, stand_in::name};
 
 /// Where a list has its models, and a model its name.
 #[derive(Clone, Copy)]
@@ -26,14 +26,18 @@ pub(crate) const MODELS: Names = Names { list: "data", name: "id" };
 /// `/api/ps`.
 const LOADED: Names = TAGS;
 
-/// What is installed, with an entry behind the others for every alias whose model is; none if nothing changes.
+/// What is installed, with an entry behind the others for every alias whose model is; none if nothing changes. Of an
+/// alias that is a model's name there is one entry, that of the alias: nobody who asks for the name gets that model.
 pub(crate) fn installed(
     page: &Bytes,
     aliases: &BTreeMap<String, String>,
     names: Names,
 ) -> Option<Bytes> {
     let list = List::read(page, names)?;
-    let is_shown = |entry: &&Envelope| !list.name(entry).is_some_and(|it| name::is_one(&it));
+    let is_shown = |entry: &&Envelope| {
+        list.name(entry)
+            .is_none_or(|it| !name::is_one(&it) && resolve::alias(aliases, &it).is_none())
+    };
     let shown: Vec<&Envelope> = list.entries.iter().filter(is_shown).collect();
     let of_alias = |(alias, model): (&String, &String)| {
         let entry = shown.iter().find(|entry| list.is_of(entry, model))?;
@@ -145,6 +149,18 @@ mod tests {
         for nothing in [r#"{"models":[]}"#, r#"{"models":null}"#, r#"{"error":"x"}"#, "rubbish"] {
             assert_eq!(shown(nothing, TAGS), None, "{nothing}");
         }
+    }
+
+    #[test]
+    fn an_alias_of_a_model_s_own_name_is_listed_alone() {
+        let aliases = BTreeMap::from([("M:1".to_owned(), "n".to_owned())]);
+        let page = Bytes::from_static(
+            br#"{"models":[{"name":"m:1","size":1},{"name":"n:latest","size":2}]}"#,
+        );
+        assert_eq!(
+            installed(&page, &aliases, TAGS).unwrap(),
+            r#"{"models":[{"name":"n:latest","size":2},{"name":"M:1","size":2}]}"#
+        );
     }
 
     #[test]

@@ -43,6 +43,10 @@ pub(super) async fn look(
             Err(error) => Finding::error("model", format!("`{model}`: {error}")),
         });
     }
+    findings.extend(lane.hidden().into_iter().map(|model| {
+        let found = format!("`{model}` is installed, but an alias has its name");
+        Finding::warn("model", found, "give the alias under [ollama] another name")
+    }));
     findings
 }
 

@@ -2,27 +2,28 @@
 
 use anyhow::Result;
 
-use super::{Host, installed};
+use super::Host;
 use crate::{
-    client::Installed,
+    client::{Alias, Aliases},
     table::Table,
     terminal::{self, stdout_size},
 };
 
 pub(super) async fn run(host: &Host) -> Result<()> {
+    let answer = host.client.get("/aliases").await?;
     if host.json {
-        return host.print_json(&host.client.get("/api/tags").await?);
+        return host.print_json(&answer);
     }
+    let Aliases { aliases } = answer.parse()?;
     let columns = stdout_size().map(|size| size.columns);
-    terminal::print(&table(&installed(host).await?).render(columns))
+    terminal::print(&table(&aliases).render(columns))
 }
 
-fn table(models: &[Installed]) -> Table<2> {
-    let mut table = Table::new(["ALIAS", "MODEL"]);
-    for model in models {
-        for alias in &model.aliases {
-            table.row([alias.clone(), model.name.clone()]);
-        }
+fn table(aliases: &[Alias]) -> Table<3> {
+    let mut table = Table::new(["ALIAS", "MODEL", "ERROR"]);
+    for Alias { alias, model, error } in aliases {
+        let model = model.as_deref().unwrap_or("-");
+        table.row([alias.clone(), model.to_owned(), error.clone().unwrap_or_default()]);
     }
     table
 }
@@ -32,13 +33,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::client::Models;
 
     #[test]
-    fn an_alias_is_a_row_with_its_model() {
-        let tag = |name: &str, digest: &str| json!({"name": name, "digest": digest});
-        let tags = json!({"models": [tag("a:4b", "x"), tag("b:1b", "y"), tag("quick", "y")]});
-        let models: Models = serde_json::from_value(tags).unwrap();
-        assert_eq!(table(&models.installed()).render(None), "ALIAS  MODEL\nquick  b:1b\n");
+    fn an_alias_is_a_row_with_its_model_or_why_it_has_none() {
+        let told = json!({"aliases": [
+            {"alias": "default", "model": "b:1b", "error": null},
+            {"alias": "quick", "model": null, "error": "the model `c` is not installed"},
+        ]});
+        let Aliases { aliases } = serde_json::from_value(told).unwrap();
+        assert_eq!(
+            table(&aliases).render(None),
+            "ALIAS    MODEL  ERROR\n\
+             default  b:1b\n\
+             quick    -      the model `c` is not installed\n"
+        );
     }
 }

@@ -5,9 +5,9 @@ use bytesize::ByteSize;
 
 use super::Host;
 use crate::{
-    client::{Installed, Loaded, Loads, Models},
+    client::{Alias, Aliases, Installed, Loaded, Loads, Models},
     table::Table,
-    terminal::{self, stdout_size},
+    terminal::{self, clean, stdout_size},
 };
 
 pub(super) async fn run(host: &Host) -> Result<()> {
@@ -16,9 +16,17 @@ pub(super) async fn run(host: &Host) -> Result<()> {
         return host.print_json(&tags);
     }
     let loads: Loads = host.client.get("/api/ps").await?.parse()?;
-    let models = tags.parse::<Models>()?.installed();
+    let Aliases { aliases } = host.client.get("/aliases").await?.parse()?;
+    let mut models = tags.parse::<Models>()?.installed();
+    models.iter_mut().for_each(|model| model.take_aliases(&aliases));
     let columns = stdout_size().map(|size| size.columns);
-    terminal::print(&table(&models, &loads.models).render(columns))
+    terminal::print(&table(&models, &loads.models).render(columns))?;
+    for Alias { alias, error, .. } in aliases {
+        if let Some(error) = error {
+            terminal::tell(&clean(&format!("the alias {alias} stands for nothing: {error}")));
+        }
+    }
+    Ok(())
 }
 
 fn table(models: &[Installed], loaded: &[Loaded]) -> Table<7> {
@@ -51,13 +59,20 @@ mod tests {
             json!({"name": name, "digest": "x", "size": 2048, "capabilities": ["completion", "tools"],
             "details": {"parameter_size": "4.0B", "quantization_level": "Q4_K_M"}})
         };
-        let tags = json!({"models": [tag("a:4b"), tag("default")]});
+        let tags = json!({"models": [tag("a:4b"), tag("quick")]});
         let models: Models = serde_json::from_value(tags).unwrap();
+        let mut installed = models.installed();
+        let aliases = ["default", "quick"].map(|alias| Alias {
+            alias: alias.to_owned(),
+            model: Some("a:4b".to_owned()),
+            error: None,
+        });
+        installed.iter_mut().for_each(|model| model.take_aliases(&aliases));
         let loads: Loads = serde_json::from_value(json!({"models": [{"name": "a:4b"}]})).unwrap();
         assert_eq!(
-            table(&models.installed(), &loads.models).render(None),
+            table(&installed, &loads.models).render(None),
             "MODEL  SIZE     PARAMETERS  QUANTISATION  LOADED  CAN                ALSO CALLED\n\
-             a:4b   2.0 KiB  4.0B        Q4_K_M        yes     completion, tools  default\n"
+             a:4b   2.0 KiB  4.0B        Q4_K_M        yes     completion, tools  quick, default\n"
         );
     }
 }
