@@ -61,6 +61,8 @@ pub struct Settings {
     pub slots: Vec<Slots>,
     /// The callback targets that submissions may name.
     pub callback_targets: BTreeSet<String>,
+    /// Whether callback URLs may lead to private addresses.
+    pub callbacks_private: bool,
     /// How long open requests may take to end after the shutdown began, in milliseconds.
     pub stop_grace_ms: u64,
 }
@@ -74,6 +76,7 @@ impl Default for Settings {
             host_names: Vec::new(),
             slots: default_slots(),
             callback_targets: BTreeSet::new(),
+            callbacks_private: false,
             stop_grace_ms: 5_000,
         }
     }

@@ -81,6 +81,8 @@ pub enum Code {
     IdempotencyKeyReused,
     /// No callback target of this name is configured.
     UnknownTarget,
+    /// The callback URL names an address that is not public.
+    PrivateTarget,
     /// Ollama does not have the model that the kind needs.
     ModelNotInstalled,
     /// The model answers elsewhere, and the operator lets no call leave the machine.
@@ -164,6 +166,7 @@ impl Code {
             Self::InvalidSubmission => ("invalid-submission", S::UNPROCESSABLE_ENTITY, "The submission cannot be used"),
             Self::TooManySchedules => ("too-many-schedules", S::UNPROCESSABLE_ENTITY, "There are too many schedules"),
             Self::IdempotencyKeyReused => ("idempotency-key-reused", S::UNPROCESSABLE_ENTITY, "The idempotency key belongs to another submission"),
+            Self::PrivateTarget => ("private-target", S::UNPROCESSABLE_ENTITY, "The callback would go to a private address"),
             Self::UnknownTarget => ("unknown-target", S::UNPROCESSABLE_ENTITY, "There is no such callback target"),
             Self::ModelNotInstalled => ("model-not-installed", S::UNPROCESSABLE_ENTITY, "The kind's model is not installed"),
             Self::QueueFull => ("queue-full", S::TOO_MANY_REQUESTS, "Too many jobs have not ended"),

@@ -397,6 +397,12 @@ mod tests {
                 "unknown-target",
                 "job `b`: there is no callback target `cms`",
             ),
+            (
+                of(r#"{"name":"b","kind":"echo","callback":"http://127.0.0.1:9/hook"}"#),
+                422,
+                "private-target",
+                "job `b`: the callback would go to 127.0.0.1, which is a private",
+            ),
             (of(late), 422, "invalid-submission", "job `b`: `run_at` is more than a year away"),
             (
                 of(r#"{"name":"b"}"#),

@@ -6,7 +6,7 @@
 //! input. No `Content-Type` is asked for, so that `curl -d` works; [`crate::guard`] keeps foreign pages
 //! out.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use axum::{
     Json,
@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use roughneck_jobs::{
+    address::is_public,
     delivery::Target,
     id::JobId,
     intake::{self, NotAccepted, Submission},
@@ -217,13 +218,20 @@ pub(crate) async fn find_model(app: &App, model: &str) -> Result<Resolved, Probl
     }
 }
 
-/// A target that nobody has configured would only be found out by waiting in vain.
+/// A target that nobody has configured, or that may not be reached, would only be found out by waiting in vain. What a
+/// name leads to is judged when it is called.
 pub(crate) fn check_callback(app: &App, callback: Option<&Target>) -> Result<(), Problem> {
     let known = &app.settings.callback_targets;
     match callback {
         Some(Target::Named(name)) if !known.contains(name) => {
             Err(Problem::new(Code::UnknownTarget, unknown_target(name, known)))
         }
+        Some(target) if !app.settings.callbacks_private => match target.address() {
+            Some(address) if !is_public(address) => {
+                Err(Problem::new(Code::PrivateTarget, private_target(address)))
+            }
+            Some(_) | None => Ok(()),
+        },
         Some(Target::Named(_) | Target::Url(_)) | None => Ok(()),
     }
 }
@@ -235,6 +243,13 @@ fn unknown_target(name: &str, known: &BTreeSet<String>) -> String {
     };
     format!(
         "there is no callback target `{name}`; {hint} add [callbacks.targets.{name}] to roughneck.toml"
+    )
+}
+
+fn private_target(address: IpAddr) -> String {
+    format!(
+        "the callback would go to {address}, which is a private, loopback or otherwise non-public address; \
+         set `allow-private = true` under [callbacks] in roughneck.toml, or configure a target with it and send its name"
     )
 }
 

@@ -1,6 +1,6 @@
 //! Webhook deliveries: one event to one target, at least once.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
@@ -85,6 +85,20 @@ fn check_url(text: &str) -> Result<(), NotATarget> {
         Ok(())
     } else {
         Err(NotATarget::Host)
+    }
+}
+
+impl Target {
+    /// The address that its URL names, if it names one and not a host that has one.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        let Self::Url(url) = self else { return None };
+        let (_, rest) = url.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        match authority.strip_prefix('[') {
+            Some(rest) => rest.split_once(']')?.0.parse().ok().map(IpAddr::V6),
+            None => authority.split(':').next()?.parse().ok().map(IpAddr::V4),
+        }
     }
 }
 
@@ -335,6 +349,21 @@ mod tests {
             notice_body(&notice, Millis(0)),
             r#"{"type":"site.changed","timestamp":"1970-01-01T00:00:00.000Z","data":{"z":1.0,"a":[18446744073709551617]}}"#
         );
+    }
+
+    #[test]
+    fn a_url_may_name_an_address() {
+        for (target, address) in [
+            ("http://127.0.0.1", Some("127.0.0.1")),
+            ("https://10.0.0.1:8080/hook?a=[::1]", Some("10.0.0.1")),
+            ("http://[::1]:80/", Some("::1")),
+            ("http://example.com/127.0.0.1", None),
+            ("http://[v1.x]/", None),
+            ("cms", None),
+        ] {
+            let found = target.parse::<Target>().unwrap().address();
+            assert_eq!(found, address.map(|address| address.parse().unwrap()), "{target}");
+        }
     }
 
     #[test]

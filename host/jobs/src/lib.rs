@@ -16,6 +16,7 @@
 #[cfg(not(unix))]
 compile_error!("a host of Roughneck needs Unix: it is meant for Linux and macOS");
 
+pub mod address;
 pub mod budget;
 pub mod causes;
 pub mod child;

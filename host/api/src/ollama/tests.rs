@@ -187,12 +187,12 @@ async fn a_job_that_would_have_ollama_search_the_web_is_refused_when_it_is_submi
 #[tokio::test]
 async fn scripts_of_foreman_find_their_own_shape() {
     let host = host();
-    let body = r#"{"model":"m","prompt":"hi","state_webhook_url":"http://127.0.0.1:9/hook"}"#;
+    let body = r#"{"model":"m","prompt":"hi","state_webhook_url":"http://hooks.example:9/hook"}"#;
     let response = host.send("POST", "/jobs", body).await;
     assert_eq!(response.status(), 202);
     let job = host.fakes.store.submitted().remove(0);
     assert_eq!(json(response).await["job_id"], job.id.to_string().as_str());
-    assert_eq!(job.callback, Some(Target::Url("http://127.0.0.1:9/hook".to_owned())));
+    assert_eq!(job.callback, Some(Target::Url("http://hooks.example:9/hook".to_owned())));
     assert_eq!(job.input, format!(r#"{{"path":"/api/generate","body":{body}}}"#));
 }
 

@@ -244,6 +244,7 @@ fn settings(config: &Config) -> Result<Settings> {
         call_bytes_max: config.server.call_bytes_max()?,
         host_names: config.server.names.clone(),
         slots: config.classes.slots()?,
+        callbacks_private: config.callbacks.allow_private,
         callback_targets: config.callbacks.targets()?.into_keys().collect(),
         ..Settings::default()
     })
