@@ -62,7 +62,12 @@ pub(crate) async fn beat(shared: &Shared) {
 /// Stops a run that has lost its job, perhaps because somebody cancelled what its job is a child of: no bell tells that.
 async fn stop(shared: &Shared, record: &Record) {
     let job = record.run().job;
-    match shared.parts.store.job(job).await {
+    let found = shared.parts.store.job(job).await;
+    if shared.runs.get(record.run()).is_none() {
+        // It has lost nothing: its end was kept, and whoever waited for that was slower than the answer to the question.
+        return;
+    }
+    match found {
         Ok(Some(found)) if found.state == State::Cancelled => {
             info!(%job, "job {job} was cancelled while it ran, and its run is stopped");
             record.abort(Standing::Cancelled);
