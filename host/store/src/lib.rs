@@ -1,5 +1,4 @@
-//! The ports [`Store`], [`Flows`], [`Children`], [`Outbox`], [`Schedules`], [`KeyValue`], [`Spending`] and [`Backlog`] on
-//! SQLite.
+//! The ports [`Store`], [`Flows`], [`Children`], [`Outbox`], [`Schedules`], [`KeyValue`], [`Spending`] and [`Backlog`] on SQLite.
 //!
 //! What it does: keeps jobs, slots, attempts, events, deliveries, schedules and the state of plugins
 //! in one file. One thread owns the only write connection; intentions reach it as commands, are

@@ -58,7 +58,7 @@ pub(crate) fn kind_names(natives: &[Native]) -> BTreeSet<String> {
 }
 
 impl<P> Kinds<P> {
-    /// The sandbox has no kind of one of their [`names`].
+    /// The sandbox has no kind of one of their [`kind_names`].
     pub(crate) fn new(natives: Vec<Native>, plugins: Arc<P>) -> Self {
         let mut kinds = HashMap::new();
         for Native { plugin, .. } in &natives {

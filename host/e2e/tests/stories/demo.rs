@@ -104,7 +104,8 @@ async fn told(command: Command) -> String {
 #[tokio::test]
 async fn a_demo_in_front_of_somebody_s_ollama_deletes_nothing_there() {
     let mut simulated = Config::instant();
-    let stand_in = Model::chat("qwen3:4b").alias("roughneck/qwen3:4b-ctx8192-0123456789ab");
+    let stand_in =
+        Model::chat("qwen3:4b").alias("roughneck/qwen3:4b-ctx8192-0123456789ab-1f3a9c2e");
     simulated.models.push(stand_in);
     let ollama = FakeOllama::start(simulated).await.unwrap();
     let dir = tempfile::tempdir().unwrap();

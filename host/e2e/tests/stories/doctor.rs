@@ -92,7 +92,8 @@ async fn what_is_wrong_with_a_host_that_is_stopped_is_told_with_what_to_do_and_n
 async fn ollama_is_asked_and_nothing_of_it_is_changed() {
     let mut simulated = Config::instant();
     // Of another host, which has pinned a context.
-    let stand_in = Model::chat("qwen3:4b").alias("roughneck/qwen3:4b-ctx8192-0123456789ab");
+    let stand_in =
+        Model::chat("qwen3:4b").alias("roughneck/qwen3:4b-ctx8192-0123456789ab-1f3a9c2e");
     simulated.models.push(stand_in);
     let ollama = FakeOllama::start(simulated).await.unwrap();
     let setup = Setup::new(&ollama.url());
