@@ -17,8 +17,8 @@ use serde_json::error::Category;
 
 use crate::{code::Code, problem::Problem};
 
-/// How often the limit is read and thrown away before the connection is closed on a body that passes
-/// it: a client that is still sending would see a reset instead of the answer.
+/// How often the limit is read and thrown away before the connection is closed on a body that is refused:
+/// a client that is still sending would see a reset instead of the answer.
 const DRAIN_FACTOR: usize = 8;
 
 /// How long a client may send nothing of a body that it has begun.
@@ -61,19 +61,38 @@ impl Bodies {
         let mut share = Share { bodies: self, bytes: 0 };
         let mut kept = BytesMut::new();
         let mut seen = 0_usize;
+        let mut refused = None;
         while let Some(chunk) = next(&mut chunks).await? {
             seen = seen.saturating_add(chunk.len());
-            if seen <= bytes_max {
-                share.take(chunk.len())?;
-                kept.extend_from_slice(&chunk);
-            } else if seen / DRAIN_FACTOR >= bytes_max {
-                break;
-            } else {
+            if seen > bytes_max {
+                refused = Some(too_large(bytes_max));
+            } else if refused.is_none() {
+                match share.take(chunk.len()) {
+                    Ok(()) => kept.extend_from_slice(&chunk),
+                    Err(problem) => refused = Some(problem),
+                }
+            }
+            if refused.is_some() {
                 kept = BytesMut::new();
                 share.give_back();
+                if seen / DRAIN_FACTOR >= bytes_max {
+                    break;
+                }
             }
         }
-        if seen > bytes_max { Err(too_large(bytes_max)) } else { Ok(kept.freeze()) }
+        refused.map_or_else(|| Ok(kept.freeze()), Err)
+    }
+}
+
+impl Bodies {
+    /// Room for what a packed body of these may stand for, as long as it is held.
+    ///
+    /// # Errors
+    /// [`Code::NotReady`].
+    pub(crate) fn room(&self, bytes: usize) -> Result<impl Drop + '_, Problem> {
+        let mut share = Share { bodies: self, bytes: 0 };
+        share.take(bytes)?;
+        Ok(share)
     }
 }
 

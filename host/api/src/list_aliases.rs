@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, response::IntoResponse};
+use futures_util::future::join_all;
 use serde::Serialize;
 
 use crate::{App, query::NoParameters};
@@ -26,15 +27,15 @@ pub(crate) async fn list_aliases(
     State(app): State<Arc<App>>,
 ) -> impl IntoResponse {
     let llm = &app.ports.llm;
-    let mut aliases = Vec::new();
-    for alias in llm.aliases() {
+    // Together: those whose models are missing share a look at what Ollama has.
+    let aliases = join_all(llm.aliases().into_iter().map(async |alias| {
         let (model, error) = match llm.resolve(&alias).await {
             Ok(model) => (Some(model.name), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        aliases.push(AliasView { alias, model, error });
-    }
-    Json(Answer { aliases })
+        AliasView { alias, model, error }
+    }));
+    Json(Answer { aliases: aliases.await })
 }
 
 #[cfg(test)]

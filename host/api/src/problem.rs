@@ -163,6 +163,7 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
+            // Or its writer has died, which `/readyz` tells.
             StoreError::Closed => Self::stopping(),
             StoreError::NoSuchJob(id) => Self::unknown_job(*id),
             StoreError::NoSuchFlow(id) => Self::unknown_flow(*id),

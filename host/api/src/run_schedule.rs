@@ -11,12 +11,11 @@ use roughneck_jobs::{intake, job::NewJob};
 
 use crate::{
     App,
-    code::Code,
     find_schedule::find,
     ollama::later::placed,
     problem::Problem,
     schedule_path::SchedulePath,
-    submit_job::{check_model, take},
+    submit_job::{check_model, not_accepted, take},
     trace_parent::trace_parent,
     unknown_kind::unknown_kind,
 };
@@ -37,7 +36,7 @@ pub(crate) async fn run_schedule(
         .ok_or_else(|| unknown_kind(&spec.kind, ports.catalog.as_ref()))?;
     check_model(&app, &served).await?;
     let job = intake::fire(&spec, None, &served, ports.clock.as_ref(), ports.entropy.as_ref())
-        .map_err(|error| Problem::new(Code::InputTooLarge, error.to_string()))?;
+        .map_err(|error| not_accepted(&error))?;
     let job = placed(&app, job).await?;
     let job = NewJob { trace_parent: trace_parent(&headers), ..job };
     Ok(take(&app, job).await?.answer(&app))

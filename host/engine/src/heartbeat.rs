@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use roughneck_jobs::{
     causes::Causes,
     ports::runner::Standing,
     run::{HEARTBEAT_MS, LEASE_MS, Run},
     state::State,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::{error, info, warn};
 
 use crate::{record::Record, shared::Shared};
@@ -45,12 +46,9 @@ pub(crate) async fn beat(shared: &Shared) {
             for record in records.iter().filter(|record| !lost.contains(&record.run())) {
                 record.renewed(asked_at);
             }
-            for run in lost {
-                // One that ended between the question and the answer is no loss.
-                if let Some(record) = shared.runs.get(run) {
-                    stop(shared, &record).await;
-                }
-            }
+            // One that ended between the question and the answer is no loss.
+            let lost = lost.into_iter().filter_map(|run| shared.runs.get(run));
+            join_all(lost.map(async |record| stop(shared, &record).await)).await;
         }
         Err(error) => {
             error!(error = %Causes(&error), "the leases of {} runs could not be renewed", runs.len());
@@ -59,30 +57,33 @@ pub(crate) async fn beat(shared: &Shared) {
     }
 }
 
+/// How long the store may take to tell why a run has lost its job. Until then the run goes on.
+const WHY_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Stops a run that has lost its job, perhaps because somebody cancelled what its job is a child of: no bell tells that.
 async fn stop(shared: &Shared, record: &Record) {
     let job = record.run().job;
-    let found = shared.parts.store.job(job).await;
+    let found = timeout(WHY_PATIENCE, shared.parts.store.job(job)).await;
     if shared.runs.get(record.run()).is_none() {
         // It has lost nothing: its end was kept, and whoever waited for that was slower than the answer to the question.
         return;
     }
     match found {
-        Ok(Some(found)) if found.state == State::Cancelled => {
+        Ok(Ok(Some(found))) if found.state == State::Cancelled => {
             info!(%job, "job {job} was cancelled while it ran, and its run is stopped");
-            record.abort(Standing::Cancelled);
+            return record.abort(Standing::Cancelled);
         }
-        Ok(Some(_) | None) => {
-            warn!(%job, "a run of job {job} has lost its job and is stopped");
-            record.abort(Standing::Fenced);
-        }
-        Err(error) => {
-            warn!(
-                %job,
-                error = %Causes(&error),
-                "a run of job {job} has lost its job, nobody could look why, and is stopped"
-            );
-            record.abort(Standing::Fenced);
+        // Probably by this run, which is about to hear of it.
+        Ok(Ok(Some(found))) if found.state.is_terminal() => {}
+        Ok(Ok(_)) => warn!(%job, "a run of job {job} has lost its job and is stopped"),
+        Ok(Err(error)) => warn!(
+            %job,
+            error = %Causes(&error),
+            "a run of job {job} has lost its job, nobody could look why, and is stopped"
+        ),
+        Err(_elapsed) => {
+            warn!(%job, "a run of job {job} has lost its job, the store is slow to tell why, and it is stopped");
         }
     }
+    record.abort(Standing::Fenced);
 }

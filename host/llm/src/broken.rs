@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use roughneck_jobs::model::LlmError;
+use roughneck_jobs::{clip::clip, failure::MESSAGE_BYTES_MAX, model::LlmError};
 
 use crate::{
     breaker::{Failure, Sign},
@@ -20,7 +20,7 @@ pub(crate) struct Broken {
 impl Broken {
     /// The answer broke off, perhaps in Ollama's words.
     pub(crate) fn off(outcome: Outcome, why: impl Into<String>) -> Self {
-        Self { outcome, error: LlmError::BrokenOff(clipped(why.into())) }
+        Self { outcome, error: LlmError::BrokenOff(clipped(&why.into())) }
     }
 
     /// The connection was cut.
@@ -92,17 +92,10 @@ impl Broken {
     }
 }
 
-/// More than any error says that is for people. Errors are kept and copied, by jobs, by the breaker, in logs, and Ollama's may
-/// have a whole prompt in them.
-const WORDS_BYTES_MAX: usize = 2 << 10;
-
-/// Somebody else's words, as far as anybody reads them.
-pub(crate) fn clipped(mut words: String) -> String {
-    if words.len() > WORDS_BYTES_MAX {
-        words.truncate(words.floor_char_boundary(WORDS_BYTES_MAX));
-        words.push('…');
-    }
-    words
+/// Somebody else's words, as far as anybody reads them. Errors are kept and copied, by jobs, by the breaker, in logs, and
+/// Ollama's may have a whole prompt in them.
+pub(crate) fn clipped(words: &str) -> String {
+    clip(words, MESSAGE_BYTES_MAX)
 }
 
 /// Whether, after an answer of this status, what was loaded may be gone. A request that makes no sense to
@@ -146,7 +139,7 @@ mod tests {
     fn nobody_keeps_a_megabyte_of_ollama_s_words() {
         let broken = Broken::off(Outcome::Error, "x".repeat(1 << 20));
         let LlmError::BrokenOff(why) = broken.error else { panic!("it broke off") };
-        assert_eq!(why, format!("{}…", "x".repeat(2 << 10)));
+        assert_eq!(why, format!("{}…", "x".repeat(MESSAGE_BYTES_MAX - "…".len())));
     }
 
     #[test]

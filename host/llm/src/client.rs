@@ -74,20 +74,24 @@ impl Client {
         &self.shown
     }
 
-    /// Asks a small question, which does Ollama no harm: whatever goes wrong, it is away. A proxy in front of an Ollama that
-    /// is down says so by a status.
+    /// Asks a small question, which does Ollama no harm: whatever goes wrong but a refusal, it is away. A proxy in front of
+    /// an Ollama that is down says so by a status.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, LlmError> {
         let request = self.http.get(self.at(path)).timeout(self.probe_timeout);
         let response = request.send().await.map_err(|error| self.unavailable(&error))?;
         let accepted = accepted(response.into()).await;
-        let mut response = accepted.map_err(|Turned { status, words }| {
-            self.away(format!("{path} is answered with status {status}: {words}"))
+        let mut response = accepted.map_err(|turned| match turned {
+            // It is there, and will say the same again.
+            Turned { status: 400..500, .. } => turned.into(),
+            Turned { status, words } => {
+                self.away(&format!("{path} is answered with status {status}: {words}"))
+            }
         })?;
         let read = response.read(BODY_BYTES_MAX).await;
-        let body = read.map_err(|cut| self.away(cut.to_string()))?;
-        let body = body.ok_or_else(|| self.away(too_long(&format!("the answer of {path}"))))?;
+        let body = read.map_err(|cut| self.away(&cut.to_string()))?;
+        let body = body.ok_or_else(|| self.away(&too_long(&format!("the answer of {path}"))))?;
         serde_json::from_slice(&body)
-            .map_err(|error| self.away(format!("{path} does not answer as Ollama does: {error}")))
+            .map_err(|error| self.away(&format!("{path} does not answer as Ollama does: {error}")))
     }
 
     /// Asks for something about a model that needs none of them loaded.
@@ -151,7 +155,7 @@ impl Client {
         };
         let request = request.build().map_err(|error| self.undone(&error))?;
         direct.send(request).await.map_err(|undone| match undone {
-            Undone::Unconnected(error) => self.away(error.to_string()).into(),
+            Undone::Unconnected(error) => self.away(&error.to_string()).into(),
             Undone::Cut(cut) => Broken::cut(&cut),
         })
     }
@@ -196,10 +200,10 @@ impl Client {
 
     fn unavailable(&self, error: &reqwest::Error) -> LlmError {
         let is_late = error.is_timeout();
-        self.away(if is_late { direct::LATE.to_owned() } else { Cut::by(error).to_string() })
+        if is_late { self.away(direct::LATE) } else { self.away(&Cut::by(error).to_string()) }
     }
 
-    fn away(&self, why: String) -> LlmError {
+    fn away(&self, why: &str) -> LlmError {
         LlmError::Unavailable { url: self.shown.clone(), why: clipped(why) }
     }
 }
@@ -260,7 +264,7 @@ pub(crate) fn words(body: &[u8]) -> String {
     if let Ok(Refusal { error: Words::Native(words) | Words::Others { message: words } }) =
         serde_json::from_slice(body)
     {
-        return clipped(words);
+        return clipped(&words);
     }
     let text: String = String::from_utf8_lossy(body).trim().chars().take(200).collect();
     if text.is_empty() { "it gave no reason".to_owned() } else { text }
@@ -364,6 +368,6 @@ mod tests {
             assert_eq!(words(body.as_bytes()), said);
         }
         let long = json!({"error": "ä".repeat(1 << 20)}).to_string();
-        assert_eq!(words(long.as_bytes()), format!("{}…", "ä".repeat(1 << 10)));
+        assert_eq!(words(long.as_bytes()), format!("{}…", "ä".repeat(1022)), "2 KiB at most");
     }
 }

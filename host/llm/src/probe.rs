@@ -164,7 +164,7 @@ pub(crate) async fn inventory(client: &Client) -> Result<Probed, LlmError> {
 pub(crate) async fn show(client: &Client, model: &str) -> Result<Shown, LlmError> {
     let body = client.ask("POST", "/api/show", &json!({"model": model})).await?;
     serde_json::from_slice(&body).map_err(|error| {
-        LlmError::BrokenOff(clipped(format!("/api/show does not answer as Ollama does: {error}")))
+        LlmError::BrokenOff(clipped(&format!("/api/show does not answer as Ollama does: {error}")))
     })
 }
 

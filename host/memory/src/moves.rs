@@ -46,7 +46,7 @@ impl Tables {
             close(row, &step);
         }
         let job = row.job.clone();
-        let key = row.concurrency.clone().filter(|_| leaves_its_key(&job, step.event));
+        let key = row.concurrency.clone().filter(|_| leaves_its_key(from, job.state, step.event));
         if job.state.is_terminal() {
             self.call_back(&job, step.at);
         }
@@ -75,13 +75,11 @@ impl Tables {
     }
 }
 
-/// Whether the job stands for its key no more. One that is queued again does.
-fn leaves_its_key(job: &Job, event: Event) -> bool {
-    match job.state {
-        State::Queued | State::Loading | State::Working => false,
-        State::Blocked => event != Event::Parked,
-        State::Scheduled | State::Done | State::Failed | State::Cancelled => true,
-    }
+/// Whether the job stood for its key and does so no more. One that is queued again does; one that is parked
+/// found the key taken.
+fn leaves_its_key(from: State, to: State, event: Event) -> bool {
+    let stands = |state: State| state == State::Queued || state.is_running();
+    stands(from) && !stands(to) && event != Event::Parked
 }
 
 fn close(row: &mut Row, step: &Step) {

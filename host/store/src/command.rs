@@ -268,7 +268,7 @@ impl From<Wish> for Command {
 
 /// A failure of a whole batch, as each of its callers sees it.
 pub(crate) fn broken(doing: &'static str, error: &Arc<sqlx::Error>) -> StoreError {
-    fault::failed(doing, fault::illness(error), Box::new(Arc::clone(error)))
+    fault::failed(doing, fault::illness(error), fault::source(&**error))
 }
 
 fn refuse<T>(reply: Reply<T>, doing: &'static str, error: &Arc<sqlx::Error>) {

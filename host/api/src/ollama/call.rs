@@ -61,7 +61,7 @@ async fn read(
 ) -> Result<ClientCall, Problem> {
     let bytes_max = app.settings.call_bytes_max;
     let body = app.bodies.read(headers, body, bytes_max).await?;
-    let body = packed::unpacked(headers, body, bytes_max).await?;
+    let body = packed::unpacked(&app.bodies, headers, body, bytes_max).await?;
     Ok(ClientCall {
         route,
         body,

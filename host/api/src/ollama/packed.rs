@@ -9,13 +9,15 @@ use ruzstd::decoding::{
     errors::{FrameDecoderError, ReadFrameHeaderError::SkipFrame},
 };
 
-use crate::{code::Code, problem::Problem};
+use crate::{body::Bodies, code::Code, problem::Problem};
 
 /// The body as it was before it was packed, of at most `bytes_max` bytes.
 ///
 /// # Errors
-/// [`Code::BodyTooLarge`], [`Code::UnknownEncoding`], and [`Code::MalformedJson`] for what cannot be unpacked.
+/// [`Code::BodyTooLarge`], [`Code::UnknownEncoding`], and [`Code::MalformedJson`] for what cannot be unpacked; [`Code::NotReady`]
+/// where all clients send too much at once.
 pub(super) async fn unpacked(
+    bodies: &Bodies,
     headers: &HeaderMap,
     body: Bytes,
     bytes_max: usize,
@@ -30,6 +32,7 @@ pub(super) async fn unpacked(
         return Err(Problem::new(Code::UnknownEncoding, sentence));
     }
     // A few bytes may stand for megabytes, which would keep a thread of the runtime from everybody else.
+    let _room = bodies.room(bytes_max)?;
     let unpacking = tokio::task::spawn_blocking(move || plain(&body, bytes_max));
     unpacking.await.unwrap_or_else(|error| Err(Problem::internal(Code::Internal, &error)))
 }
@@ -77,7 +80,8 @@ mod tests {
 
     async fn read(encoding: &str, body: &[u8], max: usize) -> Result<Vec<u8>, Code> {
         let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, encoding.parse().unwrap())]);
-        let read = unpacked(&headers, Bytes::copy_from_slice(body), max).await;
+        let bodies = Bodies::new(max);
+        let read = unpacked(&bodies, &headers, Bytes::copy_from_slice(body), max).await;
         read.map(Vec::from).map_err(|problem| problem.failed().code)
     }
 
@@ -90,6 +94,19 @@ mod tests {
         assert_eq!(read("zstd", b"", 4).await, Err(Code::MalformedJson));
         assert_eq!(read("gzip", b"{}", 4).await, Err(Code::UnknownEncoding));
         assert_eq!(read("identity", b"{}", 4).await, Ok(b"{}".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn what_a_packed_body_may_stand_for_counts_while_it_is_unpacked() {
+        let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, "zstd".parse().unwrap())]);
+        let bodies = Bodies::new(7);
+        let read = async |max| {
+            let read = unpacked(&bodies, &headers, Bytes::from_static(&FRAME), max).await;
+            read.map(Vec::from).map_err(|problem| problem.failed().code)
+        };
+        assert_eq!(read(8).await, Err(Code::NotReady));
+        assert_eq!(read(7).await, Ok(b"aaaa".to_vec()));
+        assert_eq!(read(7).await, Ok(b"aaaa".to_vec()), "it is given back");
     }
 
     #[tokio::test]

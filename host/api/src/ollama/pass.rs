@@ -6,10 +6,10 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use roughneck_jobs::ports::gateway::{PassRoute, Passage};
 
-use super::reply::response;
+use super::reply::{refused, response};
 use crate::App;
 
 /// Headers that mean something to Ollama.
@@ -26,12 +26,25 @@ pub(crate) async fn pass(
         Some((name, value.to_owned()))
     });
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let body = match route {
+        // Gigabytes, which go on as they come.
+        PassRoute::Blob => {
+            body.into_data_stream().map(|chunk| chunk.map_err(io::Error::other)).boxed()
+        }
+        _ => {
+            let bytes_max = app.settings.call_bytes_max;
+            match app.bodies.read(&head.headers, body, bytes_max).await {
+                Ok(whole) => stream::once(async { Ok(whole) }).boxed(),
+                Err(problem) => return refused(&app, route.form(), &problem),
+            }
+        }
+    };
     let passage = Passage {
         route,
         method: head.method.as_str().to_owned(),
         path: path.to_owned(),
         headers: headers.collect(),
-        body: body.into_data_stream().map(|chunk| chunk.map_err(io::Error::other)).boxed(),
+        body,
     };
     response(app.ports.gateway.pass(passage).await)
 }

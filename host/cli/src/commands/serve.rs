@@ -50,9 +50,6 @@ pub(crate) struct Arguments {
     /// Serve the kinds of the benchmark too
     #[arg(long, hide = true)]
     bench_kinds: bool,
-    /// Delete no model that stands in for a pinned one: this host is not the only one of its Ollama
-    #[arg(long, hide = true)]
-    leave_stand_ins: bool,
 }
 
 impl Arguments {

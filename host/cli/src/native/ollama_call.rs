@@ -8,6 +8,7 @@ use roughneck_jobs::{
     budget::PayingJob,
     failure::{Failure, code},
     id::JobId,
+    json,
     manifest::ManifestError,
     ports::{
         attended::{Attended, Halt},
@@ -99,6 +100,10 @@ fn ended(reply: Reply) -> Outcome {
         ReplyBody::Stream(_) => String::new(),
     };
     if (200..300).contains(&status) {
+        if json::is_too_deep(&text) {
+            let why = format!("the answer is nested deeper than {} levels", json::DEPTH_MAX);
+            return Outcome::Failed(Failure::fatal(code::INVALID_OUTPUT, why));
+        }
         return Outcome::Done { output: text };
     }
     let message = format!("the call was answered with status {status}: {text}");

@@ -33,6 +33,10 @@ pub(super) async fn unload(call: &Call, model: &Resolved, mut course: Course) ->
     let Call { shared, asked, job } = call;
     job.begin();
     let key = shared.inventory.key(model, &asked.options, asked.shift);
+    // Before the look at who uses it: this may take as long as an inventory.
+    if let Err(error) = shared.stays(model).await {
+        return call.reply(Err(failed(call, model, &mut course, &error.into())));
+    }
     let is_wanted = shared.is_wanted_by_jobs(&key).await;
     if is_wanted || !shared.may_unload(&key) {
         course.complete(&Cost::default());
@@ -62,12 +66,17 @@ pub(super) async fn unload(call: &Call, model: &Resolved, mut course: Course) ->
             if let Some(turn) = &mut vacant {
                 turn.went_wrong(&broken);
             }
-            course.fail(broken.outcome);
-            shared.react(model.site, &broken.error);
-            Err(Refused::of(asked.route, &asked.model, &broken.error))
+            Err(failed(call, model, &mut course, &broken))
         }
     };
     call.reply(whole)
+}
+
+fn failed(call: &Call, model: &Resolved, course: &mut Course, broken: &Broken) -> Refused {
+    let Call { shared, asked, .. } = call;
+    course.fail(broken.outcome);
+    shared.react(model.site, &broken.error);
+    Refused::of(asked.route, &asked.model, &broken.error)
 }
 
 /// Ollama has nothing to do that takes long, so it is a small question: others may wait for the turn.
@@ -79,7 +88,6 @@ async fn send(call: &Call, model: &Resolved) -> Result<Whole, Broken> {
 
 async fn answer(call: &Call, model: &Resolved, patience: Duration) -> Result<Whole, Broken> {
     let Call { shared, asked, .. } = call;
-    shared.stays(model).await?;
     let (keep_alive, num_ctx, answer_max) = (None, None, None);
     let body = asked.body(&Changes { model: &model.name, keep_alive, num_ctx, answer_max });
     let (path, user_agent) = (asked.route.path(), asked.user_agent.as_deref());

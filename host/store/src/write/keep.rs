@@ -9,7 +9,7 @@ use roughneck_jobs::{
     usage::Usage,
 };
 
-use super::{finish, submit};
+use super::finish;
 use crate::{
     fault::{Fault, rows},
     transaction::Transaction,
@@ -26,7 +26,6 @@ pub(crate) async fn all(tx: &mut Transaction<'_>, pasts: &[&Past]) -> Result<Vec
     let lives = pasts.iter().map(|past| past.life()).collect::<Result<Vec<_>, _>>()?;
     insert(tx, pasts, &lives).await?;
     for (past, life) in pasts.iter().zip(&lives) {
-        submit::guard(tx, &past.job).await?;
         if let (Fate::Ran { finish, .. }, State::Done) = (&past.fate, life.job.state) {
             // Before the callback: they happened before the end.
             finish::notify(tx, life.job.id, finish).await?;

@@ -37,7 +37,7 @@ pub(crate) async fn all(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> Result<bo
 }
 
 /// Counts a job that was accepted, and pauses its kind if there are too many of it.
-pub(super) async fn guard(tx: &mut Transaction<'_>, job: &NewJob) -> Result<(), Fault> {
+async fn guard(tx: &mut Transaction<'_>, job: &NewJob) -> Result<(), Fault> {
     let Some(pause) = tx.memory.count(job) else { return Ok(()) };
     warn!(kind = job.kind, "the kind {} is paused: {}", job.kind, pause.reason);
     super::pause::begin(tx, &pause).await
