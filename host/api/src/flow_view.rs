@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use roughneck_jobs::{
+    failure::FailureView,
     flow::{Flow, FlowState, OnFailure, Part},
     id::{FlowId, JobId},
     state::State,
 };
 use serde::Serialize;
 
-use crate::view::{At, FailureView};
+use crate::view::At;
 
 /// One flow. Lists leave out its jobs.
 #[derive(Debug, Serialize)]

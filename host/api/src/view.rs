@@ -9,7 +9,7 @@ use roughneck_jobs::{
     clock::Millis,
     delivery::{Delivery, DeliveryState},
     event::Live,
-    failure::{Disposition, Failure},
+    failure::FailureView,
     flow::Member,
     id::{DeliveryId, FlowId, JobId},
     job::{Attempt, Job, LogLevel, LogLine},
@@ -99,17 +99,6 @@ struct FireView<'a> {
 /// An instant, written as RFC 3339.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At(pub(crate) Millis);
-
-#[derive(Debug, Serialize)]
-pub(crate) struct FailureView<'a> {
-    disposition: Disposition,
-    code: &'a str,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<Box<RawValue>>,
-}
 
 #[derive(Debug, Serialize)]
 struct AttemptView<'a> {
@@ -283,18 +272,6 @@ impl<'a> From<&'a Fire> for FireView<'a> {
 impl Serialize for At {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
-    }
-}
-
-impl<'a> From<&'a Failure> for FailureView<'a> {
-    fn from(failure: &'a Failure) -> Self {
-        Self {
-            disposition: failure.disposition,
-            code: &failure.code,
-            message: &failure.message,
-            retry_after_ms: failure.retry_after_ms,
-            detail: failure.detail.as_deref().and_then(raw),
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     clock::Millis,
-    failure::{Disposition, Failure},
+    failure::FailureView,
     id::{DeliveryId, JobId},
     job::Job,
     json::raw,
@@ -217,7 +217,7 @@ pub fn end_body(job: &Job, at: Millis) -> String {
         state: job.state,
         attempt: job.attempt,
         output: job.output.as_deref().and_then(raw),
-        error: job.failure.as_ref().map(EndFailure::from),
+        error: job.failure.as_ref().map(FailureView::from),
         usage: EndUsage {
             calls: job.usage.calls,
             input_tokens: job.usage.input_tokens,
@@ -254,19 +254,8 @@ struct End<'a> {
     state: State,
     attempt: u32,
     output: Option<Box<RawValue>>,
-    error: Option<EndFailure<'a>>,
+    error: Option<FailureView<'a>>,
     usage: EndUsage,
-}
-
-#[derive(Serialize)]
-struct EndFailure<'a> {
-    disposition: Disposition,
-    code: &'a str,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -276,23 +265,10 @@ struct EndUsage {
     output_tokens: u64,
 }
 
-impl<'a> From<&'a Failure> for EndFailure<'a> {
-    fn from(failure: &'a Failure) -> Self {
-        let Failure { disposition, code, message, retry_after_ms, detail } = failure;
-        Self {
-            disposition: *disposition,
-            code,
-            message,
-            retry_after_ms: *retry_after_ms,
-            detail: detail.as_deref().and_then(raw),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{class::Class, clock::Entropy, priority::Priority, usage::Usage};
+    use crate::{class::Class, clock::Entropy, failure::Failure, priority::Priority, usage::Usage};
 
     struct Sixes;
     impl Entropy for Sixes {

@@ -1,6 +1,9 @@
 //! Why a run did not produce a result.
 
-use crate::clip::clip;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{clip::clip, json};
 
 /// Longest [`Failure::message`]. It is kept with the job and listed with it.
 pub const MESSAGE_BYTES_MAX: usize = 2 << 10;
@@ -113,6 +116,32 @@ impl Failure {
     fn new(disposition: Disposition, code: &str, message: &str) -> Self {
         let message = clip(message, MESSAGE_BYTES_MAX);
         Self { disposition, code: code.to_owned(), message, retry_after_ms: None, detail: None }
+    }
+}
+
+/// A failure as webhooks and the API show it.
+#[derive(Debug, Serialize)]
+pub struct FailureView<'a> {
+    disposition: Disposition,
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    /// The plugin's JSON, to the byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<Box<RawValue>>,
+}
+
+impl<'a> From<&'a Failure> for FailureView<'a> {
+    fn from(failure: &'a Failure) -> Self {
+        let Failure { disposition, code, message, retry_after_ms, detail } = failure;
+        Self {
+            disposition: *disposition,
+            code,
+            message,
+            retry_after_ms: *retry_after_ms,
+            detail: detail.as_deref().and_then(json::raw),
+        }
     }
 }
 
