@@ -26,17 +26,13 @@ pub(crate) async fn pass(
         Some((name, value.to_owned()))
     });
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let body = match route {
+    let body = if route == PassRoute::Blob {
         // Gigabytes, which go on as they come.
-        PassRoute::Blob => {
-            body.into_data_stream().map(|chunk| chunk.map_err(io::Error::other)).boxed()
-        }
-        _ => {
-            let bytes_max = app.settings.call_bytes_max;
-            match app.bodies.read(&head.headers, body, bytes_max).await {
-                Ok(whole) => stream::once(async { Ok(whole) }).boxed(),
-                Err(problem) => return refused(&app, route.form(), &problem),
-            }
+        body.into_data_stream().map(|chunk| chunk.map_err(io::Error::other)).boxed()
+    } else {
+        match app.bodies.read(&head.headers, body, app.settings.call_bytes_max).await {
+            Ok(whole) => stream::once(async { Ok(whole) }).boxed(),
+            Err(problem) => return refused(&app, route.form(), &problem),
         }
     };
     let passage = Passage {
