@@ -281,7 +281,10 @@ async fn nothing_else_of_ollama_is_reachable() {
 async fn a_call_that_is_too_large_is_told_so_by_its_surface() {
     let host = host();
     let body = " ".repeat(host.app.settings.call_bytes_max + 1);
-    let refused = host.send("POST", "/api/chat", body).await;
-    assert_eq!(refused.status(), 413);
-    assert!(text(refused).await.starts_with("Native: the body is larger"));
+    for path in ["/api/chat", "/api/show"] {
+        let refused = host.send("POST", path, body.clone()).await;
+        assert_eq!(refused.status(), 413, "{path}");
+        assert!(text(refused).await.starts_with("Native: the body is larger"), "{path}");
+    }
+    assert!(host.fakes.gateway.passed.lock().unwrap().is_empty());
 }
