@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use roughneck_jobs::{
     clock::Millis,
-    model::{Health, LlmError},
+    model::{Completion, Health, LlmError, Piece},
     ports::{
         gateway::{
             CODE, CallRoute, ClientCall, Form, Gateway as _, Origin, PassRoute, Passage, Place,
@@ -21,6 +21,7 @@ use roughneck_testkit::{
     ollama::{self, Model},
 };
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::{
     gateway::{Visitor, chat, client_call, header, text},
@@ -225,22 +226,35 @@ async fn a_name_says_enough_while_ollama_is_away() {
     }
 }
 
+/// Who waits for the small model behind an answer that has the turn.
+struct Waiting {
+    held: Reply,
+    client: JoinHandle<(Reply, Arc<Visitor>)>,
+    plugin: JoinHandle<Result<(Vec<Piece>, Completion), LlmError>>,
+}
+
+/// Has a client and a plugin wait, and then the name of the small model lead elsewhere.
+async fn moved_meanwhile(stage: &Arc<Stage>) -> Waiting {
+    stage.ollama.script([ollama::Reply::Stall { after_tokens: 1 }]);
+    let (held, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    let (by_client, by_plugin) = (Arc::clone(stage), Arc::clone(stage));
+    let client =
+        tokio::spawn(async move { by_client.send(CallRoute::Chat, &chat(SMALL, false)).await });
+    let plugin = tokio::spawn(async move { by_plugin.ask(call(SMALL)).await });
+    let wait = async || stage.metric("roughneck_queue_depth") == Some(2.0);
+    eventually("both wait", SOON, wait).await.unwrap();
+    let copy = json!({"source": MINE, "destination": SMALL});
+    assert_eq!(stage.direct("/api/copy", &copy).await.0, 200);
+    Waiting { held, client, plugin }
+}
+
 #[tokio::test]
 async fn a_name_that_leads_elsewhere_by_the_time_of_the_turn_is_not_asked() {
     for (change, status, code) in
         [(with_alias as fn(&mut Config), 403, "cloud-disabled"), (allowed, 503, "model-moved")]
     {
         let stage = Arc::new(Stage::with(willing(), change).await);
-        stage.ollama.script([ollama::Reply::Stall { after_tokens: 1 }]);
-        let (held, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
-        let (by_client, by_plugin) = (Arc::clone(&stage), Arc::clone(&stage));
-        let client =
-            tokio::spawn(async move { by_client.send(CallRoute::Chat, &chat(SMALL, false)).await });
-        let plugin = tokio::spawn(async move { by_plugin.ask(call(SMALL)).await });
-        let wait = async || stage.metric("roughneck_queue_depth") == Some(2.0);
-        eventually("both wait", SOON, wait).await.unwrap();
-        let copy = json!({"source": MINE, "destination": SMALL});
-        assert_eq!(stage.direct("/api/copy", &copy).await.0, 200);
+        let Waiting { held, client, plugin } = moved_meanwhile(&stage).await;
         stage.lane.look().await;
         drop(held);
 
@@ -260,16 +274,7 @@ async fn a_name_that_leads_elsewhere_by_the_time_of_the_turn_is_not_asked() {
 async fn an_ollama_that_has_just_come_back_is_looked_at_before_it_is_asked() {
     let impatient = |config: &mut Config| config.probe_timeout = Duration::from_millis(200);
     let stage = Arc::new(Stage::with(willing(), impatient).await);
-    stage.ollama.script([ollama::Reply::Stall { after_tokens: 1 }]);
-    let (held, _) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
-    let (by_client, by_plugin) = (Arc::clone(&stage), Arc::clone(&stage));
-    let client =
-        tokio::spawn(async move { by_client.send(CallRoute::Chat, &chat(SMALL, false)).await });
-    let plugin = tokio::spawn(async move { by_plugin.ask(call(SMALL)).await });
-    let wait = async || stage.metric("roughneck_queue_depth") == Some(2.0);
-    eventually("both wait", SOON, wait).await.unwrap();
-    let copy = json!({"source": MINE, "destination": SMALL});
-    assert_eq!(stage.direct("/api/copy", &copy).await.0, 200);
+    let Waiting { held, client, plugin } = moved_meanwhile(&stage).await;
     stage.ollama.faults().hang(true);
     assert!(matches!(stage.lane.look().await, Health::Down { .. }));
     stage.ollama.faults().hang(false);
