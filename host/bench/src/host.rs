@@ -92,7 +92,10 @@ impl Host {
         std::fs::create_dir_all(&plugin)?;
         std::fs::copy(stand.fixture.join("fixture.wasm"), plugin.join("fixture.wasm"))?;
         let manifest = std::fs::read_to_string(stand.fixture.join("plugin.toml"))?;
-        let manifest = manifest.replace("class = \"cpu\"", "class = \"io\"");
+        // The host of a bench runs a kind `noop` itself.
+        let manifest = manifest
+            .replace("class = \"cpu\"", "class = \"io\"")
+            .replace("name = \"noop\"", "name = \"noop-in-sandbox\"");
         std::fs::write(plugin.join("plugin.toml"), manifest)?;
         Self::start_in(stand, slots, &dir, &plugin, NO_OLLAMA).await
     }
