@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use roughneck_jobs::{
+    caller::Caller,
     child::Family,
     class::OLLAMA,
     clock::Millis,
@@ -48,6 +49,9 @@ pub(crate) struct JobView<'a> {
     usage: UsageView,
     callback: Option<String>,
     trace_parent: Option<&'a str>,
+    /// On whose token budget it goes.
+    #[serde(rename = "for")]
+    caller: Option<&'a Caller>,
     /// Digest of the plugin that ran it last.
     plugin: Option<&'a str>,
     /// The schedule it is a job of.
@@ -169,6 +173,7 @@ impl<'a> JobView<'a> {
             usage: UsageView::from(&job.usage),
             callback: job.callback.as_ref().map(ToString::to_string),
             trace_parent: job.trace_parent.as_deref(),
+            caller: job.caller.as_ref(),
             plugin: job.plugin.as_deref(),
             schedule: job.fire.as_ref().map(FireView::from),
             flow: job.member.as_ref().map(MemberView::from),
@@ -342,6 +347,16 @@ mod tests {
         let at = "1970-01-01T00:00:00.007Z";
         assert_eq!(shown(Some(Millis(7))), json!({"id": "p/s", "fire_at": at, "by_hand": false}));
         assert_eq!(shown(None), json!({"id": "p/s", "fire_at": null, "by_hand": true}));
+    }
+
+    #[test]
+    fn a_job_says_whom_it_is_for() {
+        let shown = |caller| {
+            serde_json::to_value(JobView::summary(&Job { caller, ..a_job() })).unwrap()["for"]
+                .clone()
+        };
+        assert_eq!(shown(Some("alice".parse().unwrap())), json!("alice"));
+        assert_eq!(shown(None), Value::Null);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use roughneck_jobs::{
+    caller::Caller,
     clock::{Clock, Millis},
     delivery::Notice,
     grant::Grant,
@@ -81,6 +82,7 @@ pub(crate) struct World {
     pub(crate) kv: Arc<Memory>,
     pub(crate) relatives: Arc<Kin>,
     pub(crate) clock: Arc<Hand>,
+    caller: Option<Caller>,
     manifest: Manifest,
     grant: Grant,
 }
@@ -94,6 +96,7 @@ impl World {
             kv: Arc::default(),
             relatives: Arc::default(),
             clock: Arc::default(),
+            caller: None,
             manifest: manifest::parse(MANIFEST).unwrap(),
             grant: Grant::default(),
         }
@@ -114,6 +117,12 @@ impl World {
         self
     }
 
+    /// Whom the job is for.
+    pub(crate) fn caller(mut self, name: &str) -> Self {
+        self.caller = Some(name.parse().unwrap());
+        self
+    }
+
     pub(crate) fn num_ctx(mut self, num_ctx: u32) -> Self {
         let hint = ModelHint { tag: "default".into(), num_ctx: Some(num_ctx) };
         self.manifest.kinds[0].model = Some(hint);
@@ -126,7 +135,7 @@ impl World {
         let plugin =
             Arc::new(Plugin { digest: "sha256:0".into(), manifest: self.manifest.clone() });
         let assignment = Assignment {
-            job: job(id, &kind.name),
+            job: Job { caller: self.caller.clone(), ..job(id, &kind.name) },
             needs: self.relatives.needs(),
             relatives: self.relatives.clone(),
             run: Run { job: id, token: 1 },
@@ -167,6 +176,7 @@ fn job(id: JobId, kind: &str) -> Job {
         usage: Usage::default(),
         callback: None,
         trace_parent: None,
+        caller: None,
         plugin: None,
         fire: None,
         member: None,

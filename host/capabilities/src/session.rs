@@ -89,7 +89,7 @@ impl Session {
             plugin: manifest.name.clone(),
             payer: Payer {
                 kind: job.kind.clone(),
-                caller: None,
+                caller: job.caller.as_ref().map(ToString::to_string),
                 job: Some(PayingJob {
                     id: job.id,
                     spent: job.usage.tokens(),

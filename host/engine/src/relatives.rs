@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use roughneck_jobs::{
+    caller::Caller,
     child::{NewChild, SubmittedChild},
     clock::Millis,
     flow::Dependency,
@@ -25,14 +26,22 @@ pub(crate) struct Kin {
     shared: Arc<Shared>,
     run: Run,
     trace_parent: Option<String>,
+    /// That of the job as well: what a caller has done is no cheaper in parts.
+    caller: Option<Caller>,
     /// That of the job, which its children have as well: nobody would wait for one that outlives it.
     deadline: Option<Millis>,
 }
 
 impl Kin {
     pub(crate) fn new(shared: &Arc<Shared>, run: Run, job: &Job) -> Arc<Self> {
-        let (shared, trace_parent) = (Arc::clone(shared), job.trace_parent.clone());
-        Arc::new(Self { shared, run, trace_parent, deadline: job.deadline })
+        let (trace_parent, caller) = (job.trace_parent.clone(), job.caller.clone());
+        Arc::new(Self {
+            shared: Arc::clone(shared),
+            run,
+            trace_parent,
+            caller,
+            deadline: job.deadline,
+        })
     }
 
     fn job(&self, wish: Wish) -> Result<NewJob, NotSubmitted> {
@@ -44,8 +53,8 @@ impl Kin {
             return Err(NotSubmitted::UnknownKind { kind: wish.kind, suggestion });
         };
         let job = intake::child(wish, &served, &*parts.clock, &*parts.entropy)?;
-        let trace_parent = self.trace_parent.clone();
-        Ok(NewJob { trace_parent, deadline: self.deadline, ..job })
+        let (trace_parent, caller) = (self.trace_parent.clone(), self.caller.clone());
+        Ok(NewJob { trace_parent, caller, deadline: self.deadline, ..job })
     }
 }
 

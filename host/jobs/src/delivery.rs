@@ -301,6 +301,7 @@ mod tests {
             usage: Usage::default(),
             callback: None,
             trace_parent: None,
+            caller: None,
             plugin: None,
             fire: None,
             member: None,

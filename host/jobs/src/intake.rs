@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
 use crate::{
+    caller::Caller,
     class::{Class, IO},
     clock::{Clock, Entropy, Millis},
     deadline::{self, Deadline},
@@ -45,6 +46,9 @@ pub struct Submission {
     /// Who is told about the end: a URL, the name of a target, or `{"url": …}`.
     #[serde(default, deserialize_with = "callback")]
     pub callback: Option<Target>,
+    /// On whose token budget it goes.
+    #[serde(rename = "for")]
+    pub caller: Option<Caller>,
 }
 
 impl Submission {
@@ -136,6 +140,7 @@ pub fn accept(
         input,
         callback: submission.callback,
         trace_parent: None,
+        caller: submission.caller,
         fire: None,
         member: None,
     })
@@ -187,6 +192,7 @@ pub fn fire(
         run_at: None,
         deadline: None,
         callback: None,
+        caller: None,
     };
     let job = accept(submission, served, clock, entropy)?;
     Ok(NewJob { fire: Some(Fire { schedule: schedule.id.clone(), at }), ..job })
@@ -210,6 +216,8 @@ pub fn child(
         run_at: wish.run_at,
         deadline: None,
         callback: None,
+        // Whoever has its parent done has it done; the run knows who that is.
+        caller: None,
     };
     accept(submission, served, clock, entropy)
 }
@@ -372,6 +380,19 @@ mod tests {
         let run_at = Now.now().plus_ms(300_000).0;
         let never = format!(r#"{{"kind":"k1","run_at":{run_at},"deadline":"5m"}}"#);
         assert_eq!(accepted(&never), Err(NotAccepted::DeadlineTooEarly));
+    }
+
+    #[test]
+    fn a_job_is_for_whom_its_submission_says_and_for_nobody_by_default() {
+        let caller = |json: &str| {
+            let job = accept(read(json).unwrap(), &served(), &Now, &Now).unwrap();
+            job.caller.map(|caller| caller.to_string())
+        };
+        assert_eq!(caller(r#"{"kind":"k1","for":"alice"}"#).as_deref(), Some("alice"));
+        assert_eq!(caller(r#"{"kind":"k1","for":null}"#), None);
+        assert_eq!(caller(r#"{"kind":"k1"}"#), None);
+        let refused = read(r#"{"kind":"k1","for":" alice"}"#).unwrap_err();
+        assert!(refused.starts_with("`for` names a caller in 1 to 128 bytes"), "{refused}");
     }
 
     #[test]

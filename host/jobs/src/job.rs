@@ -1,6 +1,7 @@
 //! The job as it is submitted and as it is kept.
 
 use crate::{
+    caller::Caller,
     class::Class,
     clock::Millis,
     delivery::Target,
@@ -45,6 +46,8 @@ pub struct NewJob {
     pub callback: Option<Target>,
     /// W3C `traceparent` of the submission.
     pub trace_parent: Option<String>,
+    /// On whose token budget it goes, if its submitter said so.
+    pub caller: Option<Caller>,
     /// The schedule's fire this job answers, if any.
     pub fire: Option<Fire>,
     /// What no second job has while this one holds it.
@@ -100,6 +103,8 @@ pub struct Job {
     pub callback: Option<Target>,
     /// W3C `traceparent` of the submission.
     pub trace_parent: Option<String>,
+    /// On whose token budget it goes, if its submitter said so.
+    pub caller: Option<Caller>,
     /// Digest of the plugin that ran it last.
     pub plugin: Option<String>,
     /// The schedule's fire it answers, if any.
@@ -134,6 +139,7 @@ impl Job {
             usage: Usage::default(),
             callback: new.callback.clone(),
             trace_parent: new.trace_parent.clone(),
+            caller: new.caller.clone(),
             plugin: None,
             fire: new.fire.clone(),
             member: None,

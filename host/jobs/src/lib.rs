@@ -4,7 +4,7 @@
 //! one runs again ([`retry`]), when a job must be over ([`deadline`]), what is written of one that was over before it was ([`past`]), what goes first ([`priority`],
 //! [`preference`]), which jobs wait for which ([`flow`], [`child`]),
 //! what JSON is taken from others ([`json`]), what must wait although there is room ([`pause`], [`rate`], [`input_key`], [`guard`]), when the host
-//! is full ([`mark`]), who has tokens left ([`budget`]), what a plugin asks for ([`manifest`]) and may have ([`grant`]), when a schedule
+//! is full ([`mark`]), who has tokens left ([`budget`]) and on whose account a job goes ([`caller`]), what a plugin asks for ([`manifest`]) and may have ([`grant`]), when a schedule
 //! fires ([`schedule`]), and how a webhook is signed ([`signature`]).
 //!
 //! What it deliberately does not: no IO, no clock, no randomness, no async runtime. Time and dice
@@ -18,6 +18,7 @@ compile_error!("a host of Roughneck needs Unix: it is meant for Linux and macOS"
 
 pub mod address;
 pub mod budget;
+pub mod caller;
 pub mod causes;
 pub mod child;
 pub mod class;

@@ -159,6 +159,7 @@ mod tests {
             input: "{}".to_owned(),
             callback: None,
             trace_parent: None,
+            caller: None,
             fire: None,
             unique: None,
             concurrency: None,

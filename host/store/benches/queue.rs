@@ -112,6 +112,7 @@ impl Bench {
             input: format!("{{\"text\":\"{}\"}}", "x".repeat(136)),
             callback: None,
             trace_parent: None,
+            caller: None,
             fire: None,
             unique: None,
             concurrency: None,

@@ -95,6 +95,7 @@ pub(crate) fn job(row: &SqliteRow) -> Read<Job> {
         usage: json(row, "usage")?,
         callback: text_or_none(row, "callback")?,
         trace_parent: row.try_get("trace_parent")?,
+        caller: text_or_none(row, "caller")?,
         plugin: row.try_get("plugin")?,
         fire: fire(row)?,
         member: member(row)?,

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (11, "budgets", include_str!("../migrations/0011_budgets.sql")),
     (12, "dead letters", include_str!("../migrations/0012_dead_letters.sql")),
     (13, "cheaper checks", include_str!("../migrations/0013_cheaper_checks.sql")),
+    (14, "callers", include_str!("../migrations/0014_callers.sql")),
 ];
 
 /// The last migration.

@@ -120,6 +120,7 @@ pub(super) fn new_job(
         run_at: None,
         deadline: None,
         callback: None,
+        caller: None,
     };
     intake::accept(submission, &served, ports.clock.as_ref(), ports.entropy.as_ref())
         .map_err(|error| not_accepted(&error))

@@ -85,6 +85,7 @@ async fn a_client_that_comes_back_later_gets_a_durable_job() {
     assert_eq!(chat(&host, &named, CHAT).await.status(), 202);
     let job = host.fakes.store.submitted().remove(1);
     assert_eq!(job.input, format!(r#"{{"path":"/api/chat","caller":"alice","body":{CHAT}}}"#));
+    assert_eq!(job.caller, Some("alice".parse().unwrap()));
     assert!(host.fakes.control.attended().is_empty());
     let wrong = chat(&host, &[("prefer", "respond-async")], "{}").await;
     assert_eq!(

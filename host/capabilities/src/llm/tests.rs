@@ -285,6 +285,15 @@ async fn a_call_goes_on_the_account_of_its_kind_and_its_job() {
 }
 
 #[tokio::test]
+async fn a_call_goes_on_the_account_of_whom_its_job_is_for() {
+    let world = world().caller("alice");
+    let mut session = world.session();
+    let request = ask(&mut session, "default");
+    session.complete(request).await.unwrap();
+    assert_eq!(world.llm.calls()[0].payer.caller.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
 async fn errors_of_ollama_keep_their_code_and_advice() {
     let table = [
         (LlmError::Refused { status: 503, message: "busy".into() }, "ollama-busy", true),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use roughneck_jobs::{
     budget::PayingJob,
+    caller::Caller,
     failure::{Failure, code},
     id::JobId,
     json,
@@ -55,7 +56,7 @@ struct Calls(Arc<dyn Gateway>);
 #[derive(Deserialize)]
 struct Input {
     path: String,
-    /// On whose account the call goes.
+    /// On whose account the call goes, unless the job itself is for somebody.
     caller: Option<String>,
     body: Box<RawValue>,
 }
@@ -66,7 +67,7 @@ impl Runner for Calls {
         supervisor.began();
         let job = &assignment.job;
         let paying = PayingJob { id: job.id, spent: job.usage.tokens(), max: None };
-        let call = match call(&job.input) {
+        let call = match call(&job.input, job.caller.as_ref()) {
             Ok(call) => ClientCall { job: Some(paying), ..call },
             Err(why) => return Outcome::Failed(Failure::fatal(code::INVALID_INPUT, why)),
         };
@@ -79,7 +80,8 @@ impl Runner for Calls {
     }
 }
 
-fn call(input: &str) -> Result<ClientCall, String> {
+/// The call that an input holds. Whom the job is for pays for it, and otherwise whom the input names.
+fn call(input: &str, caller: Option<&Caller>) -> Result<ClientCall, String> {
     let input: Input = serde_json::from_str(input)
         .map_err(|error| format!("the input must be {{\"path\": …, \"body\": {{…}}}}: {error}"))?;
     let route = CallRoute::at(&input.path).ok_or_else(|| {
@@ -87,7 +89,8 @@ fn call(input: &str) -> Result<ClientCall, String> {
         format!("`{}` is no path of a call; there are {paths}", input.path)
     })?;
     let body = input.body.get().to_owned().into();
-    let (caller, job, origin) = (input.caller, None, Origin::Job);
+    let caller = caller.map(ToString::to_string).or(input.caller);
+    let (job, origin) = (None, Origin::Job);
     Ok(ClientCall { route, body, user_agent: None, caller, origin, job })
 }
 
@@ -170,12 +173,23 @@ mod tests {
             ("{}", "the input must be {\"path\": …, \"body\": {…}}: missing field `path`"),
             (r#"{"path":"/api/tags","body":{}}"#, "`/api/tags` is no path of a call"),
         ] {
-            let why = call(input).unwrap_err();
+            let why = call(input, None).unwrap_err();
             assert!(why.starts_with(words), "{why}");
         }
-        let named = call(r#"{"path":"/api/chat","caller":"alice","body":{}}"#).unwrap();
+        let named = call(r#"{"path":"/api/chat","caller":"alice","body":{}}"#, None).unwrap();
         assert_eq!((named.route, named.caller.as_deref()), (CallRoute::Chat, Some("alice")));
-        assert_eq!(call(r#"{"path":"/api/chat","body":{}}"#).unwrap().caller, None);
+        assert_eq!(call(r#"{"path":"/api/chat","body":{}}"#, None).unwrap().caller, None);
+    }
+
+    #[test]
+    fn whom_the_job_is_for_pays_for_its_call_whoever_its_input_names() {
+        let bob: Caller = "bob".parse().unwrap();
+        for input in [
+            r#"{"path":"/api/chat","body":{}}"#,
+            r#"{"path":"/api/chat","caller":"alice","body":{}}"#,
+        ] {
+            assert_eq!(call(input, Some(&bob)).unwrap().caller.as_deref(), Some("bob"));
+        }
     }
 
     #[test]

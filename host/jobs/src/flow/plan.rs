@@ -18,6 +18,7 @@ use super::{
     reference,
 };
 use crate::{
+    caller::Caller,
     clock::{Clock, Entropy, Millis},
     deadline::{self, Deadline},
     delivery::Target,
@@ -69,6 +70,8 @@ pub struct Listed {
     deadline: Option<Deadline>,
     #[serde(default, deserialize_with = "intake::callback")]
     callback: Option<Target>,
+    #[serde(rename = "for")]
+    caller: Option<Caller>,
 }
 
 /// A need as it is written: a name, or an object with a rule.
@@ -371,8 +374,9 @@ fn check_references(job: &Listed) -> Result<(), NotAFlow> {
 }
 
 fn planned(job: Listed, needs: Vec<(usize, OnFailure)>) -> Planned {
-    let Listed { name, needs: _, id, kind, input, priority, run_at, deadline, callback } = job;
-    let submission = Submission { id, kind, input, priority, run_at, deadline, callback };
+    let Listed { name, needs: _, id, kind, input, priority, run_at, deadline, callback, caller } =
+        job;
+    let submission = Submission { id, kind, input, priority, run_at, deadline, callback, caller };
     Planned { name, submission, needs }
 }
 

@@ -236,6 +236,7 @@ fn job(id: JobId, kind: &str, input: &str) -> Job {
         usage: Usage::default(),
         callback: None,
         trace_parent: Some("00-1-2-01".into()),
+        caller: None,
         plugin: None,
         fire: None,
         member: None,

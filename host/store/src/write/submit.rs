@@ -1,6 +1,7 @@
 //! Accepting jobs, any number with one statement for each table.
 
 use roughneck_jobs::{
+    caller::Caller,
     class::Class,
     clock::Millis,
     delivery::Target,
@@ -196,6 +197,8 @@ struct Row<'a> {
     attempts_max: u32,
     callback: Option<&'a Target>,
     trace_parent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller: Option<&'a Caller>,
     idempotency_key: Option<&'a str>,
     schedule: Option<&'a str>,
     fire_ms: Option<Millis>,
@@ -240,6 +243,7 @@ impl<'a> Row<'a> {
             attempts_max: job.attempts_max,
             callback: job.callback.as_ref(),
             trace_parent: job.trace_parent.as_deref(),
+            caller: job.caller.as_ref(),
             idempotency_key: job.idempotency_key.as_deref(),
             schedule: job.fire.as_ref().map(|fire| &*fire.schedule),
             fire_ms: job.fire.as_ref().and_then(|fire| fire.at),

@@ -75,6 +75,7 @@ pub(crate) fn new_job() -> NewJob {
         input: r#"{"text":"hello \u0000 wörld"}"#.to_owned(),
         callback: None,
         trace_parent: None,
+        caller: None,
         fire: None,
         unique: None,
         concurrency: None,

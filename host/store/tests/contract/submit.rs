@@ -19,6 +19,7 @@ async fn a_submitted_job_reads_back_as_it_was_written() {
     let new = NewJob {
         callback: Some("https://example.org/hook".parse().unwrap()),
         trace_parent: Some("00-1-2-01".to_owned()),
+        caller: Some("alice".parse().unwrap()),
         rank: at(3),
         ..new_job()
     };
@@ -31,6 +32,7 @@ async fn a_submitted_job_reads_back_as_it_was_written() {
     assert_eq!((job.enqueued_at, job.run_at), (new.enqueued_at, new.run_at));
     assert_eq!((job.attempt, job.attempts_max, job.losses), (0, 4, 0));
     assert_eq!((job.callback, job.trace_parent), (new.callback, new.trace_parent));
+    assert_eq!(job.caller, new.caller);
     assert_eq!((job.started_at, job.finished_at, job.output), (None, None, None));
     assert_eq!(world.states(new.id).await, [State::Queued]);
 }

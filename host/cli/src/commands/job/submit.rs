@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use roughneck_jobs::{id::JobId, manifest, priority::Priority};
+use roughneck_jobs::{caller::Caller, id::JobId, manifest, priority::Priority};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -33,6 +33,9 @@ pub(super) struct Arguments {
     /// Who is told about the end: a URL, or the name of a configured target
     #[arg(long, value_name = "URL|NAME")]
     callback: Option<String>,
+    /// On whose token budget it goes: a name of your own for a tenant or a user
+    #[arg(long = "for", value_name = "CALLER")]
+    caller: Option<Caller>,
     /// An id of your own; sent again, it is the same job
     #[arg(long, value_name = "ULID")]
     id: Option<JobId>,
@@ -58,6 +61,8 @@ struct Submission {
     deadline: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]
     callback: Option<String>,
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    caller: Option<Caller>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<JobId>,
 }
@@ -83,6 +88,7 @@ pub(super) async fn run(host: &Host, arguments: Arguments) -> Result<Exit> {
         run_at: arguments.run_at,
         deadline: arguments.deadline,
         callback: arguments.callback,
+        caller: arguments.caller,
         id: arguments.id,
     };
     let answer = host.client.post("/jobs", &submission).await?;
@@ -148,6 +154,7 @@ mod tests {
             run_at: None,
             deadline: None,
             callback: None,
+            caller: None,
             id: None,
         };
         assert_eq!(serde_json::to_string(&submission).unwrap(), r#"{"kind":"echo"}"#);

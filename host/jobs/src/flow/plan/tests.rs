@@ -82,13 +82,14 @@ fn a_rule_is_also_read_with_a_dash() {
 fn a_job_of_a_flow_has_every_field_of_a_job() {
     let id = "01K9Z4T8N6Q0V5W3X2Y1R7S9AB";
     let job = format!(
-        r#""name":"a","id":"{id}","input":{{"z": 1.0}},"priority":"low","run_at":1800000005000,"callback":"cms""#
+        r#""name":"a","id":"{id}","input":{{"z": 1.0}},"priority":"low","run_at":1800000005000,"callback":"cms","for":"alice""#
     );
     let flow = accepted(&of(&[&job]));
     let job = &flow.jobs[0];
     assert_eq!((job.id.to_string().as_str(), job.input.as_str()), (id, r#"{"z": 1.0}"#));
     assert_eq!((job.priority, job.run_at), (Priority::LOW, Millis(1_800_000_005_000)));
     assert_eq!(job.callback, Some(Target::Named("cms".into())));
+    assert_eq!(job.caller, Some("alice".parse().unwrap()));
     assert_eq!(job.rank, Priority::LOW.rank(job.run_at), "computed now, and kept");
 }
 

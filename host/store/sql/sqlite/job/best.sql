@@ -17,7 +17,7 @@ WITH RECURSIVE ready (kind) AS (
   LIMIT min($2, (SELECT count(*) FROM slot WHERE class = $1 AND job IS NULL))
 )
 SELECT job.id, kind, class, priority, rank_ms, state, enqueued_at_ms, run_at_ms, deadline_ms, started_at_ms, finished_at_ms, attempt,
-       attempts_max, losses, token, replay_token, reason, output, failure, usage, callback, trace_parent, plugin,
+       attempts_max, losses, token, replay_token, reason, output, failure, usage, callback, trace_parent, caller, plugin,
        schedule, fire_ms, flow, name, waits, concurrency_key, concurrency_limit, depth, awaits, model, input
 FROM best CROSS JOIN job ON job.rowid = best.row CROSS JOIN job_input ON job_input.job = job.id
 ORDER BY rank_ms, job.id

@@ -10,7 +10,7 @@ WITH RECURSIVE doomed (id) AS MATERIALIZED (
 )
 SELECT job.id, job.kind, job.class, job.priority, job.rank_ms, job.state, job.enqueued_at_ms, job.run_at_ms, job.deadline_ms, job.started_at_ms,
        job.finished_at_ms, job.attempt, job.attempts_max, job.losses, job.token, job.replay_token, job.reason,
-       NULL AS output, job.failure, job.usage, job.callback, job.trace_parent, job.plugin, job.schedule,
+       NULL AS output, job.failure, job.usage, job.callback, job.trace_parent, job.caller, job.plugin, job.schedule,
        job.fire_ms, job.flow, job.name, job.waits, job.concurrency_key, job.concurrency_limit, job.depth, job.awaits, '' AS input,
        needed.name AS needed, min(need.needs <> ?1) AS is_indirect
 FROM doomed CROSS JOIN job ON job.id = doomed.id AND job.waits > 0

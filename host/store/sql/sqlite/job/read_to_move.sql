@@ -1,6 +1,6 @@
 -- A move never looks at the input, which may have megabytes.
 SELECT job.id, kind, class, priority, rank_ms, state, enqueued_at_ms, run_at_ms, deadline_ms, started_at_ms, finished_at_ms, attempt,
-       attempts_max, losses, token, replay_token, reason, output, failure, usage, callback, trace_parent, plugin,
+       attempts_max, losses, token, replay_token, reason, output, failure, usage, callback, trace_parent, caller, plugin,
        schedule, fire_ms, flow, name, waits, concurrency_key, concurrency_limit, depth, awaits, '' AS input
 FROM job
 WHERE id = ?1
