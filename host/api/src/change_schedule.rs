@@ -50,6 +50,8 @@ fn invalid(detail: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use crate::testing::{Host, json};
 
     #[tokio::test]
@@ -61,7 +63,24 @@ mod tests {
         assert_eq!(response.status(), 200);
         let shown = json(response).await;
         assert_eq!((&shown["expr"], &shown["overlap"]), (&"0 4 * * *".into(), &"skip".into()));
-        assert_eq!(shown["input"], serde_json::json!([7]));
+        assert_eq!(shown["input"], json!([7]));
+    }
+
+    #[tokio::test]
+    async fn whom_a_schedule_is_for_is_changed_and_cleared_like_the_rest_of_it() {
+        let host = Host::new();
+        host.make(r#"{"id":"nightly","kind":"echo","expr":"0 3 * * *","for":"alice"}"#).await;
+        for (body, shown) in [
+            (r#"{"kind":"echo","expr":"0 3 * * *","for":"bob"}"#, json!("bob")),
+            (r#"{"kind":"echo","expr":"0 3 * * *"}"#, json!(null)),
+        ] {
+            let response = host.send("PUT", "/schedules/nightly", body).await;
+            assert_eq!(json(response).await["for"], shown);
+            let all = json(host.get("/schedules").await).await;
+            let all = all["schedules"].as_array().unwrap();
+            assert!(all.iter().any(|one| one["id"] == "nightly" && one["for"] == shown), "{all:?}");
+        }
+        assert_eq!(host.fakes.schedules.made("nightly").spec.caller, None);
     }
 
     #[tokio::test]

@@ -62,6 +62,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_run_by_hand_is_for_whom_the_schedule_is_for() {
+        let host = Host::new();
+        host.make(r#"{"id":"daily","kind":"echo","expr":"@every 24h","for":"alice"}"#).await;
+        for (id, caller) in [("daily", Some("alice".parse().unwrap())), ("echo%2Fhourly", None)] {
+            let path = format!("/schedules/{id}/run");
+            assert_eq!(host.send("POST", &path, "").await.status(), 202);
+            assert_eq!(host.fakes.store.submitted().pop().unwrap().caller, caller, "{id}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_run_by_hand_whose_unique_key_is_taken_is_answered_with_the_job_that_has_it() {
         let host = Host::new();
         host.fakes.store.win_the_race_with(a_job());

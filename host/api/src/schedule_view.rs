@@ -1,6 +1,7 @@
 //! A schedule as clients see it.
 
 use roughneck_jobs::{
+    caller::Caller,
     clock::Millis,
     id::JobId,
     json::raw,
@@ -27,6 +28,9 @@ pub(crate) struct ScheduleView<'a> {
     expr: &'a str,
     timezone: &'a str,
     priority: Option<Priority>,
+    /// On whose token budget its jobs go.
+    #[serde(rename = "for")]
+    caller: Option<&'a Caller>,
     missed: Missed,
     missed_max: u32,
     overlap: Overlap,
@@ -90,6 +94,7 @@ impl<'a> ScheduleView<'a> {
             expr: &spec.expr,
             timezone: &spec.zone,
             priority: spec.priority,
+            caller: spec.caller.as_ref(),
             missed: spec.missed,
             missed_max: spec.missed_max,
             overlap: spec.overlap,

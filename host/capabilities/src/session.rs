@@ -6,7 +6,7 @@ use std::{
 };
 
 use roughneck_jobs::{
-    budget::{Payer, PayingJob},
+    budget::Payer,
     clock::{Clock, Millis},
     failure::Failure,
     flow::Dependency,
@@ -87,15 +87,7 @@ impl Session {
         Self {
             run: *run,
             plugin: manifest.name.clone(),
-            payer: Payer {
-                kind: job.kind.clone(),
-                caller: job.caller.as_ref().map(ToString::to_string),
-                job: Some(PayingJob {
-                    id: job.id,
-                    spent: job.usage.tokens(),
-                    max: manifest.limits.job_tokens_max,
-                }),
-            },
+            payer: Payer::of_job(job, manifest.limits.job_tokens_max),
             rank: job.rank,
             priority: job.priority,
             attempt: job.attempt,

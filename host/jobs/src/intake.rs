@@ -192,7 +192,7 @@ pub fn fire(
         run_at: None,
         deadline: None,
         callback: None,
-        caller: None,
+        caller: schedule.caller.clone(),
     };
     let job = accept(submission, served, clock, entropy)?;
     Ok(NewJob { fire: Some(Fire { schedule: schedule.id.clone(), at }), ..job })

@@ -40,6 +40,7 @@ fn made(row: &SqliteRow) -> Read<Made> {
             zone: row.try_get("zone")?,
             input: row.try_get("input")?,
             priority: priority_or_none(row)?,
+            caller: text_or_none(row, "caller")?,
             missed: text(row, "missed")?,
             missed_max: row.try_get("missed_max")?,
             overlap: text(row, "overlap")?,

@@ -169,6 +169,53 @@ async fn a_job_over_the_budget_of_its_kind_waits_for_the_next_day_and_says_so() 
 }
 
 #[tokio::test]
+async fn the_jobs_of_a_schedule_go_on_the_account_of_whom_it_is_for_until_it_is_for_nobody() {
+    let ollama = FakeOllama::start(Config::instant()).await.unwrap();
+    let config = budgets("callers = { alice = 4000 }");
+    let host = Setup::new(&ollama.url()).more_config(&config).start();
+    let input = json!({ "text": "Rain fell for nine days. The bridge held." }).to_string();
+    let definition = ["summarize", "0 3 * * *", "--input", &input];
+    let create =
+        [&["schedule", "create", "nightly"], &definition[..], &["--paused", "--for", "alice"]];
+    host.cli(&create.concat()).await.exits(0);
+    let run = ["schedule", "run", "nightly"];
+    let mut done = 0;
+    let waiting = loop {
+        let id = host.cli(&run).await.exits(0).out;
+        let job = host.rests(id.trim()).await;
+        assert_eq!(job["for"], "alice");
+        match job["state"].as_str() {
+            Some("done") => done += 1,
+            _ => break job,
+        }
+        assert!(done < 40, "{job:#}");
+    };
+    assert!(done > 0, "{waiting:#}");
+    assert_eq!((&waiting["state"], &waiting["attempt"]), (&json!("scheduled"), &json!(0)));
+    let reason = waiting["reason"].as_str().unwrap();
+    assert!(reason.contains("the token budget of the caller `alice` has no room until 20"));
+    let spent = host.budget("alice").await["spent"].as_u64().unwrap();
+    assert!((1..=4000).contains(&spent), "{spent}");
+
+    let list = host.cli(&["schedule", "list"]).await.exits(0).out;
+    assert!(list.contains("  alice  paused"), "{list}");
+    for page in [["schedule", "show", "nightly"], ["job", "show", waiting["id"].as_str().unwrap()]]
+    {
+        let page = host.cli(&page).await.exits(0).out;
+        assert!(page.contains("\nfor       alice\n"), "{page}");
+    }
+    host.cli(&[&["schedule", "change", "nightly"], &definition[..]].concat()).await.exits(0);
+    let job = host.cli(&[&run[..], &["--wait", "--json"]].concat()).await.exits(0).json();
+    assert_eq!((&job["state"], &job["for"]), (&json!("done"), &Value::Null));
+    assert_eq!(host.budget("alice").await["spent"], spent);
+    for name in ["", " alice"] {
+        let refused = ["job", "submit", "echo", "--for", name];
+        let told = host.cli(&refused).await.exits(2).err;
+        assert!(told.contains("`for` names a caller in 1 to 128 bytes"), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_job_that_has_used_all_it_may_fails_for_good() {
     let ollama = FakeOllama::start(Config::instant()).await.unwrap();
     let host = Setup::new(&ollama.url()).more_config(&budgets("job = 100")).start();

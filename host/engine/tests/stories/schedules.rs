@@ -1,12 +1,17 @@
 //! Schedules. Every story begins at 08:00 UTC.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 
 use roughneck_jobs::{
+    budget::{Limits, Whose},
     clock::{Clock as _, Millis},
     mark::{Mark, Passed},
-    ports::schedules::{Created, Schedules as _},
+    ports::{
+        budgets::Budgets as _,
+        schedules::{Created, Schedules as _},
+    },
     schedule::{CATCH_UP_MAX, Kept, Missed, Overlap, Pause, Spec},
+    state::State,
 };
 
 use crate::world::{Act, CALL, World};
@@ -45,6 +50,7 @@ fn spec(expr: &str) -> Spec {
         zone: "UTC".into(),
         input: "{}".into(),
         priority: None,
+        caller: None,
         missed: Missed::Once,
         missed_max: CATCH_UP_MAX,
         overlap: Overlap::Skip,
@@ -93,6 +99,32 @@ async fn a_fire_whose_model_answers_elsewhere_takes_no_slot_of_the_gpu() {
     let ids = world.store.ids();
     let classes: Vec<_> = ids.iter().map(|id| world.store.look(*id).unwrap().class.0).collect();
     assert_eq!(classes, ["io"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fires_go_on_the_account_of_whom_their_schedule_is_for_and_wait_when_it_is_used_up() {
+    let callers = BTreeMap::from([("alice".to_owned(), 150), ("anonymous".to_owned(), 10)]);
+    let limits = Limits { callers, ..Limits::default() };
+    let world = World::with_budgets(vec![Act::Ask(100); 3], limits).await;
+    world.make(Spec { caller: Some("alice".parse().unwrap()), ..spec("@every 1h") }).await;
+    world.pass(2 * HOUR + MINUTE).await;
+    let jobs: Vec<_> = world.store.ids().into_iter().map(|id| world.row(id)).collect();
+    let [first, second] = &jobs[..] else { panic!("two fires: {jobs:?}") };
+    assert_eq!((first.state, second.state, second.attempt), (State::Done, State::Scheduled, 0));
+    let reason = second.reason.as_deref().unwrap();
+    assert!(
+        reason.starts_with("the token budget of the caller `alice` has no room until"),
+        "{reason}"
+    );
+    let alice = Whose::Caller("alice".to_owned());
+    let spent = |world: &World| {
+        let balances = world.budgets.sheet().balances;
+        balances.into_iter().find(|balance| balance.whose == alice).map(|balance| balance.spent)
+    };
+    assert_eq!(spent(&world), Some(100));
+    // The next day begins.
+    world.until(second.id, State::Done).await;
+    assert_eq!(spent(&world), Some(100));
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use roughneck_engine::{Bells, Budgets, Config, Engine, Metrics, Parts, Retention};
 use roughneck_jobs::{
-    budget::{Ledger, Limits},
+    budget::{Answer as Wanted, Demand, Ledger, Limits, Payer, Prompt},
     child::DEPTH_MAX,
     class::{Class, default_slots},
     clock::{Clock, Entropy, Millis},
@@ -32,6 +32,7 @@ use roughneck_jobs::{
     model::{Call, Health, LlmError, Resolved, Site},
     ports::{
         bell::{Bell, Change},
+        budgets::Budgets as _,
         catalog::{Catalog, Plugin, RefusedPlugin, Served},
         courier::{Courier, NotDelivered},
         flows::Flows as _,
@@ -42,6 +43,7 @@ use roughneck_jobs::{
     },
     preference::Preference,
     state::State,
+    usage::Usage,
 };
 use roughneck_memory::{Disk, Memory};
 use tokio::{sync::Notify, time::Instant};
@@ -92,6 +94,8 @@ pub(crate) enum Act {
     Postpone(Failure),
     /// Works for so long, then succeeds.
     Work(Duration),
+    /// Has a model read so many tokens, and waits if there are not so many left.
+    Ask(u64),
     /// Submits so many children of a kind, waits for them, and returns their results.
     Gather(&'static str, usize),
 }
@@ -115,6 +119,9 @@ pub(crate) struct Actors {
     pub(crate) received: Mutex<Vec<Delivery>>,
     /// A receiver that never answers.
     pub(crate) silent: Mutex<Option<Target>>,
+    /// Those of the first engine.
+    budgets: Arc<Budgets>,
+    time: Arc<Time>,
 }
 
 /// So few failures that the other stories do not reach it.
@@ -151,6 +158,23 @@ impl Actors {
         }
         let kind = self.plugin.manifest.kinds.iter().find(|known| known.name == kind)?.clone();
         Some(Arc::new(Served { plugin: Arc::clone(&self.plugin), kind }))
+    }
+
+    /// What the sandbox and the lane do for a plugin.
+    fn ask(&self, job: &Job, tokens: u64) -> Outcome {
+        let prompt = Prompt { context: Some(tokens), text_bytes: tokens, pictures: 0 };
+        let demand = Demand { prompt, answer: Wanted::None };
+        match self.budgets.reserve(&Payer::of_job(job, None), &|| demand) {
+            Ok(mut call) => {
+                call.settle(&Usage { input_tokens: tokens, ..Usage::default() });
+                Outcome::Done { output: "{}".into() }
+            }
+            Err(over) => {
+                let retry_after_ms = over.renewed_in_ms(self.time.now());
+                let failure = Failure::retry(over.code(), over.to_string());
+                Outcome::Postponed(Failure { retry_after_ms, ..failure })
+            }
+        }
     }
 
     /// The most runs of a class that were under way at once.
@@ -211,6 +235,7 @@ impl Runner for Actors {
                 tokio::time::timeout(duration, std::future::pending::<()>()).await.unwrap_err();
                 Outcome::Done { output: "{}".into() }
             }
+            Act::Ask(tokens) => self.ask(&assignment.job, tokens),
             Act::Gather(kind, count) => gather(&assignment, kind, count).await,
         };
         under.ended = true;
@@ -337,6 +362,7 @@ impl World {
         let bells = Arc::new(Bells::default());
         let store = Arc::new(Memory::open(&Disk::default(), Arc::clone(&bells) as _));
         let manifest = manifest::parse(&format!("{MANIFEST}{cron}")).unwrap();
+        let budgets = budgets(&limits, &store, &time);
         let actors = Arc::new(Actors {
             plugin: Arc::new(Plugin { digest: "sha256:0".into(), manifest }),
             acts: Mutex::new(acts.into_iter().collect()),
@@ -350,9 +376,10 @@ impl World {
             receiver: Mutex::default(),
             received: Mutex::default(),
             silent: Mutex::default(),
+            budgets: Arc::clone(&budgets),
+            time: Arc::clone(&time),
         });
         prepare(&store);
-        let budgets = budgets(&limits, &store, &time);
         let mut registry = Registry::default();
         let parts = parts(&store, &actors, &time, (&bells, &budgets), &mut registry);
         let config = config(retention);

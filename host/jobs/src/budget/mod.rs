@@ -18,7 +18,7 @@ pub use demand::{Answer, Demand, Prompt};
 pub use ledger::{Grant, Ledger};
 pub use over::{OverBudget, Renewal};
 
-use crate::id::JobId;
+use crate::{id::JobId, job::Job};
 
 /// The caller whose budget those share that do not say who they are, if it has one.
 pub const ANONYMOUS: &str = "anonymous";
@@ -150,6 +150,16 @@ impl Payer {
     #[must_use]
     pub fn of(kind: &str) -> Self {
         Self { kind: kind.to_owned(), ..Self::default() }
+    }
+
+    /// A call of this job, which may use so many tokens in all.
+    #[must_use]
+    pub fn of_job(job: &Job, max: Option<u64>) -> Self {
+        Self {
+            kind: job.kind.clone(),
+            caller: job.caller.as_ref().map(ToString::to_string),
+            job: Some(PayingJob { id: job.id, spent: job.usage.tokens(), max }),
+        }
     }
 }
 

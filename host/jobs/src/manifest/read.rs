@@ -204,6 +204,8 @@ fn schedules(
             zone: entry.timezone.clone().unwrap_or_else(|| UTC.to_owned()),
             input,
             priority: entry.priority,
+            // Its author knows none of the operator's callers, and must not choose who pays.
+            caller: None,
             missed: entry.missed,
             missed_max: entry.missed_max.unwrap_or(CATCH_UP_MAX),
             overlap: entry.overlap,

@@ -97,6 +97,7 @@ mod tests {
             zone: zone.into(),
             input: "{}".into(),
             priority: None,
+            caller: None,
             missed,
             missed_max: CATCH_UP_MAX,
             overlap: Overlap::Skip,

@@ -1,7 +1,7 @@
 //! A schedule as a manifest or a caller describes it.
 
 use super::{CATCH_UP_MAX, Missed, Overlap};
-use crate::priority::Priority;
+use crate::{caller::Caller, priority::Priority};
 
 /// What a schedule is: everything about it but what has become of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Spec {
     pub input: String,
     /// The priority of each job; the kind's own by default.
     pub priority: Option<Priority>,
+    /// On whose token budget its jobs go.
+    pub caller: Option<Caller>,
     /// What to do about missed fires.
     pub missed: Missed,
     /// Fires that may run at once with [`Missed::All`].

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{CATCH_UP_MAX, Missed, Overlap, Schedule, ScheduleError, Spec, UTC};
 use crate::{
+    caller::Caller,
     intake::INPUT_BYTES_MAX,
     json::{self, DEPTH_MAX},
     name::is_name,
@@ -27,6 +28,9 @@ pub struct Written {
     pub input: Option<Box<RawValue>>,
     /// The kind's own priority by default.
     pub priority: Option<Priority>,
+    /// On whose token budget its jobs go.
+    #[serde(rename = "for")]
+    pub caller: Option<Caller>,
     /// What to do about missed fires.
     #[serde(default)]
     pub missed: Missed,
@@ -102,6 +106,7 @@ impl Written {
             zone: self.timezone.unwrap_or_else(|| UTC.to_owned()),
             input: input.to_owned(),
             priority: self.priority,
+            caller: self.caller,
             missed: self.missed,
             missed_max,
             overlap: self.overlap,
@@ -123,6 +128,7 @@ mod tests {
     fn what_is_left_out_has_a_default() {
         let spec = read(r#"{"id":"nightly","kind":"k1","expr":"0 3 * * *"}"#).unwrap();
         assert_eq!((spec.zone.as_str(), spec.input.as_str(), spec.priority), ("UTC", "{}", None));
+        assert_eq!(spec.caller, None);
         assert_eq!((spec.missed, spec.overlap), (Missed::Once, Overlap::Skip));
     }
 
@@ -130,10 +136,11 @@ mod tests {
     fn what_is_said_is_kept_to_the_byte() {
         let spec = read(
             r#"{"id":"a1","kind":"k1","expr":"@every 5m","timezone":"Europe/Berlin","input":{"z": 1.0},
-                "priority":"low","missed":"all","missed_max":7,"overlap":"queue","paused":true}"#,
+                "priority":"low","missed":"all","missed_max":7,"overlap":"queue","paused":true,"for":"alice"}"#,
         )
         .unwrap();
         assert_eq!((spec.input.as_str(), spec.priority), (r#"{"z": 1.0}"#, Some(Priority::LOW)));
+        assert_eq!(spec.caller, Some("alice".parse().unwrap()));
         assert_eq!((spec.missed, spec.missed_max, spec.overlap), (Missed::All, 7, Overlap::Queue));
     }
 
@@ -161,6 +168,10 @@ mod tests {
             (
                 r#"{"id":"a1","kind":"k1","expr":"@every 1h","missed":"none"}"#,
                 "unknown variant `none`",
+            ),
+            (
+                r#"{"id":"a1","kind":"k1","expr":"@every 1h","for":""}"#,
+                "`for` names a caller in 1 to 128 bytes",
             ),
             (r#"{"id":"a1","kind":"k1","expr":"@every 1h","cron":"x"}"#, "unknown field `cron`"),
         ];

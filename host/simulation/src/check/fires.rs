@@ -83,6 +83,7 @@ mod tests {
             zone: "UTC".to_owned(),
             input: "{}".to_owned(),
             priority: None,
+            caller: None,
             missed: Missed::All,
             missed_max: CATCH_UP_MAX,
             overlap: Overlap::Queue,

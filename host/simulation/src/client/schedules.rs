@@ -73,6 +73,7 @@ fn spec(n: usize, wish: &ScheduleWish) -> Spec {
         zone: UTC.to_owned(),
         input: format!("{{\"n\":{}}}", 100_000 + n),
         priority: None,
+        caller: None,
         missed: wish.missed,
         missed_max: CATCH_UP_MAX,
         overlap: wish.overlap,

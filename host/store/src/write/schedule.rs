@@ -1,6 +1,7 @@
 //! Making, changing, pausing and deleting schedules.
 
 use roughneck_jobs::{
+    caller::Caller,
     clock::Millis,
     ports::schedules::Created,
     priority::Priority,
@@ -153,6 +154,7 @@ async fn write_spec(
         .bind(&spec.expr)
         .bind(&spec.zone)
         .bind(spec.priority.map(Priority::level))
+        .bind(spec.caller.as_ref().map(Caller::as_str))
         .bind(spec.missed.as_str())
         .bind(spec.missed_max)
         .bind(spec.overlap.as_str())

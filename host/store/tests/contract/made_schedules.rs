@@ -26,6 +26,7 @@ fn spec() -> Spec {
         zone: "Europe/Berlin".to_owned(),
         input: r#"{"z": 1.0, "text":"hello \u0000 wörld"}"#.to_owned(),
         priority: Some(Priority::LOW),
+        caller: Some("alice".parse().unwrap()),
         missed: Missed::All,
         missed_max: 7,
         overlap: Overlap::Queue,
@@ -76,12 +77,14 @@ async fn a_list_has_all_schedules_by_id_without_their_inputs() {
     let world = World::new().await;
     world.made().await;
     world.remember_schedule("a/b", "UTC @every 1h", at(1)).await.unwrap();
-    let plain = Spec { id: "plain".to_owned(), priority: None, ..spec() };
+    let plain = Spec { id: "plain".to_owned(), priority: None, caller: None, ..spec() };
     world.create_schedule(plain, Some(pause(6, "not yet")), at(6), 10).await.unwrap();
     let all = world.schedules().await.unwrap();
     let ids: Vec<&str> = all.iter().map(|one| one.id.as_str()).collect();
     assert_eq!(ids, ["a/b", ID, "plain"]);
     assert_eq!((&all[0].made, &all[2].paused), (&None, &Some(pause(6, "not yet"))));
+    let callers = all.iter().filter_map(|one| one.made.as_ref()).map(|made| &made.spec.caller);
+    assert!(callers.eq([&spec().caller, &None]));
     let inputs = all.iter().filter_map(|one| one.made.as_ref()).map(|made| &made.spec.input);
     assert!(inputs.into_iter().all(String::is_empty));
 }
@@ -113,6 +116,20 @@ async fn a_change_keeps_what_is_due_unless_the_timing_is_another() {
     let third = world.kept().await;
     assert_eq!(third.handled_up_to, at(30));
     assert!(first.revision < second.revision && second.revision < third.revision);
+}
+
+#[tokio::test]
+async fn whom_a_schedule_is_for_is_changed_and_cleared_like_the_rest_of_it() {
+    let world = World::new().await;
+    let made = world.made().await;
+    for (n, caller) in [(20, Some("bob".parse().unwrap())), (30, None)] {
+        let spec = Spec { caller, ..spec() };
+        assert!(world.change_schedule(spec.clone(), at(n)).await.unwrap());
+        let kept = world.kept().await;
+        assert_eq!(kept.made.clone().map(|made| made.spec), Some(spec));
+        assert_eq!(kept.handled_up_to, at(5), "what is due stays due");
+        assert_eq!(world.settle_for(&made, 25).await, Settled::Stale, "it was for another");
+    }
 }
 
 #[tokio::test]

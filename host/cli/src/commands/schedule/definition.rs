@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
-use roughneck_jobs::priority::Priority;
+use roughneck_jobs::{caller::Caller, priority::Priority};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -22,6 +22,9 @@ pub(super) struct Definition {
     /// urgent, high, normal, low or bulk, or a number from 0 to 100 [default: the kind's]
     #[arg(long, allow_negative_numbers = true)]
     priority: Option<Priority>,
+    /// On whose token budget its jobs go: a name of your own for a tenant or a user
+    #[arg(long = "for", value_name = "CALLER")]
+    caller: Option<Caller>,
     /// What to do about fires that passed while the host was down [default: once]
     #[arg(long, value_parser = PossibleValuesParser::new(["skip", "once", "all"]))]
     missed: Option<String>,
@@ -45,6 +48,8 @@ pub(super) struct Body {
     input: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     priority: Option<Priority>,
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    caller: Option<Caller>,
     #[serde(skip_serializing_if = "Option::is_none")]
     missed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +73,7 @@ impl Definition {
             timezone: self.timezone,
             input: self.input.read()?,
             priority: self.priority,
+            caller: self.caller,
             missed: self.missed,
             missed_max: self.missed_max,
             overlap: self.overlap,

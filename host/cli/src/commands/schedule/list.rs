@@ -28,9 +28,18 @@ pub(super) async fn run(host: &Host) -> Result<()> {
     terminal::print(&table(&all.schedules, System.now()).render(columns))
 }
 
-fn table(schedules: &[Schedule], now: Millis) -> Table<8> {
-    let mut table =
-        Table::new(["ID", "KIND", "EXPRESSION", "TIMEZONE", "STATE", "NEXT", "LAST", "REASON"]);
+fn table(schedules: &[Schedule], now: Millis) -> Table<9> {
+    let mut table = Table::new([
+        "ID",
+        "KIND",
+        "EXPRESSION",
+        "TIMEZONE",
+        "FOR",
+        "STATE",
+        "NEXT",
+        "LAST",
+        "REASON",
+    ]);
     for one in schedules {
         // What does not fire has no next fire, whatever its expression says.
         let next = one.next.first().filter(|_| one.state() == "active");
@@ -41,6 +50,7 @@ fn table(schedules: &[Schedule], now: Millis) -> Table<8> {
             one.kind.clone(),
             one.expr.clone(),
             one.timezone.clone(),
+            one.caller.clone().unwrap_or_else(|| "-".to_owned()),
             one.state().to_owned(),
             next.map_or_else(|| "-".to_owned(), |at| format!("in {}", span(at.since_ms(now)))),
             last.map_or_else(|| "-".to_owned(), |at| format!("{} ago", span(now.since_ms(at)))),
@@ -61,15 +71,15 @@ mod tests {
     fn a_schedule_is_a_row_and_one_that_does_not_fire_has_no_next_fire() {
         let active = told_schedule(&json!({}));
         let paused = told_schedule(&json!({
-            "id": "nightly",
+            "id": "nightly", "for": "alice",
             "paused": {"since": "2026-01-01T00:00:00.000Z", "reason": "the CMS moves"},
             "last_fire": {"at": "2026-01-01T00:00:00.000Z", "job": null},
         }));
         assert_eq!(
             table(&[active, paused], NOW).render(None),
-            "ID          KIND   EXPRESSION  TIMEZONE       STATE   NEXT      LAST       REASON\n\
-             mill/daily  grind  0 6 * * *   Europe/Berlin  active  in 4h59m  -\n\
-             nightly     grind  0 6 * * *   Europe/Berlin  paused  -         10.0s ago  the CMS moves\n"
+            "ID          KIND   EXPRESSION  TIMEZONE       FOR    STATE   NEXT      LAST       REASON\n\
+             mill/daily  grind  0 6 * * *   Europe/Berlin  -      active  in 4h59m  -\n\
+             nightly     grind  0 6 * * *   Europe/Berlin  alice  paused  -         10.0s ago  the CMS moves\n"
         );
     }
 }
