@@ -159,6 +159,11 @@ mod tests {
         let same = [r#"{"b":[1,{}],"a":"é/"}"#, "{ \"a\": \"\\u00e9\\/\", \"b\": [ 1, { } ] }"];
         assert_eq!(key(same[0]), "k {\"a\":\"é/\",\"b\":[1,{}]}");
         assert_eq!(key(same[0]), key(same[1]));
+        let issue = |n: u8| format!(r#"{{"\ud800":0,"issue":{n}}}"#);
+        assert_ne!(
+            super::key("k", Some("/issue"), &issue(1)),
+            super::key("k", Some("/issue"), &issue(2))
+        );
         let deep = |innermost: &str| format!("{}{innermost}{}", "[".repeat(200), "]".repeat(200));
         let (deep_1, deep_2) = (deep("1"), deep("2"));
         for (one, other) in [
@@ -166,6 +171,7 @@ mod tests {
             ("1e400", "1e401"),
             (r#"["\ud800"]"#, r#"["\ud801"]"#),
             (r#"{"\ud800":1}"#, r#"{"\ud800":2}"#),
+            (r#"{"\ud800":1,"\ud801":2}"#, r#"{"\ud801":1,"\ud800":2}"#),
             (&deep_1, &deep_2),
         ] {
             assert_ne!(key(one), key(other), "{one}");

@@ -1,8 +1,15 @@
 //! JSON Pointer, RFC 6901, on a text: what it finds keeps its bytes.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
+
+/// The name of a member, unescaped. As bytes: half of a surrogate pair is no text in Rust, and with it in one name none of
+/// the members would be found.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, [u8]>);
 
 /// Whether the text is a pointer.
 pub(crate) fn is_pointer(text: &str) -> bool {
@@ -20,8 +27,8 @@ pub(crate) fn at<'a>(json: &'a str, pointer: &str) -> Option<&'a str> {
 
 fn step<'a>(json: &'a str, token: &str) -> Option<&'a str> {
     if json.starts_with('{') {
-        let members: BTreeMap<String, &'a RawValue> = serde_json::from_str(json).ok()?;
-        return members.get(token).map(|found| found.get());
+        let members: BTreeMap<Name<'a>, &'a RawValue> = serde_json::from_str(json).ok()?;
+        return members.get(&Name(token.as_bytes().into())).map(|found| found.get());
     }
     let is_index = token == "0" || !token.starts_with(['0', '+']);
     let index: usize = token.parse().ok().filter(|_| is_index)?;
@@ -55,6 +62,16 @@ mod tests {
             ("/a/b~1c/x", None),
         ] {
             assert_eq!(at(JSON, pointer), found, "{pointer}");
+        }
+    }
+
+    #[test]
+    fn half_of_a_surrogate_pair_in_a_name_hides_no_other_member() {
+        let json = r#"{"\ud800": 1, "issue": {"\udc00x": 2, "\u00e4": 3}, "\ud83d\ude00": 4}"#;
+        for (pointer, found) in
+            [("/issue/ä", Some("3")), ("/😀", Some("4")), ("/\u{fffd}", None), ("/issue/x", None)]
+        {
+            assert_eq!(at(json, pointer), found, "{pointer}");
         }
     }
 
