@@ -55,6 +55,8 @@ pub struct Settings {
     pub body_bytes_max: usize,
     /// Largest call to Ollama's surface, in bytes: pictures travel in it.
     pub call_bytes_max: usize,
+    /// Clients that may be connected at once.
+    pub connections_max: usize,
     /// Names besides `localhost` and IP addresses under which the host may be called, without a port.
     pub host_names: Vec<String>,
     /// The classes and how many of their jobs may run at once.
@@ -73,6 +75,7 @@ impl Default for Settings {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             body_bytes_max: 8 << 20,
             call_bytes_max: 64 << 20,
+            connections_max: 1024,
             host_names: Vec::new(),
             slots: default_slots(),
             callback_targets: BTreeSet::new(),
@@ -105,6 +108,8 @@ impl App {
     ) -> Arc<Self> {
         let largest = settings.body_bytes_max.max(settings.call_bytes_max);
         let bodies = Bodies::new(largest.saturating_mul(LARGEST_BODIES_AT_ONCE));
+        let connections_max = i64::try_from(settings.connections_max).unwrap_or(i64::MAX);
+        metrics.connections_limit.set(connections_max);
         let closing = watch::Sender::new(false);
         Arc::new(Self { ports, settings, registry, metrics, bodies, closing })
     }

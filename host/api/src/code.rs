@@ -99,6 +99,8 @@ pub enum Code {
     DiskFull,
     /// The host stops and takes no new work.
     Stopping,
+    /// As many clients are connected as may be.
+    TooManyConnections,
     /// The host cannot take work now.
     NotReady,
 }
@@ -177,6 +179,9 @@ impl Code {
             Self::StoreFull => ("store-full", S::SERVICE_UNAVAILABLE, "The database is full"),
             Self::DiskFull => ("disk-full", S::SERVICE_UNAVAILABLE, "The disk is full"),
             Self::Stopping => ("stopping", S::SERVICE_UNAVAILABLE, "The host stops"),
+            Self::TooManyConnections => {
+                ("too-many-connections", S::SERVICE_UNAVAILABLE, "Too many clients are connected")
+            }
             Self::NotReady => ("not-ready", S::SERVICE_UNAVAILABLE, "The host cannot take work"),
         }
     }

@@ -7,7 +7,6 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
 use axum::response::sse::Event;
 use futures_util::{Stream, stream};
-use prometheus_client::metrics::gauge::Gauge;
 use roughneck_jobs::{
     causes::Causes,
     event::{JobEvent, Live},
@@ -21,6 +20,7 @@ use tokio::sync::watch::Receiver;
 use crate::{
     App,
     cursor::{Cursor, Place},
+    metrics::Open,
     view::{At, JobView, ProgressView},
 };
 
@@ -49,15 +49,6 @@ enum Next {
     Read,
     Wait,
     Stop,
-}
-
-/// Counts the stream as long as it lives.
-struct Open(Gauge);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
 }
 
 #[derive(Serialize)]
@@ -89,10 +80,9 @@ impl EventStream {
         cursor: Cursor,
         had_ended: bool,
     ) -> Self {
-        let open = app.metrics.streams.clone();
-        open.inc();
         Self {
             closing: app.closing(),
+            _open: Open::counted(&app.metrics.streams),
             app,
             id,
             watch,
@@ -101,7 +91,6 @@ impl EventStream {
             ready: VecDeque::new(),
             had_ended,
             next: Next::Read,
-            _open: Open(open),
         }
     }
 

@@ -5,8 +5,8 @@
 //!
 //! Ollama's own surface is in `ollama`: a call there is a job with a client that waits for its answer.
 //!
-//! What it deliberately does not: decide anything about a job. It keeps no state but its counters
-//! and the number of open streams; a second instance beside it would answer the same.
+//! What it deliberately does not: decide anything about a job. It keeps no state but its counters,
+//! its open connections and the number of open streams; a second instance beside it would answer the same.
 //!
 //! To add an operation, write a file with its parameters, handler and tests, named after it, and
 //! add its line to `router.rs`. To add an error, add a variant to [`Code`].
@@ -20,6 +20,7 @@ mod check_health;
 mod check_ready;
 mod class_path;
 mod code;
+mod connections;
 mod create_schedule;
 mod cursor;
 mod delete_schedule;
@@ -50,6 +51,7 @@ mod list_plugins;
 mod list_schedules;
 mod measure;
 mod metrics;
+mod no_room;
 mod ollama;
 mod page;
 mod pause_class;

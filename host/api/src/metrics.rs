@@ -16,8 +16,28 @@ pub struct Metrics {
     requests: Family<Answered, Counter>,
     duration: Family<Answering, Histogram, fn() -> Histogram>,
     pub(crate) streams: Gauge,
+    pub(crate) connections: Gauge,
+    pub(crate) connections_limit: Gauge,
+    /// Connections on which a request found no room.
+    pub(crate) refused_connections: Counter,
     /// Submissions of what stands already.
     pub(crate) repeated: Counter,
+}
+
+/// Something that is open, and counted until it is dropped.
+pub(crate) struct Open(Gauge);
+
+impl Open {
+    pub(crate) fn counted(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// The routes, as a label.
@@ -185,6 +205,9 @@ impl Metrics {
             requests: Family::default(),
             duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             streams: Gauge::default(),
+            connections: Gauge::default(),
+            connections_limit: Gauge::default(),
+            refused_connections: Counter::default(),
             repeated: Counter::default(),
         };
         // Counters are born at zero, so that the first request is an increase.
@@ -208,6 +231,21 @@ impl Metrics {
             "roughneck_http_event_streams",
             "Event streams that are open",
             metrics.streams.clone(),
+        );
+        registry.register(
+            "roughneck_http_connections",
+            "Connections of clients that are open",
+            metrics.connections.clone(),
+        );
+        registry.register(
+            "roughneck_http_connections_limit",
+            "Connections that may be open with requests",
+            metrics.connections_limit.clone(),
+        );
+        registry.register(
+            "roughneck_http_refused_connections",
+            "Connections that were closed with 503 because there were as many already",
+            metrics.refused_connections.clone(),
         );
         registry.register(
             "roughneck_http_repeated_submissions",

@@ -22,6 +22,9 @@ const RESTART_S: u32 = 5;
 /// The same while as many jobs wait as the host takes: some end soon.
 const QUEUE_FULL_S: u32 = 10;
 
+/// The same while others have all connections: some end soon, and some that rest may be closed by then.
+const NO_ROOM_S: u32 = 5;
+
 /// The same until somebody has made room.
 const DISK_FULL_S: u32 = 60;
 
@@ -125,6 +128,15 @@ impl Problem {
     pub(crate) fn not_ready(reasons: Vec<String>) -> Self {
         let problem = Self::new(Code::NotReady, reasons.join("; ")).retry_after(RESTART_S);
         problem.with("reasons", reasons)
+    }
+
+    pub(crate) fn too_many_connections(max: usize) -> Self {
+        let detail = format!(
+            "{max} connections with requests are open, which is as many as this host serves; try again in {NO_ROOM_S} seconds, \
+             or raise `connections-max` under [server] in roughneck.toml"
+        );
+        let problem = Self::new(Code::TooManyConnections, detail).retry_after(NO_ROOM_S);
+        problem.with("connections_max", max)
     }
 
     /// A high-water mark is passed.

@@ -38,6 +38,7 @@ use crate::{
     list_schedules::list_schedules,
     measure::measure,
     metrics::Route,
+    no_room::no_room,
     ollama::{
         call::call,
         closed::{OF_THE_ACCOUNT, TRANSCRIPTIONS, not_served, of_the_account},
@@ -99,6 +100,19 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(surfaces())
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(Arc::clone(&app), guard))
+        .layer(from_fn_with_state(Arc::clone(&app), measure))
+        .with_state(app)
+}
+
+/// What is served to those for whom there is no room: how the host is, so that whoever runs it can look at it just then, and to all
+/// else a refusal.
+pub(crate) fn without_room(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/healthz", on(Route::Health, get(check_health)))
+        .route("/readyz", on(Route::Ready, get(check_ready)))
+        .route("/metrics", on(Route::Metrics, get(scrape_metrics)))
+        .fallback(no_room)
         .layer(from_fn_with_state(Arc::clone(&app), guard))
         .layer(from_fn_with_state(Arc::clone(&app), measure))
         .with_state(app)

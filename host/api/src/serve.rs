@@ -1,26 +1,58 @@
 //! Serving a listener until the host stops.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use axum::{Router, serve::Listener};
-use hyper::server::conn::http1;
+use axum::{Router, body::Body, serve::Listener};
+use bytes::Bytes;
+use hyper::{
+    Request,
+    body::{Frame, Incoming, SizeHint},
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{App, router, settled::Settled};
+use crate::{
+    App,
+    connections::{Busy, Connections, Place},
+    metrics::Open,
+    router,
+    router::without_room,
+    settled::Settled,
+};
 
 /// How long a connection may go without the whole head of a request, and also without any request. Clients that keep
 /// connections for later give them up after 90 s at most, and it should be theirs to do: a request that is sent while the host
 /// closes is lost.
 const HEAD_MAX: Duration = Duration::from_secs(120);
 
+/// How many that found no room are answered at once. Whoever comes then waits in the kernel's queue until one of them is gone.
+const WITHOUT_ROOM_MAX: usize = 32;
+
+/// How long one of them may take to ask and to read the answer.
+const WITHOUT_ROOM_TIME: Duration = Duration::from_secs(5);
+
 /// Serves until `shutdown` completes. Then no connection is accepted any more, event streams end at
 /// their next quiet moment, and open requests may end within [`crate::Settings::stop_grace_ms`];
 /// what is still open after that is left to the end of the process.
+///
+/// At most [`crate::Settings::connections_max`] clients are served at once. For the next one, a connection without a request is closed; if
+/// there is none, it reads a refusal, unless it asks how the host is.
 ///
 /// Errors of single connections are theirs, and a listener that cannot accept for want of file descriptors tries again.
 pub async fn serve(
@@ -29,12 +61,21 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let grace = Duration::from_millis(app.settings.stop_grace_ms);
-    let routes = TowerToHyperService::new(router(Arc::clone(&app)));
-    let open = GracefulShutdown::new();
+    let ending = CancellationToken::new();
+    let surface = Arc::new(Surface::new(&app, ending.clone()));
+    let clients = TaskTracker::new();
     let accept = async {
         loop {
             let (stream, _) = Listener::accept(&mut listener).await;
-            tokio::spawn(Settled::new(connection(stream, routes.clone(), open.watcher())));
+            let open = Open::counted(&app.metrics.connections);
+            let surface = Arc::clone(&surface);
+            if let Some(place) = surface.connections.place() {
+                let served = async move { surface.served(stream, place, open).await };
+                clients.spawn(Settled::new(served));
+            } else if let Ok(turn) = Arc::clone(&surface.turns).acquire_owned().await {
+                let served = async move { surface.served_without_room(stream, turn, open).await };
+                clients.spawn(Settled::new(served));
+            }
         }
     };
     tokio::select! {
@@ -43,7 +84,9 @@ pub async fn serve(
     }
     drop(listener);
     app.close();
-    if tokio::time::timeout(grace, open.shutdown()).await.is_err() {
+    ending.cancel();
+    clients.close();
+    if tokio::time::timeout(grace, clients.wait()).await.is_err() {
         tracing::warn!(
             grace_ms = grace.as_millis(),
             "requests were still open when the host stopped"
@@ -51,19 +94,107 @@ pub async fn serve(
     }
 }
 
-/// Serves one client until it leaves.
-async fn connection(stream: TcpStream, routes: TowerToHyperService<Router>, watcher: Watcher) {
-    // A token must leave when it is there. Held back until the last one is acknowledged, as Nagle has it, it is late by
-    // the 40 ms that a receiver may take for that.
+/// What all connections share.
+struct Surface {
+    routes: TowerToHyperService<Router>,
+    without_room: TowerToHyperService<Router>,
+    connections: Arc<Connections>,
+    /// Of those without room.
+    turns: Arc<Semaphore>,
+    ending: CancellationToken,
+}
+
+impl Surface {
+    fn new(app: &Arc<App>, ending: CancellationToken) -> Self {
+        Self {
+            routes: TowerToHyperService::new(router(Arc::clone(app))),
+            without_room: TowerToHyperService::new(without_room(Arc::clone(app))),
+            connections: Connections::new(app.settings.connections_max, ending.clone()),
+            turns: Arc::new(Semaphore::new(WITHOUT_ROOM_MAX)),
+            ending,
+        }
+    }
+
+    /// Serves one client until it leaves, or is asked to.
+    async fn served(&self, stream: TcpStream, place: Place, _open: Open) {
+        send_small_pieces(&stream);
+        let answered = service_fn(|request: Request<Incoming>| {
+            let busy = place.busy();
+            let answer = self.routes.call(request);
+            async move { Ok::<_, Infallible>(answer.await?.map(|body| Answer { body, _busy: busy })) }
+        });
+        let mut connection = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_MAX)
+                .serve_connection(TokioIo::new(stream), answered)
+        );
+        let served = tokio::select! {
+            biased;
+            served = connection.as_mut() => served,
+            () = place.asked_to_leave() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = served {
+            tracing::trace!(%error, "a connection broke off");
+        }
+    }
+
+    /// Answers one request of a client for which there was no room, unless room can be made.
+    async fn served_without_room(&self, stream: TcpStream, turn: OwnedSemaphorePermit, open: Open) {
+        if let Some(place) = self.connections.make_room().await {
+            drop(turn);
+            return self.served(stream, place, open).await;
+        }
+        send_small_pieces(&stream);
+        let answered = http1::Builder::new()
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), self.without_room.clone());
+        // Nothing that is cut off here was promised to anybody.
+        tokio::select! {
+            answered = tokio::time::timeout(WITHOUT_ROOM_TIME, answered) => match answered {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::trace!(%error, "a connection without room broke off"),
+                Err(_elapsed) => tracing::trace!("a connection without room took too long"),
+            },
+            () = self.ending.cancelled() => {}
+        }
+    }
+}
+
+/// A token must leave when it is there. Held back until the last one is acknowledged, as Nagle has it, it is late by
+/// the 40 ms that a receiver may take for that.
+fn send_small_pieces(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection sends small pieces late");
     }
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_MAX)
-        .serve_connection(TokioIo::new(stream), routes);
-    if let Err(error) = watcher.watch(served).await {
-        tracing::trace!(%error, "a connection broke off");
+}
+
+/// The body of an answer. Until it is over, its connection does not rest.
+struct Answer {
+    body: Body,
+    _busy: Busy,
+}
+
+impl hyper::body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -80,7 +211,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::testing::{Host, a_job};
+    use crate::{
+        Settings,
+        testing::{Host, a_job},
+    };
 
     const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -180,6 +314,141 @@ mod tests {
             socket.read_to_string(&mut answer).await.unwrap();
             assert!(began.elapsed() >= HEAD_MAX, "{answer}");
         }
+    }
+
+    /// A host that serves so many clients at once.
+    fn host_of(connections_max: usize) -> Host {
+        Host::with(Settings { connections_max, ..Settings::default() })
+    }
+
+    async fn connected(at: SocketAddr) -> TcpStream {
+        TcpStream::connect(at).await.unwrap()
+    }
+
+    async fn ask(socket: &mut TcpStream, path: &str) {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+    }
+
+    /// All that the host says until it closes.
+    async fn rest(socket: &mut TcpStream) -> String {
+        let mut text = String::new();
+        let read = socket.read_to_string(&mut text);
+        tokio::time::timeout(DEADLINE, read).await.unwrap().unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn whoever_finds_no_room_reads_when_to_come_back_and_the_operator_how_the_host_is() {
+        let host = host_of(1);
+        let Served { at, stop: _stop, .. } = served(&host).await;
+        let _follower = follower(&host, at).await;
+        for (path, expected) in [
+            ("/jobs", "HTTP/1.1 503"),
+            ("/api/chat", "HTTP/1.1 503"),
+            ("/healthz", "HTTP/1.1 200"),
+            ("/readyz", "HTTP/1.1 200"),
+            ("/metrics", "HTTP/1.1 200"),
+        ] {
+            let mut socket = connected(at).await;
+            ask(&mut socket, path).await;
+            let answer = rest(&mut socket).await;
+            assert!(answer.starts_with(expected), "{path}: {answer}");
+            assert!(answer.contains("connection: close\r\n"), "{path}: {answer}");
+            if expected.ends_with("503") {
+                assert!(answer.contains("too-many-connections"), "{path}: {answer}");
+                assert!(answer.contains("retry-after: 5\r\n"), "{path}: {answer}");
+            }
+            if path == "/metrics" {
+                for line in [
+                    "roughneck_http_connections 2",
+                    "roughneck_http_connections_limit 1",
+                    "roughneck_http_refused_connections_total 2",
+                ] {
+                    assert!(answer.lines().any(|found| found == line), "{line}: {answer}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_finds_no_room_for_a_large_body_reads_why_and_no_reset() {
+        let host = host_of(1);
+        let Served { at, stop: _stop, .. } = served(&host).await;
+        let _follower = follower(&host, at).await;
+        let mut socket = connected(at).await;
+        let body = "x".repeat(4 << 20);
+        let head = format!(
+            "POST /api/chat HTTP/1.1\r\nhost: {at}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        socket.write_all(body.as_bytes()).await.unwrap();
+        assert!(rest(&mut socket).await.starts_with("HTTP/1.1 503"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_rests_makes_room_for_the_next_client() {
+        let host = host_of(2);
+        let Served { at, stop: _stop, .. } = served(&host).await;
+        let _follower = follower(&host, at).await;
+        let mut first = connected(at).await;
+        ask(&mut first, "/help").await;
+        read_until(&mut first, "\r\n\r\n").await;
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let mut second = connected(at).await;
+        ask(&mut second, "/aliases").await;
+        let answer = read_until(&mut second, "\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        // It ends without an answer that nobody asked for.
+        rest(&mut first).await;
+        // Whoever follows a job is not asked to leave, however long nothing happens.
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let mut third = connected(at).await;
+        ask(&mut third, "/aliases").await;
+        read_until(&mut third, "HTTP/1.1 200").await;
+        assert_eq!(rest(&mut second).await.find("HTTP/1.1"), None);
+        assert_eq!(host.app.metrics.streams.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_without_room_are_few_at_once_and_soon_gone() {
+        let host = host_of(1);
+        let Served { at, stop: _stop, .. } = served(&host).await;
+        let _follower = follower(&host, at).await;
+        let mut silent = Vec::new();
+        for _ in 0..WITHOUT_ROOM_MAX + 8 {
+            silent.push(connected(at).await);
+        }
+        let mut last = connected(at).await;
+        ask(&mut last, "/healthz").await;
+        let began = tokio::time::Instant::now();
+        // The one that waits for its turn is accepted as well.
+        let most = i64::try_from(WITHOUT_ROOM_MAX).unwrap() + 2;
+        let most_open = async {
+            loop {
+                assert!(host.app.metrics.connections.get() <= most);
+                tokio::time::advance(Duration::from_millis(100)).await;
+            }
+        };
+        let answer = tokio::select! {
+            answer = rest(&mut last) => answer,
+            never = most_open => never,
+        };
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(began.elapsed() >= WITHOUT_ROOM_TIME, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_stop_closes_connections_that_rest() {
+        let host = Host::new();
+        let Served { at, stop, task } = served(&host).await;
+        let mut socket = connected(at).await;
+        ask(&mut socket, "/help").await;
+        read_until(&mut socket, "\r\n\r\n").await;
+        stop.send(()).unwrap();
+        rest(&mut socket).await;
+        tokio::time::timeout(DEADLINE, task).await.unwrap().unwrap();
     }
 
     #[tokio::test]

@@ -98,6 +98,10 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new() -> Self {
+        Self::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
         let store = Arc::new(FakeStore::default());
         let flows: Arc<FakeFlows> = Arc::default();
         let fakes = Fakes {
@@ -126,8 +130,7 @@ impl Host {
             clock: Arc::new(Fixed),
             entropy: Arc::new(Counting::default()),
         };
-        let settings =
-            Settings { version: "9.9.9".into(), stop_grace_ms: 300, ..Settings::default() };
+        let settings = Settings { version: "9.9.9".into(), stop_grace_ms: 300, ..settings };
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let app = App::new(ports, settings, Arc::new(registry), metrics);

@@ -239,6 +239,7 @@ fn settings(config: &Config) -> Result<Settings> {
     Ok(Settings {
         body_bytes_max: config.server.body_bytes_max()?,
         call_bytes_max: config.server.call_bytes_max()?,
+        connections_max: usize::try_from(config.server.connections_max()?)?,
         host_names: config.server.names.clone(),
         slots: config.classes.slots()?,
         callbacks_private: config.callbacks.allow_private,

@@ -233,6 +233,7 @@ mod tests {
             ("[ollama]\nurl = \"ftp://x\"", "must start with http:// or https://"),
             ("[callbacks.targets.cms]\nurl = \"https://a\"\nsecret = \"hunter2\"", "`whsec_`"),
             ("[server]\nbody-max = \"0B\"", "at least 1KiB"),
+            ("[server]\nconnections-max = 0", "`server.connections-max` is from 1 to"),
             ("[ollama]\nkeep-alive = \"5 minutes\"", "`keep-alive` cannot be `5 minutes`"),
             ("[ollama]\nkeep-alive = \"0\"", "write it like 10m"),
             ("[ollama]\nquiet-for = \"0s\"", "`quiet-for` under [ollama] cannot be used"),

@@ -8,6 +8,9 @@ use serde::Deserialize;
 
 const BODY_BYTES_MIN: u64 = 1 << 10;
 
+/// More than one machine has ports for.
+const CONNECTIONS_MAX: u32 = 65_535;
+
 /// The HTTP surface.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -18,6 +21,8 @@ pub(crate) struct Server {
     body_max: String,
     /// Largest call to Ollama's surface; pictures travel in it.
     call_max: String,
+    /// Clients that may be connected at once.
+    connections_max: u32,
     /// Names under which this host may be addressed, besides loopback ones.
     pub(crate) names: Vec<String>,
 }
@@ -28,6 +33,7 @@ impl Default for Server {
             listen: "127.0.0.1:7117".to_owned(),
             body_max: "8MiB".to_owned(),
             call_max: "64MiB".to_owned(),
+            connections_max: 1024,
             names: Vec::new(),
         }
     }
@@ -56,6 +62,7 @@ impl Server {
         }
         self.body_bytes_max()?;
         self.call_bytes_max()?;
+        self.connections_max()?;
         Ok(address)
     }
 
@@ -73,6 +80,17 @@ impl Server {
     /// A sentence, if the text is no size.
     pub(crate) fn call_bytes_max(&self) -> Result<usize> {
         bytes("call-max", &self.call_max)
+    }
+
+    /// How many clients may be connected at once.
+    ///
+    /// # Errors
+    /// A sentence, if that is none, or more than a machine can have.
+    pub(crate) fn connections_max(&self) -> Result<u32> {
+        match self.connections_max {
+            max @ 1..=CONNECTIONS_MAX => Ok(max),
+            max => bail!("`server.connections-max` is from 1 to {CONNECTIONS_MAX}, and not {max}"),
+        }
     }
 }
 
