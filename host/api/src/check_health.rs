@@ -1,4 +1,4 @@
-//! `GET /healthz`: the process lives, and how the path to Ollama is. Always 200: restarting the host
+//! `GET /healthz`: the process lives, how the path to Ollama is, and how many clients there are. Always 200: restarting the host
 //! mends no Ollama.
 
 use std::sync::Arc;
@@ -11,13 +11,20 @@ use axum::{
 use roughneck_jobs::model::Health;
 use serde::Serialize;
 
-use crate::App;
+use crate::{App, Settings};
 
 #[derive(Serialize)]
 struct HealthView<'a> {
     status: &'static str,
     version: &'a str,
     ollama: Health,
+    connections: ConnectionsView,
+}
+
+#[derive(Serialize)]
+struct ConnectionsView {
+    open: i64,
+    limit: usize,
 }
 
 pub(crate) async fn check_health(State(app): State<Arc<App>>) -> Response {
@@ -26,7 +33,9 @@ pub(crate) async fn check_health(State(app): State<Arc<App>>) -> Response {
         Health::Unknown | Health::Up { .. } => "ok",
         Health::OnTrial { .. } | Health::Down { .. } => "degraded",
     };
-    Json(HealthView { status, version: &app.settings.version, ollama }).into_response()
+    let Settings { version, connections_max: limit, .. } = &app.settings;
+    let connections = ConnectionsView { open: app.metrics.connections.get(), limit: *limit };
+    Json(HealthView { status, version, ollama, connections }).into_response()
 }
 
 #[cfg(test)]
@@ -52,5 +61,6 @@ mod tests {
         let health = json(response).await;
         assert_eq!(health["status"], "degraded");
         assert_eq!(health["ollama"]["reason"], "nobody listens");
+        assert_eq!(health["connections"], json!({"open": 0, "limit": 1024}));
     }
 }

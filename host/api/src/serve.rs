@@ -44,8 +44,11 @@ const HEAD_MAX: Duration = Duration::from_secs(120);
 /// How many that found no room are answered at once. Whoever comes then waits in the kernel's queue until one of them is gone.
 const WITHOUT_ROOM_MAX: usize = 32;
 
-/// How long one of them may take to ask and to read the answer.
-const WITHOUT_ROOM_TIME: Duration = Duration::from_secs(5);
+/// How long one of them may take until it has asked. Silent ones would keep those waiting who only want to know how the host is.
+const WITHOUT_ROOM_HEAD_MAX: Duration = Duration::from_secs(1);
+
+/// How long it may take in all.
+const WITHOUT_ROOM_LIFE_MAX: Duration = Duration::from_secs(5);
 
 /// Serves until `shutdown` completes. Then no connection is accepted any more, event streams end at
 /// their next quiet moment, and open requests may end within [`crate::Settings::stop_grace_ms`];
@@ -150,11 +153,13 @@ impl Surface {
         }
         send_small_pieces(&stream);
         let answered = http1::Builder::new()
+            .timer(TokioTimer::new())
             .keep_alive(false)
+            .header_read_timeout(WITHOUT_ROOM_HEAD_MAX)
             .serve_connection(TokioIo::new(stream), self.without_room.clone());
         // Nothing that is cut off here was promised to anybody.
         tokio::select! {
-            answered = tokio::time::timeout(WITHOUT_ROOM_TIME, answered) => match answered {
+            answered = tokio::time::timeout(WITHOUT_ROOM_LIFE_MAX, answered) => match answered {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::trace!(%error, "a connection without room broke off"),
                 Err(_elapsed) => tracing::trace!("a connection without room took too long"),
@@ -436,7 +441,7 @@ mod tests {
             never = most_open => never,
         };
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        assert!(began.elapsed() >= WITHOUT_ROOM_TIME, "{:?}", began.elapsed());
+        assert!(began.elapsed() >= WITHOUT_ROOM_HEAD_MAX, "{:?}", began.elapsed());
     }
 
     #[tokio::test]

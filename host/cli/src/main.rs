@@ -17,6 +17,7 @@ mod host_id;
 mod live;
 mod logging;
 mod native;
+mod open_files;
 mod pretty;
 mod private;
 mod signals;

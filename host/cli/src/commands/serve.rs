@@ -26,7 +26,7 @@ use crate::{
     config::{Config, Overrides},
     host_id, logging,
     native::{self, Kinds, Native},
-    private,
+    open_files, private,
     signals::StopSignals,
     signing_secret,
     strangers::{self, Installed},
@@ -73,9 +73,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     // Before the data folder is touched: two signals of the operator must never be missed.
     let mut stop = StopSignals::listen()?;
 
+    let connections_max = open_files::take(config.server.connections_max()?);
     let listener = listen(&config).await?;
+    let settings = settings(&config, connections_max)?;
     let host = tokio::select! {
-        host = Host::start(&config, listener, natives) => host?,
+        host = Host::start(&config, settings, listener, natives) => host?,
         // Nothing runs yet, so there is nothing to wait for: least of all for the plugin that is being compiled, as the runtime
         // would.
         () = stop.next() => std::process::exit(0),
@@ -133,6 +135,7 @@ struct Host {
 impl Host {
     async fn start(
         config: &Config,
+        settings: Settings,
         listener: TcpListener,
         mut natives: Vec<Native>,
     ) -> Result<Self> {
@@ -200,7 +203,7 @@ impl Host {
             clock: Arc::clone(&system) as _,
             entropy: system,
         };
-        let app = App::new(ports, settings(config)?, Arc::new(registry), api_metrics);
+        let app = App::new(ports, settings, Arc::new(registry), api_metrics);
         let closing = CancellationToken::new();
         let url = format!("http://{}", listener.local_addr()?);
         let until = closing.clone().cancelled_owned();
@@ -235,11 +238,11 @@ async fn store(config: &Config, data_dir: &Path, bells: &Arc<Bells>) -> Result<A
     Ok(Arc::new(SqliteStore::open(&store, Arc::clone(bells) as _, Arc::new(System)).await?))
 }
 
-fn settings(config: &Config) -> Result<Settings> {
+fn settings(config: &Config, connections_max: u32) -> Result<Settings> {
     Ok(Settings {
         body_bytes_max: config.server.body_bytes_max()?,
         call_bytes_max: config.server.call_bytes_max()?,
-        connections_max: usize::try_from(config.server.connections_max()?)?,
+        connections_max: usize::try_from(connections_max)?,
         host_names: config.server.names.clone(),
         slots: config.classes.slots()?,
         callbacks_private: config.callbacks.allow_private,

@@ -15,7 +15,7 @@ async fn output(setup: &Setup, arguments: &[&str]) -> Output {
 }
 
 /// What the doctor finds, and how it ends.
-async fn findings(setup: &Setup, more: &[&str]) -> (i32, Vec<Value>) {
+pub(crate) async fn findings(setup: &Setup, more: &[&str]) -> (i32, Vec<Value>) {
     let arguments = [&["doctor", "--json"], more].concat();
     let output = output(setup, &arguments).await;
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr));
@@ -24,7 +24,7 @@ async fn findings(setup: &Setup, more: &[&str]) -> (i32, Vec<Value>) {
     (output.status.code().unwrap(), serde_json::from_str(&out).unwrap())
 }
 
-fn of<'a>(findings: &'a [Value], check: &str) -> &'a Value {
+pub(crate) fn of<'a>(findings: &'a [Value], check: &str) -> &'a Value {
     let found = findings.iter().find(|finding| finding["check"] == check);
     found.unwrap_or_else(|| panic!("nothing about {check}: {findings:#?}"))
 }

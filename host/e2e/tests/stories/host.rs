@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     config: String,
     ollama: String,
     plugins: Vec<PathBuf>,
+    /// What `ulimit` is told before.
+    ulimit: Option<String>,
 }
 
 impl Setup {
@@ -64,6 +66,7 @@ impl Setup {
             config: config.to_owned(),
             ollama: ollama.to_owned(),
             plugins: vec![built("guests"), built("fixtures")],
+            ulimit: None,
         }
     }
 
@@ -93,6 +96,12 @@ impl Setup {
         self
     }
 
+    /// Limits what the processes may use, as a shell does.
+    pub(crate) fn ulimit(mut self, options: &str) -> Self {
+        self.ulimit = Some(options.to_owned());
+        self
+    }
+
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
     }
@@ -110,7 +119,7 @@ impl Setup {
     pub(crate) fn about(&self, arguments: &[&str]) -> Command {
         let config = self.dir.path().join("roughneck.toml");
         fs::write(&config, &self.config).unwrap();
-        let mut command = Command::new(binary());
+        let mut command = self.program();
         command.current_dir(self.dir.path());
         // What the tester's own host is configured with is not the test's.
         for (name, _) in std::env::vars_os() {
@@ -124,6 +133,13 @@ impl Setup {
             command.arg("--plugins").arg(plugins);
         }
         command
+    }
+
+    fn program(&self) -> Command {
+        let Some(ulimit) = &self.ulimit else { return Command::new(binary()) };
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit {ulimit} && exec \"$0\" \"$@\"")]).arg(binary());
+        shell
     }
 
     pub(crate) fn command(&self) -> Command {

@@ -29,6 +29,7 @@ mod limits;
 mod main_job;
 mod metrics;
 mod models;
+mod open_files;
 mod printed;
 mod rounds;
 mod schedules;

@@ -2,6 +2,7 @@
 
 mod data_dir;
 mod database;
+mod files;
 mod finding;
 mod host;
 mod ollama;
@@ -68,6 +69,7 @@ async fn findings(arguments: &Arguments) -> Vec<Finding> {
     findings.extend(secrets::look(&data_dir, file.as_deref(), &config));
     let host = host::look(&config, arguments.url.as_deref(), holder).await;
     findings.push(host.finding);
+    findings.push(files::look(&config, host.client.as_ref()).await);
     match ollama::lane(&config) {
         Ok(lane) => {
             let plugins = plugins::look(&config, host.client.as_ref(), &lane).await;
