@@ -5,15 +5,16 @@
 //! what is checked is what is connected to.
 
 use std::{
+    collections::HashMap,
     error::Error,
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
 use reqwest::{
-    Client, Url,
+    Client, RequestBuilder, Response, Url,
     dns::{Addrs, Name, Resolve, Resolving},
 };
 use roughneck_jobs::address::is_public;
@@ -21,7 +22,10 @@ use tokio::sync::Semaphore;
 
 /// Names that are resolved at once. The system's resolver blocks a thread for as long as a name server
 /// is silent, even if nobody waits any more; unbounded, a guest could use up all of them.
-const LOOKUPS_MAX: usize = 16;
+pub(crate) const LOOKUPS_MAX: usize = 64;
+
+/// Of these for one owner, who cannot keep the others waiting by names whose servers are silent.
+pub(crate) const LOOKUPS_MAX_PER_OWNER: usize = 4;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -45,9 +49,9 @@ pub struct NoClient(#[source] reqwest::Error);
 /// Neither follows redirects (each hop would have to be judged again) nor reads a proxy from the
 /// environment (the proxy would resolve the name).
 ///
-/// The names that one of these looks up at once are limited, so whoever must not wait for the names of others has one of
-/// its own: a lookup that its caller has given up still holds its place until the name server answers.
-#[derive(Debug)]
+/// The names that one of these looks up at once are limited, in all and for each owner: a lookup that its caller has given up still holds
+/// its place until the name server answers. Whoever must not wait even for many owners has one of these of its own.
+#[derive(Clone, Debug)]
 pub struct Egress {
     public: Client,
     private: Client,
@@ -59,6 +63,11 @@ impl Egress {
     /// # Errors
     /// [`NoClient`].
     pub fn new() -> Result<Self, NoClient> {
+        let look_up: Arc<LookUp> = Arc::new(look_up);
+        Self::looking_up(&look_up)
+    }
+
+    pub(crate) fn looking_up(look_up: &Arc<LookUp>) -> Result<Self, NoClient> {
         let builder = || {
             Client::builder()
                 .user_agent(USER_AGENT)
@@ -69,10 +78,10 @@ impl Egress {
                 .connect_timeout(CONNECT_TIMEOUT)
                 .pool_max_idle_per_host(IDLE_MAX_PER_HOST)
         };
-        let slots = Arc::new(Semaphore::new(LOOKUPS_MAX));
+        let lookups = Arc::new(Lookups::default());
         let resolver = |public_only| Resolver {
-            slots: Arc::clone(&slots),
-            look_up: Arc::new(look_up),
+            lookups: Arc::clone(&lookups),
+            look_up: Arc::clone(look_up),
             public_only,
         };
         Ok(Self {
@@ -97,30 +106,72 @@ impl Egress {
             Some(_) | None => Ok(&self.public),
         }
     }
+
+    /// Sends a request of one of the clients on behalf of `owner`: a plugin, or a receiver of webhooks.
+    ///
+    /// # Errors
+    /// What the client says.
+    pub async fn send(&self, owner: &str, request: RequestBuilder) -> reqwest::Result<Response> {
+        OWNER.scope(owner.into(), request.send()).await
+    }
 }
 
-type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+tokio::task_local! {
+    /// Who sends. A resolver is told nothing but the name, but it is asked for it in the task that sends.
+    static OWNER: Box<str>;
+}
+
+/// The places of those who look up names.
+struct Lookups {
+    all: Arc<Semaphore>,
+    /// Those that somebody uses.
+    shares: Mutex<HashMap<Box<str>, Weak<Semaphore>>>,
+}
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self { all: Arc::new(Semaphore::new(LOOKUPS_MAX)), shares: Mutex::default() }
+    }
+}
+
+impl Lookups {
+    /// The places of whoever sends in this task.
+    fn share(&self) -> Arc<Semaphore> {
+        let owner = OWNER.try_with(Box::clone).unwrap_or_default();
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(share) = shares.get(&owner).and_then(Weak::upgrade) {
+            return share;
+        }
+        shares.retain(|_, share| share.strong_count() > 0);
+        let share = Arc::new(Semaphore::new(LOOKUPS_MAX_PER_OWNER));
+        shares.insert(owner, Arc::downgrade(&share));
+        share
+    }
+}
+
+pub(crate) type LookUp = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 fn look_up(name: &str) -> io::Result<Vec<SocketAddr>> {
     Ok((name, 0).to_socket_addrs()?.collect())
 }
 
-/// Resolves names like the system does, a few at once, and keeps the public addresses if it is told to.
+/// Resolves names like the system does, a few at once, no more than a share of them for one owner, and keeps the public addresses if it is told to.
 struct Resolver {
-    slots: Arc<Semaphore>,
+    lookups: Arc<Lookups>,
     look_up: Arc<LookUp>,
     public_only: bool,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (slots, look_up) = (Arc::clone(&self.slots), Arc::clone(&self.look_up));
-        let public_only = self.public_only;
+        let (share, all) = (self.lookups.share(), Arc::clone(&self.lookups.all));
+        let (look_up, public_only) = (Arc::clone(&self.look_up), self.public_only);
         Box::pin(async move {
-            let slot = slots.acquire_owned().await?;
+            let of_owner = share.acquire_owned().await?;
+            let of_all = all.acquire_owned().await?;
             let looked_up = tokio::task::spawn_blocking(move || {
                 // The thread is busy until here, whether or not somebody still waits for it.
-                let _slot = slot;
+                let _places = (of_owner, of_all);
                 look_up(name.as_str()).map(|addresses| (name, addresses))
             });
             let (name, addresses) = looked_up.await??;
@@ -183,6 +234,7 @@ pub(crate) fn reason(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::Silence;
 
     #[test]
     fn of_a_name_with_mixed_addresses_only_the_public_ones_are_used() {
@@ -223,31 +275,37 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_names_are_resolved_at_once_than_allowed_even_if_nobody_waits() {
-        let (release, released) = std::sync::mpsc::channel::<()>();
-        let released = std::sync::Mutex::new(released);
-        let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
-        let look_up = move |_: &str| {
-            begun.send(()).unwrap();
-            // Blocks like a silent name server, until the test ends.
-            let _ = released.lock().unwrap().recv();
-            Ok(Vec::new())
-        };
-        let slots = Arc::new(Semaphore::new(LOOKUPS_MAX));
-        let resolver = Resolver { slots, look_up: Arc::new(look_up), public_only: false };
-        for _ in 0..3 * LOOKUPS_MAX {
-            let resolving = tokio::spawn(resolver.resolve("silent.example".parse().unwrap()));
+        let mut silence = Silence::new();
+        let look_up = Arc::clone(&silence.look_up);
+        let lookups = Arc::new(Lookups::default());
+        let resolver = Resolver { lookups: Arc::clone(&lookups), look_up, public_only: false };
+        for n in 0..3 * LOOKUPS_MAX {
+            let name = "silent.example".parse().unwrap();
+            let owner = (n / LOOKUPS_MAX_PER_OWNER).to_string().into();
+            let resolving = OWNER.sync_scope(owner, || resolver.resolve(name));
+            let resolving = tokio::spawn(resolving);
             tokio::task::yield_now().await;
             resolving.abort();
             assert!(resolving.await.is_err_and(|error| error.is_cancelled()));
         }
-        for _ in 0..LOOKUPS_MAX {
-            begins.recv().await.unwrap();
-        }
-        assert_eq!(resolver.slots.available_permits(), 0);
-        drop(release);
-        // Those that were aborted while they waited for a slot never begin.
-        let all = resolver.slots.acquire_many(u32::try_from(LOOKUPS_MAX).unwrap()).await.unwrap();
-        assert!(begins.try_recv().is_err());
+        silence.begun(LOOKUPS_MAX).await;
+        assert_eq!(lookups.all.available_permits(), 0);
+        silence.end();
+        // Those that were aborted while they waited for a place never begin.
+        let all = lookups.all.acquire_many(u32::try_from(LOOKUPS_MAX).unwrap()).await.unwrap();
+        assert!(!silence.has_more());
         drop(all);
+    }
+
+    #[tokio::test]
+    async fn of_owners_who_look_up_nothing_any_more_nothing_is_kept() {
+        let lookups = Lookups::default();
+        let of = |owner: &str| OWNER.sync_scope(owner.into(), || lookups.share());
+        let held = of("one");
+        assert!(Arc::ptr_eq(&held, &of("one")));
+        for n in 0..9 {
+            drop(of(&n.to_string()));
+        }
+        assert_eq!(lookups.shares.lock().unwrap().len(), 2);
     }
 }

@@ -1,6 +1,7 @@
 //! Tiny ports for the tests of this crate.
 
 mod kin;
+mod silence;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -41,6 +42,7 @@ use tokio::{
 use crate::{HostError, Ports, Refusal, Session, egress::Egress};
 
 pub(crate) use kin::Kin;
+pub(crate) use silence::Silence;
 
 /// What is left of every run of the tests, in milliseconds.
 pub(crate) const TIMEOUT_MS: i64 = 10_000;
@@ -83,6 +85,7 @@ pub(crate) struct World {
     pub(crate) relatives: Arc<Kin>,
     pub(crate) clock: Arc<Hand>,
     caller: Option<Caller>,
+    egress: Egress,
     manifest: Manifest,
     grant: Grant,
 }
@@ -97,6 +100,7 @@ impl World {
             relatives: Arc::default(),
             clock: Arc::default(),
             caller: None,
+            egress: Egress::new().unwrap(),
             manifest: manifest::parse(MANIFEST).unwrap(),
             grant: Grant::default(),
         }
@@ -123,6 +127,13 @@ impl World {
         self
     }
 
+    /// Another plugin, which goes out by the same way as others.
+    pub(crate) fn plugin(mut self, name: &str, egress: &Egress) -> Self {
+        name.clone_into(&mut self.manifest.name);
+        self.egress = egress.clone();
+        self
+    }
+
     pub(crate) fn num_ctx(mut self, num_ctx: u32) -> Self {
         let hint = ModelHint { tag: "default".into(), num_ctx: Some(num_ctx) };
         self.manifest.kinds[0].model = Some(hint);
@@ -145,7 +156,7 @@ impl World {
         let ports = Ports {
             llm: self.llm.clone(),
             kv: self.kv.clone(),
-            egress: Egress::new().unwrap(),
+            egress: self.egress.clone(),
             clock: self.clock.clone(),
         };
         let grant = Arc::new(self.grant.clone());

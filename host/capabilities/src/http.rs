@@ -177,7 +177,7 @@ impl Session {
         let origin = origin(&url);
         let failed = |error: reqwest::Error| self.http_failed(&origin, &error);
         let sent = client.request(method, url).headers(headers).body(body).timeout(timeout);
-        let answer = sent.send().await.map_err(failed)?;
+        let answer = self.ports.egress.send(&self.plugin, sent).await.map_err(failed)?;
         Ok(self.http_read(&origin, answer).await?)
     }
 

@@ -113,17 +113,15 @@ impl Courier for Webhooks {
             .map_err(|refused| private(&refused))?;
         let (id, timestamp_s) = (delivery.id.to_string(), at.seconds());
         let signature = target.secret.sign(&id, timestamp_s, &delivery.body);
-        let sent = client
+        let request = client
             .post(target.url)
             .timeout(TIMEOUT)
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", id)
             .header("webhook-timestamp", timestamp_s)
             .header("webhook-signature", signature)
-            .body(delivery.body.clone())
-            .send()
-            .await;
-        match sent {
+            .body(delivery.body.clone());
+        match self.egress.send(&origin, request).await {
             Ok(answer) => judge(&origin, answer).await,
             Err(error) => match refused_address(&error) {
                 Some(refused) => Err(private(refused)),

@@ -3,7 +3,10 @@ use roughneck_jobs::{manifest::HttpWish, ports::runner::Standing};
 use roughneck_testkit::receiver::Receiver;
 
 use super::*;
-use crate::fake::{TcpAnswer, World, told};
+use crate::{
+    egress::{LOOKUPS_MAX, LOOKUPS_MAX_PER_OWNER},
+    fake::{Silence, TcpAnswer, World, told},
+};
 
 fn world(hosts: &[&str]) -> World {
     let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
@@ -185,4 +188,22 @@ async fn a_run_that_lost_its_job_sends_nothing() {
     world.supervisor.stand(Standing::Fenced);
     assert_eq!(told(get(&world, &receiver.url()).await).code, "fenced");
     assert!(receiver.deliveries().is_empty());
+}
+
+#[tokio::test]
+async fn a_plugin_that_asks_for_silent_names_keeps_no_other_waiting() {
+    let receiver = Receiver::start().await.unwrap();
+    let lively = receiver.url().replace("127.0.0.1", "lively.example");
+    let mut silence = Silence::new();
+    let egress = silence.egress();
+    let greedy = world(&["*"]).plugin("greedy", &egress);
+    for _ in 0..=LOOKUPS_MAX {
+        let mut session = greedy.session();
+        let request = session.http_request("GET", "http://silent.example/").unwrap();
+        tokio::spawn(async move { session.http_send(request).await });
+    }
+    silence.begun(LOOKUPS_MAX_PER_OWNER).await;
+    let modest = world(&["*:*"]).plugin("modest", &egress);
+    assert_eq!(get(&modest, &lively).await.unwrap().status, 204);
+    assert!(!silence.has_more(), "a plugin looks up more names than its share");
 }

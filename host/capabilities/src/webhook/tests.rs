@@ -1,14 +1,23 @@
+use std::sync::Arc;
+
 use roughneck_jobs::{delivery::DeliveryState, id::JobId};
 use roughneck_testkit::receiver::Receiver;
 
 use super::*;
-use crate::fake::{TcpAnswer, install_tls};
+use crate::{
+    egress::{LOOKUPS_MAX, LOOKUPS_MAX_PER_OWNER},
+    fake::{Silence, TcpAnswer, install_tls},
+};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const ID: &str = "01K9Z4T8N6Q0V5W3X2Y1R7S9AB";
 
 fn webhooks(targets: &[(&str, &str)], allow_private: bool) -> Webhooks {
     install_tls();
+    webhooks_by(Egress::new().unwrap(), targets, allow_private)
+}
+
+fn webhooks_by(egress: Egress, targets: &[(&str, &str)], allow_private: bool) -> Webhooks {
     let secret: Secret = SECRET.parse().unwrap();
     let target = |url: &str| Target {
         url: url.parse().unwrap(),
@@ -16,7 +25,7 @@ fn webhooks(targets: &[(&str, &str)], allow_private: bool) -> Webhooks {
         allow_private: true,
     };
     let targets = targets.iter().map(|(name, url)| ((*name).to_owned(), target(url))).collect();
-    Webhooks::new(Config { targets, secret, allow_private }, Egress::new().unwrap())
+    Webhooks::new(Config { targets, secret, allow_private }, egress)
 }
 
 fn delivery(target: &str) -> Delivery {
@@ -141,4 +150,20 @@ fn what_is_shown_of_a_configuration_has_neither_urls_nor_secrets() {
     for secret in ["hooks.example", "s3cret", "Mf", "Secret"] {
         assert!(!shown.contains(secret), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn a_receiver_whose_name_server_is_silent_keeps_no_other_waiting() {
+    let receiver = Receiver::start().await.unwrap();
+    let lively = receiver.url().replace("127.0.0.1", "lively.example");
+    let mut silence = Silence::new();
+    let webhooks = Arc::new(webhooks_by(silence.egress(), &[], true));
+    for _ in 0..=LOOKUPS_MAX {
+        let webhooks = Arc::clone(&webhooks);
+        let delivery = delivery("http://silent.example/");
+        tokio::spawn(async move { webhooks.send(&delivery, Millis(0)).await });
+    }
+    silence.begun(LOOKUPS_MAX_PER_OWNER).await;
+    webhooks.send(&delivery(&lively), Millis(0)).await.unwrap();
+    assert!(!silence.has_more());
 }
