@@ -239,12 +239,12 @@ impl Metrics {
         );
         registry.register(
             "roughneck_http_connections_limit",
-            "Connections that may be open with requests",
+            "Connections that are served at once",
             metrics.connections_limit.clone(),
         );
         registry.register(
             "roughneck_http_refused_connections",
-            "Connections that were closed with 503 because there were as many already",
+            "Connections that were closed with 503, because all that are served had requests",
             metrics.refused_connections.clone(),
         );
         registry.register(

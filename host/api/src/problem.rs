@@ -132,8 +132,8 @@ impl Problem {
 
     pub(crate) fn too_many_connections(max: usize) -> Self {
         let detail = format!(
-            "{max} connections with requests are open, which is as many as this host serves; try again in {NO_ROOM_S} seconds, \
-             or raise `connections-max` under [server] in roughneck.toml"
+            "{max} clients are connected, as many as this host serves at once; try again in {NO_ROOM_S} seconds. The limit is `connections-max` \
+             under [server] in roughneck.toml, or less where few files may be open, as `roughneck doctor` tells"
         );
         let problem = Self::new(Code::TooManyConnections, detail).retry_after(NO_ROOM_S);
         problem.with("connections_max", max)

@@ -155,7 +155,8 @@ fn look_up(name: &str) -> io::Result<Vec<SocketAddr>> {
     Ok((name, 0).to_socket_addrs()?.collect())
 }
 
-/// Resolves names like the system does, a few at once, no more than a share of them for one owner, and keeps the public addresses if it is told to.
+/// Resolves names like the system does, a few at once and fewer for each owner, and keeps the public addresses if it is
+/// told to.
 struct Resolver {
     lookups: Arc<Lookups>,
     look_up: Arc<LookUp>,
