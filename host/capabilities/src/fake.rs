@@ -141,12 +141,17 @@ impl World {
     }
 
     pub(crate) fn session(&self) -> Session {
+        self.session_of(&self.manifest.kinds[0].name)
+    }
+
+    /// The session of a job that was submitted when its kind had this name.
+    pub(crate) fn session_of(&self, kind_then: &str) -> Session {
         let id: JobId = "01K9Z4T8N6Q0V5W3X2Y1R7S9AB".parse().unwrap();
         let kind = self.manifest.kinds[0].clone();
         let plugin =
             Arc::new(Plugin { digest: "sha256:0".into(), manifest: self.manifest.clone() });
         let assignment = Assignment {
-            job: Job { caller: self.caller.clone(), ..job(id, &kind.name) },
+            job: Job { caller: self.caller.clone(), ..job(id, kind_then) },
             needs: self.relatives.needs(),
             relatives: self.relatives.clone(),
             run: Run { job: id, token: 1 },

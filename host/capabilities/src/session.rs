@@ -87,7 +87,11 @@ impl Session {
         Self {
             run: *run,
             plugin: manifest.name.clone(),
-            payer: Payer::of_job(job, manifest.limits.job_tokens_max),
+            payer: Payer {
+                // The job has the name that its kind had when it was submitted.
+                kind: served.kind.name.clone(),
+                ..Payer::of_job(job, manifest.limits.job_tokens_max)
+            },
             rank: job.rank,
             priority: job.priority,
             attempt: job.attempt,

@@ -15,6 +15,7 @@ use crate::config::Config;
 #[derive(Debug, Default)]
 pub(crate) struct Installed {
     pub(crate) plugins: BTreeSet<String>,
+    /// By all of their names.
     pub(crate) kinds: BTreeSet<String>,
     /// Folders of plugins that are refused. What they would serve is not known.
     pub(crate) refused: BTreeSet<String>,
@@ -26,7 +27,10 @@ impl Installed {
         let plugins = catalog.plugins();
         let kinds = plugins.iter().flat_map(|plugin| &plugin.manifest.kinds);
         Self {
-            kinds: kinds.map(|kind| kind.name.clone()).collect(),
+            kinds: kinds
+                .flat_map(|kind| kind.aliases.iter().chain([&kind.name]))
+                .cloned()
+                .collect(),
             plugins: plugins.iter().map(|plugin| plugin.manifest.name.clone()).collect(),
             refused: catalog.refused().into_iter().map(|refused| refused.name).collect(),
         }
@@ -59,7 +63,7 @@ pub(crate) fn grants(config: &Config, installed: &Installed) -> Result<Vec<Strin
     Ok(sentences)
 }
 
-/// A sentence for each kind that has a budget and is served by nobody. The engine logs them when it starts.
+/// A sentence for each kind that has a budget and is served by nobody.
 ///
 /// # Errors
 /// If the budgets cannot be read.
@@ -85,17 +89,28 @@ fn hint(wrong: &str, known: &BTreeSet<String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use roughneck_jobs::{
+        manifest,
+        ports::catalog::{Plugin, RefusedPlugin, Served},
+    };
+
     use super::*;
     use crate::config::Overrides;
 
-    fn told(refused: &[&str]) -> Vec<String> {
+    fn config() -> Config {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("roughneck.toml");
         let text = "[grants.site-healht]\n[grants.site-health]\n[grants.mill]\n\
                     callbacks = [\"nope\", \"team-*\", \"alerts\"]\n[callbacks.targets.alerts]\nurl = \"http://a\"\n\
                     [budgets.kinds]\ndraft = 1\nnope = 2\n\"ollama.call\" = 3\n";
         std::fs::write(&file, text).unwrap();
-        let config = Config::load(&Overrides::of(&file)).unwrap();
+        Config::load(&Overrides::of(&file)).unwrap()
+    }
+
+    fn told(refused: &[&str]) -> Vec<String> {
+        let config = config();
         let set = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         let installed = Installed {
             plugins: set(&["site-health", "ollama"]),
@@ -117,6 +132,30 @@ mod tests {
                 "`nope` under [budgets.kinds] is no kind that a plugin serves",
             ]
         );
+    }
+
+    #[test]
+    fn a_budget_under_an_older_name_of_a_kind_is_no_stranger() {
+        struct Mill;
+        impl Catalog for Mill {
+            fn served(&self, _: &str) -> Option<Arc<Served>> {
+                None
+            }
+
+            fn plugins(&self) -> Vec<Arc<Plugin>> {
+                let text = "manifest = 1\n[plugin]\nname = \"mill\"\nversion = \"1.0.0\"\n\
+                            world = \"roughneck:plugin/job-pure@1.0.0\"\n[component]\nsource = \"mill.wasm\"\n\
+                            [[kind]]\nname = \"write\"\naliases = [\"draft\"]\nclass = \"io\"\n";
+                let manifest = manifest::parse(text).unwrap();
+                vec![Arc::new(Plugin { digest: "sha256:0".to_owned(), manifest })]
+            }
+
+            fn refused(&self) -> Vec<RefusedPlugin> {
+                Vec::new()
+            }
+        }
+        let told = budgets(&config(), &Installed::of(&Mill)).unwrap();
+        assert_eq!(told, ["`nope` under [budgets.kinds] is no kind that a plugin serves"]);
     }
 
     #[test]

@@ -294,6 +294,15 @@ async fn a_call_goes_on_the_account_of_whom_its_job_is_for() {
 }
 
 #[tokio::test]
+async fn a_job_from_before_its_kind_was_renamed_pays_from_the_account_of_the_kind() {
+    let world = world();
+    let mut session = world.session_of("old-probe");
+    let request = ask(&mut session, "default");
+    session.complete(request).await.unwrap();
+    assert_eq!(world.llm.calls()[0].payer.kind, "probe");
+}
+
+#[tokio::test]
 async fn errors_of_ollama_keep_their_code_and_advice() {
     let table = [
         (LlmError::Refused { status: 503, message: "busy".into() }, "ollama-busy", true),

@@ -294,9 +294,9 @@ fn webhooks(config: &Config, secret: roughneck_jobs::signature::Secret) -> Resul
 }
 
 fn tell_strangers(config: &Config, catalog: &impl Catalog) -> Result<()> {
-    for sentence in strangers::grants(config, &Installed::of(catalog))? {
-        warn!("{sentence}");
-    }
+    let installed = Installed::of(catalog);
+    let told = [strangers::grants(config, &installed)?, strangers::budgets(config, &installed)?];
+    told.iter().flatten().for_each(|sentence| warn!("{sentence}"));
     Ok(())
 }
 

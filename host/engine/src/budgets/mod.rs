@@ -11,7 +11,7 @@ use std::{
 
 use prometheus_client::registry::Registry;
 use roughneck_jobs::{
-    budget::{Demand, Grant, Ledger, Limits, OverBudget, Payer, Renewal, Sheet},
+    budget::{Demand, Grant, Ledger, OverBudget, Payer, Renewal, Sheet},
     causes::Causes,
     clock::{Clock, Millis},
     ports::{
@@ -22,7 +22,7 @@ use roughneck_jobs::{
     },
 };
 use tokio::sync::Notify;
-use tracing::{error, warn};
+use tracing::error;
 
 use crate::{
     pause::{AFTER_ERROR, until},
@@ -44,7 +44,6 @@ const BATCH: u32 = 200;
 pub struct Budgets(Arc<Inner>);
 
 struct Inner {
-    limits: Limits,
     ledger: Mutex<Ledger>,
     spending: Arc<dyn Spending>,
     clock: Arc<dyn Clock>,
@@ -57,9 +56,9 @@ impl Budgets {
     /// The budgets of a ledger in which nothing is spent. The engine reads what was spent when it starts.
     #[must_use]
     pub fn new(ledger: Ledger, spending: Arc<dyn Spending>, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let (limits, ledger) = (ledger.limits().clone(), Mutex::new(ledger));
+        let ledger = Mutex::new(ledger);
         let (metrics, spent) = (Metrics::new(), Notify::new());
-        Arc::new(Self(Arc::new(Inner { limits, ledger, spending, clock, metrics, spent })))
+        Arc::new(Self(Arc::new(Inner { ledger, spending, clock, metrics, spent })))
     }
 
     /// Publishes the metrics. Call it once for each registry.
@@ -67,17 +66,16 @@ impl Budgets {
         self.0.metrics.register(registry);
     }
 
-    /// Reads what was spent today before this host began.
+    /// Reads what was spent today before this host began. The operator may have written an older name of a kind,
+    /// which the catalog knows.
     pub(crate) async fn load(&self, catalog: &dyn Catalog) -> Result<(), StoreError> {
-        for kind in self.0.limits.kinds.keys().filter(|kind| catalog.served(kind).is_none()) {
-            warn!(kind, "the kind {kind} has a token budget, and no installed plugin serves it");
-        }
-        if self.0.limits.is_empty() {
+        if self.0.is_empty() {
             return Ok(());
         }
         let date = self.0.ledger().day().date.clone();
         let spent = self.0.spending.spent_on(&date).await?;
-        self.0.ledger().load(spent);
+        let name_of = |kind: &str| catalog.served(kind).map(|served| served.kind.name.clone());
+        self.0.ledger().load(spent, &name_of);
         self.0.show();
         Ok(())
     }
@@ -89,7 +87,7 @@ impl budgets::Budgets for Budgets {
         payer: &Payer,
         demand: &dyn Fn() -> Demand,
     ) -> Result<Box<dyn Reservation>, OverBudget> {
-        if !self.0.limits.bind(payer) {
+        if !self.0.ledger().limits().bind(payer) {
             return Ok(Box::new(Free));
         }
         let demand = demand();
@@ -105,7 +103,7 @@ impl budgets::Budgets for Budgets {
     }
 
     fn sheet(&self) -> Sheet {
-        if self.0.limits.is_empty() {
+        if self.0.is_empty() {
             return Sheet::default();
         }
         self.0.ledger().sheet(self.0.clock.now())
@@ -142,10 +140,17 @@ impl Inner {
 
     /// Shows operators how the budgets stand, and returns when the day ends.
     fn show(&self) -> Option<Millis> {
-        let sheet = self.ledger().sheet(self.clock.now());
-        let named = sheet.balances.iter().filter(|balance| self.limits.names(&balance.whose));
+        let mut ledger = self.ledger();
+        let sheet = ledger.sheet(self.clock.now());
+        let limits = ledger.limits();
+        let named = sheet.balances.iter().filter(|balance| limits.names(&balance.whose));
         named.for_each(|balance| self.metrics.show(balance));
         sheet.day.map(|day| day.ends_at)
+    }
+
+    /// Whether no budget of the operator has to be kept.
+    fn is_empty(&self) -> bool {
+        self.ledger().limits().is_empty()
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -156,7 +161,7 @@ impl Inner {
 /// Keeps the books of the budgets, until the last attempt has ended.
 pub(crate) async fn serve(shared: Arc<Shared>) {
     let inner = Arc::clone(&shared.parts.budgets.0);
-    if inner.limits.is_empty() {
+    if inner.is_empty() {
         return;
     }
     let mut tidied = String::new();

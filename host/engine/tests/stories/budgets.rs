@@ -58,6 +58,17 @@ impl World {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_budget_under_an_older_name_of_a_kind_binds_its_calls() {
+    let kinds = BTreeMap::from([("old-act".to_owned(), 150)]);
+    let mut world = World::with_budgets([], Limits { kinds, ..Limits::default() }).await;
+    world.spend(60);
+    assert_eq!((world.balance().limit, world.balance().spent), (150, 60));
+    assert!(world.budgets.reserve(&Payer::of("act"), &hundred).is_err());
+    world.restart().await;
+    assert_eq!(world.balance().spent, 60);
+}
+
 #[test]
 fn sixty_four_calls_at_once_never_reserve_more_than_there_is() {
     let runtime = tokio::runtime::Runtime::new().unwrap();

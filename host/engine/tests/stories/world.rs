@@ -28,7 +28,7 @@ use roughneck_jobs::{
     id::{FlowId, JobId},
     intake::{self, Submission},
     job::{Job, NewJob},
-    manifest,
+    manifest::{self, Kind},
     model::{Call, Health, LlmError, Resolved, Site},
     ports::{
         bell::{Bell, Change},
@@ -137,6 +137,7 @@ world = "roughneck:plugin/job-pure@1.0.0"
 source = "actor.wasm"
 [[kind]]
 name = "act"
+aliases = ["old-act"]
 class = "io"
 timeout = "1h"
 retry = { max = 3, base = "10s", jitter = false }
@@ -156,7 +157,9 @@ impl Actors {
         if self.is_uninstalled.load(Ordering::Relaxed) {
             return None;
         }
-        let kind = self.plugin.manifest.kinds.iter().find(|known| known.name == kind)?.clone();
+        let is_meant =
+            |known: &&Kind| known.name == kind || known.aliases.iter().any(|alias| alias == kind);
+        let kind = self.plugin.manifest.kinds.iter().find(is_meant)?.clone();
         Some(Arc::new(Served { plugin: Arc::clone(&self.plugin), kind }))
     }
 

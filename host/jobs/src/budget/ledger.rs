@@ -77,11 +77,7 @@ impl Ledger {
     #[must_use]
     pub fn new(limits: Limits, zone: TimeZone, now: Millis) -> Self {
         let day = Day::of(now, &zone);
-        let kinds = limits.kinds.iter().map(|(name, limit)| (Whose::Kind(name.clone()), *limit));
-        let callers = limits.callers.iter();
-        let callers = callers.map(|(name, limit)| (Whose::Caller(name.clone()), *limit));
-        let account = |(whose, limit)| (whose, Account { limit, ..Account::default() });
-        let accounts = kinds.chain(callers).map(account).collect();
+        let accounts = unspent(&limits);
         let (jobs, unwritten) = (BTreeMap::new(), BTreeSet::new());
         Self { limits, zone, day, accounts, jobs, unwritten }
     }
@@ -92,18 +88,25 @@ impl Ledger {
         Self::new(limits, TimeZone::UTC, now)
     }
 
-    /// Takes over what was spent before on the present day.
-    pub fn load(&mut self, spent: Vec<Spent>) {
+    /// Takes over what was spent before on the present day, and the present names of kinds: `name_of` knows that of
+    /// a kind by any of its names, if it is served. To be called before anything is reserved.
+    pub fn load(&mut self, spent: Vec<Spent>, name_of: &dyn Fn(&str) -> Option<String>) {
+        self.limits = std::mem::take(&mut self.limits).with_present_names(name_of);
+        self.accounts = unspent(&self.limits);
         for Spent { whose, tokens } in spent {
             let account = match &whose {
                 Whose::Job => None,
-                Whose::Kind(_) => self.accounts.get_mut(&whose),
+                Whose::Kind(name) => {
+                    let present = name_of(name).map_or_else(|| whose.clone(), Whose::Kind);
+                    self.accounts.get_mut(&present)
+                }
                 Whose::Caller(name) => {
                     let found = self.limits.of_caller(Some(name));
                     found.map(|(whose, limit)| self.account(whose, limit))
                 }
             };
             if let Some(account) = account {
+                // What was written under a newer name of a kind has in it what was written under an older one.
                 account.spent = account.spent.max(tokens);
             }
         }
@@ -307,6 +310,15 @@ impl Ledger {
             Whose::Job | Whose::Kind(_) | Whose::Caller(_) => whose,
         }
     }
+}
+
+/// The accounts of all that the operator has named.
+fn unspent(limits: &Limits) -> BTreeMap<Whose, Account> {
+    let kinds = limits.kinds.iter().map(|(name, limit)| (Whose::Kind(name.clone()), *limit));
+    let callers = limits.callers.iter();
+    let callers = callers.map(|(name, limit)| (Whose::Caller(name.clone()), *limit));
+    let account = |(whose, limit)| (whose, Account { limit, ..Account::default() });
+    kinds.chain(callers).map(account).collect()
 }
 
 impl Account {

@@ -129,6 +129,19 @@ impl Limits {
             || self.of_caller(payer.caller.as_deref()).is_some()
     }
 
+    /// The same with kinds as they are called now, which is how jobs are counted. Where both an older name and the
+    /// present one of a kind have a budget, the lower holds.
+    fn with_present_names(mut self, name_of: &dyn Fn(&str) -> Option<String>) -> Self {
+        let mut kinds = BTreeMap::new();
+        for (written, limit) in self.kinds {
+            // One that nobody serves keeps its name: its plugin may come later.
+            let lowest = kinds.entry(name_of(&written).unwrap_or(written)).or_insert(limit);
+            *lowest = limit.min(*lowest);
+        }
+        self.kinds = kinds;
+        self
+    }
+
     fn of_kind(&self, kind: &str) -> Option<(Whose, u64)> {
         Some((Whose::Kind(kind.to_owned()), *self.kinds.get(kind)?))
     }
@@ -137,7 +150,7 @@ impl Limits {
 /// On whose account a call goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payer {
-    /// The kind of its job.
+    /// The kind of its job, by its present name.
     pub kind: String,
     /// Who asks, as far as they say.
     pub caller: Option<String>,

@@ -186,9 +186,28 @@ fn what_is_spent_is_written_once_and_read_again() {
     ledger.put_back(&date, spent.clone());
     assert_eq!(ledger.take_unwritten().1, spent);
     let mut next = self::ledger(Some(250), None, None);
-    next.load(spent);
-    next.load(vec![Spent { whose: Whose::Kind("gone".to_owned()), tokens: 5 }]);
+    let gone = Spent { whose: Whose::Kind("gone".to_owned()), tokens: 5 };
+    next.load(spent.into_iter().chain([gone]).collect(), &|_| None);
     assert_eq!(balance(&mut next, &of_kind(), NOW).spent, 90);
+}
+
+#[test]
+fn a_budget_under_an_older_name_of_a_kind_holds_for_the_kind_and_so_does_what_was_spent_under_it() {
+    let of = |name: &str| Whose::Kind(name.to_owned());
+    let limit = |name: &str, limit| (name.to_owned(), limit);
+    let kinds = [limit("sketch", 250), limit("draft", 300), limit("gone", 7)].into();
+    let mut ledger = Ledger::utc(Limits { kinds, ..Limits::default() }, NOW);
+    let name_of = |name: &str| ["sketch", "draft"].contains(&name).then(|| "draft".to_owned());
+    let spent = |name, tokens| Spent { whose: of(name), tokens };
+    // The host was updated in the middle of the day, and counted on under the new name.
+    ledger.load(vec![spent("draft", 90), spent("sketch", 60)], &name_of);
+    let balances = ledger.sheet(NOW).balances;
+    let told: Vec<_> = balances.iter().map(|of| (&of.whose, of.limit, of.spent)).collect();
+    assert_eq!(told, [(&of("draft"), 250, 90), (&of("gone"), 7, 0)]);
+    let payer = Payer::of("draft");
+    assert!(ledger.limits().bind(&payer));
+    ledger.reserve(&payer, &hundred(), NOW).unwrap();
+    assert_eq!(ledger.reserve(&payer, &hundred(), NOW).unwrap_err().limit, 250);
 }
 
 #[test]

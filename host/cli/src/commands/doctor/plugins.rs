@@ -49,6 +49,7 @@ struct Plugin {
 #[derive(Deserialize)]
 struct Kind {
     name: String,
+    aliases: Vec<String>,
     model: Option<Model>,
 }
 
@@ -128,6 +129,7 @@ async fn load(config: &Config, lane: &Arc<Lane>) -> Result<Seen> {
             .iter()
             .map(|kind| Kind {
                 name: kind.name.clone(),
+                aliases: kind.aliases.clone(),
                 model: kind.model.as_ref().map(|model| Model { tag: model.tag.clone() }),
             })
             .collect(),
@@ -165,7 +167,7 @@ fn odd(config: &Config, seen: &Seen) -> Vec<Finding> {
     let kinds = seen.plugins.iter().flat_map(|plugin| &plugin.kinds);
     let installed = Installed {
         plugins: seen.plugins.iter().map(|plugin| plugin.name.clone()).collect(),
-        kinds: kinds.map(|kind| kind.name.clone()).collect(),
+        kinds: kinds.flat_map(|kind| kind.aliases.iter().chain([&kind.name])).cloned().collect(),
         refused: seen.refused.iter().map(|refused| refused.name.clone()).collect(),
     };
     let told = [strangers::grants(config, &installed), strangers::budgets(config, &installed)];
