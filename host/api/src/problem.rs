@@ -175,8 +175,11 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
-            // Or its writer has died, which `/readyz` tells.
             StoreError::Closed => Self::stopping(),
+            StoreError::Dead => {
+                let detail = format!("{error}; its log says why");
+                Self { detail, ..Self::internal(Code::StoreBroken, &error) }
+            }
             StoreError::NoSuchJob(id) => Self::unknown_job(*id),
             StoreError::NoSuchFlow(id) => Self::unknown_flow(*id),
             StoreError::JobExists(id) => Self::new(
@@ -279,6 +282,18 @@ mod tests {
             (response.status().as_u16(), json(response).await["code"].as_str()),
             (503, Some("disk-full"))
         );
+    }
+
+    #[tokio::test]
+    async fn a_dead_store_is_told_from_a_host_that_stops() {
+        let response = Problem::from(StoreError::Dead).into_response();
+        assert_eq!(response.status(), 500);
+        assert!(!response.headers().contains_key(header::RETRY_AFTER), "it does not come back");
+        assert!(response.extensions().get::<Failed>().unwrap().cause.is_some());
+        let problem = json(response).await;
+        assert_eq!(problem["code"], "store-broken");
+        let detail = "the store has failed and takes nothing until the host is started again; its log says why";
+        assert_eq!(problem["detail"], detail);
     }
 
     #[test]

@@ -19,10 +19,12 @@ pub(crate) fn store_error(error: &StoreError) -> HostError {
             "this run lost its job to another run and may cause nothing any more; return from `run`",
         ),
         StoreError::Full(passed) => full(passed),
-        StoreError::Broken { .. } | StoreError::DiskFull { .. } => HostError::retryable(
-            code::STORE_FAILED,
-            "the host's store failed; try again later, and see the host's log",
-        ),
+        StoreError::Broken { .. } | StoreError::DiskFull { .. } | StoreError::Dead => {
+            HostError::retryable(
+                code::STORE_FAILED,
+                "the host's store failed; try again later, and see the host's log",
+            )
+        }
         StoreError::Closed => {
             HostError::retryable("stopping", "the host stops; fail with `retry` to run again later")
         }

@@ -190,7 +190,8 @@ pub(crate) async fn finish(shared: &Shared, record: &Record, finish: Finish) {
                 | StoreError::Full(_)
                 | StoreError::NoSuchFlow(_)
                 | StoreError::JobExists(_)
-                | StoreError::Closed),
+                | StoreError::Closed
+                | StoreError::Dead),
             ) => {
                 error!(job = %run.job, error = %Causes(&error), "the end of job {} could not be kept", run.job);
                 return;

@@ -81,7 +81,13 @@ impl SqliteStore {
         command: impl FnOnce(Reply<T>) -> Command,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        self.commands.send(command(reply)).await.map_err(|_| self.gone())?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Why the writer does not answer: it was told to stop, or it has panicked.
+    fn gone(&self) -> StoreError {
+        let was_told = self.writer.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        if was_told { StoreError::Closed } else { StoreError::Dead }
     }
 }

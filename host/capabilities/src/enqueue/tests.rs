@@ -135,6 +135,7 @@ async fn what_the_queue_refuses_has_a_code_and_an_advice() {
         (StoreError::Full(passed).into(), "intake-full", true, "takes no new jobs now"),
         (StoreError::Fenced.into(), "fenced", false, "lost its job"),
         (StoreError::Closed.into(), "stopping", true, "the host stops"),
+        (StoreError::Dead.into(), "store-failed", true, "see the host's log"),
     ];
     for (refusal, code, retryable, sentence) in table {
         let world = world();

@@ -68,9 +68,12 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The host is closing, or what writes has died: `/readyz` tells which.
-    #[error("the store takes nothing any more: the host stops, or its writer has died")]
+    /// The host is closing.
+    #[error("the store takes nothing any more: the host stops")]
     Closed,
+    /// What writes has died, and nothing but another start brings it back.
+    #[error("the store has failed and takes nothing until the host is started again")]
+    Dead,
 }
 
 /// What became of a submission.

@@ -80,7 +80,8 @@ impl Frail {
                 | StoreError::Broken { .. }
                 | StoreError::Full(_)
                 | StoreError::DiskFull { .. }
-                | StoreError::Closed,
+                | StoreError::Closed
+                | StoreError::Dead,
             ) => Answer::Unknown,
         };
         self.log.answer(number, answer);

@@ -6,6 +6,7 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use roughneck_jobs::{
     job::Filter,
     ports::{
+        bell::{Bell, Change},
         outbox::{Busy, Outbox as _},
         store::{Store as _, StoreError},
     },
@@ -73,6 +74,25 @@ async fn a_closed_store_says_so() {
         closed.due_deliveries(at(0), 1, &Busy::default()).await,
         Err(StoreError::Closed)
     ));
+}
+
+#[tokio::test]
+async fn a_store_whose_writer_has_died_says_that_and_not_that_the_host_stops() {
+    struct Broken;
+    impl Bell for Broken {
+        fn ring(&self, change: Change) {
+            assert!(!matches!(change, Change::Class(_)), "as it should");
+        }
+    }
+    let database = Sqlite::new();
+    let dead = database.store(Arc::new(Broken)).await;
+    // The first one is under way when it dies, the others come later.
+    for _ in 0..2 {
+        assert!(matches!(dead.submit(new_job()).await, Err(StoreError::Dead)));
+        assert!(matches!(dead.synced().await, Err(StoreError::Dead)));
+    }
+    dead.close().await;
+    assert!(matches!(dead.submit(new_job()).await, Err(StoreError::Closed)));
 }
 
 #[tokio::test]
