@@ -10,11 +10,11 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use roughneck_jobs::clock::Millis;
-use roughneck_store::{FILES, snapshot};
+use roughneck_store::{FILES, FolderSync, snapshot, sync_folder};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{private, signing_secret};
+use crate::{private, signing_secret, terminal};
 
 /// What this binary writes and reads.
 const FORMAT: u32 = 1;
@@ -164,8 +164,21 @@ fn write(path: &Path, text: &str) -> Result<()> {
 
 /// Brings the names in a folder to the disk.
 pub(crate) fn sync(dir: &Path) -> Result<()> {
-    let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced.with_context(|| format!("{} cannot be brought to the disk", dir.display()))
+    let synced = sync_folder(dir);
+    tell(dir, synced.with_context(|| format!("{} cannot be brought to the disk", dir.display()))?);
+    Ok(())
+}
+
+/// Tells the operator if the names in a folder may not be on the disk. Nothing is wrong with the files themselves.
+pub(crate) fn tell(dir: &Path, synced: FolderSync) {
+    match synced {
+        FolderSync::Done => {}
+        FolderSync::Unsupported => terminal::tell(&format!(
+            "warning: the file system of {} does not say when a new file is on the disk for good; \
+             let a minute pass before you rely on it",
+            dir.display()
+        )),
+    }
 }
 
 #[cfg(test)]

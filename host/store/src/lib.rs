@@ -94,7 +94,7 @@ mod writer;
 
 pub use config::Config;
 pub use data_dir::{DataDir, FILES};
-pub use disk::free_bytes;
+pub use disk::{FolderSync, free_bytes, sync_folder};
 pub use metrics::Metrics;
 pub use open::OpenError;
 pub use sqlite_store::SqliteStore;

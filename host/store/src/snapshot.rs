@@ -19,6 +19,7 @@ use sqlx::{
 use crate::{
     DataDir,
     data_dir::FILES,
+    disk::{FolderSync, sync_folder},
     fault::{self, Fault},
     inspect,
     memory::Memory,
@@ -239,11 +240,11 @@ async fn renew(
 }
 
 impl Prepared {
-    /// Puts the database in its place.
+    /// Puts the database in its place, and tells whether its name is on the disk.
     ///
     /// # Errors
     /// [`SnapshotError::InTheWay`] if there is one.
-    pub fn install(self) -> Result<(), SnapshotError> {
+    pub fn install(self) -> Result<FolderSync, SnapshotError> {
         let folder = self.target.parent().unwrap_or(Path::new("."));
         for file in FILES.map(|file| folder.join(file)) {
             if file.exists() {
@@ -251,7 +252,7 @@ impl Prepared {
             }
         }
         fs::rename(&self.part, &self.target)
-            .and_then(|()| sync(folder))
+            .and_then(|()| sync_folder(folder))
             .map_err(|error| broken("put in its place", &self.target, error))
     }
 }

@@ -21,7 +21,12 @@ use std::{
 
 use roughneck_jobs::ports::bell::Bell;
 
-use crate::{Metrics, bells::Bells, perform::Answer};
+use crate::{
+    Metrics,
+    bells::Bells,
+    disk::{FolderSync, sync_folder},
+    perform::Answer,
+};
 
 /// How long a commit for which nobody waits may be without the disk, so that several share a sync.
 const PATIENCE: Duration = Duration::from_millis(5);
@@ -281,11 +286,14 @@ impl Log {
         }
         let file = File::open(path(&self.database))?;
         file.sync_data()?;
-        // The log is a new file, and its name must be on the disk as well. Not every system syncs folders; SQLite
-        // itself goes on then.
-        let folder = self.database.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all());
-        if let Err(error) = folder {
-            tracing::warn!(%error, "the folder of the database cannot be synced: a power failure soon after this start may lose what is written until then");
+        // The log is a new file, and its name must be on the disk as well. If it cannot be brought there, SQLite
+        // itself goes on.
+        let synced = self.database.parent().map_or(Ok(FolderSync::Done), sync_folder);
+        if !matches!(synced, Ok(FolderSync::Done)) {
+            tracing::warn!(
+                ?synced,
+                "the folder of the database cannot be synced: a power failure soon after this start may lose what is written until then"
+            );
         }
         self.file = Some(file);
         Ok(())

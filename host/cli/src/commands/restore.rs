@@ -99,7 +99,8 @@ fn install(from: &Path, data_dir: &Path, manifest: &Manifest, prepared: Prepared
             .context("the signing secret cannot be written")?;
     }
     // At last: a folder with a database is one with which a host can start.
-    Ok(prepared.install()?)
+    backup::tell(data_dir, prepared.install()?);
+    Ok(())
 }
 
 fn story(manifest: &Manifest, lost: u32, aside: Option<&Path>) -> String {

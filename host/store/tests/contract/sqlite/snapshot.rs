@@ -13,7 +13,7 @@ use roughneck_jobs::{
     state::State,
 };
 use roughneck_store::{
-    DataDir, OpenError, SqliteStore,
+    DataDir, FolderSync, OpenError, SqliteStore,
     snapshot::{self, SnapshotError, TOKENS},
 };
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
@@ -43,7 +43,8 @@ fn copy_of(database: &Sqlite) -> PathBuf {
 async fn restored(copy: &Path) -> Sqlite {
     let database = Sqlite::new();
     let dir = DataDir::take(&database.data_dir()).unwrap();
-    snapshot::prepare(copy, &dir, &Dice::default(), at(100)).await.unwrap().install().unwrap();
+    let prepared = snapshot::prepare(copy, &dir, &Dice::default(), at(100)).await.unwrap();
+    assert_eq!(prepared.install().unwrap(), FolderSync::Done);
     database
 }
 
