@@ -12,7 +12,7 @@ const EVENTS_KEPT: i64 = 4 * RUNS_KEPT;
 /// Forgets the oldest runs and events of jobs of which a run has ended.
 pub(super) async fn history(tx: &mut Transaction<'_>, moved: &[Moved]) -> Result<(), Fault> {
     let long = moved.iter().filter(|one| one.runs > RUNS_KEPT);
-    let ended: Vec<_> = long.map(|one| (one.job.id, one.token)).collect();
+    let ended: Vec<_> = long.map(|one| one.job.id).collect();
     if ended.is_empty() {
         return Ok(());
     }

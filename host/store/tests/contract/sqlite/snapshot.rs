@@ -8,7 +8,7 @@ use std::{
 };
 
 use roughneck_jobs::{
-    ports::store::{Claim, Store as _},
+    ports::store::{Claim, Store as _, Verdict},
     run::Run,
     state::State,
 };
@@ -20,7 +20,7 @@ use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
 use crate::{
     database::{Dice, Sqlite},
-    given::{Rung, assert_fenced, at, done, ending, io, new_job, retry, slots},
+    given::{Rung, assert_fenced, at, done, ending, failure, io, new_job, retry, slots},
 };
 
 async fn store(database: &Sqlite) -> SqliteStore {
@@ -116,6 +116,31 @@ async fn no_run_of_the_former_host_matches_after_a_restore_and_its_jobs_run_agai
         assert_fenced(&new.finish(run, ending(done(), at(5))).await);
     }
     assert_eq!(new.finish(again, ending(done(), at(6))).await.unwrap(), State::Done);
+}
+
+#[tokio::test]
+async fn the_latest_hundred_runs_are_kept_across_a_restore_although_their_numbers_have_a_gap() {
+    let database = Sqlite::new();
+    let store = store(&database).await;
+    let job = store.submit(new_job()).await.unwrap().id();
+    let put_off = |now| ending(Verdict::Postpone { delay_ms: 0, failure: failure() }, at(now));
+    for now in 2..=122 {
+        let (run, _) = claimed(&store).await;
+        store.finish(run, put_off(now)).await.unwrap();
+        store.promote(at(now), 1).await.unwrap();
+    }
+    let copy = copy_of(&database);
+    snapshot::copy(&database.data_dir(), &copy).await.unwrap();
+    let database = restored(&copy).await;
+    let new = self::store(&database).await;
+    for now in [200, 201] {
+        let (run, _) = claimed(&new).await;
+        new.finish(run, put_off(now)).await.unwrap();
+        new.promote(at(now), 1).await.unwrap();
+    }
+    let runs: Vec<_> = new.attempts(job).await.unwrap().iter().map(|one| one.run).collect();
+    let expected: Vec<_> = (24..=121).chain([TOKENS + 122, TOKENS + 123]).collect();
+    assert_eq!(runs, expected);
 }
 
 #[tokio::test]
