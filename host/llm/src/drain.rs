@@ -1,7 +1,7 @@
 //! Reads an answer from the wire to its end, however slowly it is fetched: the turn must not wait for
 //! the plugin.
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use roughneck_jobs::{
     model::{Completion, LlmError, Piece},
@@ -14,9 +14,9 @@ use crate::{
     asking::{self, Asking},
     broken::Broken,
     buffer::{Kept, Unread, Writer},
-    chunk::Chunk,
     config::Config,
     course::Course,
+    line::Line,
     lines::{LINE_BYTES_MAX, Lines},
     load::{self, Says},
     metrics::Outcome,
@@ -175,25 +175,26 @@ impl Drain {
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), Broken> {
-        let unreadable = |error: serde_json::Error| {
-            Broken::off(Outcome::Error, format!("a line is not what Ollama sends: {error}"))
-        };
-        let mut chunk: Chunk = serde_json::from_slice(line).map_err(unreadable)?;
-        if let Some(error) = chunk.error {
+        let text = str::from_utf8(line).map_err(|error| unreadable(&error))?;
+        let mut line = Line::read(text).map_err(|error| unreadable(&error))?;
+        if let Some(error) = line.error.take() {
             return Err(Broken::off(Outcome::Error, error));
         }
-        for piece in chunk.take_pieces() {
-            self.piece(piece)?;
-        }
         let number = self.asking.tool_calls_before.saturating_add(self.completion.tool_calls.len());
-        let tool_calls = chunk.take_tool_calls(number);
+        let tool_calls = line.called_tools(number).map_err(|error| unreadable(&error))?;
+        if let Some(thinking) = line.take_thinking() {
+            self.piece(Piece::Thinking(thinking.into_owned()))?;
+        }
+        if let Some(said) = line.take_text() {
+            self.piece(Piece::Text(said.into_owned()))?;
+        }
         if !tool_calls.is_empty() {
             self.seen()?;
             self.completion.tool_calls.extend(tool_calls);
         }
-        if chunk.done {
-            let figures: Figures = serde_json::from_slice(line).map_err(unreadable)?;
-            self.complete(&figures, chunk.done_reason);
+        if line.done {
+            let figures = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+            self.complete(&figures, line.take_reason().unwrap_or_default().into_owned());
         }
         Ok(())
     }
@@ -217,10 +218,10 @@ impl Drain {
         self.course.piece(turn).map_err(over)
     }
 
-    fn complete(&mut self, figures: &Figures, reason: Option<String>) {
+    fn complete(&mut self, figures: &Figures, reason: String) {
         let cost = stats::cost(figures, &self.course.measured);
         self.completion.usage = cost.usage;
-        self.completion.finish_reason = reason.unwrap_or_default();
+        self.completion.finish_reason = reason;
         self.course.complete(&cost);
         self.asking.shared.judge(self.asking.model.site, &cost);
         // The turn is free at once.
@@ -244,6 +245,10 @@ impl From<Begun> for Wire {
     fn from(Begun { response, turn }: Begun) -> Self {
         Self { response, lines: Lines::default(), began: false, turn }
     }
+}
+
+fn unreadable(error: &dyn Error) -> Broken {
+    Broken::off(Outcome::Error, format!("a line is not what Ollama sends: {error}"))
 }
 
 /// The answer to a call, before any of it has come.

@@ -3,13 +3,13 @@
 //! the keys, and what the last piece lacks stands where Ollama has it.
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
     asked::json,
     envelope::{Edits, Envelope},
 };
+use crate::line::{Line, elements};
 
 /// Largest answer that is handed over in one piece, in bytes.
 pub(super) const WHOLE_BYTES_MAX: usize = 64 << 20;
@@ -32,24 +32,6 @@ pub(crate) struct Gathered {
 #[derive(Debug)]
 pub(crate) struct TooLarge;
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Piece {
-    response: Option<String>,
-    thinking: Option<String>,
-    tool_calls: Option<Vec<Box<RawValue>>>,
-    message: Option<Message>,
-    logprobs: Option<Vec<Box<RawValue>>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Message {
-    content: Option<String>,
-    thinking: Option<String>,
-    tool_calls: Option<Vec<Box<RawValue>>>,
-}
-
 impl Gathered {
     /// Takes the next line. One that cannot be read is left out.
     pub(crate) fn push(&mut self, line: Bytes) -> Result<(), TooLarge> {
@@ -57,16 +39,15 @@ impl Gathered {
         if self.bytes > WHOLE_BYTES_MAX {
             return Err(TooLarge);
         }
-        let Ok(piece) = serde_json::from_slice::<Piece>(&line) else { return Ok(()) };
-        let message = piece.message.unwrap_or_default();
-        let texts = [piece.response, message.content];
-        self.text.extend(texts.into_iter().flatten());
-        self.thinking.extend([piece.thinking, message.thinking].into_iter().flatten());
-        let raw = |values: Option<Vec<Box<RawValue>>>| {
-            values.unwrap_or_default().into_iter().map(|value| value.get().to_owned())
-        };
-        self.tool_calls.extend(raw(piece.tool_calls).chain(raw(message.tool_calls)));
-        self.logprobs.extend(raw(piece.logprobs));
+        let read = str::from_utf8(&line).ok().and_then(|line| Line::read(line).ok());
+        let Some(mut read) = read else { return Ok(()) };
+        let lists = (elements(read.tool_calls()), elements(read.logprobs));
+        let (Ok(tool_calls), Ok(logprobs)) = lists else { return Ok(()) };
+        self.text.extend(read.take_text());
+        self.thinking.extend(read.take_thinking());
+        let as_written = |element: &RawValue| element.get().to_owned();
+        self.tool_calls.extend(tool_calls.into_iter().map(as_written));
+        self.logprobs.extend(logprobs.into_iter().map(as_written));
         self.last = Some(line);
         Ok(())
     }

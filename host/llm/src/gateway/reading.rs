@@ -11,7 +11,10 @@ use super::{
     envelope::{Edits, Envelope},
     frames::{self, Framing},
 };
-use crate::stats::Figures;
+use crate::{
+    line::{Line, Text, written},
+    stats::Figures,
+};
 
 /// How an answer in pieces is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,57 +116,16 @@ pub(crate) fn whole(body: &[u8]) -> Option<Figures> {
     }
 }
 
-/// Text as it stands in a frame, if nothing in it is escaped. Serde would copy an `Option<Cow<str>>`.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// The text, if there is anything in it.
-fn written(text: Option<Text<'_>>) -> Option<Cow<'_, str>> {
-    text.map(|Text(text)| text).filter(|text| !text.is_empty())
-}
-
-/// A line of `/api/generate` or `/api/chat`.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Line<'a> {
-    error: Option<String>,
-    #[serde(borrow)]
-    response: Option<Text<'a>>,
-    #[serde(borrow)]
-    thinking: Option<Text<'a>>,
-    #[serde(borrow)]
-    tool_calls: Option<&'a RawValue>,
-    #[serde(borrow)]
-    message: Option<Message<'a>>,
-    done: bool,
-    #[serde(borrow)]
-    done_reason: Option<Text<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Message<'a> {
-    #[serde(borrow)]
-    content: Option<Text<'a>>,
-    #[serde(borrow)]
-    thinking: Option<Text<'a>>,
-    #[serde(borrow)]
-    tool_calls: Option<&'a RawValue>,
-}
-
 fn native(frame: &str) -> Said<'_> {
-    let Ok(line) = serde_json::from_str::<Line<'_>>(frame) else { return Said::default() };
-    let message = line.message.unwrap_or_default();
-    let text = written(line.response.or(message.content));
-    let thinks = written(line.thinking.or(message.thinking)).is_some();
-    let calls_tools = line.tool_calls.or(message.tool_calls).is_some();
+    let Ok(mut line) = Line::read(frame) else { return Said::default() };
+    let text = line.take_text();
+    let thinks = line.take_thinking().is_some();
     Said {
-        is_visible: text.is_some() || thinks || calls_tools,
+        is_visible: text.is_some() || thinks || line.tool_calls().is_some(),
         text,
         // Only the last line has any, so the others are not searched for them.
         figures: line.done.then(|| serde_json::from_str(frame).unwrap_or_default()),
-        reason: written(line.done_reason),
+        reason: line.take_reason(),
         is_end: line.done,
         error: line.error,
         is_usage_only: false,
@@ -305,16 +267,6 @@ mod tests {
 
     fn text<'a>(said: &'a Said<'_>) -> Option<&'a str> {
         said.text.as_deref()
-    }
-
-    #[test]
-    fn text_is_copied_only_if_something_in_it_is_escaped() {
-        let is_borrowed = |line: &[u8]| match Script::Native.read(line).text {
-            Some(Cow::Borrowed(_)) => true,
-            Some(Cow::Owned(_)) | None => false,
-        };
-        assert!(is_borrowed(r#"{"message":{"content":"hä"}}"#.as_bytes()));
-        assert!(!is_borrowed(br#"{"message":{"content":"\n"}}"#));
     }
 
     #[test]
