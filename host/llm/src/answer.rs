@@ -13,7 +13,8 @@ use crate::{
     asking::Asking,
     buffer::{Reader, Taken, buffer},
     course::Course,
-    drain::{Begun, Drain},
+    drain::Drain,
+    wire::Wire,
 };
 
 /// The answer of one call.
@@ -27,10 +28,10 @@ pub(crate) struct Streamed {
 }
 
 impl Streamed {
-    pub(crate) fn new(asking: Asking, begun: Begun, course: Course) -> Self {
+    pub(crate) fn new(asking: Asking, wire: Wire, course: Course) -> Self {
         let (writer, pieces) = buffer(asking.delivery);
         let supervisor = Arc::clone(&asking.supervisor);
-        let task = tokio::spawn(Drain::new(asking, begun, course, writer).run());
+        let task = tokio::spawn(Drain::new(asking, wire, course, writer).run());
         let drain = Some(AbortOnDropHandle::new(task));
         Self { pieces, supervisor, drain, completion: Completion::default() }
     }

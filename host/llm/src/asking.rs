@@ -17,12 +17,13 @@ use crate::{
     broken::Broken,
     course::Course,
     demand::{self, NUM_PREDICT},
-    drain::Begun,
+    frames::Framing,
     lane::Shared,
     load::{self, Said, Says, Way},
     metrics::{Outcome, Phase},
     queue::{Seat, Ticket, Turn},
     request, resolve,
+    wire::Wire,
 };
 
 /// A call whose model is known.
@@ -94,7 +95,7 @@ impl Asking {
         mut ticket: Ticket,
         says: &Says,
         course: &mut Course,
-    ) -> Result<Begun, Broken> {
+    ) -> Result<Wire, Broken> {
         loop {
             let mut turn = self.turn(ticket, says, course).await?;
             course.dispatch(&mut turn);
@@ -102,7 +103,7 @@ impl Asking {
             match turn.unless_wanted(None, sent).await {
                 Some(Ok(response)) => {
                     turn.hears();
-                    return Ok(Begun { response, turn });
+                    return Ok(Wire::of(response, turn, Framing::Lines));
                 }
                 Some(Err(broken)) => {
                     turn.went_wrong(&broken);

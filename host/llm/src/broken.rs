@@ -28,6 +28,11 @@ impl Broken {
         Self::off(Outcome::Truncated, format!("the connection to Ollama broke: {cut}"))
     }
 
+    /// The connection is at its end, and the answer is not.
+    pub(crate) fn ended() -> Self {
+        Self::off(Outcome::Truncated, "Ollama's stream ended before done")
+    }
+
     /// Ollama said nothing for `patience`.
     pub(crate) fn silent(patience: Duration) -> Self {
         Self::off(Outcome::Timeout, format!("Ollama sent nothing for {patience:?}"))

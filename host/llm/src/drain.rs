@@ -7,29 +7,21 @@ use roughneck_jobs::{
     model::{Completion, LlmError, Piece},
     ports::runner::Supervisor,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     asking::{self, Asking},
     broken::Broken,
     buffer::{Kept, Unread, Writer},
-    config::Config,
     course::Course,
+    frames::Framing,
     line::Line,
-    lines::{LINE_BYTES_MAX, Lines},
     load::{self, Says},
     metrics::Outcome,
-    queue::Turn,
-    response::Response,
     stats::{self, Figures},
+    wire::{Heard, Wire},
 };
-
-/// A call that Ollama has begun to answer.
-pub(crate) struct Begun {
-    pub(crate) response: Response,
-    pub(crate) turn: Turn,
-}
 
 /// The reading of one answer. Dropping it closes the connection.
 pub(crate) struct Drain {
@@ -49,24 +41,6 @@ struct Teller {
     task: AbortOnDropHandle<()>,
 }
 
-/// What a look at the wire brings.
-enum Read {
-    /// Something, or nothing yet.
-    Done,
-    /// The turn must be given away.
-    Wanted,
-}
-
-/// The connection and the turn that belongs to it. The order matters: dropping the response closes
-/// the connection, which stops the generation, and only then may the next call go.
-struct Wire {
-    response: Response,
-    lines: Lines,
-    /// Whether a byte has come.
-    began: bool,
-    turn: Turn,
-}
-
 impl Teller {
     fn start(supervisor: &Arc<dyn Supervisor>) -> Self {
         let (says, said) = mpsc::unbounded_channel();
@@ -84,20 +58,16 @@ impl Teller {
 }
 
 impl Drain {
-    pub(crate) fn new(asking: Asking, begun: Begun, course: Course, pieces: Writer) -> Self {
+    pub(crate) fn new(asking: Asking, wire: Wire, course: Course, pieces: Writer) -> Self {
         let completion = nothing_yet(&asking);
-        Self { asking, course, wire: Some(begun.into()), pieces, completion, teller: None }
+        Self { asking, course, wire: Some(wire), pieces, completion, teller: None }
     }
 
     /// Reads until the answer is over, and returns the whole of it.
     pub(crate) async fn run(mut self) -> Result<Completion, LlmError> {
         let mut ended = Ok(());
         while self.wire.is_some() && ended.is_ok() {
-            ended = match self.read().await {
-                Ok(Read::Done) => Ok(()),
-                Ok(Read::Wanted) => self.give_way().await,
-                Err(broken) => Err(broken),
-            };
+            ended = self.read().await;
         }
         let ended = ended.map_err(|broken| self.fail(broken));
         if let Some(teller) = self.teller.take() {
@@ -112,66 +82,49 @@ impl Drain {
             wire.turn.settle();
             return Ok(());
         }
-        let Some(Wire { response, turn, .. }) = self.wire.take() else { return Ok(()) };
-        drop(response);
+        let Some(turn) = self.wire.take().map(Wire::close) else { return Ok(()) };
         self.completion = nothing_yet(&self.asking);
         let supervisor = &self.asking.supervisor;
         let teller = self.teller.get_or_insert_with(|| Teller::start(supervisor));
         let ticket = asking::give_way(turn, &teller.says, &mut self.course);
-        let begun = self.asking.begin(ticket, &teller.says, &mut self.course).await?;
-        self.wire = Some(begun.into());
+        let wire = self.asking.begin(ticket, &teller.says, &mut self.course).await?;
+        self.wire = Some(wire);
         Ok(())
     }
 
     /// Reads once from the wire and takes in the lines that are whole. Before that it waits for whoever
     /// fetches the answer, as patiently as for Ollama.
-    async fn read(&mut self) -> Result<Read, Broken> {
-        let Some(wire) = &mut self.wire else { return Ok(Read::Done) };
-        let Config { stall, first_byte, .. } = self.asking.shared.config;
-        let rest = self.course.rest();
-        let Some(room) = wire.turn.unless_wanted(rest, self.pieces.room(stall)).await else {
-            return Ok(Read::Wanted);
+    async fn read(&mut self) -> Result<(), Broken> {
+        let Some(wire) = &mut self.wire else { return Ok(()) };
+        let config = &self.asking.shared.config;
+        let room = self.pieces.room(config.stall);
+        let heard = match wire.turn.unless_wanted(self.course.rest(), room).await {
+            Some(Ok(())) => wire.next(&self.course, config).await?,
+            Some(Err(Unread)) => {
+                let why = format!("the plugin did not read it for {:?}", config.stall);
+                return Err(Broken::off(Outcome::Cancelled, why));
+            }
+            None => Heard::Wanted,
         };
-        room.map_err(|Unread| {
-            let why = format!("the plugin did not read it for {stall:?}");
-            Broken::off(Outcome::Cancelled, why)
-        })?;
-        let (patience, deadline) = if wire.began {
-            (stall, Instant::now() + stall)
-        } else {
-            (first_byte, self.course.dispatched_at() + first_byte)
-        };
-        let chunk = tokio::time::timeout_at(deadline, wire.response.chunk());
-        let Some(chunk) = wire.turn.unless_wanted(rest, chunk).await else {
-            return Ok(Read::Wanted);
-        };
-        let chunk =
-            chunk.map_err(|_elapsed| Broken::silent(patience))?.map_err(|cut| Broken::cut(&cut))?;
-        let Some(bytes) = chunk else { return self.end().map(|()| Read::Done) };
-        wire.began = true;
-        wire.lines.push(&bytes);
-        while let Some(wire) = &mut self.wire {
-            let Some(line) = wire.lines.next_line().map_err(|_too_long| {
-                let limit_mib = LINE_BYTES_MAX >> 20;
-                Broken::off(Outcome::Error, format!("a line is longer than {limit_mib} MiB"))
-            })?
-            else {
-                break;
-            };
-            self.line(&line)?;
+        match heard {
+            Heard::Frames(lines) => self.lines(&lines),
+            Heard::End(rest) => {
+                self.lines(&rest)?;
+                if self.wire.is_none() { Ok(()) } else { Err(Broken::ended()) }
+            }
+            Heard::Wanted => self.give_way().await,
         }
-        Ok(Read::Done)
     }
 
-    /// The connection is at its end; if the last line is not there, so is the answer.
-    fn end(&mut self) -> Result<(), Broken> {
-        if let Some(rest) = self.wire.as_mut().and_then(|wire| wire.lines.rest()) {
-            self.line(&rest)?;
+    /// Takes in lines, up to the end of the answer.
+    fn lines(&mut self, lines: &[u8]) -> Result<(), Broken> {
+        for line in Framing::Lines.split(lines).filter(|line| !line.trim_ascii().is_empty()) {
+            if self.wire.is_none() {
+                break;
+            }
+            self.line(line)?;
         }
-        if self.wire.is_none() {
-            return Ok(());
-        }
-        Err(Broken::off(Outcome::Truncated, "the stream ended before done"))
+        Ok(())
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), Broken> {
@@ -224,10 +177,8 @@ impl Drain {
         self.completion.finish_reason = reason;
         self.course.complete(&cost);
         self.asking.shared.judge(self.asking.model.site, &cost);
-        // The turn is free at once.
-        if let Some(Wire { response, mut turn, .. }) = self.wire.take() {
-            response.done();
-            turn.went_well();
+        if let Some(wire) = self.wire.take() {
+            wire.done();
         }
     }
 
@@ -238,12 +189,6 @@ impl Drain {
         self.course.fail(broken.outcome);
         self.asking.shared.react(self.asking.model.site, &broken.error);
         broken.error
-    }
-}
-
-impl From<Begun> for Wire {
-    fn from(Begun { response, turn }: Begun) -> Self {
-        Self { response, lines: Lines::default(), began: false, turn }
     }
 }
 

@@ -165,17 +165,17 @@ impl Llm for Lane {
             let asker = Asker::plugin(&call.plugin);
             let metrics = Arc::clone(&self.shared.metrics);
             let mut course = Course::open(Account::open(metrics, asker, CallRoute::Chat));
-            let begun = async {
+            let begins = async {
                 let asking = Asking::read(&self.shared, call, supervisor, &mut course).await;
                 // What was not found has just been looked for: another look would be one too many.
                 let asking = asking.inspect_err(|broken| self.shared.unanswered(&broken.error))?;
-                let begun = asking.begin(asking.line_up()?, &says, &mut course).await;
+                let wire = asking.begin(asking.line_up()?, &says, &mut course).await;
                 let site = asking.model.site;
-                let begun = begun.inspect_err(|broken| self.shared.react(site, &broken.error))?;
-                Ok((asking, begun))
+                let wire = wire.inspect_err(|broken| self.shared.react(site, &broken.error))?;
+                Ok((asking, wire))
             };
-            match begun.await {
-                Ok((asking, begun)) => Ok(Streamed::new(asking, begun, course)),
+            match begins.await {
+                Ok((asking, wire)) => Ok(Streamed::new(asking, wire, course)),
                 Err(Broken { outcome, error }) => {
                     course.fail(outcome);
                     Err(error)

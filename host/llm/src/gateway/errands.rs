@@ -18,9 +18,11 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     errand::{Errand, Meeting},
     form,
-    frames::{Frames, Framing},
 };
-use crate::{lines::TooLong, response::Response};
+use crate::{
+    frames::{Frames, Framing, TooLong},
+    response::Response,
+};
 
 /// How many pieces of news wait for a client that is slow to read. It misses those before them: each says
 /// again how far the work is.

@@ -13,21 +13,19 @@ use tokio::time::Instant;
 
 use super::{
     asked::Asked,
-    frames::Frames,
     keeping,
     opening::{Opened, Opening},
     outcome::{self, Answer, Ended, Words},
-    pieces::Pieces,
     reading::{self, Said, Script},
     refused::Refused,
 };
 use crate::{
     broken::Broken,
     lane::Shared,
-    lines::{LINE_BYTES_MAX, TooLong},
     metrics,
     queue::Turn,
     stats::{self, Figures},
+    wire::{Heard, Wire},
 };
 
 /// The rest of an answer. Dropping it closes the connection to Ollama, which stops the generation, and
@@ -44,20 +42,12 @@ pub(crate) struct Flow {
     wanted: Option<Turn>,
     last_token_at: Option<Instant>,
     script: Script,
-    frames: Frames,
     /// Why the answer is over, while what came before that is on its way to the client.
     stop: Option<Stop>,
     figures: Figures,
     reason: String,
     /// What is kept of what was said.
     words: Words,
-}
-
-/// The connection and the turn. The order matters: the connection is closed first.
-struct Wire {
-    pieces: Pieces,
-    began: bool,
-    turn: Turn,
 }
 
 impl Flow {
@@ -69,12 +59,11 @@ impl Flow {
         let words = Words::of(shared.config.record);
         Self {
             halted: halted(&job),
-            wire: Some(Wire { pieces: Pieces::of(response), began: false, turn }),
+            wire: Some(Wire::of(response, turn, script.framing())),
             opening,
             wanted: None,
             last_token_at: None,
             script,
-            frames: Frames::new(script.framing()),
             stop: None,
             figures: Figures::default(),
             reason: String::new(),
@@ -110,7 +99,7 @@ impl Flow {
                 Ok(bytes) => return Ok(Some(self.opening.unmasked(bytes))),
                 Err(Stop::Halted(halt)) => return Err(self.stop(Refused::halted(&halt))),
                 // Only the turn is kept, so the connection is closed.
-                Err(Stop::Wanted) => self.wanted = self.wire.take().map(|wire| wire.turn),
+                Err(Stop::Wanted) => self.wanted = self.wire.take().map(Wire::close),
                 Err(Stop::Over(over)) => return Err(self.stop(Refused::stopped(over))),
                 Err(Stop::Broken(broken)) => return Err(self.fail(&broken)),
                 Err(Stop::Failed(words)) => {
@@ -138,37 +127,19 @@ impl Flow {
     /// Reads once from the wire.
     async fn read(&mut self) -> Result<Bytes, Stop> {
         let Some(wire) = &mut self.wire else { return Ok(Bytes::new()) };
-        let config = &self.shared.config;
-        let (patience, deadline) = if wire.began {
-            (config.stall, Instant::now() + config.stall)
-        } else {
-            (config.first_byte, self.opening.course.dispatched_at() + config.first_byte)
-        };
-        let chunk = tokio::time::timeout_at(deadline, wire.pieces.next());
-        let chunk = tokio::select! {
+        let heard = tokio::select! {
             biased;
             halt = &mut self.halted => return Err(Stop::Halted(halt)),
-            chunk = wire.turn.unless_wanted(self.opening.course.rest(), chunk) => chunk,
+            heard = wire.next(&self.opening.course, &self.shared.config) => heard?,
         };
-        let chunk = chunk
-            .ok_or(Stop::Wanted)?
-            .map_err(|_elapsed| Broken::silent(patience))?
-            .map_err(|cut| Broken::cut(&cut))?;
-        wire.began = true;
-        let Some(chunk) = chunk else {
-            let rest = self.frames.rest();
-            let passed = self.pass(rest)?;
-            if self.wire.is_some() {
-                let why = "Ollama's stream ended before done";
-                return Err(Broken::off(metrics::Outcome::Truncated, why).into());
+        match heard {
+            Heard::Frames(whole) => self.pass(whole),
+            Heard::End(rest) => {
+                let passed = self.pass(rest)?;
+                if self.wire.is_none() { Ok(passed) } else { Err(Broken::ended().into()) }
             }
-            return Ok(passed);
-        };
-        let whole = self.frames.push(chunk).map_err(|TooLong| {
-            let why = format!("a piece is longer than {} MiB", LINE_BYTES_MAX >> 20);
-            Broken::off(metrics::Outcome::Error, why)
-        })?;
-        self.pass(whole)
+            Heard::Wanted => Err(Stop::Wanted),
+        }
     }
 
     /// Learns from frames that are whole, and returns those that are the client's. What ends the answer behind
@@ -239,7 +210,7 @@ impl Flow {
     }
 
     fn complete(&mut self) {
-        let Some(Wire { pieces, mut turn, .. }) = self.wire.take() else { return };
+        let Some(wire) = self.wire.take() else { return };
         let course = &mut self.opening.course;
         let first_token = course.measured.first_token.unwrap_or_default();
         let last = self.last_token_at.map(|at| at - course.dispatched_at());
@@ -247,10 +218,7 @@ impl Flow {
         let cost = stats::cost(&self.figures, &course.measured);
         course.complete(&cost);
         self.shared.judge(self.opening.model.site, &cost);
-        turn.went_well();
-        pieces.done();
-        // It is free at once.
-        drop(turn);
+        wire.done();
         let Opening { shared, asked, model, key, .. } = &self.opening;
         keeping::after(shared, asked, model, key);
         self.job.supervisor().spent(&cost.usage);

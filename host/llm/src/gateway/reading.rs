@@ -7,11 +7,9 @@ use roughneck_jobs::ports::gateway::CallRoute;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{
-    envelope::{Edits, Envelope},
-    frames::{self, Framing},
-};
+use super::envelope::{Edits, Envelope};
 use crate::{
+    frames::{self, Framing},
     line::{Line, Text, written},
     stats::Figures,
 };

@@ -252,7 +252,7 @@ async fn an_answer_that_breaks_off_says_how_and_frees_the_lane() {
     let message = "the runner died".to_owned();
     for (reply, outcome, said) in [
         (Reply::MidStreamError { after_tokens: 2, message }, "error", "the runner died"),
-        (Reply::Truncate { after_tokens: 2 }, "truncated", "the stream ended before done"),
+        (Reply::Truncate { after_tokens: 2 }, "truncated", "Ollama's stream ended before done"),
         (Reply::Disconnect { after_tokens: 2 }, "truncated", ""),
         (Reply::Stall { after_tokens: 2 }, "timeout", "Ollama sent nothing for 100ms"),
     ] {

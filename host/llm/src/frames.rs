@@ -1,9 +1,14 @@
-//! Cuts what passes by into frames, whole lines or whole events, without copying what arrives whole.
+//! Cuts an answer into frames, whole lines or whole events, without copying what arrives whole.
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 
-use crate::lines::{LINE_BYTES_MAX, TooLong};
+/// Longest frame, in bytes; Ollama's own Go client draws the line for a line here too.
+pub(crate) const FRAME_BYTES_MAX: usize = 8 << 20;
+
+/// A frame goes on past [`FRAME_BYTES_MAX`].
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooLong;
 
 /// What ends a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +68,7 @@ impl Frames {
         let tail = self.partial.get(searched..).unwrap_or_default();
         match memmem::rfind(tail, end) {
             Some(at) => Ok(self.partial.split_to(searched + at + end.len()).freeze()),
-            None if self.partial.len() > LINE_BYTES_MAX => Err(TooLong),
+            None if self.partial.len() > FRAME_BYTES_MAX => Err(TooLong),
             None => Ok(Bytes::new()),
         }
     }
@@ -96,7 +101,7 @@ mod tests {
     #[test]
     fn a_frame_without_end_is_refused_at_the_limit() {
         let mut frames = Frames::new(Framing::Events);
-        assert_eq!(frames.push(vec![b'x'; LINE_BYTES_MAX].into()), Ok(Bytes::new()));
+        assert_eq!(frames.push(vec![b'x'; FRAME_BYTES_MAX].into()), Ok(Bytes::new()));
         assert_eq!(frames.push(Bytes::from_static(b"x")), Err(TooLong));
     }
 
