@@ -20,7 +20,7 @@ use crate::{
     frames::Framing,
     lane::Shared,
     load::{self, Said, Says, Way},
-    metrics::{Outcome, Phase},
+    metrics::Outcome,
     queue::{Seat, Ticket, Turn},
     request, resolve,
     wire::Wire,
@@ -124,9 +124,7 @@ impl Asking {
         // The job of the call waits in the store for an Ollama that is ill.
         let mut turn = ticket.turn_unless_ill(Duration::ZERO).await?;
         drop(kept);
-        let queue = queued_at.elapsed();
-        course.waited(queue);
-        course.account.dispatched(self.seat.priority, queue);
+        course.has_turn(self.seat.priority, queued_at.elapsed());
 
         self.may_go_on(&mut turn).await?;
         let name = &self.model.name;
@@ -139,22 +137,11 @@ impl Asking {
         if course.is_again() {
             let _nobody_listens = says.send(Said::Ready);
         }
-        course.account.reach(Phase::Prefill);
         Ok(turn)
     }
 
-    /// A model that the inventory knows and Ollama does not has been deleted since the last look.
     fn missing(&self, broken: Broken) -> Broken {
-        match broken.error {
-            LlmError::Refused { status: 404, message }
-                if self.model.site == Site::Here && message.contains("not found") =>
-            {
-                let models = self.shared.inventory.models();
-                let wanted = resolve::wanted(&self.shared.config.aliases, &self.name);
-                wanted.not_installed(models.as_deref().unwrap_or_default()).into()
-            }
-            error => Broken { error, ..broken },
-        }
+        self.shared.missing(broken, &self.name, &self.model)
     }
 
     /// A job waits for a model that Ollama is not asked to load at present, as it waits for an Ollama that is ill.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use roughneck_jobs::{budget::OverBudget, ports::budgets::Reservation};
+use roughneck_jobs::{budget::OverBudget, ports::budgets::Reservation, priority::Priority};
 use tokio::time::Instant;
 
 use crate::{
@@ -64,9 +64,10 @@ impl Course {
         self.past.interruptions > 0
     }
 
-    /// It waited so long for this turn.
-    pub(crate) fn waited(&mut self, queue: Duration) {
-        self.measured.queue = self.measured.queue.saturating_add(queue);
+    /// It has its turn, for which it waited so long.
+    pub(crate) fn has_turn(&mut self, priority: Priority, waited: Duration) {
+        self.measured.queue = self.measured.queue.saturating_add(waited);
+        self.account.dispatched(priority, waited);
     }
 
     /// It waited so long for this load, if there was one.
@@ -78,6 +79,7 @@ impl Course {
 
     /// Ollama is sent it now.
     pub(crate) fn dispatch(&mut self, turn: &mut Turn) {
+        self.account.reach(Phase::Prefill);
         self.dispatched_at = Instant::now();
         turn.asks();
         if let Some(reserved) = &mut self.reserved {

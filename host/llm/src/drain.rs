@@ -15,11 +15,10 @@ use crate::{
     broken::Broken,
     buffer::{Kept, Unread, Writer},
     course::Course,
-    frames::Framing,
-    line::Line,
+    line::{self, Line},
     load::{self, Says},
     metrics::Outcome,
-    stats::{self, Figures},
+    stats::Figures,
     wire::{Heard, Wire},
 };
 
@@ -118,7 +117,7 @@ impl Drain {
 
     /// Takes in lines, up to the end of the answer.
     fn lines(&mut self, lines: &[u8]) -> Result<(), Broken> {
-        for line in Framing::Lines.split(lines).filter(|line| !line.trim_ascii().is_empty()) {
+        for line in line::all_of(lines) {
             if self.wire.is_none() {
                 break;
             }
@@ -172,11 +171,9 @@ impl Drain {
     }
 
     fn complete(&mut self, figures: &Figures, reason: String) {
-        let cost = stats::cost(figures, &self.course.measured);
-        self.completion.usage = cost.usage;
+        let Asking { shared, model, .. } = &self.asking;
+        self.completion.usage = shared.answered(&mut self.course, model.site, figures).usage;
         self.completion.finish_reason = reason;
-        self.course.complete(&cost);
-        self.asking.shared.judge(self.asking.model.site, &cost);
         if let Some(wire) = self.wire.take() {
             wire.done();
         }
@@ -186,8 +183,8 @@ impl Drain {
         if let Some(mut wire) = self.wire.take() {
             wire.turn.went_wrong(&broken);
         }
-        self.course.fail(broken.outcome);
-        self.asking.shared.react(self.asking.model.site, &broken.error);
+        let Asking { shared, model, .. } = &self.asking;
+        shared.failed(&mut self.course, model.site, &broken);
         broken.error
     }
 }

@@ -41,7 +41,7 @@ use crate::{
     resolve::{self, Wanted},
     runner_key::RunnerKey,
     stand_in::{self, StandIns},
-    stats::Cost,
+    stats::{self, Cost, Figures},
     watchman,
 };
 
@@ -353,6 +353,21 @@ impl Shared {
         if now.site == model.site { Ok(()) } else { Err(LlmError::Moved { model: now.name }) }
     }
 
+    /// Why there is no answer, if Ollama does not have the model that the inventory knows: it was deleted since the last look.
+    /// `asked` is the name of the model as it was asked for.
+    pub(crate) fn missing(&self, broken: Broken, asked: &str, model: &Resolved) -> Broken {
+        match broken.error {
+            LlmError::Refused { status: 404, message }
+                if model.site == Site::Here && message.contains("not found") =>
+            {
+                let models = self.inventory.models();
+                let wanted = resolve::wanted(&self.config.aliases, asked);
+                wanted.not_installed(models.as_deref().unwrap_or_default()).into()
+            }
+            error => Broken { error, ..broken },
+        }
+    }
+
     /// Learns from a small question that failed.
     pub(crate) fn unanswered(&self, error: &LlmError) {
         if matches!(error, LlmError::Unavailable { .. }) {
@@ -360,13 +375,22 @@ impl Shared {
         }
     }
 
-    /// Learns from what a call cost that was answered there.
-    pub(crate) fn judge(&self, site: Site, cost: &Cost) {
+    /// Counts what a call cost that was answered there, and learns from it.
+    pub(crate) fn answered(&self, course: &mut Course, site: Site, figures: &Figures) -> Cost {
+        let cost = stats::cost(figures, &course.measured);
+        course.complete(&cost);
         match site {
-            Site::Here => self.others.judge(cost),
+            Site::Here => self.others.judge(&cost),
             // The way there and back is long.
             Site::Cloud => {}
         }
+        cost
+    }
+
+    /// Counts a call that was to be answered there and failed, and learns from it.
+    pub(crate) fn failed(&self, course: &mut Course, site: Site, broken: &Broken) {
+        course.fail(broken.outcome);
+        self.react(site, &broken.error);
     }
 
     /// Learns from a call that failed. What is elsewhere says of the Ollama here only whether it can be reached.

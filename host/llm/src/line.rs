@@ -7,6 +7,8 @@ use roughneck_jobs::model::ToolCall;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::frames::Framing;
+
 /// A line. What it says stands in a message on one route, and by itself on the other. Unknown fields are ignored: newer
 /// Ollamas add some.
 #[derive(Default, Deserialize)]
@@ -114,6 +116,11 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The lines in whole frames. Blank ones are none.
+pub(crate) fn all_of(frames: &[u8]) -> impl Iterator<Item = &[u8]> {
+    Framing::Lines.split(frames).filter(|line| !line.trim_ascii().is_empty())
+}
+
 /// The elements of a list as they were written, of which there are none if there is no list.
 ///
 /// # Errors
@@ -125,6 +132,7 @@ pub(crate) fn elements(list: Option<&RawValue>) -> serde_json::Result<Vec<&RawVa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frames::Frames;
 
     #[test]
     fn a_line_says_the_same_on_both_routes_and_what_is_empty_is_left_out() {
@@ -149,6 +157,22 @@ mod tests {
             assert!(line.tool_calls().is_none() && line.done);
         }
         assert!(Line::read("rubbish").is_err());
+    }
+
+    #[test]
+    fn blank_lines_carriage_returns_and_a_missing_last_line_feed_are_tolerated() {
+        let mut frames = Frames::new(Framing::Lines);
+        let chunks = [&b"{\"response\""[..], b":\"a\"}\r", b"\n\r\n\n{\"response\":\"b\"}"];
+        let mut read = Vec::new();
+        for whole in
+            chunks.map(|chunk| frames.push(chunk.into()).unwrap()).iter().chain([&frames.rest()])
+        {
+            for line in all_of(whole) {
+                let mut line = Line::read(str::from_utf8(line).unwrap()).unwrap();
+                read.push(line.take_text().unwrap().into_owned());
+            }
+        }
+        assert_eq!(read, ["a", "b"]);
     }
 
     #[test]

@@ -349,8 +349,8 @@ impl Call {
                 let read = read.and_then(|body| costing(status, body));
                 read.map_err(|broken| {
                     turn.went_wrong(&broken);
-                    opening.course.fail(broken.outcome);
-                    self.shared.react(opening.model.site, &broken.error);
+                    let Opening { model, course, .. } = &mut opening;
+                    self.shared.failed(course, model.site, &broken);
                     Refused::of(self.asked.route, &self.asked.model, &broken.error)
                 })
             }
@@ -374,9 +374,8 @@ impl Call {
             }
             drop(turn);
             keeping::after(&self.shared, &self.asked, &opening.model, &opening.key);
-            let cost = stats::cost(&figures, &opening.course.measured);
-            opening.course.complete(&cost);
-            self.shared.judge(opening.model.site, &cost);
+            let Opening { model, course, .. } = &mut opening;
+            let cost = self.shared.answered(course, model.site, &figures);
             self.job.supervisor().spent(&cost.usage);
             let kept = self.shared.config.record.keeps_words();
             let kept = kept.then(|| serde_json::from_slice(&body).ok()).flatten();
@@ -403,8 +402,7 @@ impl Call {
             turn.went_wrong(&broken);
         }
         course.refused();
-        course.fail(broken.outcome);
-        self.shared.react(site, &broken.error);
+        self.shared.failed(course, site, &broken);
         self.job.end(Refused::new(status, message, code::OLLAMA_REFUSED).outcome());
     }
 }

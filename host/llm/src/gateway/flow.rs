@@ -24,7 +24,7 @@ use crate::{
     lane::Shared,
     metrics,
     queue::Turn,
-    stats::{self, Figures},
+    stats::Figures,
     wire::{Heard, Wire},
 };
 
@@ -215,9 +215,7 @@ impl Flow {
         let first_token = course.measured.first_token.unwrap_or_default();
         let last = self.last_token_at.map(|at| at - course.dispatched_at());
         self.figures.fill_in(first_token, last.unwrap_or_default());
-        let cost = stats::cost(&self.figures, &course.measured);
-        course.complete(&cost);
-        self.shared.judge(self.opening.model.site, &cost);
+        let cost = self.shared.answered(course, self.opening.model.site, &self.figures);
         wire.done();
         let Opening { shared, asked, model, key, .. } = &self.opening;
         keeping::after(shared, asked, model, key);
@@ -237,8 +235,8 @@ impl Flow {
         if let Some(mut wire) = self.wire.take() {
             wire.turn.went_wrong(broken);
         }
-        self.opening.course.fail(broken.outcome);
-        self.shared.react(self.opening.model.site, &broken.error);
+        let Opening { shared, model, course, .. } = &mut self.opening;
+        shared.failed(course, model.site, broken);
         let refused = Refused::of(self.asked.route, &self.asked.model, &broken.error);
         self.job.end(refused.outcome());
         refused

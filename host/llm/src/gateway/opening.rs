@@ -22,7 +22,7 @@ use crate::{
     course::Course,
     lane::Shared,
     load::{self, Said, Says, Wanted, Way},
-    metrics::{Kept, Phase},
+    metrics::Kept,
     queue::{Place, Ticket, Turn},
     response::Response,
     runner_key::RunnerKey,
@@ -136,7 +136,7 @@ impl Opening {
                         self.course.refused();
                     }
                     self.course.fail(broken.outcome);
-                    return Err(gone(broken, &self.model.name));
+                    return Err(self.shared.missing(broken, &self.asked.model, &self.model));
                 }
             }
         }
@@ -189,17 +189,14 @@ impl Opening {
             turn.await?
         };
         drop((kept, awaited));
-        let queue = queued_at.elapsed();
-        self.course.waited(queue);
-        self.course.account.dispatched(self.priority, queue);
+        self.course.has_turn(self.priority, queued_at.elapsed());
         Ok(turn)
     }
 
     /// Has the model loaded and sends the call. There is no answer if it must give way.
     async fn send(&mut self, turn: Turn) -> Result<(Option<Response>, Turn), Broken> {
         let mut turn = self.loaded(turn).await?;
-        let Self { shared, asked, model, key, is_wanted, course, .. } = self;
-        course.account.reach(Phase::Prefill);
+        let Self { shared, asked, model, key, is_wanted, .. } = self;
         let (keep_alive, unloads) = match model.site {
             Site::Here => {
                 *is_wanted |= shared.queue_of(asked.route, model).wants(key);
@@ -279,17 +276,6 @@ impl Opening {
         self.shared.stand_ins.forget(stand_in.name());
         self.shared.metrics.unpinned();
         true
-    }
-}
-
-/// A model that the inventory knows and Ollama does not has been deleted since the last look.
-fn gone(broken: Broken, model: &str) -> Broken {
-    match &broken.error {
-        LlmError::Refused { status: 404, message } if message.contains("not found") => {
-            let error = LlmError::NotInstalled { model: model.to_owned(), hint: String::new() };
-            Broken { error, ..broken }
-        }
-        _ => broken,
     }
 }
 

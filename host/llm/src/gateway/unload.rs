@@ -74,8 +74,7 @@ pub(super) async fn unload(call: &Call, model: &Resolved, mut course: Course) ->
 
 fn failed(call: &Call, model: &Resolved, course: &mut Course, broken: &Broken) -> Refused {
     let Call { shared, asked, .. } = call;
-    course.fail(broken.outcome);
-    shared.react(model.site, &broken.error);
+    shared.failed(course, model.site, broken);
     Refused::of(asked.route, &asked.model, &broken.error)
 }
 
