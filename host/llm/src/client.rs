@@ -33,7 +33,7 @@ pub(crate) struct Client {
     direct: Option<Direct>,
     /// The address without user and password, for people.
     shown: String,
-    probe_timeout: Duration,
+    question_timeout: Duration,
     first_byte: Duration,
 }
 
@@ -64,7 +64,7 @@ impl Client {
             shown: without_secrets(&url),
             url,
             direct,
-            probe_timeout: config.probe_timeout,
+            question_timeout: config.question_timeout,
             first_byte: config.first_byte,
         })
     }
@@ -77,7 +77,7 @@ impl Client {
     /// Asks a small question, which does Ollama no harm: whatever goes wrong but a refusal, it is away. A proxy in front of
     /// an Ollama that is down says so by a status.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, LlmError> {
-        let request = self.http.get(self.at(path)).timeout(self.probe_timeout);
+        let request = self.http.get(self.at(path)).timeout(self.question_timeout);
         let response = request.send().await.map_err(|error| self.unavailable(&error))?;
         let accepted = accepted(response.into()).await;
         let mut response = accepted.map_err(|turned| match turned {
@@ -111,7 +111,7 @@ impl Client {
             let body = read.map_err(|cut| LlmError::BrokenOff(cut.to_string()))?;
             body.ok_or_else(|| LlmError::BrokenOff(too_long(&format!("the answer of {path}"))))
         };
-        let patience = self.probe_timeout;
+        let patience = self.question_timeout;
         let silent = || LlmError::BrokenOff(format!("{path} is not answered within {patience:?}"));
         tokio::time::timeout(patience, asked).await.unwrap_or_else(|_elapsed| Err(silent()))
     }

@@ -47,8 +47,9 @@ pub struct Config {
     pub keep_alive: Option<String>,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
-    /// How long Ollama may take to say what it has installed or loaded, whoever asks, and to let go of a model.
-    pub probe_timeout: Duration,
+    /// How long Ollama may take for a question that needs no work of a model, such as what it has installed or loaded,
+    /// whoever asks, and to let go of a model.
+    pub question_timeout: Duration,
     /// How long a load, or the first byte of an answer, may take. Large models on slow disks and
     /// long prompts take minutes.
     pub first_byte: Duration,
@@ -133,7 +134,7 @@ impl Config {
             aliases: BTreeMap::new(),
             keep_alive: None,
             connect_timeout: Duration::from_secs(5),
-            probe_timeout: Duration::from_secs(10),
+            question_timeout: Duration::from_secs(10),
             first_byte: Duration::from_secs(600),
             whole_answer: Duration::from_secs(3600),
             stall: Duration::from_secs(120),

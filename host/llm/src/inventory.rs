@@ -22,7 +22,7 @@ use crate::{
     client::Client,
     metrics::{Metrics, OTHER},
     modelfiles::Modelfiles,
-    probe::{self, Installed, Loaded, Probed, Running},
+    report::{self, Found, Installed, Loaded, Running},
     resolve,
     runner_key::RunnerKey,
     stand_in,
@@ -223,7 +223,7 @@ impl Inventory {
     /// # Errors
     /// What stands between the host and Ollama.
     pub(crate) async fn running(&self) -> Result<Vec<Running>, LlmError> {
-        let mut running = probe::running(&self.client).await?;
+        let mut running = report::running(&self.client).await?;
         let mut digests = BTreeSet::new();
         let seen = self.seen.borrow();
         for Running { loaded, .. } in &mut running {
@@ -299,15 +299,15 @@ impl Inventory {
         let _only_one = self.looking.lock().await;
         if !self.has_looked_since(asked_at) {
             let began_at = Instant::now();
-            let probed = probe::inventory(&self.client).await;
-            if let (None, Ok(probed)) = (self.models(), &probed) {
+            let found = report::look(&self.client).await;
+            if let (None, Ok(found)) = (self.models(), &found) {
                 self.modelfiles.ask_anew();
                 // All calls wait for this look, and the first of them are to be told apart by their weights. What takes
                 // longer is learnt behind it.
-                let learns = self.modelfiles.learn(&self.client, &probed.models);
+                let learns = self.modelfiles.learn(&self.client, &found.models);
                 let _in_time = tokio::time::timeout(FIRST_LOOK_LONGER, learns).await;
             }
-            self.take_in(probed, Some(began_at));
+            self.take_in(found, Some(began_at));
         }
         let seen = self.seen.borrow();
         match &seen.state {
@@ -355,10 +355,10 @@ impl Inventory {
         tokio::time::sleep(BACKOFF_EAGER).await;
     }
 
-    fn take_in(&self, probed: Result<Probed, LlmError>, since: Option<Instant>) {
-        let up = probed.is_ok();
-        if let Ok(probed) = &probed {
-            self.metrics.upstream.version(&probed.version);
+    fn take_in(&self, found: Result<Found, LlmError>, since: Option<Instant>) {
+        let up = found.is_ok();
+        if let Ok(found) = &found {
+            self.metrics.upstream.version(&found.version);
         }
         let mut turned = false;
         self.seen.send_modify(|seen| {
@@ -367,8 +367,8 @@ impl Inventory {
                 (State::Up { .. }, true) | (State::Down(_), false) => false,
             };
             seen.since = since.or(seen.since);
-            seen.state = match probed {
-                Ok(Probed { version, models }) => {
+            seen.state = match found {
+                Ok(Found { version, models }) => {
                     seen.shelf = Shelf::of(models);
                     seen.version = Some(version.clone());
                     State::Up { version }

@@ -8,7 +8,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::probe::Shown;
+use crate::report::Shown;
 
 /// A file of weights is called so, and the rest of its name is the digest of what is in it.
 const BLOB: &str = "sha256-";

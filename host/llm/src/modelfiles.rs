@@ -16,7 +16,7 @@ use crate::{
     client::Client,
     lane::Shared,
     modelfile::Modelfile,
-    probe::{self, Installed},
+    report::{self, Installed},
     stand_in,
 };
 
@@ -80,7 +80,7 @@ impl Modelfiles {
         let unknown = self.unknown(models);
         let mut answers = stream::iter(unknown)
             .map(|(digest, name)| async move {
-                let shown = probe::show(client, &name).await;
+                let shown = report::show(client, &name).await;
                 (digest, name, shown.map(|shown| Modelfile::read(&shown)))
             })
             .buffer_unordered(AT_ONCE);
@@ -162,7 +162,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{config::Config, probe::installed};
+    use crate::{config::Config, report::installed};
 
     struct Library {
         ollama: FakeOllama,

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use crate::{
     metrics::Metrics,
-    probe::{FOR_EVER, Running},
     queue::Doings,
+    report::{FOR_EVER, Running},
     stats::Cost,
 };
 
@@ -173,14 +173,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{model_id, probe};
+    use crate::{model_id, report};
 
     /// A model with its digest, and the minute at which it expires.
     fn running(model: &str, minute: u32) -> Running {
         let expires_at = format!("2027-01-15T08:{minute:02}:00Z");
         let json = json!({"name": model, "digest": model, "expires_at": expires_at});
         let mut running: Running = serde_json::from_value(json).unwrap();
-        running.loaded = probe::loaded(&format!("{model}:latest"), model, None);
+        running.loaded = report::loaded(&format!("{model}:latest"), model, None);
         running
     }
 
@@ -194,7 +194,7 @@ mod tests {
         let expires_at = format!("2319-01-15T08:{minute:02}:00Z");
         let json = json!({"name": model, "digest": model, "expires_at": expires_at});
         let mut running: Running = serde_json::from_value(json).unwrap();
-        running.loaded = probe::loaded(&format!("{model}:latest"), model, None);
+        running.loaded = report::loaded(&format!("{model}:latest"), model, None);
         running
     }
 

@@ -10,9 +10,9 @@ use crate::{
     breaker::{Pulse, Sign, Why},
     broken::Broken,
     lane::Shared,
-    metrics::ProbeOutcome,
-    probe::{FOR_EVER, Running},
+    metrics::PulseOutcome,
     queue::Turn,
+    report::{FOR_EVER, Running},
     request,
 };
 
@@ -62,23 +62,23 @@ async fn ask(shared: &Shared, turn: &mut Turn, model: &Running) -> Pulse {
     let (outcome, pulse) = match tokio::time::timeout(patience, answer).await {
         Ok(Ok(())) => {
             turn.went_well();
-            (ProbeOutcome::Answered, Pulse::Felt)
+            (PulseOutcome::Answered, Pulse::Felt)
         }
         Ok(Err(broken)) => {
             turn.went_wrong(&broken);
             // Where the model is gone, or Ollama has too much to do, there is no pulse and none is missing.
             let pulse = missing(&broken).map_or(Pulse::Unasked, Pulse::Missing);
-            (ProbeOutcome::Failed, pulse)
+            (PulseOutcome::Failed, pulse)
         }
         Err(_elapsed) => {
             turn.went_wrong(&Broken::silent(patience));
             let why = format!(
                 "it accepts connections and does not answer: not one token within {patience:?}"
             );
-            (ProbeOutcome::Silent, Pulse::Missing(Why::Ill(why)))
+            (PulseOutcome::Silent, Pulse::Missing(Why::Ill(why)))
         }
     };
-    shared.metrics.upstream.probed(outcome, asked_at.elapsed());
+    shared.metrics.upstream.pulse(outcome, asked_at.elapsed());
     pulse
 }
 

@@ -27,7 +27,7 @@ use crate::{
     metrics::{Metrics, Waits},
     model_id::ModelId,
     planner::{self, Choice, Next, Reason, Waiting},
-    probe::Loaded,
+    report::Loaded,
     residency::{Residency, Resident},
     runner_key::RunnerKey,
 };

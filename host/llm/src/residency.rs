@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     planner,
-    probe::Loaded,
+    report::Loaded,
     runner_key::RunnerKey,
     swap::{Swap, SwapCost},
 };
@@ -238,7 +238,7 @@ fn is_listed_still(model: &mut Loaded, list: &[Loaded]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{modelfile::Modelfile, probe, resolve};
+    use crate::{modelfile::Modelfile, report, resolve};
     use serde_json::{Value, json};
 
     fn key_with(digest: &str, options: &Value) -> RunnerKey {
@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn listed(digest: &str) -> Vec<Loaded> {
-        vec![probe::loaded(&format!("{digest}:latest"), digest, Some(4096))]
+        vec![report::loaded(&format!("{digest}:latest"), digest, Some(4096))]
     }
 
     #[test]

@@ -9,7 +9,7 @@ use roughneck_jobs::{
 
 use crate::{
     model_name::{self, is_same, normalised},
-    probe::Installed,
+    report::Installed,
 };
 
 /// The alias that means something even when nobody configured it.
@@ -192,7 +192,7 @@ fn alternatives(models: &[Installed], wrong: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::installed;
+    use crate::report::installed;
     use serde_json::json;
 
     fn shelf() -> Vec<Installed> {

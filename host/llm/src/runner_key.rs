@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::{
     model_id::ModelId,
     modelfile::{Modelfile, whole},
-    probe::Loaded,
+    report::Loaded,
 };
 
 /// The options that Ollama reloads a model for, read in its source (`needsReload`, OLLAMA.md §3).
@@ -146,7 +146,7 @@ fn is_indifferent(name: &str, value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{probe, resolve};
+    use crate::{report, resolve};
     use serde_json::json;
 
     fn map(options: &Value) -> Map<String, Value> {
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_model_somebody_else_loaded_serves_only_what_is_known_of_it() {
-        let loaded = probe::loaded("m:latest", "d", Some(4096));
+        let loaded = report::loaded("m:latest", "d", Some(4096));
         for (options, serves) in [
             (json!({}), true),
             (json!({"num_ctx": 4096}), true),
@@ -277,7 +277,7 @@ mod tests {
         let roomy = made("w", &json!({"num_ctx": 8192, "num_thread": 2}));
         let loaded = |context| Loaded {
             key: key_of("roomy", &roomy, &json!({})),
-            ..probe::loaded("roomy:latest", "r", Some(context))
+            ..report::loaded("roomy:latest", "r", Some(context))
         };
         let base = made("w", &json!({}));
         let key = |options: &Value| key_of("base", &base, options);

@@ -13,9 +13,9 @@ use crate::{
     lane::Shared,
     metrics::LoadedModel,
     others::{self, Look},
-    probe::Running,
     pulse,
     queue::Doings,
+    report::Running,
 };
 
 /// A lane that is taken although no calls go is about to be free.

@@ -8,7 +8,7 @@ use roughneck_jobs::ports::gateway;
 use roughneck_testkit::ollama::{Config, FakeOllama};
 use serde_json::Value;
 
-const PROBE_LIMIT: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) enum Upstream {
     Real { url: String, version: String, models: usize },
@@ -19,7 +19,7 @@ impl Upstream {
     /// Looks for a real Ollama with at least one model, where its own clients would.
     pub(super) async fn find() -> Result<Self> {
         let url = crate::config::Ollama::default().url()?;
-        let instead_of = match probe(&url).await {
+        let instead_of = match look_at(&url).await {
             Ok((version, models)) if models > 0 => return Ok(Self::Real { url, version, models }),
             Ok(_) => format!("the Ollama at {url} has no model (try `ollama pull qwen3:4b`)"),
             Err(error) if is_refused_by_a_host(&error) => {
@@ -72,8 +72,8 @@ fn is_refused_by_a_host(error: &anyhow::Error) -> bool {
 }
 
 /// Version and number of models of the Ollama at `url`, asked as a host asks.
-async fn probe(url: &str) -> Result<(String, usize)> {
-    let client = reqwest::Client::builder().timeout(PROBE_LIMIT).no_proxy().build()?;
+async fn look_at(url: &str) -> Result<(String, usize)> {
+    let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build()?;
     let get = async |path: &str| -> Result<Value> {
         let asked = client.get(format!("{url}{path}")).header(VIA, gateway::VIA);
         let response = asked.send().await?.error_for_status()?;

@@ -10,7 +10,7 @@ use super::{
     asked::json,
     envelope::{Edits, Envelope},
 };
-use crate::{model_name, probe::Installed, resolve, stand_in::name};
+use crate::{model_name, report::Installed, resolve, stand_in::name};
 
 /// Where a list has its models, and a model its name.
 #[derive(Clone, Copy)]
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_was_loaded_by_a_stand_in_is_its_model() {
-        let models = crate::probe::installed(json!([{"name": "m:1", "digest": "365c0bd3c0009"}]));
+        let models = crate::report::installed(json!([{"name": "m:1", "digest": "365c0bd3c0009"}]));
         let page = |name: &str, digest: &str| {
             let entry =
                 format!(r#"{{"name":"{name}","model":"{name}","size":1,"digest":"{digest}"}}"#);

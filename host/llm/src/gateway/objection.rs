@@ -13,7 +13,7 @@ use super::{
     asked::{Asked, Wish},
     envelope::Envelope,
 };
-use crate::{lane::Shared, model_name, probe::Installed, resolve};
+use crate::{lane::Shared, model_name, report::Installed, resolve};
 
 /// Most alternatives of a token that can be asked for.
 const TOP_LOGPROBS_MAX: i64 = 20;
@@ -161,7 +161,7 @@ fn to_model(asked: &Asked, model: &Installed) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::installed;
+    use crate::report::installed;
     use roughneck_jobs::ports::gateway::{ClientCall, Origin};
     use serde_json::json;
 

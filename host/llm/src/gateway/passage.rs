@@ -330,7 +330,7 @@ fn streamed(shared: &Shared, response: Response) -> Reply {
         let value = response.headers().get(name).and_then(|value| value.to_str().ok());
         headers.extend(value.map(|value| (name, value.to_owned())));
     }
-    let patience = shared.config.probe_timeout;
+    let patience = shared.config.question_timeout;
     let body = stream::try_unfold(response, move |mut response| async move {
         let chunk = tokio::time::timeout(patience, response.chunk()).await?;
         let chunk = chunk.map_err(io::Error::other)?;

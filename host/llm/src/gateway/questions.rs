@@ -31,7 +31,7 @@ impl Shared {
             let Refused { status, message, .. } = Refused::full();
             return Err(Stopped { status, message });
         };
-        let asked = tokio::time::timeout(self.config.probe_timeout, asks).await;
+        let asked = tokio::time::timeout(self.config.question_timeout, asks).await;
         asked.unwrap_or_else(|_elapsed| {
             let (url, why) = (self.client.shown().to_owned(), direct::LATE.to_owned());
             let message = LlmError::Unavailable { url, why }.to_string();

@@ -80,7 +80,7 @@ fn failed(call: &Call, model: &Resolved, course: &mut Course, broken: &Broken) -
 
 /// Ollama has nothing to do that takes long, so it is a small question: others may wait for the turn.
 async fn send(call: &Call, model: &Resolved) -> Result<Whole, Broken> {
-    let patience = call.shared.config.probe_timeout;
+    let patience = call.shared.config.question_timeout;
     let answered = tokio::time::timeout(patience, answer(call, model, patience)).await;
     answered.unwrap_or_else(|_elapsed| Err(Broken::silent(patience)))
 }

@@ -24,7 +24,7 @@ use roughneck_jobs::{model::Site, priority::Priority};
 pub(crate) use self::{
     account::Account,
     labels::{Asker, OTHER, Outcome, Phase},
-    upstream::{LoadedModel, ProbeOutcome},
+    upstream::{LoadedModel, PulseOutcome},
     waiting::{Kept, Waits},
 };
 use self::{

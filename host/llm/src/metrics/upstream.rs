@@ -19,12 +19,12 @@ use prometheus_client::{
 use super::labels::ModelLabels;
 use crate::others::Trace;
 
-const PROBE_S: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const PULSE_S: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// How one token of health was had.
+/// How a pulse was felt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ProbeOutcome {
-    /// It came.
+pub(crate) enum PulseOutcome {
+    /// The token came.
     Answered,
     /// Ollama said something else.
     Failed,
@@ -32,7 +32,7 @@ pub(crate) enum ProbeOutcome {
     Silent,
 }
 
-impl ProbeOutcome {
+impl PulseOutcome {
     const ALL: [Self; 3] = [Self::Answered, Self::Failed, Self::Silent];
 
     fn word(self) -> &'static str {
@@ -45,7 +45,7 @@ impl ProbeOutcome {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ProbeLabels {
+struct PulseLabels {
     outcome: &'static str,
 }
 
@@ -93,7 +93,7 @@ pub(crate) struct Upstream {
     up: Gauge,
     breaker_open: Gauge,
     info: Family<VersionLabels, Gauge>,
-    probes: Family<ProbeLabels, Histogram, fn() -> Histogram>,
+    pulses: Family<PulseLabels, Histogram, fn() -> Histogram>,
     external_use: Family<SignLabels, Counter>,
     loaded: Family<LoadedLabels, Gauge>,
     size: Bytes,
@@ -109,7 +109,7 @@ impl Upstream {
             up: Gauge::default(),
             breaker_open: Gauge::default(),
             info: Family::default(),
-            probes: Family::new_with_constructor(|| Histogram::new(PROBE_S)),
+            pulses: Family::new_with_constructor(|| Histogram::new(PULSE_S)),
             external_use: Family::default(),
             loaded: Family::default(),
             size: Family::default(),
@@ -117,9 +117,9 @@ impl Upstream {
             expires: Family::default(),
             shown: Mutex::default(),
         };
-        for outcome in ProbeOutcome::ALL {
-            let labels = ProbeLabels { outcome: outcome.word() };
-            drop(upstream.probes.get_or_create(&labels));
+        for outcome in PulseOutcome::ALL {
+            let labels = PulseLabels { outcome: outcome.word() };
+            drop(upstream.pulses.get_or_create(&labels));
         }
         for trace in Trace::ALL {
             drop(upstream.external_use.get_or_create(&SignLabels { sign: trace.word() }));
@@ -134,8 +134,9 @@ impl Upstream {
         let open = "Whether Ollama gets no work because it does not do it";
         registry.register("upstream_breaker_open", open, self.breaker_open.clone());
         registry.register("upstream_info", "The version of Ollama", self.info.clone());
-        let probe = "Asking Ollama for one token, to see whether it is well";
-        registry.register("upstream_probe_seconds", probe, self.probes.clone());
+        // Its users know it by this name, which is that of nothing else.
+        let pulse = "Asking Ollama for one token, to see whether it is well";
+        registry.register("upstream_probe_seconds", pulse, self.pulses.clone());
         let external = "Signs that somebody else uses the same Ollama";
         registry.register("upstream_external_use", external, self.external_use.clone());
         let loaded = "Models that Ollama has loaded, and their context in tokens";
@@ -165,9 +166,9 @@ impl Upstream {
         }
     }
 
-    pub(crate) fn probed(&self, outcome: ProbeOutcome, took: Duration) {
-        let labels = ProbeLabels { outcome: outcome.word() };
-        self.probes.get_or_create(&labels).observe(took.as_secs_f64());
+    pub(crate) fn pulse(&self, outcome: PulseOutcome, took: Duration) {
+        let labels = PulseLabels { outcome: outcome.word() };
+        self.pulses.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     pub(crate) fn external_use(&self, trace: Trace) {

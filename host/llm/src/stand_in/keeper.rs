@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{name, wire};
 use crate::{
-    config::Config, inventory::Shelf, lane::Shared, model_name::normalised, probe::Installed,
+    config::Config, inventory::Shelf, lane::Shared, model_name::normalised, report::Installed,
 };
 
 /// Looks after the stand-ins whenever it is known anew what is installed, until `stop`.
@@ -63,7 +63,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::probe::installed;
+    use crate::report::installed;
 
     #[test]
     fn a_stand_in_is_needed_as_long_as_its_model_and_its_pin_are_the_same_or_is_another_host_s() {

@@ -6,7 +6,7 @@ use roughneck_jobs::model::LlmError;
 use tokio::time::Instant;
 
 use super::{StandIn, Standing, wire};
-use crate::{lane::Shared, modelfile, probe};
+use crate::{lane::Shared, modelfile, report};
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
@@ -83,13 +83,13 @@ async fn make(shared: &Shared, stand_in: &StandIn, num_ctx: u64) -> Result<(), U
     let StandIn { name, of } = stand_in;
     let client = &shared.client;
     // First, because Ollama would pull a model that has been deleted in the meantime.
-    let base = probe::show(client, of).await?;
-    let made = match probe::show(client, name).await {
+    let base = report::show(client, of).await?;
+    let made = match report::show(client, name).await {
         Err(LlmError::Refused { status: 404, .. }) => {
             wire::create(client, name, of, num_ctx).await?;
             // So that it is known to be no client's.
             shared.inventory.suspect();
-            probe::show(client, name).await?
+            report::show(client, name).await?
         }
         shown => shown?,
     };

@@ -4,7 +4,7 @@
 //! anew, and its end says whose it is, so nothing about a stand-in has to be remembered. The rest is for people who look at
 //! Ollama themselves. It may be the same for two names of one model, to which the same stand-in is as good.
 
-use crate::{model_name::normalised, probe::Installed};
+use crate::{model_name::normalised, report::Installed};
 
 /// Of hosts, in Ollama. Nothing else is ever deleted.
 const NAMESPACE: &str = "roughneck/";
@@ -85,7 +85,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::probe::installed;
+    use crate::report::installed;
 
     /// With a digit that must not get lost.
     const OWNER: u32 = 0x01f3_a9c2;

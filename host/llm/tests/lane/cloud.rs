@@ -272,7 +272,7 @@ async fn a_name_that_leads_elsewhere_by_the_time_of_the_turn_is_not_asked() {
 
 #[tokio::test]
 async fn an_ollama_that_has_just_come_back_is_looked_at_before_it_is_asked() {
-    let impatient = |config: &mut Config| config.probe_timeout = Duration::from_millis(200);
+    let impatient = |config: &mut Config| config.question_timeout = Duration::from_millis(200);
     let stage = Arc::new(Stage::with(willing(), impatient).await);
     let Waiting { held, client, plugin } = moved_meanwhile(&stage).await;
     stage.ollama.faults().hang(true);

@@ -50,7 +50,7 @@ impl Stage {
         found.unwrap()
     }
 
-    fn probes(&self, outcome: &str) -> f64 {
+    fn pulses_counted(&self, outcome: &str) -> f64 {
         let series = format!(r#"roughneck_upstream_probe_seconds_count{{outcome="{outcome}"}}"#);
         self.metric(&series).unwrap()
     }
@@ -91,7 +91,7 @@ async fn an_ollama_that_accepts_and_does_not_answer_is_found_out_by_one_token_an
     stage.until_up().await;
     assert_eq!(stage.witness.rung(), rung + 1, "jobs may go");
     stage.ask(roomy()).await.unwrap();
-    assert!(stage.probes("silent") >= 1.0 && stage.probes("answered") == 1.0);
+    assert!(stage.pulses_counted("silent") >= 1.0 && stage.pulses_counted("answered") == 1.0);
     assert_eq!(stage.metric("roughneck_upstream_breaker_open"), Some(0.0));
     assert_eq!(stage.ollama.loads().len(), 1, "no pulse has loaded anything");
     let pulse = &stage.pulses()[0];
@@ -402,7 +402,7 @@ async fn a_client_that_leaves_after_a_long_silence_makes_the_host_ask_and_one_th
         // Whatever follows, it follows before the next call.
         let (reply, _) = stage.send(CallRoute::Chat, &chat(QWEN, false)).await;
         assert_eq!(reply.status, 200);
-        assert_eq!(stage.probes("answered"), pulses, "after {silence:?}");
+        assert_eq!(stage.pulses_counted("answered"), pulses, "after {silence:?}");
     }
 }
 

@@ -99,7 +99,7 @@ async fn a_plugin_that_asks_for_what_is_not_there_has_it_looked_for_once() {
 
 #[tokio::test]
 async fn however_many_plugins_ask_at_once_they_share_their_looks() {
-    let impatient = |config: &mut Config| config.probe_timeout = Duration::from_millis(200);
+    let impatient = |config: &mut Config| config.question_timeout = Duration::from_millis(200);
     let stage = Stage::with(ollama::Config::instant(), impatient).await;
     let all = async |code| {
         let looks = stage.bodies("/api/version").len();

@@ -213,7 +213,7 @@ async fn an_answer_in_one_piece_may_take_longer_than_a_first_byte() {
 async fn calls_that_fail_do_not_make_the_host_ask_a_lost_ollama_faster() {
     const CALLS: usize = 20;
     let impatient = |config: &mut Config| {
-        config.probe_timeout = Duration::from_millis(100);
+        config.question_timeout = Duration::from_millis(100);
         config.stall = Duration::from_millis(300);
     };
     let stage = Arc::new(Stage::with(ollama::Config::instant(), impatient).await);

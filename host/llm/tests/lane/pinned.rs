@@ -191,7 +191,7 @@ async fn nobody_waits_for_the_stand_in_of_another_model() {
     let both = |config: &mut Config| {
         pin(config);
         config.pins.insert(LLAMA.to_owned(), 4096);
-        config.probe_timeout = 3 * SOON;
+        config.question_timeout = 3 * SOON;
     };
     let stage = Stage::with(ollama::Config::instant(), both).await;
     let shows = stage.bodies("/api/show").len();

@@ -18,7 +18,7 @@ const AT_ONCE: usize = 64;
 
 #[tokio::test]
 async fn whoever_only_looks_is_limited_in_number_and_waits_no_longer_than_the_host() {
-    let quick = |config: &mut Config| config.probe_timeout = Duration::from_millis(300);
+    let quick = |config: &mut Config| config.question_timeout = Duration::from_millis(300);
     let stage = Stage::with(ollama::Config::instant(), quick).await;
     let routes = [PassRoute::Tags, PassRoute::Ps, PassRoute::Models, PassRoute::Show];
     let body = json!({"model": QWEN});

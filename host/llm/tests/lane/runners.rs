@@ -194,7 +194,7 @@ async fn no_call_waits_for_a_model_to_be_shown() {
     stage.ollama.faults().mute_show(true);
     let late = json!({"model": "late", "from": QWEN, "system": "Be late.", "stream": false});
     assert_eq!(stage.direct("/api/create", &late).await.0, 200);
-    let patience = Config::new("").probe_timeout / 2;
+    let patience = Config::new("").question_timeout / 2;
     let asked = tokio::time::timeout(patience, stage.ask(call("late"))).await;
     asked.unwrap().unwrap();
     let at_once = async {

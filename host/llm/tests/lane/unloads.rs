@@ -171,7 +171,7 @@ async fn a_call_that_unloads_its_model_does_so_however_it_ends() {
 
 #[tokio::test]
 async fn an_ollama_that_says_nothing_to_it_keeps_the_lane_for_no_longer_than_a_small_question() {
-    let quick = |config: &mut Config| config.probe_timeout = Duration::from_millis(200);
+    let quick = |config: &mut Config| config.question_timeout = Duration::from_millis(200);
     let stage = Stage::with(ollama::Config::instant(), quick).await;
     stage.ollama.faults().mute(true);
     let body = unload(QWEN);

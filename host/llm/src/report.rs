@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{broken::clipped, client::Client, model_name, runner_key::RunnerKey};
 
-/// One look at Ollama.
+/// What a look at Ollama has found.
 #[derive(Debug)]
-pub(crate) struct Probed {
+pub(crate) struct Found {
     pub(crate) version: String,
     pub(crate) models: Vec<Installed>,
 }
@@ -143,7 +143,7 @@ impl Installed {
 }
 
 /// Asks for the version and the installed models.
-pub(crate) async fn inventory(client: &Client) -> Result<Probed, LlmError> {
+pub(crate) async fn look(client: &Client) -> Result<Found, LlmError> {
     #[derive(Deserialize)]
     struct Version {
         version: String,
@@ -154,7 +154,7 @@ pub(crate) async fn inventory(client: &Client) -> Result<Probed, LlmError> {
     }
     let version: Version = client.get("/api/version").await?;
     let tags: Tags = client.get("/api/tags").await?;
-    Ok(Probed { version: version.version, models: tags.models.unwrap_or_default() })
+    Ok(Found { version: version.version, models: tags.models.unwrap_or_default() })
 }
 
 /// Asks how a model is made.
