@@ -16,7 +16,6 @@ use tokio::{
     sync::{Mutex, Notify, watch},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     client::Client,
@@ -327,18 +326,13 @@ impl Inventory {
         self.wake.notify_one();
     }
 
-    /// Looks again and again until `stop`. While Ollama is away only the clock decides when: calls
+    /// Looks again and again until it is dropped. While Ollama is away only the clock decides when: calls
     /// that fail, however many, must not make it ask faster.
-    pub(crate) async fn watch_over(&self, stop: CancellationToken) {
+    pub(crate) async fn watch_over(&self) {
         let mut failures = 0_u32;
         loop {
-            let looked = tokio::select! {
-                () = stop.cancelled() => return,
-                looked = self.refresh() => looked,
-            };
-            failures = if looked.is_ok() { 0 } else { failures.saturating_add(1) };
+            failures = if self.refresh().await.is_ok() { 0 } else { failures.saturating_add(1) };
             tokio::select! {
-                () = stop.cancelled() => return,
                 () = self.wake.notified(), if failures == 0 => {}
                 () = tokio::time::sleep(pause(failures, self.poll_every)) => {}
                 () = self.missed() => {}
@@ -476,9 +470,7 @@ mod tests {
             tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let inventory = inventory(&format!("http://{address}"));
         let watched = Arc::clone(&inventory);
-        let stop = CancellationToken::new();
-        let _stops = stop.clone().drop_guard();
-        tokio::spawn(async move { watched.watch_over(stop).await });
+        tokio::spawn(async move { watched.watch_over().await });
         let mut looks = inventory.seen.subscribe();
         for _ in 0..9 {
             looks.changed().await.unwrap();

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use roughneck_jobs::{
     clock::Clock,
     model::{Call, Health, LlmError, Resolved, Site},
@@ -111,17 +112,17 @@ impl Lane {
     ) -> Result<Arc<Self>, BadConfig> {
         let shared = Arc::new(Shared::new(config, ports)?);
         let stop = shutdown.child_token();
-        tokio::spawn(watchman::watch(Arc::clone(&shared), stop.clone()));
-        tokio::spawn(stand_in::keep(Arc::clone(&shared), stop.clone()));
-        tokio::spawn(modelfiles::keep(Arc::clone(&shared), stop.clone()));
-        let (watched, token) = (Arc::clone(&shared), stop.clone());
-        tokio::spawn(async move {
-            watched.inventory.watch_over(token).await;
-        });
-        let (watched, token) = (Arc::clone(&shared), stop.clone());
-        tokio::spawn(async move {
-            token.run_until_cancelled_owned(watched.readers.watch(watched.config.stall)).await
-        });
+        let (looked_at, read) = (Arc::clone(&shared), Arc::clone(&shared));
+        let watches: [BoxFuture<'static, ()>; 5] = [
+            Box::pin(watchman::watch(Arc::clone(&shared))),
+            Box::pin(stand_in::keep(Arc::clone(&shared))),
+            Box::pin(modelfiles::keep(Arc::clone(&shared))),
+            Box::pin(async move { looked_at.inventory.watch_over().await }),
+            Box::pin(async move { read.readers.watch(read.config.stall).await }),
+        ];
+        for watch in watches {
+            tokio::spawn(stop.clone().run_until_cancelled_owned(watch));
+        }
         Ok(Arc::new(Self { shared, _watch: Some(stop.drop_guard()) }))
     }
 

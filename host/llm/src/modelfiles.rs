@@ -10,7 +10,6 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use roughneck_jobs::model::{LlmError, Site};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     client::Client,
@@ -44,18 +43,12 @@ struct Known {
     hidden: BTreeMap<String, Option<Instant>>,
 }
 
-/// Looks after them whenever it is known anew what is installed, until `stop`.
-pub(crate) async fn keep(shared: Arc<Shared>, stop: CancellationToken) {
+/// Looks after them whenever it is known anew what is installed, until it is dropped.
+pub(crate) async fn keep(shared: Arc<Shared>) {
     let mut looks = shared.inventory.looks();
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = shared.inventory.learn() => {}
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = looks.next() => {}
-        }
+        shared.inventory.learn().await;
+        looks.next().await;
     }
 }
 

@@ -7,7 +7,6 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use roughneck_jobs::model::Health;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     lane::Shared,
@@ -21,13 +20,9 @@ use crate::{
 /// A lane that is taken although no calls go is about to be free.
 const TAKEN: Duration = Duration::from_millis(100);
 
-/// Watches until `stop`.
-pub(crate) async fn watch(shared: Arc<Shared>, stop: CancellationToken) {
-    let mut watchman = Watchman { shared, last: None, looks_at: None };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = watchman.watch() => {}
-    }
+/// Watches until it is dropped.
+pub(crate) async fn watch(shared: Arc<Shared>) {
+    Watchman { shared, last: None, looks_at: None }.watch().await;
 }
 
 struct Watchman {

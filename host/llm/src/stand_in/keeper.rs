@@ -2,26 +2,18 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use tokio_util::sync::CancellationToken;
-
 use super::{name, wire};
 use crate::{
     config::Config, inventory::Shelf, lane::Shared, model_name::normalised, report::Installed,
 };
 
-/// Looks after the stand-ins whenever it is known anew what is installed, until `stop`.
-pub(crate) async fn keep(shared: Arc<Shared>, stop: CancellationToken) {
+/// Looks after the stand-ins whenever it is known anew what is installed, until it is dropped.
+pub(crate) async fn keep(shared: Arc<Shared>) {
     let mut looks = shared.inventory.looks();
     let mut told = BTreeSet::new();
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tidy(&shared, &mut told) => {}
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = looks.next() => {}
-        }
+        tidy(&shared, &mut told).await;
+        looks.next().await;
     }
 }
 
