@@ -171,10 +171,8 @@ pub(crate) async fn ask(
     };
     let patience = shared.config.first_byte;
     let answer = async {
-        let mut response = shared.client.post(path, body).await?;
-        while response.chunk().await.map_err(|cut| Broken::cut(&cut))?.is_some() {}
-        response.done();
-        Ok(())
+        let response = shared.client.post(path, body).await?;
+        response.finish().await.map_err(|cut| Broken::cut(&cut))
     };
     let answered = tokio::time::timeout(patience, answer).await;
     answered.unwrap_or_else(|_elapsed| Err(Broken::silent(patience)))

@@ -54,10 +54,8 @@ async fn ask(shared: &Shared, turn: &mut Turn, model: &Running) -> Pulse {
     let asked_at = Instant::now();
     turn.asks();
     let answer = async {
-        let mut response = shared.client.post("/api/generate", body?).await?;
-        while response.chunk().await.map_err(|cut| Broken::cut(&cut))?.is_some() {}
-        response.done();
-        Ok::<(), Broken>(())
+        let response = shared.client.post("/api/generate", body?).await?;
+        response.finish().await.map_err(|cut| Broken::cut(&cut))
     };
     let (outcome, pulse) = match tokio::time::timeout(patience, answer).await {
         Ok(Ok(())) => {

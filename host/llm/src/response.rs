@@ -83,6 +83,16 @@ impl Response {
         Ok(Some(body.freeze()))
     }
 
+    /// Waits for the end of an answer of which nothing but its end is wanted.
+    ///
+    /// # Errors
+    /// [`Cut`].
+    pub(crate) async fn finish(mut self) -> Result<(), Cut> {
+        while self.chunk().await?.is_some() {}
+        self.done();
+        Ok(())
+    }
+
     /// All that was wanted has come. What follows it is the end, so the connection may serve the next call.
     pub(crate) fn done(self) {
         if let Body::Direct(rest) = self.body {
