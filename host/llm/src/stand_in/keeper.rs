@@ -2,9 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{name, wire};
+use roughneck_jobs::model::LlmError;
+use serde_json::json;
+
+use super::name;
 use crate::{
-    config::Config, inventory::Shelf, lane::Shared, model_name::normalised, report::Installed,
+    client::Client, config::Config, inventory::Shelf, lane::Shared, model_name::normalised,
+    report::Installed,
 };
 
 /// Looks after the stand-ins whenever it is known anew what is installed, until it is dropped.
@@ -25,7 +29,7 @@ async fn tidy(shared: &Shared, told: &mut BTreeSet<String>) {
         if shared.stand_ins.is_in_use(name) {
             continue;
         }
-        match wire::delete(&shared.client, name).await {
+        match delete(&shared.client, name).await {
             Ok(()) => {
                 shared.stand_ins.forget(name);
                 tracing::info!(stand_in = name, "a stand-in is deleted that nobody needs");
@@ -35,6 +39,14 @@ async fn tidy(shared: &Shared, told: &mut BTreeSet<String>) {
             }
             Err(_told_before) => {}
         }
+    }
+}
+
+/// Deletes a model, unless it is gone already.
+pub(super) async fn delete(client: &Client, model: &str) -> Result<(), LlmError> {
+    match client.ask("DELETE", "/api/delete", &json!({"model": model})).await {
+        Ok(_) | Err(LlmError::Refused { status: 404, .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -52,8 +64,6 @@ fn superfluous<'a>(config: &Config, shelf: &'a Shelf) -> Vec<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::report::installed;
 

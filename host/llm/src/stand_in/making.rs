@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use roughneck_jobs::model::LlmError;
+use serde_json::json;
 use tokio::time::Instant;
 
-use super::{StandIn, Standing, wire};
-use crate::{lane::Shared, modelfile, report};
+use super::{StandIn, Standing, keeper};
+use crate::{client::Client, lane::Shared, modelfile, report};
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +87,7 @@ async fn make(shared: &Shared, stand_in: &StandIn, num_ctx: u64) -> Result<(), U
     let base = report::show(client, of).await?;
     let made = match report::show(client, name).await {
         Err(LlmError::Refused { status: 404, .. }) => {
-            wire::create(client, name, of, num_ctx).await?;
+            create(client, stand_in, num_ctx).await?;
             // So that it is known to be no client's.
             shared.inventory.suspect();
             report::show(client, name).await?
@@ -96,6 +97,14 @@ async fn make(shared: &Shared, stand_in: &StandIn, num_ctx: u64) -> Result<(), U
     if modelfile::has_only_context(&base.modelfile, &made.modelfile, num_ctx) {
         return Ok(());
     }
-    wire::delete(client, name).await?;
+    keeper::delete(client, name).await?;
     Err(Unmade::Differs)
+}
+
+/// Has Ollama make it of its model, with this context.
+async fn create(client: &Client, stand_in: &StandIn, num_ctx: u64) -> Result<(), LlmError> {
+    let StandIn { name, of } = stand_in;
+    let parameters = json!({"num_ctx": num_ctx});
+    let body = json!({"model": name, "from": of, "parameters": parameters, "stream": false});
+    client.ask("POST", "/api/create", &body).await.map(drop)
 }

@@ -15,7 +15,6 @@
 mod keeper;
 mod making;
 pub(crate) mod name;
-mod wire;
 
 use std::{
     collections::BTreeMap,
