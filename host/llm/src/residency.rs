@@ -8,7 +8,7 @@ use crate::{
     planner,
     report::Loaded,
     runner_key::RunnerKey,
-    swap::{Swap, SwapCost},
+    swap::{self, Swap, SwapCost},
 };
 
 /// After so long without a call Ollama is asked again: a model expires, and people run
@@ -170,7 +170,7 @@ impl Residency {
 
     /// A first token has taken so long.
     pub(crate) fn learn_first_token(&mut self, took: Duration) {
-        self.first_token = Some(self.first_token.map_or(took, |mean| (mean * 3 + took) / 4));
+        self.first_token = Some(swap::moved(self.first_token, took));
     }
 
     /// How long first tokens have taken lately.

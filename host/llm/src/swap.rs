@@ -42,7 +42,7 @@ impl SwapCost {
             Swap::Cold | Swap::Model => &mut self.model,
             Swap::Options => &mut self.options,
         };
-        *mean = Some(mean.map_or(took, |mean| (mean * 3 + took) / 4));
+        *mean = Some(moved(*mean, took));
     }
 
     /// What a load of this kind is expected to take.
@@ -53,6 +53,11 @@ impl SwapCost {
             Swap::Options => self.options.unwrap_or(Self::OPTIONS_GUESS),
         }
     }
+}
+
+/// An exponentially weighted mean, of which the last one counts a quarter. The first one is the mean.
+pub(crate) fn moved(mean: Option<Duration>, last: Duration) -> Duration {
+    mean.map_or(last, |mean| (mean * 3 + last) / 4)
 }
 
 #[cfg(test)]
