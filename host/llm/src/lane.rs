@@ -46,8 +46,8 @@ use crate::{
     watchman,
 };
 
-/// Of the words in which Ollama says that its queue is full.
-const QUEUE_FULL: &str = "maximum pending requests exceeded";
+/// Of the words in which Ollama says that it has too many calls.
+const TOO_MANY: &str = "maximum pending requests exceeded";
 
 /// The one path to one Ollama. Dropping it stops the watch over the inventory; calls that are under
 /// way end on their own.
@@ -409,7 +409,7 @@ impl Shared {
                 self.inventory.suspect();
                 self.stirred.notify_one();
             }
-            LlmError::Refused { status: 503, message } if message.contains(QUEUE_FULL) => {
+            LlmError::Refused { status: 503, message } if message.contains(TOO_MANY) => {
                 self.others.notice(Trace::Full);
             }
             LlmError::Refused { status: 500.., .. } => self.stirred.notify_one(),
