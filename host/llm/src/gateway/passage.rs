@@ -205,12 +205,6 @@ impl Stopped {
     fn bad(message: String) -> Self {
         Self { status: 400, message }
     }
-
-    /// Ollama has not said all of it, or too much.
-    fn broken_list() -> Self {
-        let message = "the list of models broke off, or is too long".to_owned();
-        Self { status: 502, message }
-    }
 }
 
 async fn forward(shared: &Shared, passage: Passage) -> Result<Response, Stopped> {
@@ -280,9 +274,7 @@ async fn model_of_alias(
     meant: &str,
 ) -> Result<Reply, Stopped> {
     passage.path = PassRoute::Models.path().to_owned();
-    let mut response = forward(shared, passage).await?;
-    let read = response.read(BODY_BYTES_MAX).await;
-    let body = read.ok().flatten().ok_or_else(Stopped::broken_list)?;
+    let body = list(&mut forward(shared, passage).await?).await?;
     let entry = lists::under_alias(&body, lists::MODELS, (alias, meant)).ok_or_else(|| {
         Stopped { status: 404, message: CallRoute::ChatCompletions.not_found(alias) }
     })?;
@@ -309,14 +301,21 @@ fn with_body(mut passage: Passage, body: Bytes) -> Passage {
     passage
 }
 
+/// All of what Ollama lists.
+async fn list(response: &mut Response) -> Result<Bytes, Stopped> {
+    let stopped = |message: String| Stopped { status: 502, message };
+    let read = response.read(BODY_BYTES_MAX).await;
+    let read = read.map_err(|cut| stopped(format!("the list of models broke off: {cut}")))?;
+    read.ok_or_else(|| stopped("the list of models is too long".to_owned()))
+}
+
 /// What Ollama lists, as clients are to see it.
 async fn listed(
     mut response: Response,
     change: impl FnOnce(&Bytes) -> Option<Bytes>,
 ) -> Result<Reply, Stopped> {
     let status = response.status().as_u16();
-    let read = response.read(BODY_BYTES_MAX).await;
-    let body = read.ok().flatten().ok_or_else(Stopped::broken_list)?;
+    let body = list(&mut response).await?;
     let changed = change(&body).unwrap_or(body);
     let headers = vec![("content-type", form::JSON.to_owned())];
     Ok(Reply { status, headers, body: ReplyBody::Whole(changed) })
