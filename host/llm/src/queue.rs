@@ -399,24 +399,22 @@ impl Queue {
         if line.turns != turns {
             return;
         }
-        let Some(residency) = line.free.last_mut() else { return };
+        let Line { free, resident, .. } = &mut *line;
+        let Some(residency) = free.last_mut() else { return };
         residency.observe(loaded, Instant::now());
-        let shown = residency.shown();
-        line.resident = shown;
+        *resident = residency.shown();
     }
 
     /// Ollama is told to let go of the model of this runner, which nobody here uses. Whoever has the turn next knows.
     pub(crate) fn let_go(&self, key: &RunnerKey) {
         let mut line = self.lock();
-        let Some(residency) = line.free.last_mut() else {
-            if !line.let_go.iter().any(|known| known.has_model_of(key)) {
-                line.let_go.push(key.clone());
-            }
-            return;
-        };
-        residency.let_go(key);
-        let shown = residency.shown();
-        line.resident = shown;
+        let Line { free, resident, let_go, .. } = &mut *line;
+        if let Some(residency) = free.last_mut() {
+            residency.let_go(key);
+            *resident = residency.shown();
+        } else if !let_go.iter().any(|known| known.has_model_of(key)) {
+            let_go.push(key.clone());
+        }
     }
 
     /// The turn, if nobody has it, whoever waits and whether calls go or not: for a pulse, or to keep it from others.
