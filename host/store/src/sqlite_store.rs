@@ -74,6 +74,12 @@ impl SqliteStore {
         }
     }
 
+    /// Completes once the writer has ended: when the store was closed, or when it has panicked. Nothing but another
+    /// start brings it back.
+    pub async fn ended(&self) {
+        self.commands.closed().await;
+    }
+
     /// Sends a command to the writer and waits for its answer, which comes after the commit. A
     /// caller that stops waiting changes nothing: the writer goes on.
     pub(crate) async fn ask<T>(

@@ -13,14 +13,14 @@ use roughneck_engine::{Bells, Budgets, Engine};
 use roughneck_jobs::{
     budget::Ledger,
     clock::Clock as _,
-    ports::{backlog::Backlog, bell::Bell, budgets, catalog::Catalog},
+    ports::{backlog::Backlog, bell::Bell, budgets, catalog::Catalog, store::StoreError},
 };
 use roughneck_llm::Lane;
 use roughneck_sandbox::Plugins;
 use roughneck_store::SqliteStore;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     config::{Config, Overrides},
@@ -36,7 +36,7 @@ use crate::{
 /// What the first line on standard output begins with; the host's URL follows. Scripts wait for it.
 pub(crate) const READY: &str = "ready at ";
 
-/// How the process ends after a second signal.
+/// How the process ends after a second signal, or without its store.
 const EXIT_AT_ONCE: i32 = 1;
 
 /// Arguments of `roughneck serve`.
@@ -84,8 +84,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     };
     announce(&host.url, &config, started);
 
-    stop.next().await;
-    info!("stopping; a second signal stops at once");
+    tokio::select! {
+        () = stop.next() => info!("stopping; a second signal stops at once"),
+        () = host.store.ended() => {
+            error!("{}", StoreError::Dead);
+            info!("this process ends, so that whoever looks after it starts it again; nothing that was accepted is lost");
+            std::process::exit(EXIT_AT_ONCE);
+        }
+    }
     tokio::select! {
         stopped = host.stop(&config) => stopped,
         () = stop.next() => {

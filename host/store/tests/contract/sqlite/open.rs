@@ -2,6 +2,7 @@
 
 use std::{error::Error as _, fs, path::Path, sync::Arc};
 
+use futures_util::FutureExt as _;
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use roughneck_jobs::{
     job::Filter,
@@ -86,11 +87,13 @@ async fn a_store_whose_writer_has_died_says_that_and_not_that_the_host_stops() {
     }
     let database = Sqlite::new();
     let dead = database.store(Arc::new(Broken)).await;
+    assert!(dead.ended().now_or_never().is_none());
     // The first one is under way when it dies, the others come later.
     for _ in 0..2 {
         assert!(matches!(dead.submit(new_job()).await, Err(StoreError::Dead)));
         assert!(matches!(dead.synced().await, Err(StoreError::Dead)));
     }
+    dead.ended().await;
     dead.close().await;
     assert!(matches!(dead.submit(new_job()).await, Err(StoreError::Closed)));
 }
