@@ -10,7 +10,7 @@ use roughneck_jobs::{
         store::StoreError,
     },
 };
-use sqlx::Row as _;
+use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
     SqliteStore,
@@ -19,6 +19,10 @@ use crate::{
     row,
     transition::to_json,
 };
+
+/// So many more than are wanted are looked through one by one, of those that have been due longest. None of them will do
+/// only where a busy target has a backlog.
+const LOOKED_THROUGH: u32 = 256;
 
 #[async_trait]
 impl Outbox for SqliteStore {
@@ -54,13 +58,7 @@ impl SqliteStore {
         limit: u32,
         busy: &Busy,
     ) -> Result<DueDeliveries, Fault> {
-        let rows = sqlx::query(sql!("delivery/due"))
-            .bind(at.0)
-            .bind(limit)
-            .bind(to_json(&busy.deliveries)?)
-            .bind(to_json(&busy.targets)?)
-            .fetch_all(&self.readers)
-            .await?;
+        let rows = self.find_due_deliveries(at, limit, busy).await?;
         let (mut due, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
         for found in &rows {
             match row::delivery(found) {
@@ -80,6 +78,34 @@ impl SqliteStore {
         let next_at =
             if is_full || was_blocked { Some(at) } else { self.next_delivery(at).await? };
         Ok(DueDeliveries { due, next_at })
+    }
+
+    /// The targets are gone through only behind a backlog: there may be as many of them as deliveries.
+    async fn find_due_deliveries(
+        &self,
+        at: Millis,
+        limit: u32,
+        busy: &Busy,
+    ) -> Result<Vec<SqliteRow>, Fault> {
+        let (deliveries, targets) = (to_json(&busy.deliveries)?, to_json(&busy.targets)?);
+        // So many that a full look has `limit` of them, unless it is the targets that are in the way.
+        let under_way = u32::try_from(busy.deliveries.len()).unwrap_or(u32::MAX);
+        let depth = LOOKED_THROUGH.saturating_add(limit).saturating_add(under_way);
+        let due = sqlx::query(sql!("delivery/due"));
+        let due = due.bind(at.0).bind(limit).bind(&deliveries).bind(&targets).bind(depth);
+        let found = due.fetch_all(&self.readers).await?;
+        let is_full = u32::try_from(found.len()).is_ok_and(|len| len >= limit);
+        if is_full || busy.targets.is_empty() || !self.is_deep(at, depth).await? {
+            return Ok(found);
+        }
+        let due = sqlx::query(sql!("delivery/due_of_others"));
+        let due = due.bind(at.0).bind(limit).bind(&deliveries).bind(&targets);
+        Ok(due.fetch_all(&self.readers).await?)
+    }
+
+    async fn is_deep(&self, at: Millis, depth: u32) -> Result<bool, Fault> {
+        let is_deep = sqlx::query_scalar(sql!("delivery/is_deep")).bind(at.0).bind(depth);
+        Ok(is_deep.fetch_one(&self.readers).await?)
     }
 
     async fn next_delivery(&self, after: Millis) -> Result<Option<Millis>, Fault> {

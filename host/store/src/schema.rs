@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "dead letters", include_str!("../migrations/0012_dead_letters.sql")),
     (13, "cheaper checks", include_str!("../migrations/0013_cheaper_checks.sql")),
     (14, "callers", include_str!("../migrations/0014_callers.sql")),
+    (15, "deliveries by target", include_str!("../migrations/0015_deliveries_by_target.sql")),
 ];
 
 /// The last migration.

@@ -1,5 +1,6 @@
 //! What is particular to SQLite: one file, one process, one writer.
 
+mod backlog;
 mod checks;
 mod children;
 mod flows;
