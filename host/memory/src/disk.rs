@@ -26,16 +26,29 @@ pub struct Memory {
     pub(crate) begins_held: watch::Sender<bool>,
     /// While true, nobody is told how many jobs there are.
     pub(crate) counts_held: watch::Sender<bool>,
+    /// While true, the end of a run is kept but not yet answered.
+    pub(crate) ends_held: watch::Sender<bool>,
+    /// While true, nobody is shown a job.
+    pub(crate) looks_held: watch::Sender<bool>,
 }
 
 impl Memory {
     /// Opens a store on a disk. It rings `bell` for what it changes itself.
     #[must_use]
     pub fn open(disk: &Disk, bell: Arc<dyn Bell>) -> Self {
-        let [claims_held, submissions_held, begins_held, counts_held] =
-            [false; 4].map(watch::Sender::new);
+        let [claims_held, submissions_held, begins_held, counts_held, ends_held, looks_held] =
+            [false; 6].map(watch::Sender::new);
         let disk = disk.clone();
-        Self { disk, bell, claims_held, submissions_held, begins_held, counts_held }
+        Self {
+            disk,
+            bell,
+            claims_held,
+            submissions_held,
+            begins_held,
+            counts_held,
+            ends_held,
+            looks_held,
+        }
     }
 
     /// Makes a change, and rings for it when it is made.

@@ -169,10 +169,13 @@ impl Store for Memory {
     }
 
     async fn finish(&self, run: Run, finish: Finish) -> Result<State, StoreError> {
-        self.write(|tables| {
+        let ended = self.write(|tables| {
             tables.break_finish()?;
             tables.finish(run, &finish)
-        })
+        });
+        // The sender is ours: it outlives this call.
+        let _ = self.ends_held.subscribe().wait_for(|held| !held).await;
+        ended
     }
 
     async fn cancel(&self, id: JobId, at: Millis) -> Result<Cancelled, StoreError> {
@@ -271,6 +274,8 @@ impl Store for Memory {
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        // The sender is ours: it outlives this call.
+        let _ = self.looks_held.subscribe().wait_for(|held| !held).await;
         Ok(self.tables().jobs.get(&id).map(|row| row.job.clone()))
     }
 

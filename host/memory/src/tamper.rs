@@ -132,6 +132,16 @@ impl Memory {
         self.counts_held.send_replace(hold);
     }
 
+    /// While true, the end of a run is kept but not yet answered.
+    pub fn hold_ends(&self, hold: bool) {
+        self.ends_held.send_replace(hold);
+    }
+
+    /// While true, nobody is shown a job.
+    pub fn hold_looks(&self, hold: bool) {
+        self.looks_held.send_replace(hold);
+    }
+
     /// How often somebody has asked for jobs.
     #[must_use]
     pub fn claims(&self) -> u32 {

@@ -15,6 +15,7 @@ use roughneck_jobs::{
         runner::{Outcome, Standing},
         store::{Cancelled, Store as _, StoreError},
     },
+    run::HEARTBEAT_MS,
     state::State,
     usage::Usage,
 };
@@ -205,6 +206,24 @@ async fn its_lease_is_renewed_for_as_long_as_it_runs() {
     attended.end(done());
     world.until(attended.id(), State::Done).await;
     assert_eq!(world.row(attended.id()).losses, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_has_ended_while_the_store_was_asked_about_it_has_lost_nothing() {
+    let world = World::start([]).await;
+    let attended = working(&world).await;
+    // Its end is kept, and it has not heard of that when a heartbeat asks which runs hold their jobs, and why this one does not.
+    world.store.hold_ends(true);
+    world.store.hold_looks(true);
+    attended.end(done());
+    world.until(attended.id(), State::Done).await;
+    world.pass(Duration::from_millis(HEARTBEAT_MS)).await;
+    assert!(world.engine.live(attended.id()).is_some());
+    world.store.hold_ends(false);
+    world.until_true("it has ended", || world.engine.live(attended.id()).is_none()).await;
+    world.store.hold_looks(false);
+    world.pass(Duration::from_secs(2)).await;
+    assert_eq!(attended.supervisor().standing(), Standing::Held);
 }
 
 #[tokio::test(start_paused = true)]
