@@ -42,6 +42,7 @@ impl Outbox for Memory {
         at: Millis,
     ) -> Result<(), StoreError> {
         self.write(|tables| {
+            tables.bury_record()?;
             let is_it = |one: &&mut Delivery| one.id == id && one.state == DeliveryState::Pending;
             // The first word stands.
             let Some(delivery) = tables.deliveries.iter_mut().find(is_it) else { return Ok(()) };

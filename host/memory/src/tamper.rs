@@ -35,6 +35,8 @@ pub(crate) struct Tampered {
     broken_submissions: u32,
     /// Reads of results to refuse before one succeeds.
     broken_reads: u32,
+    /// Ends of deliveries that are answered as by a dead store before one is kept.
+    dead_records: u32,
     /// A job at whose submission the store panics.
     feared: Option<JobId>,
     /// A schedule whose fires cannot be settled.
@@ -105,6 +107,11 @@ impl Memory {
     /// While true, no attended job begins.
     pub fn hold_begins(&self, hold: bool) {
         self.begins_held.send_replace(hold);
+    }
+
+    /// Answers the next ends of deliveries, so many, as a dead store does.
+    pub fn bury_records(&self, count: u32) {
+        self.tables().tampered.dead_records = count;
     }
 
     /// Refuses the next reads of results, so many.
@@ -205,6 +212,13 @@ impl Tables {
 
     pub(crate) fn break_read(&mut self) -> Result<(), StoreError> {
         refuse(&mut self.tampered.broken_reads, "read the results that a job needs")
+    }
+
+    pub(crate) fn bury_record(&mut self) -> Result<(), StoreError> {
+        let left = &mut self.tampered.dead_records;
+        let is_dead = *left > 0;
+        *left = left.saturating_sub(1);
+        if is_dead { Err(StoreError::Dead) } else { Ok(()) }
     }
 
     pub(crate) fn break_settlement(&self, schedule: &str) -> Result<(), StoreError> {

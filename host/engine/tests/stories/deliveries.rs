@@ -54,6 +54,17 @@ async fn what_the_last_runs_left_is_sent_before_the_host_is_gone_although_no_bel
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dead_store_makes_the_host_send_nothing_twice() {
+    let world = World::start([]).await;
+    world.store.bury_records(5);
+    let id = world.submit(TOLD).await;
+    world.until(id, State::Done).await;
+    world.pass(Duration::from_secs(10)).await;
+    assert_eq!(world.actors.received.lock().unwrap().len(), 1);
+    assert_eq!(world.store.deliveries(id).await.unwrap()[0].state, DeliveryState::Delivered);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_receiver_that_does_not_answer_keeps_no_other_one_waiting() {
     let world = World::start([]).await;
     *world.actors.silent.lock().unwrap() = Some("http://silent/hook".parse().unwrap());
