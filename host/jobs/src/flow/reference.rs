@@ -6,14 +6,13 @@
 //! in `"\u0024result"`, makes no reference: so any input can be sent to any plugin.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, MapAccess, Visitor},
+    de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -58,7 +57,7 @@ enum Node<'a> {
     /// Text without a reference in it.
     Plain(&'a str),
     Array(Vec<&'a RawValue>),
-    Object(Vec<(Key<'a>, &'a RawValue)>),
+    Object(Vec<(&'a RawValue, &'a RawValue)>),
     Reference(Reference<'a>),
 }
 
@@ -124,7 +123,7 @@ impl<'d> Resolution<'d> {
                 self.out.push('{');
                 for (n, (key, member)) in members.iter().enumerate() {
                     self.out.push_str(if n == 0 { "" } else { "," });
-                    self.out.push_str(&serde_json::Value::from(&*key.0).to_string());
+                    self.out.push_str(key.get());
                     self.out.push(':');
                     self.write(member.get(), depth + 1)?;
                 }
@@ -197,7 +196,7 @@ fn node(text: &str, depth: usize) -> Result<Node<'_>, NotAReference> {
         return Ok(serde_json::from_str(text).map_or(Node::Plain(text), Node::Array));
     }
     match serde_json::from_str::<Members<'_>>(text) {
-        Ok(Members(members)) if members.iter().any(|(key, _)| key.is_mark()) => {
+        Ok(Members(members)) if members.iter().any(|(key, _)| is_mark(key)) => {
             reference(&members).map(Node::Reference)
         }
         Ok(Members(members)) => Ok(Node::Object(members)),
@@ -206,10 +205,17 @@ fn node(text: &str, depth: usize) -> Result<Node<'_>, NotAReference> {
     }
 }
 
-fn reference<'a>(members: &[(Key<'a>, &'a RawValue)]) -> Result<Reference<'a>, NotAReference> {
+/// Whether a key makes a reference: not with an escape in it.
+fn is_mark(key: &RawValue) -> bool {
+    key.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) == Some(KEY)
+}
+
+fn reference<'a>(members: &[(&'a RawValue, &'a RawValue)]) -> Result<Reference<'a>, NotAReference> {
     let mut reference = Reference { job: String::new(), at: String::new(), otherwise: None };
     for (key, value) in members {
-        match &*key.0 {
+        // Half of a surrogate pair is no text in Rust.
+        let key = serde_json::from_str(key.get()).unwrap_or_else(|_| key.get().to_owned());
+        match key.as_str() {
             KEY => reference.job = words(KEY, value)?,
             "at" => reference.at = words("at", value)?,
             "else" => reference.otherwise = Some(value.get()),
@@ -227,8 +233,8 @@ fn words(member: &'static str, value: &RawValue) -> Result<String, NotAReference
     serde_json::from_str(value.get()).map_err(|_| NotAReference::NotAText(member))
 }
 
-/// The members of an object, in their order.
-struct Members<'a>(Vec<(Key<'a>, &'a RawValue)>);
+/// The members of an object, in their order, with their keys as they are written.
+struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -247,34 +253,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
         }
         deserializer.deserialize_map(InOrder)
-    }
-}
-
-/// A key. It is borrowed if it is written without an escape.
-struct Key<'a>(Cow<'a, str>);
-
-impl Key<'_> {
-    fn is_mark(&self) -> bool {
-        matches!(self.0, Cow::Borrowed(KEY))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AsWritten;
-        impl<'de> Visitor<'de> for AsWritten {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_borrowed_str<E: de::Error>(self, key: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(key)))
-            }
-            fn visit_str<E: de::Error>(self, key: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(key.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(AsWritten)
     }
 }
 
@@ -335,6 +313,15 @@ mod tests {
         // Also beside one.
         let both = r#"[{"\u0024result":1},{"$result":"fetch","at":"/parts/0"}]"#;
         assert_eq!(resolved(both).as_deref(), Ok(r#"[{"\u0024result":1},1.0]"#));
+    }
+
+    #[test]
+    fn half_of_a_surrogate_pair_in_a_key_hides_no_reference() {
+        let input = r#"{"\ud800":1,"\u00e4":{"$result":"fetch","at":"/parts/0"}}"#;
+        assert_eq!(names(input).unwrap().into_iter().collect::<Vec<_>>(), ["fetch"]);
+        assert_eq!(resolved(input).as_deref(), Ok(r#"{"\ud800":1,"\u00e4":1.0}"#));
+        let odd = r#"{"$result":"fetch","\ud800":1}"#;
+        assert_eq!(names(odd), Err(NotAReference::Member(r#""\ud800""#.to_owned())));
     }
 
     #[test]
