@@ -273,7 +273,7 @@ mod tests {
                 "{\"kind\":\"echo\",\"colour\":1}",
                 "invalid-submission",
                 "line 1, column 23: unknown field `colour`; known here: id, kind, input, priority, \
-                 run_at, deadline, callback, for",
+                 run_at, deadline, callback, caller",
             ),
             (
                 "{\"kind\":\"echo\",\"priority\":\"hihg\"}",

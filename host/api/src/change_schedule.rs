@@ -69,16 +69,19 @@ mod tests {
     #[tokio::test]
     async fn whom_a_schedule_is_for_is_changed_and_cleared_like_the_rest_of_it() {
         let host = Host::new();
-        host.make(r#"{"id":"nightly","kind":"echo","expr":"0 3 * * *","for":"alice"}"#).await;
+        host.make(r#"{"id":"nightly","kind":"echo","expr":"0 3 * * *","caller":"alice"}"#).await;
         for (body, shown) in [
-            (r#"{"kind":"echo","expr":"0 3 * * *","for":"bob"}"#, json!("bob")),
+            (r#"{"kind":"echo","expr":"0 3 * * *","caller":"bob"}"#, json!("bob")),
             (r#"{"kind":"echo","expr":"0 3 * * *"}"#, json!(null)),
         ] {
             let response = host.send("PUT", "/schedules/nightly", body).await;
-            assert_eq!(json(response).await["for"], shown);
+            assert_eq!(json(response).await["caller"], shown);
             let all = json(host.get("/schedules").await).await;
             let all = all["schedules"].as_array().unwrap();
-            assert!(all.iter().any(|one| one["id"] == "nightly" && one["for"] == shown), "{all:?}");
+            assert!(
+                all.iter().any(|one| one["id"] == "nightly" && one["caller"] == shown),
+                "{all:?}"
+            );
         }
         assert_eq!(host.fakes.schedules.made("nightly").spec.caller, None);
     }

@@ -137,9 +137,9 @@ mod tests {
     #[tokio::test]
     async fn a_schedule_for_somebody_else_is_another_one() {
         let host = Host::new();
-        let body = BODY.replace('}', r#","for":"alice"}"#);
+        let body = BODY.replace('}', r#","caller":"alice"}"#);
         host.make(&body).await;
-        assert_eq!(json(host.get("/schedules/nightly").await).await["for"], "alice");
+        assert_eq!(json(host.get("/schedules/nightly").await).await["caller"], "alice");
         assert_eq!(host.send("POST", "/schedules", body.clone()).await.status(), 200);
         for other in [BODY.to_owned(), body.replace("alice", "bob")] {
             assert_eq!(host.send("POST", "/schedules", other).await.status(), 409);
@@ -197,10 +197,10 @@ mod tests {
                 "did you mean `skip`?",
             ),
             (
-                r#"{"id":"a1","kind":"echo","expr":"@every 1h","for":" alice"}"#,
+                r#"{"id":"a1","kind":"echo","expr":"@every 1h","caller":" alice"}"#,
                 422,
                 "invalid-submission",
-                "`for` names a caller in 1 to 128 bytes",
+                "`caller` names whom a job is for in 1 to 128 bytes",
             ),
             (
                 r#"{"id":"a1","kind":"echo","expr":"@every 1h","tz":"UTC"}"#,

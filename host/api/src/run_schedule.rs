@@ -64,7 +64,7 @@ mod tests {
     #[tokio::test]
     async fn a_run_by_hand_is_for_whom_the_schedule_is_for() {
         let host = Host::new();
-        host.make(r#"{"id":"daily","kind":"echo","expr":"@every 24h","for":"alice"}"#).await;
+        host.make(r#"{"id":"daily","kind":"echo","expr":"@every 24h","caller":"alice"}"#).await;
         for (id, caller) in [("daily", Some("alice".parse().unwrap())), ("echo%2Fhourly", None)] {
             let path = format!("/schedules/{id}/run");
             assert_eq!(host.send("POST", &path, "").await.status(), 202);

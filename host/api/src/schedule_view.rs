@@ -29,7 +29,6 @@ pub(crate) struct ScheduleView<'a> {
     timezone: &'a str,
     priority: Option<Priority>,
     /// On whose token budget its jobs go.
-    #[serde(rename = "for")]
     caller: Option<&'a Caller>,
     missed: Missed,
     missed_max: u32,

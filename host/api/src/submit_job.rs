@@ -367,7 +367,7 @@ mod tests {
     #[tokio::test]
     async fn a_job_is_for_the_caller_that_its_submission_names() {
         let host = Host::new();
-        let response = host.send("POST", "/jobs", r#"{"kind":"echo","for":"alice"}"#).await;
+        let response = host.send("POST", "/jobs", r#"{"kind":"echo","caller":"alice"}"#).await;
         assert_eq!(response.status(), 202);
         assert_eq!(host.fakes.store.submitted()[0].caller, Some("alice".parse().unwrap()));
     }
@@ -376,11 +376,14 @@ mod tests {
     async fn a_caller_that_cannot_be_named_is_refused_with_the_rule() {
         let host = Host::new();
         for name in ["", " alice", "a\\nb", &"a".repeat(129)] {
-            let body = format!(r#"{{"kind":"echo","for":"{name}"}}"#);
+            let body = format!(r#"{{"kind":"echo","caller":"{name}"}}"#);
             let (status, problem) = refused(&host, &body).await;
             assert_eq!((status, &problem["code"]), (422, &"invalid-submission".into()), "{name}");
             let detail = problem["detail"].as_str().unwrap();
-            assert!(detail.contains("`for` names a caller in 1 to 128 bytes"), "{detail}");
+            assert!(
+                detail.contains("`caller` names whom a job is for in 1 to 128 bytes"),
+                "{detail}"
+            );
         }
     }
 

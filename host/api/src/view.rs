@@ -50,7 +50,6 @@ pub(crate) struct JobView<'a> {
     callback: Option<String>,
     trace_parent: Option<&'a str>,
     /// On whose token budget it goes.
-    #[serde(rename = "for")]
     caller: Option<&'a Caller>,
     /// Digest of the plugin that ran it last.
     plugin: Option<&'a str>,
@@ -352,7 +351,7 @@ mod tests {
     #[test]
     fn a_job_says_whom_it_is_for() {
         let shown = |caller| {
-            serde_json::to_value(JobView::summary(&Job { caller, ..a_job() })).unwrap()["for"]
+            serde_json::to_value(JobView::summary(&Job { caller, ..a_job() })).unwrap()["caller"]
                 .clone()
         };
         assert_eq!(shown(Some("alice".parse().unwrap())), json!("alice"));

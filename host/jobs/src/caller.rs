@@ -15,7 +15,7 @@ pub struct Caller(String);
 /// A text that names nobody.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "`for` names a caller in 1 to {CALLER_BYTES_MAX} bytes, without control characters and without spaces around them"
+    "`caller` names whom a job is for in 1 to {CALLER_BYTES_MAX} bytes, without control characters and without spaces around them"
 )]
 pub struct NotACaller;
 
@@ -73,6 +73,9 @@ mod tests {
         let caller: Caller = serde_json::from_str("\"alice\"").unwrap();
         assert_eq!(serde_json::to_string(&caller).unwrap(), "\"alice\"");
         let refused = serde_json::from_str::<Caller>("\"\"").unwrap_err().to_string();
-        assert!(refused.starts_with("`for` names a caller in 1 to 128 bytes"), "{refused}");
+        assert!(
+            refused.starts_with("`caller` names whom a job is for in 1 to 128 bytes"),
+            "{refused}"
+        );
     }
 }

@@ -47,7 +47,6 @@ pub struct Submission {
     #[serde(default, deserialize_with = "callback")]
     pub callback: Option<Target>,
     /// On whose token budget it goes.
-    #[serde(rename = "for")]
     pub caller: Option<Caller>,
 }
 
@@ -388,11 +387,14 @@ mod tests {
             let job = accept(read(json).unwrap(), &served(), &Now, &Now).unwrap();
             job.caller.map(|caller| caller.to_string())
         };
-        assert_eq!(caller(r#"{"kind":"k1","for":"alice"}"#).as_deref(), Some("alice"));
-        assert_eq!(caller(r#"{"kind":"k1","for":null}"#), None);
+        assert_eq!(caller(r#"{"kind":"k1","caller":"alice"}"#).as_deref(), Some("alice"));
+        assert_eq!(caller(r#"{"kind":"k1","caller":null}"#), None);
         assert_eq!(caller(r#"{"kind":"k1"}"#), None);
-        let refused = read(r#"{"kind":"k1","for":" alice"}"#).unwrap_err();
-        assert!(refused.starts_with("`for` names a caller in 1 to 128 bytes"), "{refused}");
+        let refused = read(r#"{"kind":"k1","caller":" alice"}"#).unwrap_err();
+        assert!(
+            refused.starts_with("`caller` names whom a job is for in 1 to 128 bytes"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -105,7 +105,7 @@ pub(super) async fn accept(
     };
     let job = placed(app, job).await.map_err(unknown)?;
     let trace_parent = trace_parent(headers);
-    // What no job could be `for`, such as a name with a tab in it, is still in the input, and pays.
+    // What cannot be the `caller` of a job, such as a name with a tab in it, is still in the input, and pays.
     let caller = call.caller.as_ref().and_then(|name| name.parse().ok());
     take(app, NewJob { callback, trace_parent, caller, idempotency_key: key, ..job }).await
 }

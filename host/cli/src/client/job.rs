@@ -28,7 +28,6 @@ pub(crate) struct Job {
     pub(crate) callback: Option<String>,
     pub(crate) trace_parent: Option<String>,
     /// On whose token budget it goes; none of an older host.
-    #[serde(rename = "for")]
     pub(crate) caller: Option<String>,
     pub(crate) plugin: Option<String>,
     pub(crate) schedule: Option<Fire>,

@@ -16,7 +16,6 @@ pub(crate) struct Schedule {
     pub(crate) timezone: String,
     pub(crate) priority: Option<Priority>,
     /// On whose token budget its jobs go; none of an older host.
-    #[serde(rename = "for")]
     pub(crate) caller: Option<String>,
     pub(crate) missed: String,
     pub(crate) missed_max: u32,

@@ -176,14 +176,14 @@ async fn the_jobs_of_a_schedule_go_on_the_account_of_whom_it_is_for_until_it_is_
     let input = json!({ "text": "Rain fell for nine days. The bridge held." }).to_string();
     let definition = ["summarize", "0 3 * * *", "--input", &input];
     let create =
-        [&["schedule", "create", "nightly"], &definition[..], &["--paused", "--for", "alice"]];
+        [&["schedule", "create", "nightly"], &definition[..], &["--paused", "--caller", "alice"]];
     host.cli(&create.concat()).await.exits(0);
     let run = ["schedule", "run", "nightly"];
     let mut done = 0;
     let waiting = loop {
         let id = host.cli(&run).await.exits(0).out;
         let job = host.rests(id.trim()).await;
-        assert_eq!(job["for"], "alice");
+        assert_eq!(job["caller"], "alice");
         match job["state"].as_str() {
             Some("done") => done += 1,
             _ => break job,
@@ -198,20 +198,20 @@ async fn the_jobs_of_a_schedule_go_on_the_account_of_whom_it_is_for_until_it_is_
     assert!((1..=4000).contains(&spent), "{spent}");
 
     let list = host.cli(&["schedule", "list"]).await.exits(0).out;
-    assert!(list.contains("  alice  paused"), "{list}");
+    assert!(list.contains("  alice   paused"), "{list}");
     for page in [["schedule", "show", "nightly"], ["job", "show", waiting["id"].as_str().unwrap()]]
     {
         let page = host.cli(&page).await.exits(0).out;
-        assert!(page.contains("\nfor       alice\n"), "{page}");
+        assert!(page.contains("\ncaller    alice\n"), "{page}");
     }
     host.cli(&[&["schedule", "change", "nightly"], &definition[..]].concat()).await.exits(0);
     let job = host.cli(&[&run[..], &["--wait", "--json"]].concat()).await.exits(0).json();
-    assert_eq!((&job["state"], &job["for"]), (&json!("done"), &Value::Null));
+    assert_eq!((&job["state"], &job["caller"]), (&json!("done"), &Value::Null));
     assert_eq!(host.budget("alice").await["spent"], spent);
     for name in ["", " alice"] {
-        let refused = ["job", "submit", "echo", "--for", name];
+        let refused = ["job", "submit", "echo", "--caller", name];
         let told = host.cli(&refused).await.exits(2).err;
-        assert!(told.contains("`for` names a caller in 1 to 128 bytes"), "{told}");
+        assert!(told.contains("`caller` names whom a job is for in 1 to 128 bytes"), "{told}");
     }
 }
 

@@ -154,7 +154,7 @@ async fn schedules_are_made_shown_and_run_from_the_command_line() {
     assert_eq!((&again["id"], &again["input"]), (&json!("nightly"), &json!([1])));
 
     let list = host.cli(&["schedule", "list"]).await.exits(0).out;
-    assert!(list.starts_with("ID ") && list.contains("Europe/Berlin  -    paused"), "{list}");
+    assert!(list.starts_with("ID ") && list.contains("Europe/Berlin  -       paused"), "{list}");
     let resumed = host.cli(&["schedule", "resume", "nightly"]).await.exits(0);
     assert_eq!(resumed.out, "resumed nightly\n");
     let page = host.cli(&["schedule", "show", "nightly"]).await.exits(0).out;

@@ -36,7 +36,7 @@ async fn a_child_whose_model_answers_elsewhere_takes_no_slot_of_the_gpu() {
 async fn a_child_is_for_whom_its_parent_is_for() {
     let gather = || Act::Gather("think", 1);
     let world = World::start([gather(), Act::Echo, gather()]).await;
-    let id = world.submit(r#"{"kind":"act","for":"alice"}"#).await;
+    let id = world.submit(r#"{"kind":"act","caller":"alice"}"#).await;
     world.until(id, State::Done).await;
     let callers: Vec<_> = world.store.ids().into_iter().map(|id| world.row(id).caller).collect();
     assert_eq!(callers, [Some("alice".parse().unwrap()), Some("alice".parse().unwrap())]);

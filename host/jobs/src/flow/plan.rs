@@ -70,7 +70,6 @@ pub struct Listed {
     deadline: Option<Deadline>,
     #[serde(default, deserialize_with = "intake::callback")]
     callback: Option<Target>,
-    #[serde(rename = "for")]
     caller: Option<Caller>,
 }
 

@@ -29,7 +29,6 @@ pub struct Written {
     /// The kind's own priority by default.
     pub priority: Option<Priority>,
     /// On whose token budget its jobs go.
-    #[serde(rename = "for")]
     pub caller: Option<Caller>,
     /// What to do about missed fires.
     #[serde(default)]
@@ -136,7 +135,7 @@ mod tests {
     fn what_is_said_is_kept_to_the_byte() {
         let spec = read(
             r#"{"id":"a1","kind":"k1","expr":"@every 5m","timezone":"Europe/Berlin","input":{"z": 1.0},
-                "priority":"low","missed":"all","missed_max":7,"overlap":"queue","paused":true,"for":"alice"}"#,
+                "priority":"low","missed":"all","missed_max":7,"overlap":"queue","paused":true,"caller":"alice"}"#,
         )
         .unwrap();
         assert_eq!((spec.input.as_str(), spec.priority), (r#"{"z": 1.0}"#, Some(Priority::LOW)));
@@ -170,8 +169,8 @@ mod tests {
                 "unknown variant `none`",
             ),
             (
-                r#"{"id":"a1","kind":"k1","expr":"@every 1h","for":""}"#,
-                "`for` names a caller in 1 to 128 bytes",
+                r#"{"id":"a1","kind":"k1","expr":"@every 1h","caller":""}"#,
+                "`caller` names whom a job is for in 1 to 128 bytes",
             ),
             (r#"{"id":"a1","kind":"k1","expr":"@every 1h","cron":"x"}"#, "unknown field `cron`"),
         ];

@@ -72,7 +72,7 @@ impl Page {
             self.field("schedule", &fire.line());
         }
         for (label, text) in [
-            ("for", &job.caller),
+            ("caller", &job.caller),
             ("callback", &job.callback),
             ("plugin", &job.plugin),
             ("trace", &job.trace_parent),
@@ -261,12 +261,12 @@ mod tests {
                 "last_error": null}],
             "input": {"a": 1},
             "deadline": "2026-01-01T00:00:20.000Z",
-            "schedule": {"id": "mill/daily", "fire_at": null, "by_hand": true}, "for": "alice",
+            "schedule": {"id": "mill/daily", "fire_at": null, "by_hand": true}, "caller": "alice",
         }));
         let page = page(&job, NOW, None);
         for part in [
             "state     failed\n",
-            "schedule  mill/daily, run by hand\nfor       alice\n",
+            "schedule  mill/daily, run by hand\ncaller    alice\n",
             "attempt   2 of 3; runs lost with their host: 1\n",
             "enqueued  2026-01-01T00:00:00.000Z (10.0s ago)\n",
             "deadline  2026-01-01T00:00:20.000Z (in 10.0s)\n",

@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "URL|NAME")]
     callback: Option<String>,
     /// On whose token budget it goes: a name of your own for a tenant or a user
-    #[arg(long = "for", value_name = "CALLER")]
+    #[arg(long, value_name = "NAME")]
     caller: Option<Caller>,
     /// An id of your own; sent again, it is the same job
     #[arg(long, value_name = "ULID")]
@@ -61,7 +61,7 @@ struct Submission {
     deadline: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]
     callback: Option<String>,
-    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     caller: Option<Caller>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<JobId>,

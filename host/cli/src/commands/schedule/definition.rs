@@ -23,7 +23,7 @@ pub(super) struct Definition {
     #[arg(long, allow_negative_numbers = true)]
     priority: Option<Priority>,
     /// On whose token budget its jobs go: a name of your own for a tenant or a user
-    #[arg(long = "for", value_name = "CALLER")]
+    #[arg(long, value_name = "NAME")]
     caller: Option<Caller>,
     /// What to do about fires that passed while the host was down [default: once]
     #[arg(long, value_parser = PossibleValuesParser::new(["skip", "once", "all"]))]
@@ -48,7 +48,7 @@ pub(super) struct Body {
     input: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     priority: Option<Priority>,
-    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     caller: Option<Caller>,
     #[serde(skip_serializing_if = "Option::is_none")]
     missed: Option<String>,

@@ -34,7 +34,7 @@ fn table(schedules: &[Schedule], now: Millis) -> Table<9> {
         "KIND",
         "EXPRESSION",
         "TIMEZONE",
-        "FOR",
+        "CALLER",
         "STATE",
         "NEXT",
         "LAST",
@@ -71,15 +71,15 @@ mod tests {
     fn a_schedule_is_a_row_and_one_that_does_not_fire_has_no_next_fire() {
         let active = told_schedule(&json!({}));
         let paused = told_schedule(&json!({
-            "id": "nightly", "for": "alice",
+            "id": "nightly", "caller": "alice",
             "paused": {"since": "2026-01-01T00:00:00.000Z", "reason": "the CMS moves"},
             "last_fire": {"at": "2026-01-01T00:00:00.000Z", "job": null},
         }));
         assert_eq!(
             table(&[active, paused], NOW).render(None),
-            "ID          KIND   EXPRESSION  TIMEZONE       FOR    STATE   NEXT      LAST       REASON\n\
-             mill/daily  grind  0 6 * * *   Europe/Berlin  -      active  in 4h59m  -\n\
-             nightly     grind  0 6 * * *   Europe/Berlin  alice  paused  -         10.0s ago  the CMS moves\n"
+            "ID          KIND   EXPRESSION  TIMEZONE       CALLER  STATE   NEXT      LAST       REASON\n\
+             mill/daily  grind  0 6 * * *   Europe/Berlin  -       active  in 4h59m  -\n\
+             nightly     grind  0 6 * * *   Europe/Berlin  alice   paused  -         10.0s ago  the CMS moves\n"
         );
     }
 }

@@ -56,7 +56,7 @@ impl Page {
             self.field("priority", &priority.to_string());
         }
         if let Some(caller) = &schedule.caller {
-            self.field("for", caller);
+            self.field("caller", caller);
         }
         let missed = match schedule.missed.as_str() {
             "all" => format!("all, at most {}", schedule.missed_max),
@@ -119,7 +119,7 @@ mod tests {
     fn a_page_tells_what_the_schedule_is_and_what_became_of_it() {
         let at = "2026-01-01T00:00:00.000Z";
         let schedule = told_schedule(&json!({
-            "id": "nightly", "plugin": null, "missed": "all", "missed_max": 3, "fires_missed": 2, "for": "alice",
+            "id": "nightly", "plugin": null, "missed": "all", "missed_max": 3, "fires_missed": 2, "caller": "alice",
             "paused": {"since": at, "reason": "the CMS moves"}, "created_at": at, "changed_at": at,
             "last_fire": {"at": at, "job": "01K9Z4T8N6Q0V5W3X2Y1R7S9AB"}, "input": {"a": 1},
         }));
@@ -132,7 +132,7 @@ mod tests {
              state     paused\n\
              reason    the CMS moves\n\
              since     2026-01-01T00:00:00.000Z (10.0s ago)\n\
-             for       alice\n\
+             caller    alice\n\
              missed    all, at most 3\n\
              overlap   skip\n\
              created   2026-01-01T00:00:00.000Z (10.0s ago)\n\

@@ -82,7 +82,7 @@ fn a_rule_is_also_read_with_a_dash() {
 fn a_job_of_a_flow_has_every_field_of_a_job() {
     let id = "01K9Z4T8N6Q0V5W3X2Y1R7S9AB";
     let job = format!(
-        r#""name":"a","id":"{id}","input":{{"z": 1.0}},"priority":"low","run_at":1800000005000,"callback":"cms","for":"alice""#
+        r#""name":"a","id":"{id}","input":{{"z": 1.0}},"priority":"low","run_at":1800000005000,"callback":"cms","caller":"alice""#
     );
     let flow = accepted(&of(&[&job]));
     let job = &flow.jobs[0];
