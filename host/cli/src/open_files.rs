@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Enough for all that a host does, and as many as macOS gives whatever it is set to: its `OPEN_MAX`.
 const ENOUGH: u64 = 10_240;
 
-/// The other half is for the rest of the host.
+/// The other half is for the rest of the host, and for the few clients at a time that are refused.
 const FILES_PER_CONNECTION: u64 = 2;
 
 /// Takes as many as a host needs, if it may, and returns how many of its connections there are files for.
