@@ -19,10 +19,11 @@ use crate::{
     demand::{self, NUM_PREDICT},
     frames::Framing,
     lane::Shared,
-    load::{self, Said, Says, Way},
+    load::{self, Way},
     metrics::Outcome,
     queue::{Seat, Ticket, Turn},
     request, resolve,
+    telling::{Said, Says},
     wire::Wire,
 };
 

@@ -1,14 +1,9 @@
 //! Reads an answer from the wire to its end, however slowly it is fetched: the turn must not wait for
 //! the plugin.
 
-use std::{error::Error, sync::Arc};
+use std::error::Error;
 
-use roughneck_jobs::{
-    model::{Completion, LlmError, Piece},
-    ports::runner::Supervisor,
-};
-use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
+use roughneck_jobs::model::{Completion, LlmError, Piece};
 
 use crate::{
     asking::{self, Asking},
@@ -16,9 +11,9 @@ use crate::{
     buffer::{Kept, Unread, Writer},
     course::Course,
     line::{self, Line},
-    load::{self, Says},
     metrics::Outcome,
     stats::Figures,
+    telling::Teller,
     wire::{Heard, Wire},
 };
 
@@ -32,28 +27,6 @@ pub(crate) struct Drain {
     completion: Completion,
     /// None until the call gives way.
     teller: Option<Teller>,
-}
-
-/// Passes on what the call waits for, beside the reading: the store must not keep the turn.
-struct Teller {
-    says: Says,
-    task: AbortOnDropHandle<()>,
-}
-
-impl Teller {
-    fn start(supervisor: &Arc<dyn Supervisor>) -> Self {
-        let (says, said) = mpsc::unbounded_channel();
-        let supervisor = Arc::clone(supervisor);
-        let task = tokio::spawn(async move { load::tell(&*supervisor, said).await });
-        Self { says, task: AbortOnDropHandle::new(task) }
-    }
-
-    /// Returns once all that was said is passed on.
-    async fn finish(self) {
-        drop(self.says);
-        // It cannot have been stopped before.
-        let _told = self.task.await;
-    }
 }
 
 impl Drain {
@@ -85,8 +58,8 @@ impl Drain {
         self.completion = nothing_yet(&self.asking);
         let supervisor = &self.asking.supervisor;
         let teller = self.teller.get_or_insert_with(|| Teller::start(supervisor));
-        let ticket = asking::give_way(turn, &teller.says, &mut self.course);
-        let wire = self.asking.begin(ticket, &teller.says, &mut self.course).await?;
+        let ticket = asking::give_way(turn, teller.says(), &mut self.course);
+        let wire = self.asking.begin(ticket, teller.says(), &mut self.course).await?;
         self.wire = Some(wire);
         Ok(())
     }

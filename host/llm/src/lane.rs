@@ -31,7 +31,6 @@ use crate::{
     course::Course,
     gateway::{Errands, Questions, Readers},
     inventory::Inventory,
-    load,
     metrics::{Account, Asker, Metrics},
     model_name, modelfiles,
     others::{Others, Trace},
@@ -43,7 +42,7 @@ use crate::{
     runner_key::RunnerKey,
     stand_in::{self, StandIns},
     stats::{self, Cost, Figures},
-    watchman,
+    telling, watchman,
 };
 
 /// Of the words in which Ollama says that it has too many calls.
@@ -162,7 +161,7 @@ impl Llm for Lane {
         call: Call,
         supervisor: Arc<dyn Supervisor>,
     ) -> Result<Box<dyn Answer>, LlmError> {
-        let answer = load::telling(Arc::clone(&supervisor), |says| async move {
+        let answer = telling::beside(Arc::clone(&supervisor), |says| async move {
             let asker = Asker::plugin(&call.plugin);
             let metrics = Arc::clone(&self.shared.metrics);
             let mut course = Course::open(Account::open(metrics, asker, CallRoute::Chat));

@@ -56,6 +56,7 @@ mod runner_key;
 mod stand_in;
 mod stats;
 pub mod swap;
+mod telling;
 mod watchman;
 mod wire;
 

@@ -1,83 +1,20 @@
 //! Loading a model: a request of the host's own, which no client can abort by leaving.
 
-use std::{
-    future::poll_fn,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use roughneck_jobs::{model::Site, ports::runner::Supervisor};
-use tokio::{sync::mpsc, time::Instant};
+use roughneck_jobs::model::Site;
+use tokio::time::Instant;
 
 use crate::{
-    broken::Broken, lane::Shared, metrics::Outcome, queue::Turn, request, runner_key::RunnerKey,
+    broken::Broken,
+    lane::Shared,
+    metrics::Outcome,
+    queue::Turn,
+    request,
+    runner_key::RunnerKey,
     swap::Swap,
+    telling::{Said, Says},
 };
-
-/// Where it is said what a call waits for. Never waits, unlike the store that hears of it.
-pub(crate) type Says = mpsc::UnboundedSender<Said>;
-
-/// What a call waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
-    /// Its model is being loaded.
-    Loading,
-    /// Nothing any more: Ollama gets it.
-    Ready,
-    /// Its turn, again.
-    GaveWay,
-}
-
-/// Does work that says what it waits for, and passes that on beside it: the store must not keep the turn, nor the
-/// GPU idle. Returns once all that was said is passed on, so what holds the turn must not be what the work results in.
-pub(crate) async fn telling<T, Work>(
-    supervisor: Arc<dyn Supervisor>,
-    work: impl FnOnce(Says) -> Work,
-) -> T
-where
-    Work: Future<Output = T>,
-{
-    let (says, mut said) = mpsc::unbounded_channel();
-    let is_over = AtomicBool::new(false);
-    let works = async {
-        let done = work(says.clone()).await;
-        is_over.store(true, Ordering::Relaxed);
-        done
-    };
-    let tells = async {
-        // That the work is over is seen in the same poll. A channel that closes would wake this task from within itself.
-        let next = |cx: &mut Context<'_>| match said.poll_recv(cx) {
-            // Something may be there all the same: a task that has had its share of the thread is told to wait.
-            Poll::Pending if is_over.load(Ordering::Relaxed) => Poll::Ready(said.try_recv().ok()),
-            polled @ (Poll::Pending | Poll::Ready(_)) => polled,
-        };
-        pass_on(&*supervisor, next).await;
-    };
-    let (done, ()) = tokio::join!(biased; works, tells);
-    done
-}
-
-/// Passes on what is said, in its order, until nothing more can be said.
-pub(crate) async fn tell(supervisor: &dyn Supervisor, mut said: mpsc::UnboundedReceiver<Said>) {
-    pass_on(supervisor, |cx| said.poll_recv(cx)).await;
-}
-
-async fn pass_on(
-    supervisor: &dyn Supervisor,
-    mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<Said>>,
-) {
-    while let Some(said) = poll_fn(&mut next).await {
-        match said {
-            Said::Loading => supervisor.loading(true).await,
-            Said::Ready => supervisor.loading(false).await,
-            Said::GaveWay => supervisor.gave_way().await,
-        }
-    }
-}
 
 /// The route by which a model is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,51 +113,4 @@ pub(crate) async fn ask(
     };
     let answered = tokio::time::timeout(patience, answer).await;
     answered.unwrap_or_else(|_elapsed| Err(Broken::silent(patience)))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use async_trait::async_trait;
-    use roughneck_jobs::{delivery::Notice, job::LogLine, ports::runner::Standing, usage::Usage};
-    use tokio::task::coop;
-
-    use super::*;
-
-    #[derive(Default)]
-    struct Witness(Mutex<Vec<bool>>);
-
-    #[async_trait]
-    impl Supervisor for Witness {
-        fn standing(&self) -> Standing {
-            Standing::Held
-        }
-        fn began(&self) {}
-        async fn loading(&self, loading: bool) {
-            self.0.lock().unwrap().push(loading);
-        }
-        async fn gave_way(&self) {}
-        fn text(&self, _piece: &str) {}
-        fn retract(&self) {}
-        fn progress(&self, _percent: Option<u8>, _note: String) {}
-        fn log(&self, _line: LogLine) {}
-        fn spent(&self, _usage: &Usage) {}
-        fn notify(&self, _notice: Notice) {}
-    }
-
-    #[tokio::test]
-    async fn what_is_said_last_is_heard_from_a_task_that_has_had_its_share_of_the_thread() {
-        let witness = Arc::new(Witness::default());
-        let works = |says: Says| async move {
-            while coop::has_budget_remaining() {
-                coop::consume_budget().await;
-            }
-            for said in [Said::Loading, Said::Ready] {
-                says.send(said).unwrap();
-            }
-        };
-        tokio::spawn(telling(Arc::clone(&witness) as _, works)).await.unwrap();
-        assert_eq!(*witness.0.lock().unwrap(), [true, false]);
-    }
 }

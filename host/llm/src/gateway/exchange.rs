@@ -37,11 +37,11 @@ use crate::{
     config::Config,
     course::Course,
     lane::Shared,
-    load, metrics,
+    metrics,
     queue::{Queue, Seat, Turn},
     response::Response,
     stand_in::StandIn,
-    stats,
+    stats, telling,
 };
 
 /// A call whose model is there.
@@ -109,11 +109,11 @@ impl Admitted for Exchange {
         if !call.asked.streams {
             // All of it: a job waits for its answer until the store has heard of the call, and nobody for its turn.
             let works = call.clone();
-            let answers = load::telling(supervisor, |says| works.piece(opens(says)));
+            let answers = telling::beside(supervisor, |says| works.piece(opens(says)));
             return call.answer_whole(Box::pin(answers), waiter).await;
         }
         // A client's supervisor waits for nothing.
-        let mut opens: Opens = Box::pin(load::telling(supervisor, opens));
+        let mut opens: Opens = Box::pin(telling::beside(supervisor, opens));
         let mut stops = halted(&call.job);
         let quiet = call.shared.config.quiet_for;
         tokio::select! {

@@ -21,12 +21,13 @@ use crate::{
     broken::Broken,
     course::Course,
     lane::Shared,
-    load::{self, Said, Says, Wanted, Way},
+    load::{self, Wanted, Way},
     metrics::Kept,
     queue::{Place, Ticket, Turn},
     response::Response,
     runner_key::RunnerKey,
     stand_in::StandIn,
+    telling::{Said, Says},
 };
 
 /// Keeps a model for so long whose client wanted it to be unloaded while others wait for it, where the
