@@ -142,7 +142,14 @@ pub(crate) fn piece(form: Form, whole: &Bytes) -> Bytes {
 pub(crate) fn unloaded(route: CallRoute, model: &str, now: &str) -> Bytes {
     let nothing = match route {
         CallRoute::Chat => r#""message":{"role":"assistant","content":""}"#,
-        _ => r#""response":"""#,
+        CallRoute::Generate
+        | CallRoute::Embed
+        | CallRoute::Embeddings
+        | CallRoute::ChatCompletions
+        | CallRoute::Completions
+        | CallRoute::OpenAiEmbeddings
+        | CallRoute::Responses
+        | CallRoute::Messages => r#""response":"""#,
     };
     let (model, now) = (Value::from(model), Value::from(now));
     let end = r#""done":true,"done_reason":"unload""#;
@@ -153,21 +160,21 @@ pub(crate) fn unloaded(route: CallRoute, model: &str, now: &str) -> Bytes {
 /// connection that stays silent. Never a blank line, on which Ollama's own libraries break; they pass over a
 /// field that they do not know, which tells others the place in the queue, from 1, and 0 after it.
 pub(crate) fn sign_of_life(route: CallRoute, model: &str, now: &str, position: usize) -> Bytes {
-    let form = route.form();
-    match (form, route) {
-        (Form::Native, CallRoute::Chat) => {
-            let message = json!({"role": "assistant", "content": ""});
-            let chunk = json!({"model": model, "created_at": now, "message": message, "done": false,
-                "roughneck": {"position": position}});
-            format!("{chunk}\n")
+    let piece = |field: &str, nothing: Value| {
+        let piece = json!({"model": model, "created_at": now, field: nothing, "done": false,
+            "roughneck": {"position": position}});
+        format!("{piece}\n")
+    };
+    match route {
+        CallRoute::Chat => piece("message", json!({"role": "assistant", "content": ""})),
+        CallRoute::Generate | CallRoute::Embed | CallRoute::Embeddings => {
+            piece("response", json!(""))
         }
-        (Form::Native, _) => {
-            let chunk = json!({"model": model, "created_at": now, "response": "", "done": false,
-                "roughneck": {"position": position}});
-            format!("{chunk}\n")
-        }
-        (Form::OpenAi, _) => format!(": queued, position {position}\n\n"),
-        (Form::Anthropic, _) => "event: ping\ndata: {\"type\": \"ping\"}\n\n".to_owned(),
+        CallRoute::ChatCompletions
+        | CallRoute::Completions
+        | CallRoute::OpenAiEmbeddings
+        | CallRoute::Responses => format!(": queued, position {position}\n\n"),
+        CallRoute::Messages => "event: ping\ndata: {\"type\": \"ping\"}\n\n".to_owned(),
     }
     .into()
 }
