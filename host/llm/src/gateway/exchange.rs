@@ -210,8 +210,7 @@ impl Call {
     /// Commits to an answer in one piece before it is there. What goes wrong from now on can only be told
     /// in its body.
     fn wait_whole(self, answers: Answers, waiter: &Waiter) -> Reply {
-        let mut headers = stream_headers(&*self.job, form::JSON);
-        headers.push(("x-queue-position", waiter.position().to_string()));
+        let headers = waiting_headers(&*self.job, form::JSON, waiter);
         let waiting = Some((answers, Duration::ZERO));
         let body = stream::unfold((self, waiting), |(call, waiting)| async move {
             let (mut answers, quiet) = waiting?;
@@ -238,8 +237,7 @@ impl Call {
     /// Commits to an answer before there is one: the connection has been silent for long.
     fn wait(self, opens: Opens, waiter: Waiter) -> Reply {
         let r#type = form::stream_type(self.asked.route.form());
-        let mut headers = stream_headers(&*self.job, r#type);
-        headers.push(("x-queue-position", waiter.position().to_string()));
+        let headers = waiting_headers(&*self.job, r#type, &waiter);
         let waiting = Stage::Waiting { halts: halted(&self.job), opens, waiter, is_first: true };
         let body = stream::unfold((self, waiting), |(call, stage)| async move {
             let (bytes, stage) = call.step(stage).await?;
@@ -445,6 +443,17 @@ fn stream_headers(job: &dyn Attended, r#type: &str) -> Vec<(&'static str, String
     let mut headers = headers(job, r#type);
     headers.push(("cache-control", "no-cache".to_owned()));
     headers.push(("x-accel-buffering", "no".to_owned()));
+    headers
+}
+
+/// Of an answer that is begun while its call waits.
+fn waiting_headers(
+    job: &dyn Attended,
+    r#type: &str,
+    waiter: &Waiter,
+) -> Vec<(&'static str, String)> {
+    let mut headers = stream_headers(job, r#type);
+    headers.push(("x-queue-position", waiter.position().to_string()));
     headers
 }
 
