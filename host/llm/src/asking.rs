@@ -16,11 +16,12 @@ use tokio::time::Instant;
 use crate::{
     broken::Broken,
     course::Course,
-    demand::{self, NUM_PREDICT},
+    demand,
     frames::Framing,
     lane::Shared,
     load::{self, Way},
     metrics::Outcome,
+    option::{self, NUM_PREDICT},
     queue::{Seat, Ticket, Turn},
     request, resolve,
     telling::{Said, Says},
@@ -66,7 +67,7 @@ impl Asking {
         limit_answer(&mut options, course.answer_max());
         course.measured.two_passes = call.response_schema.is_some();
         if shared.config.preempt && model.site == Site::Here {
-            course.may_give_way(demand::named(options.get(NUM_PREDICT)));
+            course.may_give_way(option::tokens(options.get(NUM_PREDICT)));
         }
         let keep_alive = shared.config.keep_alive.as_deref().filter(|_| model.site == Site::Here);
         let body = request::chat(&call, &options, &model.name, keep_alive)?.into();
@@ -176,7 +177,7 @@ impl Asking {
 /// Has an answer end where its reservation does, if nothing else ends it.
 fn limit_answer(options: &mut Cow<'_, Map<String, Value>>, answer_max: Option<u64>) {
     if let Some(tokens) = answer_max
-        && demand::named(options.get(NUM_PREDICT)).is_none()
+        && option::tokens(options.get(NUM_PREDICT)).is_none()
     {
         options.to_mut().insert(NUM_PREDICT.to_owned(), tokens.into());
     }

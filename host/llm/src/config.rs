@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     gateway::keep_alive::{self, KeepAlive},
-    model_name,
+    model_name, option,
     request::keep_alive_value,
     resolve::{self, Wanted},
 };
@@ -182,10 +182,8 @@ impl Config {
         options: &'a Map<String, Value>,
     ) -> Cow<'a, Map<String, Value>> {
         match self.pin_of(model) {
-            Some(num_ctx) if !names_context(options) => {
-                let mut options = options.clone();
-                options.insert("num_ctx".to_owned(), num_ctx.into());
-                Cow::Owned(options)
+            Some(num_ctx) if !option::names_context(options) => {
+                Cow::Owned(option::with_context(options, num_ctx))
             }
             Some(_) | None => Cow::Borrowed(options),
         }
@@ -289,11 +287,6 @@ impl Config {
         }
         Ok(url)
     }
-}
-
-/// Whether options of a request have a context among them. Null is none, to Go as well.
-pub(crate) fn names_context(options: &Map<String, Value>) -> bool {
-    options.get("num_ctx").is_some_and(|tokens| !tokens.is_null())
 }
 
 fn at_least(key: &'static str, given: Duration, min: Duration) -> Result<(), BadConfig> {

@@ -12,11 +12,10 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
+use crate::option::{self, NUM_CTX, NUM_PREDICT};
+
 /// What a template writes around a turn, in bytes.
 const TURN_BYTES: usize = 16;
-
-/// The option that limits an answer, in Ollama's own words.
-pub(crate) const NUM_PREDICT: &str = "num_predict";
 
 /// What a call of a plugin needs, with the options that it goes out with.
 pub(crate) fn of_call(call: &Call, options: &Map<String, Value>) -> Demand {
@@ -29,10 +28,10 @@ pub(crate) fn of_call(call: &Call, options: &Map<String, Value>) -> Demand {
     let prompt = Prompt {
         text_bytes: count(turns.chain(tools).sum::<usize>().saturating_add(schema)),
         pictures: count(pictures),
-        context: context(options),
+        context: option::tokens(options.get(NUM_CTX)),
     };
     // Whoever builds the body can write a limit into it.
-    let answer = named(options.get(NUM_PREDICT)).map_or(Answer::Whole, Answer::Limited);
+    let answer = option::tokens(options.get(NUM_PREDICT)).map_or(Answer::Whole, Answer::Limited);
     Demand { prompt, answer }
 }
 
@@ -52,17 +51,8 @@ pub(crate) fn prompt_of(body: &[u8], options: &Map<String, Value>) -> Prompt {
     Prompt {
         text_bytes: count(body.len().saturating_sub(pictures.bytes)),
         pictures: pictures.count,
-        context: context(options),
+        context: option::tokens(options.get(NUM_CTX)),
     }
-}
-
-/// A limit for an answer. Ollama takes zero and negative ones for none.
-pub(crate) fn named(limit: Option<&Value>) -> Option<u64> {
-    limit.and_then(Value::as_u64).filter(|tokens| *tokens > 0)
-}
-
-fn context(options: &Map<String, Value>) -> Option<u64> {
-    named(options.get("num_ctx"))
 }
 
 fn count(of: usize) -> u64 {
@@ -191,19 +181,5 @@ mod tests {
             assert_eq!(prompt.text_bytes, expected as u64, "{body}");
         }
         assert_eq!(prompt_of(b"{\"images\":[\"aaaa\"", &Map::new()).text_bytes, 17);
-    }
-
-    #[test]
-    fn a_limit_is_a_number_of_tokens_and_anything_else_is_none() {
-        for (limit, tokens) in [
-            (json!(7), Some(7)),
-            (json!(0), None),
-            (json!(-1), None),
-            (json!(-2), None),
-            (json!("7"), None),
-            (json!(null), None),
-        ] {
-            assert_eq!(named(Some(&limit)), tokens, "{limit}");
-        }
     }
 }

@@ -41,6 +41,7 @@ mod model_id;
 mod model_name;
 mod modelfile;
 mod modelfiles;
+mod option;
 mod others;
 mod pieces;
 pub mod planner;

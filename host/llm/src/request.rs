@@ -8,7 +8,7 @@ use roughneck_jobs::model::{Call, LlmError, Message, Role, Tool, ToolCall};
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::{demand::NUM_PREDICT, load::Way, runner_key::RunnerKey};
+use crate::{load::Way, option::NUM_PREDICT, runner_key::RunnerKey};
 
 #[derive(Serialize)]
 struct Chat<'a> {

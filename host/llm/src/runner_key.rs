@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::{
     model_id::ModelId,
     modelfile::{Modelfile, whole},
+    option::NUM_CTX,
     report::Loaded,
 };
 
@@ -19,7 +20,6 @@ use crate::{
 /// All others only shape one answer.
 const RUNNER_OPTIONS: [&str; 7] =
     ["draft_num_predict", "main_gpu", "num_batch", NUM_CTX, NUM_GPU, "num_thread", "use_mmap"];
-const NUM_CTX: &str = "num_ctx";
 const NUM_GPU: &str = "num_gpu";
 
 /// Two calls whose keys ask for the same share one loaded model. Shown as canonical JSON.

@@ -17,9 +17,9 @@ use super::{
     refused::Refused,
 };
 use crate::{
-    config::{self, Config},
-    demand::{self, NUM_PREDICT},
-    model_name,
+    config::Config,
+    demand, model_name,
+    option::{self, NUM_PREDICT},
 };
 
 /// One of the names would be looked at here, and the other one perhaps be asked.
@@ -131,7 +131,7 @@ impl Asked {
             keep_alive,
             user_agent,
             payer: Payer { kind: KIND.to_owned(), caller, job },
-            answer_max: demand::named(named.as_ref()),
+            answer_max: option::tokens(named.as_ref()),
             envelope,
         })
     }
@@ -215,9 +215,8 @@ impl Asked {
         }
         if let Some(num_ctx) = changes.num_ctx.filter(|_| self.can_pin()) {
             // Their order means nothing to Ollama.
-            let mut options = self.options.clone();
-            options.insert("num_ctx".to_owned(), num_ctx.into());
-            envelope.set(&mut edits, "options", &Value::from(options).to_string());
+            let options = Value::from(option::with_context(&self.options, num_ctx));
+            envelope.set(&mut edits, "options", &options.to_string());
         }
         envelope.edited(edits)
     }
@@ -241,7 +240,7 @@ impl Asked {
 
     /// Whether a context can be put into the request. The other routes have no place for it.
     pub(crate) fn can_pin(&self) -> bool {
-        self.has_options() && !config::names_context(&self.options)
+        self.has_options() && !option::names_context(&self.options)
     }
 
     /// Whether the usage is asked for although the client did not: it costs one more piece, which is
