@@ -22,7 +22,7 @@ impl Session {
     /// # Errors
     /// [`Refusal`] when the target is not granted or the event makes no sense.
     pub fn notify(&mut self, target: &str, event: &str, data: String) -> Result<(), Refusal> {
-        self.admit()?;
+        self.admit_for_the_end()?;
         self.target_is_allowed(target)?;
         let is_event = (1..=EVENT_BYTES_MAX).contains(&event.len())
             && event.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));

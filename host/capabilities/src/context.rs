@@ -70,7 +70,7 @@ impl Session {
     /// # Errors
     /// [`Refusal`] if the job needs none of this name, or the result is too large.
     pub async fn need_output(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refusal> {
-        self.admit()?;
+        self.admit().await?;
         let is_needed = self.needs.iter().any(|need| need.name == name);
         if !is_needed {
             let shown = clip(name, SHOWN_BYTES_MAX);
@@ -166,6 +166,6 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(session.attempt(), 1);
         }
-        assert_eq!(session.admit(), Ok(()));
+        assert_eq!(session.admit_for_the_end(), Ok(()));
     }
 }

@@ -109,7 +109,7 @@ impl Session {
     /// # Errors
     /// [`Refusal`] when the kind is not granted, there are too many children, or the store refuses.
     pub async fn submit(&mut self, spec: Spec) -> Result<String, Refusal> {
-        self.admit()?;
+        self.admit().await?;
         let Draft { wish, _held } = spec.0?;
         self.kind_is_allowed(&wish.kind)?;
         let (name, digest) = (wish.name.clone(), digest(&wish));
@@ -145,7 +145,7 @@ impl Session {
         &mut self,
         ids: &[String],
     ) -> Result<Vec<Result<Vec<u8>, Failure>>, Refusal> {
-        self.admit()?;
+        self.admit().await?;
         let ids = distinct(ids)?;
         let children = self.relatives.children(&ids).await.map_err(|error| store_error(&error))?;
         let mut children: BTreeMap<JobId, Dependency> =

@@ -36,6 +36,7 @@ use roughneck_jobs::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    sync::watch,
     task::JoinHandle,
 };
 
@@ -229,12 +230,18 @@ pub(crate) struct Seen {
 #[derive(Default)]
 pub(crate) struct Overseer {
     standing: Mutex<Option<Standing>>,
+    in_doubt: watch::Sender<bool>,
     seen: Mutex<Seen>,
 }
 
 impl Overseer {
     pub(crate) fn stand(&self, standing: Standing) {
         *self.standing.lock().unwrap() = Some(standing);
+    }
+
+    /// While true, nobody is told how the run stands for sure.
+    pub(crate) fn doubt(&self, doubt: bool) {
+        self.in_doubt.send_replace(doubt);
     }
 
     pub(crate) fn seen(&self) -> Seen {
@@ -246,6 +253,11 @@ impl Overseer {
 impl Supervisor for Overseer {
     fn standing(&self) -> Standing {
         self.standing.lock().unwrap().unwrap_or(Standing::Held)
+    }
+
+    async fn confirmed(&self) -> Standing {
+        self.in_doubt.subscribe().wait_for(|doubt| !doubt).await.unwrap();
+        self.standing()
     }
 
     async fn loading(&self, _loading: bool) {}

@@ -15,9 +15,22 @@ impl Session {
         if self.calls > self.limits.host_calls_max { Err(self.exhausted()) } else { Ok(()) }
     }
 
-    /// Lets a call through that may act on the world. Past its budget a guest is told so; at twice
-    /// the budget it evidently does not listen, and is stopped.
-    pub(crate) fn admit(&mut self) -> Result<(), Refusal> {
+    /// Lets a call through that may act on the world.
+    pub(crate) async fn admit(&mut self) -> Result<(), Refusal> {
+        self.charge()?;
+        Ok(self.may_act().await?)
+    }
+
+    /// The same for a call of which nothing is seen before the end of its run is kept: then the store decides whether the
+    /// run still holds its job.
+    pub(crate) fn admit_for_the_end(&mut self) -> Result<(), Refusal> {
+        self.charge()?;
+        self.holds()?;
+        Ok(self.has_time()?)
+    }
+
+    /// Past its budget a guest is told so; at twice the budget it evidently does not listen, and is stopped.
+    fn charge(&mut self) -> Result<(), Refusal> {
         self.calls = self.calls.saturating_add(1);
         let calls_max = self.limits.host_calls_max;
         if self.calls > calls_max.saturating_mul(2) {
@@ -26,12 +39,16 @@ impl Session {
         if self.calls > calls_max {
             return Err(self.exhausted().as_host_error().into());
         }
-        Ok(self.may_act()?)
+        Ok(())
     }
 
     /// Whether the run may cause anything at this moment.
-    pub(crate) fn may_act(&self) -> Result<(), HostError> {
-        self.holds()?;
+    pub(crate) async fn may_act(&self) -> Result<(), HostError> {
+        self.holds_for_sure().await?;
+        self.has_time()
+    }
+
+    fn has_time(&self) -> Result<(), HostError> {
         if self.left_ms() == 0 {
             return Err(HostError::retryable(
                 code::TIMEOUT,
@@ -42,22 +59,13 @@ impl Session {
     }
 
     /// Whether the run may still cause anything. Asked again inside long calls.
+    pub(crate) async fn holds_for_sure(&self) -> Result<(), HostError> {
+        allows(self.supervisor.confirmed().await)
+    }
+
+    /// The same, as far as is known.
     pub(crate) fn holds(&self) -> Result<(), HostError> {
-        match self.supervisor.standing() {
-            Standing::Held | Standing::Stopping => Ok(()),
-            Standing::Cancelled => Err(HostError::fatal(
-                code::CANCELLED,
-                "the job was cancelled; return from `run` to end the attempt",
-            )),
-            Standing::Fenced => Err(HostError::fatal(
-                code::FENCED,
-                "this run lost its job to another run and may cause nothing any more; return from `run`",
-            )),
-            Standing::Overdue => Err(HostError::fatal(
-                code::DEADLINE_PASSED,
-                "the deadline of the job has passed and it may cause nothing any more; return from `run`",
-            )),
-        }
+        allows(self.supervisor.standing())
     }
 
     /// Milliseconds until the host stops the guest.
@@ -67,6 +75,24 @@ impl Session {
 
     fn exhausted(&self) -> Exhausted {
         Exhausted { calls_max: self.limits.host_calls_max }
+    }
+}
+
+fn allows(standing: Standing) -> Result<(), HostError> {
+    match standing {
+        Standing::Held | Standing::Stopping => Ok(()),
+        Standing::Cancelled => Err(HostError::fatal(
+            code::CANCELLED,
+            "the job was cancelled; return from `run` to end the attempt",
+        )),
+        Standing::Fenced => Err(HostError::fatal(
+            code::FENCED,
+            "this run has lost its job and may cause nothing any more; return from `run`",
+        )),
+        Standing::Overdue => Err(HostError::fatal(
+            code::DEADLINE_PASSED,
+            "the deadline of the job has passed and it may cause nothing any more; return from `run`",
+        )),
     }
 }
 
@@ -82,28 +108,46 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_run_that_was_cancelled_or_lost_its_job_or_is_overdue_causes_nothing() {
+    #[tokio::test]
+    async fn a_run_that_was_cancelled_or_lost_its_job_or_is_overdue_causes_nothing() {
         let table = [
             (Standing::Cancelled, "cancelled", "return from `run`"),
-            (Standing::Fenced, "fenced", "lost its job"),
+            (Standing::Fenced, "fenced", "this run has lost its job and may"),
             (Standing::Overdue, "deadline-passed", "deadline of the job"),
         ];
         for (standing, code, sentence) in table {
             let world = World::new();
             let mut session = world.session();
             world.supervisor.stand(standing);
-            let error = told(session.admit());
-            assert_eq!((error.code.as_str(), error.retryable), (code, false));
-            assert!(error.message.contains(sentence), "{error}");
+            for refused in [session.admit().await, session.admit_for_the_end()] {
+                let error = told(refused);
+                assert_eq!((error.code.as_str(), error.retryable), (code, false));
+                assert!(error.message.contains(sentence), "{error}");
+            }
         }
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_standing_is_in_doubt_waits_before_it_causes_anything() {
+        let world = World::new();
+        let mut session = world.session();
+        world.supervisor.doubt(true);
+        tokio::select! {
+            biased;
+            admitted = session.admit() => panic!("{admitted:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+        // What is kept with the end of the run does not wait for it.
+        assert_eq!(session.admit_for_the_end(), Ok(()));
+        let ends_doubt = async { world.supervisor.doubt(false) };
+        assert_eq!(tokio::join!(session.admit(), ends_doubt).0, Ok(()));
     }
 
     #[test]
     fn a_stopping_host_lets_a_run_finish() {
         let world = World::new();
         world.supervisor.stand(Standing::Stopping);
-        assert_eq!(world.session().admit(), Ok(()));
+        assert_eq!(world.session().admit_for_the_end(), Ok(()));
     }
 
     #[test]
@@ -111,7 +155,7 @@ mod tests {
         let world = World::new();
         let mut session = world.session();
         world.clock.advance_ms(crate::fake::TIMEOUT_MS);
-        let error = told(session.admit());
+        let error = told(session.admit_for_the_end());
         assert_eq!((error.code.as_str(), error.retryable), ("timeout", true));
         assert!(error.message.contains("`timeout` in plugin.toml"), "{error}");
     }
@@ -121,14 +165,14 @@ mod tests {
         let world = World::new().limits(|limits| limits.host_calls_max = 3);
         let mut session = world.session();
         for _ in 0..3 {
-            assert_eq!(session.admit(), Ok(()));
+            assert_eq!(session.admit_for_the_end(), Ok(()));
         }
         for _ in 3..6 {
-            let error = told(session.admit());
+            let error = told(session.admit_for_the_end());
             assert_eq!(error.code, "host-call-limit");
             assert!(error.message.contains("limit of 3; raise `limits.host-calls`"), "{error}");
         }
-        assert_eq!(session.admit(), Err(Refusal::Stopped(Exhausted { calls_max: 3 })));
+        assert_eq!(session.admit_for_the_end(), Err(Refusal::Stopped(Exhausted { calls_max: 3 })));
     }
 
     #[test]

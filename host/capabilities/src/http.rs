@@ -168,7 +168,7 @@ impl Session {
     /// # Errors
     /// [`Refusal`] when the host is not granted, cannot be reached or answers too much.
     pub async fn http_send(&mut self, request: Request) -> Result<Response, Refusal> {
-        self.admit()?;
+        self.admit().await?;
         let Draft { method, url, headers, body, timeout_ms, held: _held } = request.0?;
         let url = self.http_url(&url)?;
         let client = self.http_client(&url)?;

@@ -20,7 +20,7 @@ impl Session {
     /// # Errors
     /// [`Refusal`] without a grant, or for a name that is none.
     pub fn kv_open(&mut self, name: &str) -> Result<Namespace, Refusal> {
-        self.admit()?;
+        self.admit_for_the_end()?;
         self.kv_bytes_max()?;
         let is_name = (1..=NAMESPACE_BYTES_MAX).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
@@ -45,7 +45,7 @@ impl Session {
         namespace: &Namespace,
         key: &str,
     ) -> Result<Option<Vec<u8>>, Refusal> {
-        self.admit()?;
+        self.admit().await?;
         self.kv_bytes_max()?;
         let key = self.kv_key(namespace, key)?;
         Ok(self.ports.kv.get(&key).await.map_err(|error| store_error(&error))?)
@@ -61,7 +61,7 @@ impl Session {
         key: &str,
         value: Vec<u8>,
     ) -> Result<(), Refusal> {
-        self.admit()?;
+        self.admit().await?;
         let bytes_max = self.kv_bytes_max()?;
         let key = self.kv_key(namespace, key)?;
         if value.len() > VALUE_BYTES_MAX {
@@ -92,7 +92,7 @@ impl Session {
     /// # Errors
     /// [`Refusal`].
     pub async fn kv_delete(&mut self, namespace: &Namespace, key: &str) -> Result<bool, Refusal> {
-        self.admit()?;
+        self.admit().await?;
         self.kv_bytes_max()?;
         let key = self.kv_key(namespace, key)?;
         Ok(self.ports.kv.delete(self.run, key).await.map_err(|error| store_error(&error))?)

@@ -106,6 +106,6 @@ mod tests {
         assert!(lines[3].message.contains("limit of 3 lines"), "{}", lines[3].message);
         session.report(Some(50), "half");
         assert_eq!(world.supervisor.seen().progress.len(), 1);
-        assert_eq!(session.admit(), Ok(()));
+        assert_eq!(session.admit_for_the_end(), Ok(()));
     }
 }

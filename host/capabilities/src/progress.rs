@@ -52,6 +52,6 @@ mod tests {
         assert_eq!(world.supervisor.seen().progress.len(), 3);
         session.log(LogLevel::Info, "still heard");
         assert_eq!(world.supervisor.seen().log[0].message, "still heard");
-        assert_eq!(session.admit(), Ok(()));
+        assert_eq!(session.admit_for_the_end(), Ok(()));
     }
 }

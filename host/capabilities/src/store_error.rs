@@ -16,7 +16,7 @@ pub(crate) fn store_error(error: &StoreError) -> HostError {
         | StoreError::NoSuchFlow(_)
         | StoreError::JobExists(_) => HostError::fatal(
             code::FENCED,
-            "this run lost its job to another run and may cause nothing any more; return from `run`",
+            "this run has lost its job and may cause nothing any more; return from `run`",
         ),
         StoreError::Full(passed) => full(passed),
         StoreError::Broken { .. } | StoreError::DiskFull { .. } | StoreError::Dead => {

@@ -8,12 +8,15 @@ use roughneck_jobs::{
     deadline,
     failure::{Failure, code},
     id::JobId,
+    job::LogLine,
     ports::{
         runner::{Assignment, Outcome, Standing},
         store::{Claimed, Finish, StoreError, Verdict},
     },
     retry::{self, Backoff, Next, RetryPolicy, delay_ms},
+    run::Run,
     state::State,
+    usage::Usage,
 };
 use tracing::{debug, error, info, warn};
 
@@ -100,6 +103,10 @@ async fn execute(shared: &Arc<Shared>, claimed: Claimed, record: &Arc<Record>) -
         biased;
         standing = record.aborted() => Ended::Aborted(standing),
         outcome = shared.parts.runner.run(assignment, supervisor) => {
+            // It was stopped because it had lost its job, which is no failure of the plugin's.
+            if matches!(outcome, Outcome::Failed(_)) && record.is_fenced() {
+                return Ended::Aborted(Standing::Fenced);
+            }
             let verdict = judge(outcome, &served.kind.retry, &chance);
             Ended::Judged(verdict, digest)
         }
@@ -173,7 +180,7 @@ pub(crate) async fn finish(shared: &Shared, record: &Record, finish: Finish) {
             Ok(state) => return report(shared, run.job, state, &finish.verdict),
             Err(StoreError::Fenced) => {
                 debug!(job = %run.job, "the run of job {} ended after it had lost it", run.job);
-                return;
+                return leave(shared, run, finish.usage, finish.log).await;
             }
             Err(error @ (StoreError::Broken { .. } | StoreError::DiskFull { .. })) => {
                 error!(job = %run.job, error = %Causes(&error), "the end of job {} could not be kept; trying again", run.job);
@@ -225,7 +232,7 @@ pub(crate) async fn abandon(shared: &Shared, record: &Record, standing: Standing
     shared.parts.metrics.aborted(standing);
     let (run, store) = (record.run(), &shared.parts.store);
     match standing {
-        // The store knows: it wrote the end, or gave the job to another run.
+        // The store knows: it wrote the end, gave the job to another run, or will when the lease ends, which nobody renews.
         Standing::Cancelled | Standing::Fenced | Standing::Overdue => {}
         Standing::Stopping | Standing::Held => {
             if let Err(error) = store.release(run, shared.parts.clock.now()).await {
@@ -234,7 +241,12 @@ pub(crate) async fn abandon(shared: &Shared, record: &Record, standing: Standing
         }
     }
     let left = record.take();
-    if let Err(error) = store.leave(run, left.usage, left.log).await {
+    leave(shared, run, left.usage, left.log).await;
+}
+
+/// Keeps what a run has cost and logged whose end is not its own.
+async fn leave(shared: &Shared, run: Run, usage: Usage, log: Vec<LogLine>) {
+    if let Err(error) = shared.parts.store.leave(run, usage, log).await {
         error!(job = %run.job, error = %Causes(&error), "the cost and the log of a run of job {} were not kept", run.job);
     }
 }

@@ -306,6 +306,10 @@ impl Supervisor for Attendant {
         self.record().standing()
     }
 
+    async fn confirmed(&self) -> Standing {
+        self.record().confirmed().await
+    }
+
     /// There is no guest whose start could be measured.
     fn began(&self) {}
 

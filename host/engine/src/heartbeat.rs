@@ -35,7 +35,9 @@ pub(crate) async fn serve(shared: Arc<Shared>) {
 /// Renews all leases now. The sweeper calls it before it takes anything back: after the machine
 /// slept, or its clock was set, the leases in the store may look expired although the runs are well.
 pub(crate) async fn beat(shared: &Shared) {
-    let records = shared.runs.all();
+    let mut records = shared.runs.all();
+    // Nobody would go on with a job whose run has been told that it has lost it: it is taken back as soon as its lease ends.
+    records.retain(|record| !record.is_fenced());
     if records.is_empty() {
         return;
     }

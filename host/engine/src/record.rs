@@ -52,7 +52,7 @@ pub(crate) struct Record {
     began_at: Instant,
     standing: watch::Sender<Standing>,
     /// Monotonic, so that a change of the wall clock neither prolongs nor ends a lease. None before the first.
-    lease_ends: Mutex<Option<Instant>>,
+    lease_ends: watch::Sender<Option<Instant>>,
     /// The deadline of its job, by the wall clock.
     deadline: Option<Millis>,
     state: Mutex<State>,
@@ -85,7 +85,7 @@ impl Record {
             metrics: parts.metrics.clone(),
             began_at: Instant::now(),
             standing: watch::Sender::new(Standing::Held),
-            lease_ends: Mutex::new(None),
+            lease_ends: watch::Sender::new(None),
             deadline,
             state: Mutex::default(),
         })
@@ -108,17 +108,25 @@ impl Record {
 
     /// The lease was renewed at `at`.
     pub(crate) fn renewed(&self, at: Instant) {
-        *self.lease_ends.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(at + Duration::from_millis(LEASE_MS));
+        self.lease_ends.send_replace(Some(at + Duration::from_millis(LEASE_MS)));
     }
 
-    /// Stops the run if its lease has run out, whatever the store would say: another host may hold
-    /// the job by now.
+    /// Whether its lease has run out by the clock of this host. That alone is no loss: a host that was frozen may
+    /// renew it, if it asks before anybody else takes the job.
+    fn has_lapsed(&self) -> bool {
+        self.lease_ends.borrow().is_some_and(|ends| Instant::now() >= ends)
+    }
+
+    /// The store could not be asked to renew its lease: stops the run if it has run out.
     pub(crate) fn expire(&self) {
-        let ends = *self.lease_ends.lock().unwrap_or_else(PoisonError::into_inner);
-        if ends.is_some_and(|ends| Instant::now() >= ends) {
+        if self.has_lapsed() {
             self.abort(Standing::Fenced);
         }
+    }
+
+    /// Whether it was told that it has lost its job. It stays so, whatever the store would say.
+    pub(crate) fn is_fenced(&self) -> bool {
+        *self.standing.borrow() == Standing::Fenced
     }
 
     /// Whether the deadline of its job has passed, whatever the store knows of it yet.
@@ -183,7 +191,6 @@ impl Record {
 #[async_trait]
 impl Supervisor for Record {
     fn standing(&self) -> Standing {
-        self.expire();
         let standing = *self.standing.borrow();
         match standing {
             Standing::Held | Standing::Stopping if self.is_overdue() => Standing::Overdue,
@@ -192,6 +199,30 @@ impl Supervisor for Record {
             | Standing::Cancelled
             | Standing::Fenced
             | Standing::Overdue => standing,
+        }
+    }
+
+    async fn confirmed(&self) -> Standing {
+        if !self.has_lapsed() {
+            return self.standing();
+        }
+        let (mut lease, mut told) = (self.lease_ends.subscribe(), self.standing.subscribe());
+        loop {
+            match self.standing() {
+                Standing::Held | Standing::Stopping if self.has_lapsed() => {}
+                standing @ (Standing::Held
+                | Standing::Stopping
+                | Standing::Cancelled
+                | Standing::Fenced
+                | Standing::Overdue) => return standing,
+            }
+            // Has the heartbeat ask for all at once.
+            self.bells.ring(Change::Runs);
+            // Both senders are ours: they outlive this call.
+            tokio::select! {
+                _ = lease.changed() => {}
+                _ = told.changed() => {}
+            }
         }
     }
 

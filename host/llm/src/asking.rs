@@ -162,12 +162,10 @@ impl Asking {
     async fn may_go_on(&self, turn: &mut Turn) -> Result<(), Broken> {
         let stays = self.shared.stays(&self.model).await.map_err(Broken::from);
         stays.inspect_err(|broken| turn.went_wrong(broken))?;
-        let why = match self.supervisor.standing() {
+        let why = match self.supervisor.confirmed().await {
             Standing::Held | Standing::Stopping => return Ok(()),
             Standing::Cancelled => "the job was cancelled while it waited for its model",
-            Standing::Fenced => {
-                "this run lost its job to another run while it waited for its model"
-            }
+            Standing::Fenced => "this run lost its job while it waited for its model",
             Standing::Overdue => "the deadline of the job passed while it waited for its model",
         };
         Err(Broken { outcome: Outcome::Cancelled, error: LlmError::Invalid(why.to_owned()) })

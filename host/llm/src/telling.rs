@@ -115,6 +115,9 @@ mod tests {
         fn standing(&self) -> Standing {
             Standing::Held
         }
+        async fn confirmed(&self) -> Standing {
+            self.standing()
+        }
         fn began(&self) {}
         async fn loading(&self, loading: bool) {
             self.0.lock().unwrap().push(loading);

@@ -24,6 +24,7 @@ pub struct Memory {
     pub(crate) submissions_held: watch::Sender<bool>,
     /// While true, no attended job begins.
     pub(crate) begins_held: watch::Sender<bool>,
+    pub(crate) renewals_held: watch::Sender<bool>,
     /// While true, nobody is told how many jobs there are.
     pub(crate) counts_held: watch::Sender<bool>,
     /// While true, the end of a run is kept but not yet answered.
@@ -36,8 +37,15 @@ impl Memory {
     /// Opens a store on a disk. It rings `bell` for what it changes itself.
     #[must_use]
     pub fn open(disk: &Disk, bell: Arc<dyn Bell>) -> Self {
-        let [claims_held, submissions_held, begins_held, counts_held, ends_held, looks_held] =
-            [false; 6].map(watch::Sender::new);
+        let [
+            claims_held,
+            submissions_held,
+            begins_held,
+            renewals_held,
+            counts_held,
+            ends_held,
+            looks_held,
+        ] = [false; 7].map(watch::Sender::new);
         let disk = disk.clone();
         Self {
             disk,
@@ -45,6 +53,7 @@ impl Memory {
             claims_held,
             submissions_held,
             begins_held,
+            renewals_held,
             counts_held,
             ends_held,
             looks_held,

@@ -157,7 +157,10 @@ impl Store for Memory {
     }
 
     async fn renew(&self, runs: &[Run], lease_until: Millis) -> Result<Vec<Run>, StoreError> {
+        // The sender is ours: it outlives this call.
+        let _ = self.renewals_held.subscribe().wait_for(|held| !held).await;
         let mut tables = self.tables();
+        tables.break_renewal()?;
         let mut lost = Vec::new();
         for run in runs {
             match tables.held(*run) {

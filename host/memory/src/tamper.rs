@@ -29,6 +29,8 @@ pub(crate) struct Tampered {
     endless: Option<Class>,
     /// Ends of runs to refuse before one is kept.
     broken_finishes: u32,
+    /// Renewals of leases to refuse before one succeeds.
+    broken_renewals: u32,
     /// Begins of attended jobs to refuse before one succeeds.
     broken_begins: u32,
     /// Submissions to refuse before one succeeds.
@@ -84,6 +86,11 @@ impl Memory {
         self.tables().tampered.broken_finishes = count;
     }
 
+    /// Refuses to renew leases the next times, so many.
+    pub fn break_renewals(&self, count: u32) {
+        self.tables().tampered.broken_renewals = count;
+    }
+
     /// Refuses the next begins of attended jobs, so many.
     pub fn break_begins(&self, count: u32) {
         self.tables().tampered.broken_begins = count;
@@ -102,6 +109,11 @@ impl Memory {
     /// While true, no submission is made.
     pub fn hold_submissions(&self, hold: bool) {
         self.submissions_held.send_replace(hold);
+    }
+
+    /// While true, no lease is renewed.
+    pub fn hold_renewals(&self, hold: bool) {
+        self.renewals_held.send_replace(hold);
     }
 
     /// While true, no attended job begins.
@@ -198,6 +210,10 @@ impl Tables {
 
     pub(crate) fn break_finish(&mut self) -> Result<(), StoreError> {
         refuse(&mut self.tampered.broken_finishes, "end a run")
+    }
+
+    pub(crate) fn break_renewal(&mut self) -> Result<(), StoreError> {
+        refuse(&mut self.tampered.broken_renewals, "renew leases")
     }
 
     pub(crate) fn break_begin(&mut self) -> Result<(), StoreError> {

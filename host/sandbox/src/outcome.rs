@@ -126,7 +126,7 @@ fn stopped(stop: Stop, limits: &Limits) -> (RunEnd, Outcome) {
             (RunEnd::Cancelled, Failure { disposition: Disposition::Cancel, ..failure })
         }
         Stop::Fenced => {
-            let failure = Failure::retry(code::FENCED, "the run lost its job to another run");
+            let failure = Failure::retry(code::FENCED, "the run lost its job");
             (RunEnd::Fenced, failure)
         }
         Stop::Overdue => {

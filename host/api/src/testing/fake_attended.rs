@@ -131,6 +131,9 @@ impl Supervisor for Attendant {
             Some(Stop::Refused(_)) => Standing::Fenced,
         }
     }
+    async fn confirmed(&self) -> Standing {
+        self.standing()
+    }
 
     fn began(&self) {}
 

@@ -56,7 +56,7 @@ impl Session {
     }
 
     async fn open(&mut self, request: Request, delivery: Delivery) -> Result<Stream, Refusal> {
-        self.admit()?;
+        self.admit().await?;
         if self.open_stream.strong_count() > 0 {
             return Err(Refusal::fatal(
                 "stream-open",
@@ -79,7 +79,7 @@ impl Session {
     /// # Errors
     /// [`HostError`].
     pub async fn next_piece(&mut self, stream: &mut Stream) -> Result<Option<String>, HostError> {
-        self.may_act()?;
+        self.may_act().await?;
         self.pull(stream).await
     }
 
@@ -88,7 +88,7 @@ impl Session {
     /// # Errors
     /// [`Refusal`].
     pub async fn finish(&mut self, mut stream: Stream) -> Result<Completion, Refusal> {
-        self.admit()?;
+        self.admit().await?;
         Ok(self.drain(&mut stream).await?)
     }
 
@@ -112,7 +112,7 @@ impl Session {
             };
             let piece = match answer.next().await {
                 // A run that lost its job while it waited shows nothing.
-                Ok(piece) => self.holds().map(|()| piece),
+                Ok(piece) => self.holds_for_sure().await.map(|()| piece),
                 Err(error) => Err(self.llm_failed(&error)),
             };
             match piece {

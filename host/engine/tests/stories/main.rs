@@ -17,6 +17,8 @@ mod drafts;
 #[cfg(test)]
 mod flows;
 #[cfg(test)]
+mod frozen;
+#[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod retention;

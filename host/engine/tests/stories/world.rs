@@ -19,7 +19,7 @@ use roughneck_jobs::{
     class::{Class, default_slots},
     clock::{Clock, Entropy, Millis},
     delivery::{Delivery, Target},
-    failure::Failure,
+    failure::{Failure, code},
     flow::{
         Dependency,
         plan::{self, FlowSubmission},
@@ -38,7 +38,7 @@ use roughneck_jobs::{
         flows::Flows as _,
         gateway,
         llm::{Answer, Llm},
-        runner::{Assignment, Outcome, Runner, Supervisor, Wish},
+        runner::{Assignment, Outcome, Runner, Standing, Supervisor, Wish},
         store::Store,
     },
     preference::Preference,
@@ -234,15 +234,31 @@ impl Runner for Actors {
             Act::Echo => Outcome::Done { output: assignment.job.input.clone() },
             Act::Fail(failure) => Outcome::Failed(failure),
             Act::Postpone(failure) => Outcome::Postponed(failure),
-            Act::Work(duration) => {
-                tokio::time::timeout(duration, std::future::pending::<()>()).await.unwrap_err();
-                Outcome::Done { output: "{}".into() }
-            }
+            Act::Work(duration) => work(&*supervisor, duration).await,
             Act::Ask(tokens) => self.ask(&assignment.job, tokens),
             Act::Gather(kind, count) => gather(&assignment, kind, count).await,
         };
         under.ended = true;
         outcome
+    }
+}
+
+/// How often the host looks whether a plugin may go on.
+const PULSE: Duration = Duration::from_secs(10);
+
+/// Computes for so long, as the sandbox has it, and causes something in the end.
+async fn work(supervisor: &dyn Supervisor, duration: Duration) -> Outcome {
+    let ends = Instant::now() + duration;
+    let fenced = || Outcome::Failed(Failure::retry(code::FENCED, "the run lost its job"));
+    while Instant::now() < ends {
+        tokio::time::sleep_until(ends.min(Instant::now() + PULSE)).await;
+        if supervisor.standing() == Standing::Fenced {
+            return fenced();
+        }
+    }
+    match supervisor.confirmed().await {
+        Standing::Held | Standing::Stopping => Outcome::Done { output: "{}".into() },
+        Standing::Cancelled | Standing::Fenced | Standing::Overdue => fenced(),
     }
 }
 

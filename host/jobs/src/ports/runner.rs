@@ -142,11 +142,14 @@ pub enum Standing {
     Overdue,
 }
 
-/// What a run may ask and tell its engine. Nothing here blocks, except a move to the store.
+/// What a run may ask and tell its engine. Nothing here waits, except for a move to the store, and a word of it.
 #[async_trait]
 pub trait Supervisor: Send + Sync {
-    /// Asked before every side effect.
+    /// How it stands as far as is known.
     fn standing(&self) -> Standing;
+    /// How it stands for sure: asked before every side effect. It waits only where the lease has run out by the host's
+    /// own clock, as after the host was frozen, until the store has said whether the run still holds its job.
+    async fn confirmed(&self) -> Standing;
     /// The guest is about to execute its first instruction: what came before was the host's overhead.
     fn began(&self);
     /// The run waits for its model, or no longer does.

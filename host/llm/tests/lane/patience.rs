@@ -146,7 +146,7 @@ async fn an_answer_too_long_to_keep_arrives_whole_if_the_plugin_reads_it() {
 async fn a_run_that_lost_its_job_while_it_waited_for_the_lane_causes_nothing() {
     for (standing, said) in [
         (Standing::Cancelled, "the job was cancelled while it waited for its model"),
-        (Standing::Fenced, "this run lost its job to another run while it waited for its model"),
+        (Standing::Fenced, "this run lost its job while it waited for its model"),
         (Standing::Overdue, "the deadline of the job passed while it waited for its model"),
     ] {
         let stage = Stage::new().await;

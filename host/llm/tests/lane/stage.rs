@@ -107,6 +107,9 @@ impl Supervisor for Witness {
     fn standing(&self) -> Standing {
         self.standing.lock().unwrap().unwrap_or(Standing::Held)
     }
+    async fn confirmed(&self) -> Standing {
+        self.standing()
+    }
     fn began(&self) {}
     async fn loading(&self, loading: bool) {
         let _written = self.disk.lock().await;

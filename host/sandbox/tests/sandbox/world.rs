@@ -302,6 +302,9 @@ impl Supervisor for Overseer {
     fn standing(&self) -> Standing {
         *self.standing.lock().unwrap()
     }
+    async fn confirmed(&self) -> Standing {
+        self.standing()
+    }
 
     fn began(&self) {
         self.began.send_modify(|began| *began += 1);
