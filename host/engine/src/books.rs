@@ -221,9 +221,12 @@ impl Books {
         };
         let record = Arc::clone(entered.record());
         match record.standing() {
-            Standing::Held | Standing::Stopping => self.finish(&record, verdict, at).await,
-            // The store knows: it wrote the cancellation, or took the job back.
-            standing @ (Standing::Cancelled | Standing::Fenced | Standing::Overdue) => {
+            // Whether a run has lost its job the store knows for sure. It may have failed when it was asked.
+            Standing::Held | Standing::Stopping | Standing::Fenced => {
+                self.finish(&record, verdict, at).await;
+            }
+            // The store knows: it wrote the end.
+            standing @ (Standing::Cancelled | Standing::Overdue) => {
                 attempt::abandon(&self.shared, &record, standing).await;
             }
         }
@@ -263,7 +266,9 @@ impl Books {
     async fn halt(&mut self, standing: Standing) {
         let word = timeout(GRACE, self.last_word()).await.ok().flatten();
         match (standing, word) {
-            (Standing::Stopping, Some((outcome, at))) => self.end(verdict(outcome), at).await,
+            (Standing::Stopping | Standing::Fenced, Some((outcome, at))) => {
+                self.end(verdict(outcome), at).await;
+            }
             (Standing::Stopping, None) => {
                 self.leave(self.shared.parts.clock.now()).await;
             }

@@ -8,9 +8,13 @@ use std::{
 use roughneck_jobs::{
     clock::Clock as _,
     id::JobId,
-    ports::{control::Control as _, runner::Standing},
+    ports::{
+        control::Control as _,
+        runner::{Outcome, Standing},
+    },
     run::LEASE_MS,
     state::State,
+    usage::Usage,
 };
 use tokio::time::advance;
 
@@ -92,4 +96,23 @@ async fn a_run_whose_lease_cannot_be_renewed_is_a_loss_and_no_failure_of_its_plu
     assert_eq!((job.attempt, job.losses, job.failure), (1, 1, None));
     assert_eq!(world.attempts_that("retry"), 0);
     assert_eq!(world.actors.dropped.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_of_a_client_that_was_answered_is_written_down_as_it_ended() {
+    let world = World::start([]).await;
+    let attended = world.engine.attend(world.job(ACT));
+    let id = attended.id();
+    attended.begin();
+    world.engine.written(id).await;
+    world.until(id, State::Working).await;
+    // It ends before the store has said anything.
+    world.store.hold_renewals(true);
+    advance(FROZEN).await;
+    let paid = Usage { output_tokens: 7, ..Usage::default() };
+    attended.supervisor().spent(&paid);
+    attended.end(Outcome::Done { output: "{}".into() });
+    drop(attended);
+    world.until(id, State::Done).await;
+    assert_eq!((world.row(id).usage, world.row(id).losses), (paid, 0));
 }
