@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use roughneck_jobs::{
     clock::{Clock as _, Millis},
     delivery::Delivery,
+    failure::{Failure, code},
     manifest,
     model::{Call, Health, LlmError, Resolved, Site},
     ports::{
@@ -93,27 +94,10 @@ impl Runner for Actors {
         let run = part.run;
         self.log.note(Moment::Began(run));
         supervisor.began();
-        match self.act(&assignment) {
-            Act::Succeed => {}
-            Act::Work(ms) => self.work(part, &*supervisor, ms).await,
-            Act::Think(ms) => {
-                supervisor.loading(true).await;
-                self.time.pass(ms).await;
-                supervisor.loading(false).await;
-                self.work(part, &*supervisor, ms).await;
-            }
-            Act::Write(ms) => {
-                self.write(run).await;
-                self.work(part, &*supervisor, ms).await;
-                self.write(run).await;
-            }
-            Act::Fail(ms, failure) => {
-                self.work(part, &*supervisor, ms).await;
-                return Outcome::Failed(failure);
-            }
-            Act::Postpone(failure) => return Outcome::Postponed(failure),
+        match self.perform(self.act(&assignment), part, &*supervisor).await {
+            Ok(()) => Outcome::Done { output: "{}".into() },
+            Err(outcome) => outcome,
         }
-        Outcome::Done { output: "{}".into() }
     }
 }
 
@@ -135,16 +119,55 @@ impl Actors {
         }
     }
 
-    /// Does something to the world in the beginning, in the middle and in the end, if it may.
-    async fn work(&self, part: Part, supervisor: &dyn Supervisor, ms: u64) {
+    /// What a run does. An error is its end, if that is no success.
+    async fn perform(
+        &self,
+        act: Act,
+        part: Part,
+        supervisor: &dyn Supervisor,
+    ) -> Result<(), Outcome> {
+        match act {
+            Act::Succeed => Ok(()),
+            Act::Work(ms) => self.work(part, supervisor, ms).await,
+            Act::Think(ms) => {
+                supervisor.loading(true).await;
+                self.time.pass(ms).await;
+                supervisor.loading(false).await;
+                self.work(part, supervisor, ms).await
+            }
+            Act::Write(ms) => {
+                self.write(part.run).await;
+                self.work(part, supervisor, ms).await?;
+                self.write(part.run).await;
+                Ok(())
+            }
+            Act::Fail(ms, failure) => {
+                self.work(part, supervisor, ms).await?;
+                Err(Outcome::Failed(failure))
+            }
+            Act::Postpone(failure) => Err(Outcome::Postponed(failure)),
+        }
+    }
+
+    /// Does something to the world in the beginning, in the middle and in the end, if it may. A run that has lost its
+    /// job ends as the sandbox has it.
+    async fn work(&self, part: Part, supervisor: &dyn Supervisor, ms: u64) -> Result<(), Outcome> {
         for pause_ms in [0, ms / 2, ms - ms / 2] {
             self.time.pass(pause_ms).await;
-            if supervisor.standing() == Standing::Held {
-                let is_late = part.deadline.is_some_and(|deadline| deadline <= self.time.now());
-                let acted = if is_late { Moment::ActedLate } else { Moment::Acted };
-                self.log.note(acted(part.run));
+            match supervisor.confirmed().await {
+                Standing::Held => {
+                    let is_late = part.deadline.is_some_and(|deadline| deadline <= self.time.now());
+                    let acted = if is_late { Moment::ActedLate } else { Moment::Acted };
+                    self.log.note(acted(part.run));
+                }
+                Standing::Fenced => {
+                    let failure = Failure::retry(code::FENCED, "the run lost its job");
+                    return Err(Outcome::Failed(failure));
+                }
+                Standing::Cancelled | Standing::Stopping | Standing::Overdue => {}
             }
         }
+        Ok(())
     }
 
     /// What is refused is written down by the store.

@@ -129,6 +129,7 @@ impl Client {
             }
             Step::Pass(ms) => host.time.pass(*ms).await,
             Step::Sleep(ms) => host.time.jump(*ms),
+            Step::Freeze(ms) => host.time.freeze(*ms).await,
             Step::SetBack(ms) => host.time.set_back(*ms),
             Step::Zombies => host.zombies().await,
         }

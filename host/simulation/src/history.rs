@@ -158,6 +158,8 @@ pub(crate) enum Moment {
     Acted(Run),
     /// A run did so although the deadline of its job had passed.
     ActedLate(Run),
+    /// A run failed for having lost its job, and that was kept as a failure of its plugin.
+    Blamed(Run),
     /// A receiver got a webhook.
     Received(DeliveryId),
     /// All jobs, in one read.

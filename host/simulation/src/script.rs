@@ -76,6 +76,8 @@ pub(crate) enum Step {
     Pass(u64),
     /// The machine sleeps for so many milliseconds.
     Sleep(u64),
+    /// The host is frozen for so many milliseconds, and its clocks go on.
+    Freeze(u64),
     /// Somebody sets the clock back by so many milliseconds.
     SetBack(u64),
     /// Every run that was followed by another one tries to write, as if it had slept all the while.
@@ -138,7 +140,8 @@ impl Script {
             90..91 => Step::Sleep(dice.between(1_000, 4_000_000)),
             91..92 => Step::SetBack(dice.between(1_000, 900_000)),
             92..97 => Step::Pass(dice.between(0, 120_000)),
-            97..104 => Step::Zombies,
+            97..101 => Step::Zombies,
+            101..104 => Step::Freeze(dice.between(1_000, 150_000)),
             _ => Step::Pass(dice.between(0, 3_000)),
         }
     }

@@ -60,6 +60,11 @@ impl Time {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
 
+    /// Lets so much time pass during which nothing runs, as in a host that is frozen.
+    pub(crate) async fn freeze(&self, ms: u64) {
+        tokio::time::advance(Duration::from_millis(ms)).await;
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Tokens only grow, and a run that lost its job writes nothing.
+//! Tokens only grow, a run that lost its job writes nothing, and its plugin is not blamed for the loss.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,16 @@ use roughneck_jobs::{id::JobId, ports::store::Cancelled, run::Run};
 
 use crate::{
     History,
-    history::{Answer, Call, Request, Write},
+    history::{Answer, Call, Moment, Request, Write},
 };
 
 pub(super) fn check(history: &History) -> Vec<String> {
     let mut broken = tokens(history);
+    for (_, moment) in &history.moments {
+        if let Moment::Blamed(run) = moment {
+            broken.push(format!("{run:?} had lost its job, and its plugin has failed for that"));
+        }
+    }
     for call in history.calls.iter().filter(|call| call.answer == Answer::Kept) {
         let Request::Write(run, write) = call.request else { continue };
         let mut before = history.calls.iter().filter(|other| other.answered < call.asked);
@@ -120,6 +125,13 @@ mod tests {
         assert_eq!(check(&history).len(), 1);
         history.claimed(run(1, 2));
         assert!(check(&history)[0].contains("has not grown"));
+    }
+
+    #[test]
+    fn a_loss_that_is_kept_as_a_failure_is_found() {
+        let mut history = History::default();
+        history.note(Moment::Blamed(run(1, 1)));
+        assert_eq!(check(&history).len(), 1);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use roughneck_jobs::{
     class::{Class, Slots},
     clock::Millis,
     event::JobEvent,
+    failure::code,
     id::JobId,
     job::{Attempt, DeadLetters, Filter, Job, LogLine, NewJob},
     mark::Passed,
@@ -23,7 +24,7 @@ use roughneck_jobs::{
 };
 
 use super::Frail;
-use crate::history::{Answer, Request, Taken, Wanted, Write};
+use crate::history::{Answer, Moment, Request, Taken, Wanted, Write};
 
 #[async_trait]
 impl Store for Frail {
@@ -111,7 +112,12 @@ impl Store for Frail {
 
     async fn finish(&self, run: Run, finish: Finish) -> Result<State, StoreError> {
         let request = Request::Write(run, end(&finish.verdict));
-        self.noted(request, self.inner.finish(run, finish), |_| Answer::Kept).await
+        let blames = blames(&finish.verdict);
+        let kept = self.noted(request, self.inner.finish(run, finish), |_| Answer::Kept).await;
+        if blames && kept.is_ok() {
+            self.log.note(Moment::Blamed(run));
+        }
+        kept
     }
 
     async fn cancel(&self, id: JobId, at: Millis) -> Result<Cancelled, StoreError> {
@@ -218,6 +224,17 @@ fn taken(claimed: &Claimed, at: Millis) -> Taken {
     let Job { deadline, attempt, attempts_max, losses, .. } = claimed.job;
     let (run, kind) = (claimed.run, claimed.job.kind.clone());
     Taken { run, kind, at, deadline, attempt, attempts_max, losses }
+}
+
+/// Whether it is the plugin's failure that its run had lost its job.
+fn blames(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Fail { failure } | Verdict::Retry { failure, .. } => failure.code == code::FENCED,
+        Verdict::Done { .. }
+        | Verdict::Cancel { .. }
+        | Verdict::Postpone { .. }
+        | Verdict::Await { .. } => false,
+    }
 }
 
 fn end(verdict: &Verdict) -> Write {
