@@ -7,7 +7,10 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use roughneck_jobs::causes::Causes;
+use roughneck_jobs::{
+    causes::Causes,
+    ports::store::{Store, StoreError},
+};
 use serde_json::json;
 
 use crate::{App, problem::Problem};
@@ -23,21 +26,34 @@ pub(crate) async fn check_ready(State(app): State<Arc<App>>) -> Result<Response,
     if let Some(passed) = app.ports.store.passed_mark() {
         reasons.push(format!("no new jobs are taken: {passed}"));
     }
-    match tokio::time::timeout(STORE_WAIT, app.ports.store.synced()).await {
-        Ok(Ok(())) => {}
+    reasons.extend(ailment(&*app.ports.store).await);
+    if reasons.is_empty() {
+        return Ok(Json(json!({ "status": "ready" })).into_response());
+    }
+    Err(Problem::not_ready(reasons))
+}
+
+/// What keeps the store from serving a submission.
+async fn ailment(store: &dyn Store) -> Option<String> {
+    // The log has told it.
+    if let Some(error) = store.failing() {
+        return Some(if matches!(error, StoreError::DiskFull { .. }) {
+            "the disk is full, so nothing can be written".to_owned()
+        } else {
+            "the store fails".to_owned()
+        });
+    }
+    match tokio::time::timeout(STORE_WAIT, store.synced()).await {
+        Ok(Ok(())) => None,
         Ok(Err(error)) => {
             tracing::warn!(
                 error = %Causes(&error),
                 "the store did not answer the readiness check"
             );
-            reasons.push("the store fails".to_owned());
+            Some("the store fails".to_owned())
         }
-        Err(_) => reasons.push("the store does not answer within 2 seconds".to_owned()),
+        Err(_) => Some("the store does not answer within 2 seconds".to_owned()),
     }
-    if reasons.is_empty() {
-        return Ok(Json(json!({ "status": "ready" })).into_response());
-    }
-    Err(Problem::not_ready(reasons))
 }
 
 #[cfg(test)]
@@ -59,6 +75,16 @@ mod tests {
         let problem = json(response).await;
         assert_eq!(problem["code"], "not-ready");
         assert_eq!(problem["reasons"], json!(["the host stops", "the store fails"]));
+    }
+
+    #[tokio::test]
+    async fn a_host_that_cannot_write_is_not_ready() {
+        let host = Host::new();
+        host.fakes.store.fail_to_write();
+        let response = host.get("/readyz").await;
+        assert_eq!(response.status(), 503);
+        let reasons = &json(response).await["reasons"];
+        assert_eq!(*reasons, json!(["the disk is full, so nothing can be written"]));
     }
 
     #[tokio::test]

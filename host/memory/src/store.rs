@@ -56,6 +56,10 @@ impl Store for Memory {
         })
     }
 
+    fn failing(&self) -> Option<StoreError> {
+        None
+    }
+
     fn passed_mark(&self) -> Option<Passed> {
         self.tables().tampered.passed
     }

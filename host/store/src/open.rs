@@ -164,6 +164,7 @@ impl SqliteStore {
             entropy,
             metrics: metrics.clone(),
             intake: Arc::clone(&intake),
+            health: Arc::default(),
             rows_written: 0,
             is_suspect: false,
             memory: Memory::new(config.runaway),

@@ -18,7 +18,7 @@ use crate::{
     command::{Command, Reply},
     intake::Intake,
     own_thread,
-    writer::{BATCH_MAX, Writer},
+    writer::{BATCH_MAX, Writer, health::Health},
 };
 
 /// Commands that wait for the writer: four batches. Beyond, callers wait.
@@ -31,6 +31,7 @@ pub struct SqliteStore {
     commands: mpsc::Sender<Command>,
     pub(crate) readers: SqlitePool,
     pub(crate) intake: Arc<Intake>,
+    pub(crate) health: Arc<Health>,
     writer: Mutex<Option<Running>>,
     metrics: Metrics,
 }
@@ -50,9 +51,10 @@ impl SqliteStore {
     ) -> io::Result<Self> {
         let (commands, received) = mpsc::channel(WAITING_MAX);
         let (stop, stopped) = oneshot::channel();
+        let health = Arc::clone(&writer.health);
         let task = own_thread::spawn("roughneck-writer", writer.run(received, stopped))?;
         let writer = Mutex::new(Some(Running { stop, task }));
-        Ok(Self { commands, readers, intake, writer, metrics })
+        Ok(Self { commands, readers, intake, health, writer, metrics })
     }
 
     /// What operators see.

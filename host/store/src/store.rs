@@ -77,6 +77,10 @@ impl Store for SqliteStore {
         self.intake.passed()
     }
 
+    fn failing(&self) -> Option<StoreError> {
+        self.health.failing()
+    }
+
     async fn claim(&self, claim: Claim) -> Result<Claims, StoreError> {
         self.ask(|reply| Command::Claim { claim, reply }).await
     }

@@ -4,6 +4,8 @@
 //! its way to the disk the next one gathers, so batches grow with the load by themselves. No caller
 //! can stop it in the middle: a caller's future holds nothing but the end of a channel.
 
+pub(crate) mod health;
+
 use std::{collections::VecDeque, mem, sync::Arc, time::Instant};
 
 use roughneck_jobs::{clock::Entropy, ports::bell::Bell};
@@ -27,6 +29,8 @@ use crate::{
     upkeep::{self, Upkeep},
 };
 
+use health::Health;
+
 /// Commands in one transaction: enough to share a sync to disk, few enough to answer soon.
 pub(crate) const BATCH_MAX: usize = 64;
 
@@ -38,6 +42,7 @@ pub(crate) struct Writer {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Metrics,
     pub(crate) intake: Arc<Intake>,
+    pub(crate) health: Arc<Health>,
     /// As of the last commit, so that one that wrote nothing is told apart.
     pub(crate) rows_written: i64,
     /// Whether the last transaction failed. If its rollback failed as well, it is open, and must not take the next
@@ -90,6 +95,22 @@ impl Writer {
             self.syncer.mend().ring(&*self.bell);
         }
         self.upkeep.look(&mut self.connection).await;
+        if self.health.failing().is_some() {
+            self.try_to_write().await;
+        }
+        if let Some(failed) = self.health.recovered() {
+            tracing::info!("the store can write again; until then {failed}");
+        }
+    }
+
+    /// Writes what changes nothing, so that a host which is sent nothing for as long as it cannot write learns that
+    /// it can again.
+    async fn try_to_write(&mut self) {
+        self.clear_up().await;
+        // Nobody reads this number. Unlike a row that is as it was, it is written all the same.
+        if execute(&mut self.connection, "PRAGMA user_version = 0").await.is_ok() {
+            self.health.wrote();
+        }
     }
 
     async fn close(mut self) {
@@ -121,6 +142,7 @@ impl Writer {
                 if has_written {
                     self.rows_written = rows_written;
                     self.metrics.committed(size, seconds);
+                    self.health.wrote();
                 }
                 let (waiting, told): (Vec<_>, Vec<_>) =
                     answers.into_iter().partition(|answer| answer.needs_disk);
@@ -137,7 +159,12 @@ impl Writer {
             }
             Err(error) => {
                 self.metrics.failed();
-                tracing::error!(%error, "a transaction of {size} commands failed; nothing of it was written");
+                if let Some(failed) = self.health.failed(size, &error) {
+                    tracing::error!(
+                        %error,
+                        "{failed}, and nothing of it was written; those after it are counted, and told when the store can write again"
+                    );
+                }
                 answers.into_iter().for_each(|answer| answer.send(Some(&error)));
             }
         }
@@ -148,9 +175,7 @@ impl Writer {
         batch: Vec<Command>,
         answers: &mut Vec<Answer>,
     ) -> Result<(Bells, i64), Arc<sqlx::Error>> {
-        if mem::take(&mut self.is_suspect) {
-            self.roll_back().await;
-        }
+        self.clear_up().await;
         let mut units = unit::units(batch);
         let mut tx = Transaction::new(&mut self.connection, &*self.entropy, &mut self.memory);
         let mut done = Ok(());
@@ -171,8 +196,18 @@ impl Writer {
         self.memory.forget();
         self.roll_back().await;
         self.is_suspect = true;
+        // What was rolled back is counted as well, and must not pass for what the next one writes.
+        let written = sqlx::query_scalar("SELECT total_changes()").fetch_one(&mut self.connection);
+        self.rows_written = written.await.unwrap_or(self.rows_written);
         units.into_iter().for_each(|unit| unit.reject(&error));
         Err(error)
+    }
+
+    /// Ends the transaction that a failed rollback may have left open.
+    async fn clear_up(&mut self) {
+        if mem::take(&mut self.is_suspect) {
+            self.roll_back().await;
+        }
     }
 
     /// Fails where the database has rolled back by itself, which is as good.
@@ -259,6 +294,7 @@ mod tests {
             metrics: metrics.clone(),
             upkeep: Upkeep::new(path, 0, BUSY, Arc::clone(&intake), metrics),
             intake,
+            health: Arc::default(),
             rows_written: 0,
             is_suspect: false,
             memory: Memory::default(),
@@ -287,6 +323,42 @@ mod tests {
         let (three, third) = promote();
         writer.commit(vec![three]).await;
         assert_eq!(third.await.unwrap().unwrap(), Promoted::default());
+    }
+
+    #[tokio::test]
+    async fn a_store_that_could_not_write_tries_by_itself_until_it_can() {
+        let dir = TempDir::new().unwrap();
+        let mut writer = writer(&dir).await;
+        assert!(writer.health.failing().is_none());
+        let mut other = options(&dir).connect().await.unwrap();
+        execute(&mut other, "BEGIN IMMEDIATE").await.unwrap();
+        let (one, _) = promote();
+        writer.commit(vec![one]).await;
+        assert!(matches!(writer.health.failing(), Some(StoreError::Broken { .. })));
+        writer.look().await;
+        assert!(writer.health.failing().is_some(), "it cannot write yet");
+        execute(&mut other, "ROLLBACK").await.unwrap();
+        let (two, _) = promote();
+        writer.commit(vec![two]).await;
+        assert!(writer.health.failing().is_some(), "nothing was written");
+        writer.look().await;
+        assert!(writer.health.failing().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_was_rolled_back_does_not_count_as_written() {
+        let dir = TempDir::new().unwrap();
+        let mut writer = writer(&dir).await;
+        let trap = "CREATE TABLE trap (job TEXT REFERENCES job (id) DEFERRABLE INITIALLY DEFERRED)";
+        execute(&mut writer.connection, trap).await.unwrap();
+        let spring = "CREATE TRIGGER spring AFTER INSERT ON schedule BEGIN INSERT INTO trap VALUES ('nobody'); END";
+        execute(&mut writer.connection, spring).await.unwrap();
+        let (reply, fails) = oneshot::channel();
+        writer.commit(vec![remember("p/s")(reply)]).await;
+        assert!(matches!(fails.await.unwrap(), Err(StoreError::Broken { .. })));
+        let (two, _) = promote();
+        writer.commit(vec![two]).await;
+        assert!(writer.health.failing().is_some());
     }
 
     #[tokio::test]

@@ -45,6 +45,7 @@ pub(crate) struct FakeStore {
     held_back_by: Mutex<Option<JobId>>,
     pauses: Mutex<Vec<Pause>>,
     is_broken: AtomicBool,
+    is_unwritable: AtomicBool,
     passed: Mutex<Option<Passed>>,
     pub(crate) reads_of_events: AtomicUsize,
     /// How often somebody has waited for the disk.
@@ -94,6 +95,11 @@ impl FakeStore {
         *self.passed.lock().unwrap() = Some(passed);
     }
 
+    /// Its transactions fail from now on.
+    pub(crate) fn fail_to_write(&self) {
+        self.is_unwritable.store(true, Ordering::SeqCst);
+    }
+
     pub(crate) fn break_down(&self) {
         self.is_broken.store(true, Ordering::SeqCst);
     }
@@ -134,6 +140,11 @@ impl Store for FakeStore {
         let id = job.id;
         self.submitted.lock().unwrap().push(job);
         Ok(Submitted::Created(id))
+    }
+
+    fn failing(&self) -> Option<StoreError> {
+        let is_failing = self.is_unwritable.load(Ordering::SeqCst);
+        is_failing.then(|| StoreError::DiskFull { doing: "write", source: "it is full".into() })
     }
 
     fn passed_mark(&self) -> Option<Passed> {

@@ -228,6 +228,10 @@ pub trait Store: Send + Sync {
     /// The high-water mark that is passed, because of which no new job is taken now. Reads memory only.
     fn passed_mark(&self) -> Option<Passed>;
 
+    /// Why nothing can be written: what the last transaction met, unless something was written since. Reads memory
+    /// only.
+    fn failing(&self) -> Option<StoreError>;
+
     /// Makes the kinds have these rate limits, and the kinds that are not named none. What was taken from
     /// a bucket stays taken.
     ///

@@ -41,6 +41,10 @@ impl Store for Frail {
         self.inner.passed_mark()
     }
 
+    fn failing(&self) -> Option<StoreError> {
+        self.inner.failing()
+    }
+
     async fn set_rates(&self, rates: &[(String, Rate)]) -> Result<(), StoreError> {
         self.cross(self.inner.set_rates(rates)).await
     }

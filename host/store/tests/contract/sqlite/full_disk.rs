@@ -141,9 +141,11 @@ async fn a_disk_that_is_full_refuses_cleanly_and_loses_nothing_that_was_accepted
     assert!(matches!(error, StoreError::DiskFull { doing: "accept a job", .. }), "{error:?}");
     assert!(error.to_string().contains("make room"), "{error}");
     assert!(!accepted.is_empty());
+    assert!(matches!(store.failing(), Some(StoreError::DiskFull { .. })));
     assert_kept(&store, &accepted).await;
     disk.make_room();
     store.submit(large_job()).await.unwrap();
+    assert!(store.failing().is_none());
     run_one(&store).await;
     store.close().await;
     let store = disk.store(no_marks()).await;
