@@ -1,6 +1,9 @@
 //! Webhook deliveries: one event to one target, at least once.
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
@@ -42,6 +45,14 @@ pub enum NotATarget {
     /// No host in it.
     #[error("the callback URL names no host; write it like https://example.com/hook")]
     Host,
+    /// A host to which nothing can be sent.
+    #[error(
+        "`{0}` in the callback URL is neither the name of a host nor an address such as 192.0.2.7 or [2001:db8::7]"
+    )]
+    Address(String),
+    /// A port that does not exist.
+    #[error("`{0}` in the callback URL is not a port; ports are numbers from 1 to 65535")]
+    Port(String),
     /// A user or password in it, which every reader of the job would see.
     #[error(
         "the callback URL must not carry a user or password; name a target in roughneck.toml instead"
@@ -88,7 +99,56 @@ fn check_url(text: &str) -> Result<(), NotATarget> {
     }
 }
 
+/// The host of an authority, and the port behind it.
+fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+    let name_end = if authority.starts_with('[') { authority.find(']') } else { None };
+    let rest = name_end.and_then(|end| authority.get(end..)).unwrap_or(authority);
+    match rest.rsplit_once(':') {
+        Some((_, port)) => (
+            authority.strip_suffix(port).and_then(|host| host.strip_suffix(':')).unwrap_or(""),
+            Some(port),
+        ),
+        None => (authority, None),
+    }
+}
+
+/// Whether the client that sends webhooks takes this for a host. It would read `127.1` as an address, too, which says
+/// to nobody where it leads.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[') {
+        return address
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    }
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or("");
+    if last.bytes().all(|b| b.is_ascii_digit()) {
+        return host.parse::<Ipv4Addr>().is_ok();
+    }
+    !host.contains(|c: char| r"#%/:<>?@[\]^|".contains(c))
+}
+
 impl Target {
+    /// Reads a target that is new to the host, and to which a delivery could be sent. What the store holds is read
+    /// as it is: earlier releases took more.
+    ///
+    /// # Errors
+    /// [`NotATarget`].
+    pub fn new(text: &str) -> Result<Self, NotATarget> {
+        let target = text.parse()?;
+        if let Self::Url(url) = &target {
+            let (_, rest) = url.split_once("://").unwrap_or_default();
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            let (host, port) = host_and_port(authority);
+            if !is_host(host) {
+                return Err(NotATarget::Address(host.to_owned()));
+            }
+            if let Some(port) = port.filter(|port| !port.parse().is_ok_and(|port: u16| port > 0)) {
+                return Err(NotATarget::Port(port.to_owned()));
+            }
+        }
+        Ok(target)
+    }
+
     /// The address that its URL names, if it names one and not a host that has one.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
@@ -341,6 +401,44 @@ mod tests {
             let found = target.parse::<Target>().unwrap().address();
             assert_eq!(found, address.map(|address| address.parse().unwrap()), "{target}");
         }
+    }
+
+    #[test]
+    fn a_new_target_is_one_to_which_something_can_be_sent() {
+        for target in [
+            "cms",
+            "http://127.0.0.1:65535/",
+            "https://[::1]:8080/hook",
+            "https://[::1]",
+            "http://hooks.example./x?y=[z]",
+            "https://bücher.example:1/",
+            "http://under_score:80",
+            "http://3com.example/",
+            "http://a.3com/",
+        ] {
+            assert!(Target::new(target).is_ok(), "{target}");
+        }
+        let port = |port: &str| NotATarget::Port(port.to_owned());
+        let address = |host: &str| NotATarget::Address(host.to_owned());
+        for (target, wrong) in [
+            ("http://127.0.0.1:99999/", port("99999")),
+            ("http://a:/", port("")),
+            ("http://a:0/", port("0")),
+            ("http://a:80x", port("80x")),
+            ("http://[::1]:x/", port("x")),
+            ("http://[::1", address("[:")),
+            ("http://[::1]x/", address("[::1]x")),
+            ("http://[hook]/", address("[hook]")),
+            ("http://1.2.3.400/", address("1.2.3.400")),
+            ("http://127.1/", address("127.1")),
+            ("http://a|b/", address("a|b")),
+            ("http://a\\b/", address("a\\b")),
+            ("http://a<b>/", address("a<b>")),
+            ("http://./", address(".")),
+        ] {
+            assert_eq!(Target::new(target), Err(wrong), "{target}");
+        }
+        assert!("http://127.0.0.1:99999/".parse::<Target>().is_ok(), "it may be in the store");
     }
 
     #[test]

@@ -260,7 +260,7 @@ pub(crate) fn callback<'de, D: Deserializer<'de>>(
     match callback {
         None => Ok(None),
         Some(Callback::Text(text) | Callback::Object { url: text }) => {
-            text.parse().map(Some).map_err(de::Error::custom)
+            Target::new(&text).map(Some).map_err(de::Error::custom)
         }
     }
 }
@@ -408,6 +408,7 @@ mod tests {
         );
         assert!(callback("42").unwrap_err().contains("the name of a target"));
         assert!(callback("\"ftp://a\"").unwrap_err().contains("http://"));
+        assert!(callback("\"http://a:99999/\"").unwrap_err().contains("not a port"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! `POST /jobs` in the shape of foreman, a queue for Ollama that many scripts were written for: a payload
 //! of Ollama's own with a `state_webhook_url` beside it, answered with a `job_id`.
 
+use std::fmt;
+
 use axum::{
     Json,
     http::{HeaderMap, header},
@@ -8,7 +10,7 @@ use axum::{
 };
 use bytes::Bytes;
 use roughneck_jobs::{
-    delivery::Target,
+    delivery::{NotATarget, Target},
     id::JobId,
     ports::gateway::{CallRoute, ClientCall, Origin},
     state::State,
@@ -16,7 +18,7 @@ use roughneck_jobs::{
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{call::caller, later};
-use crate::{App, problem::Problem};
+use crate::{App, code::Code, problem::Problem};
 
 /// What tells this shape from ours: a model and no kind.
 #[derive(Deserialize)]
@@ -65,7 +67,7 @@ pub(crate) async fn submit(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let Submitted { route, webhook } = submitted;
-    let callback = webhook.map(Target::Url);
+    let callback = webhook.as_deref().map(webhook_url).transpose()?;
     let (caller, job, origin) = (caller(headers), None, Origin::Job);
     let call = ClientCall { route, body, user_agent: None, caller, origin, job };
     let taken = later::accept(app, headers, &call, callback).await?;
@@ -74,9 +76,35 @@ pub(crate) async fn submit(
     Ok((taken.status(app), location, Json(Accepted { job_id, state })).into_response())
 }
 
+/// In this shape a target is a URL, and no name.
+fn webhook_url(text: &str) -> Result<Target, Problem> {
+    let wrong = |why: &dyn fmt::Display| {
+        Problem::new(Code::InvalidSubmission, format!("`state_webhook_url`: {why}"))
+    };
+    match Target::new(text) {
+        Ok(target @ Target::Url(_)) => Ok(target),
+        Ok(Target::Named(_)) => Err(wrong(&NotATarget::Scheme)),
+        Err(why) => Err(wrong(&why)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_webhook_is_a_url_to_which_something_can_be_sent() {
+        assert!(webhook_url("http://x/y").is_ok());
+        for (text, why) in [
+            ("cms", "must start with http"),
+            ("ftp://x", "must start with http"),
+            ("http://x:99999", "is not a port"),
+        ] {
+            let refused = webhook_url(text).unwrap_err().failed();
+            assert_eq!(refused.code, Code::InvalidSubmission, "{text}");
+            assert!(refused.detail.contains(why), "{text}: {}", refused.detail);
+        }
+    }
 
     #[test]
     fn a_payload_of_ollama_is_told_from_a_submission_of_ours() {

@@ -48,7 +48,7 @@ impl Callbacks {
             .map(|(name, written)| {
                 let wrong = || format!("the callback target `{name}` is wrong");
                 name.parse::<Target>().with_context(wrong)?;
-                written.url.parse::<Target>().with_context(wrong)?;
+                Target::new(&written.url).with_context(wrong)?;
                 written.url.parse::<reqwest::Url>().with_context(wrong)?;
                 let secret =
                     written.secret.as_deref().map(str::parse).transpose().with_context(wrong)?;
