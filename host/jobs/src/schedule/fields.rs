@@ -32,12 +32,26 @@ const FIELDS: [Field; 5] = [
     },
 ];
 
+/// Names that other programs have for expressions, and what they stand for.
+const SHORTHANDS: [(&str, &str); 7] = [
+    ("@yearly", "0 0 1 1 *"),
+    ("@annually", "0 0 1 1 *"),
+    ("@monthly", "0 0 1 * *"),
+    ("@weekly", "0 0 * * 0"),
+    ("@daily", "0 0 * * *"),
+    ("@midnight", "0 0 * * *"),
+    ("@hourly", "0 * * * *"),
+];
+
 /// Checks that an expression is five fields of values, ranges, steps and lists of these, and nothing else.
 ///
 /// # Errors
 /// What it is instead.
 pub(super) fn check(expr: &str) -> Result<(), String> {
     let fields: Vec<&str> = expr.split_whitespace().collect();
+    if let Some((_, instead)) = SHORTHANDS.iter().find(|(name, _)| fields == [*name]) {
+        return Err(format!("here it is written `{instead}`"));
+    }
     if fields.len() != FIELDS.len() {
         return Err(format!("it has {} of five fields", fields.len()));
     }
@@ -48,10 +62,24 @@ impl Field {
     fn check(&self, text: &str) -> Result<(), String> {
         match text.split(',').find(|part| !self.reads(part)) {
             None => Ok(()),
-            Some(part) => {
-                let Self { units, min, max, .. } = self;
-                Err(format!("`{part}` is none of the {units}, which are {min} to {max}"))
+            Some(part) => Err(self.objection(part)),
+        }
+    }
+
+    /// What is wrong with a part that cannot be read.
+    fn objection(&self, part: &str) -> String {
+        let Self { units, min, max, .. } = self;
+        let (values, step) = part.split_once('/').unwrap_or((part, "1"));
+        let range = values.split_once('-');
+        let ends = range.and_then(|(from, to)| self.first(from).zip(self.last(to)));
+        match (ends, range) {
+            (Some((first, last)), Some((from, to))) if first > last => format!(
+                "`{part}` runs backwards; write two ranges, `{from}-{max},{min}-{to}`, or `{to}-{from}`"
+            ),
+            _ if number(step) == Some(0) && (ends.is_some() || values == "*") => {
+                format!("`{part}` has a step of 0; a step is at least 1")
             }
+            _ => format!("`{part}` is none of the {units}, which are {min} to {max}"),
         }
     }
 
@@ -123,15 +151,20 @@ mod tests {
         for (expr, why) in [
             ("* * * *", "it has 4 of five fields"),
             ("* * * * * *", "it has 6 of five fields"),
-            ("@daily", "it has 1 of five fields"),
+            ("@daily", "here it is written `0 0 * * *`"),
+            ("@reboot", "it has 1 of five fields"),
             ("0,,1 * * * *", "`` is none of the minutes, which are 0 to 59"),
             ("*/61 * * * *", "`*/61` is none of the minutes"),
-            ("*/0 * * * *", "`*/0` is none of the minutes"),
+            ("*/0 * * * *", "`*/0` has a step of 0; a step is at least 1"),
+            ("0-5/0 * * * *", "`0-5/0` has a step of 0"),
+            ("*/ * * * *", "`*/` is none of the minutes"),
             ("5/10 * * * *", "`5/10` is none of the minutes"),
             ("+5 * * * *", "`+5` is none of the minutes"),
             ("- * * * *", "`-` is none of the minutes"),
             ("* 24 * * *", "`24` is none of the hours, which are 0 to 23"),
-            ("* 20-4 * * *", "`20-4` is none of the hours"),
+            ("* 20-4 * * *", "`20-4` runs backwards; write two ranges, `20-23,0-4`, or `4-20`"),
+            ("* * * * FRI-MON", "`FRI-MON` runs backwards; write two ranges, `FRI-7,0-MON`"),
+            ("* 20-40 * * *", "`20-40` is none of the hours"),
             ("0 0 L * *", "`L` is none of the days of the month, which are 1 to 31"),
             ("0 0 1W * *", "`1W` is none of the days of the month"),
             ("0 0 ? * 1", "`?` is none of the days of the month"),

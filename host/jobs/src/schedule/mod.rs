@@ -126,6 +126,10 @@ mod tests {
             |expr, zone| Schedule::new(spec(expr, zone, Missed::Once)).unwrap_err().to_string();
         assert!(read("0 25 * * *", "UTC").starts_with("`0 25 * * *` is not a schedule: "));
         assert!(read("@every 10ms", "UTC").contains("at least one second"));
+        for endless in ["@every 999999999999h", "@every 367d", "@every 99999999999999d"] {
+            assert!(read(endless, "UTC").contains("at most a year"), "{endless}");
+        }
+        assert!(Schedule::new(spec("@every 366d", "UTC", Missed::Once)).is_ok());
         for expr in ["0 6 * * *", "@every 1h"] {
             assert!(read(expr, "Mars/Olympus").contains("Europe/Berlin"), "{expr}");
         }

@@ -6,9 +6,12 @@ use croner::Cron;
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{ScheduleError, fields};
-use crate::{clock::Millis, manifest::text};
+use crate::{clock::Millis, intake::RUN_AT_MS_MAX, manifest::text};
 
 const SECOND_MS: i64 = 1_000;
+
+/// A year, as long as a job may be put off.
+const PERIOD_MS_MAX: i64 = RUN_AT_MS_MAX.cast_signed();
 
 #[derive(Clone, Debug)]
 pub(super) enum Timing {
@@ -71,8 +74,11 @@ fn every(expr: &str, period: &str) -> Result<Timing, ScheduleError> {
     let wrong = |why: String| ScheduleError::Expression { expr: expr.to_owned(), why };
     let period_ms = text::duration_ms(period).map_err(|error| wrong(error.to_string()))?;
     match i64::try_from(period_ms) {
-        Ok(period_ms) if period_ms >= SECOND_MS => Ok(Timing::Every { period_ms }),
-        Ok(_) | Err(_) => Err(wrong("the period must be at least one second".to_owned())),
+        Ok(period_ms) if period_ms < SECOND_MS => {
+            Err(wrong("the period must be at least one second".to_owned()))
+        }
+        Ok(period_ms) if period_ms <= PERIOD_MS_MAX => Ok(Timing::Every { period_ms }),
+        Ok(_) | Err(_) => Err(wrong("the period must be at most a year, which is 366d".to_owned())),
     }
 }
 
