@@ -15,7 +15,7 @@ use roughneck_jobs::strict::nearest;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
-use crate::{code::Code, problem::Problem};
+use crate::{code::Code, packed, problem::Problem};
 
 /// How often the limit is read and thrown away before the connection is closed on a body that is refused:
 /// a client that is still sending would see a reset instead of the answer.
@@ -42,11 +42,23 @@ impl Bodies {
         Self { held_bytes: AtomicUsize::new(0), bytes_max }
     }
 
-    /// Reads a whole body of at most `bytes_max` bytes.
+    /// Reads a whole body of at most `bytes_max` bytes, and unpacks it if it is packed.
     ///
     /// # Errors
-    /// [`Code::BodyTooLarge`] and [`Code::BodyCutOff`], and [`Code::NotReady`] where all clients send too much at once.
+    /// [`Code::BodyTooLarge`] and [`Code::BodyCutOff`], [`Code::NotReady`] where all clients send too much at once, and those of
+    /// [`packed::unpacked`].
     pub(crate) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        bytes_max: usize,
+    ) -> Result<Bytes, Problem> {
+        let body = self.receive(headers, body, bytes_max).await?;
+        packed::unpacked(self, headers, body, bytes_max).await
+    }
+
+    /// Reads a whole body of at most `bytes_max` bytes, as it was sent.
+    async fn receive(
         &self,
         headers: &HeaderMap,
         body: Body,
@@ -221,6 +233,7 @@ mod tests {
         task::{Context, Waker},
     };
 
+    use axum::http::HeaderValue;
     use futures_util::stream;
     use roughneck_jobs::intake::Submission;
 
@@ -316,6 +329,21 @@ mod tests {
         ]);
         let read = Bodies::new(usize::MAX).read(&headers, silent(), 10).await;
         assert_eq!(read.unwrap_err().failed().code, Code::BodyTooLarge);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_packed_is_unpacked_or_refused() {
+        // `aaaa`.
+        const PACKED: [u8; 10] = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38, 0x23, 0x00, 0x00, b'a'];
+        let read = async |encoding: &'static str| {
+            let encoding = HeaderValue::from_static(encoding);
+            let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, encoding)]);
+            let read = Bodies::new(99).read(&headers, Body::from(PACKED.to_vec()), 10).await;
+            read.map_err(|problem| problem.failed().code)
+        };
+        assert_eq!(read("zstd").await, Ok(Bytes::from_static(b"aaaa")));
+        assert_eq!(read("identity").await, Ok(Bytes::from_static(&PACKED)));
+        assert_eq!(read("gzip").await, Err(Code::UnknownEncoding));
     }
 
     #[tokio::test(start_paused = true)]

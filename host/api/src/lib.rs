@@ -53,6 +53,7 @@ mod measure;
 mod metrics;
 mod no_room;
 mod ollama;
+mod packed;
 mod page;
 mod pause_class;
 mod pause_kind;

@@ -17,7 +17,7 @@ use roughneck_jobs::{
 use serde_json::value::RawValue;
 
 use super::{
-    later, packed,
+    later,
     reply::{refused, response},
 };
 use crate::{
@@ -61,7 +61,6 @@ async fn read(
 ) -> Result<ClientCall, Problem> {
     let bytes_max = app.settings.call_bytes_max;
     let body = app.bodies.read(headers, body, bytes_max).await?;
-    let body = packed::unpacked(&app.bodies, headers, body, bytes_max).await?;
     Ok(ClientCall {
         route,
         body,

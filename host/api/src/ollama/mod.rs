@@ -6,7 +6,6 @@ pub(crate) mod closed;
 pub(crate) mod completion;
 pub(crate) mod foreman;
 pub(crate) mod later;
-mod packed;
 pub(crate) mod pass;
 pub(crate) mod reply;
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Bodies that a client has packed: Codex does.
+//! Bodies that a client has packed: Codex does. Every route that takes a body unpacks it, but for blobs, which go on
+//! to Ollama as they come.
 
 use std::io::Read as _;
 
@@ -16,7 +17,7 @@ use crate::{body::Bodies, code::Code, problem::Problem};
 /// # Errors
 /// [`Code::BodyTooLarge`], [`Code::UnknownEncoding`], and [`Code::MalformedJson`] for what cannot be unpacked; [`Code::NotReady`]
 /// where all clients send too much at once.
-pub(super) async fn unpacked(
+pub(crate) async fn unpacked(
     bodies: &Bodies,
     headers: &HeaderMap,
     body: Bytes,
