@@ -34,6 +34,7 @@ pub struct Submission {
     /// What to run.
     pub kind: String,
     /// JSON for the plugin; `{}` by default.
+    #[serde(default, deserialize_with = "json::sent")]
     pub input: Option<Box<RawValue>>,
     /// The kind's own priority by default.
     pub priority: Option<Priority>,
@@ -353,6 +354,13 @@ mod tests {
             accept(submission, &served(), &Now, &Now).unwrap().input,
             r#"{"z": 1.0,"a":[ ]}"#
         );
+    }
+
+    #[test]
+    fn an_input_that_is_null_is_one() {
+        let input = |json: &str| accept(read(json).unwrap(), &served(), &Now, &Now).unwrap().input;
+        assert_eq!(input(r#"{"kind":"k1","input":null}"#), "null");
+        assert_eq!(input(r#"{"kind":"k1"}"#), "{}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! JSON of others: what is submitted and returned is kept to the byte, and can be read by whoever gets it.
 
-use serde::de::IgnoredAny;
+use serde::{Deserialize as _, Deserializer, de::IgnoredAny};
 use serde_json::value::{RawValue, to_raw_value};
 
 /// Deepest nesting of what is submitted or returned. Many readers stop at 128 or not much below, and an input or a
@@ -25,6 +25,13 @@ pub enum NotJson {
 pub fn check(text: &str) -> Result<(), NotJson> {
     serde_json::from_str::<IgnoredAny>(text)?;
     if is_too_deep(text) { Err(NotJson::TooDeep) } else { Ok(()) }
+}
+
+/// Reads a field that is there: `null` is what was sent, and not that nothing was.
+pub(crate) fn sent<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Whether JSON is nested deeper than [`DEPTH_MAX`].

@@ -62,6 +62,7 @@ pub struct Listed {
     needs: Vec<Needed>,
     id: Option<JobId>,
     kind: String,
+    #[serde(default, deserialize_with = "crate::json::sent")]
     input: Option<Box<RawValue>>,
     priority: Option<Priority>,
     #[serde(default, deserialize_with = "intake::instant")]

@@ -25,6 +25,7 @@ pub struct Written {
     /// IANA zone; `UTC` by default.
     pub timezone: Option<String>,
     /// JSON for the plugin; `{}` by default.
+    #[serde(default, deserialize_with = "json::sent")]
     pub input: Option<Box<RawValue>>,
     /// The kind's own priority by default.
     pub priority: Option<Priority>,
