@@ -58,6 +58,11 @@ struct Token {
 }
 
 impl Live {
+    /// Leaves what is drawn, since something was written below it.
+    pub(crate) fn begin_below(&mut self) {
+        self.drawn = 0;
+    }
+
     /// Shows a job on `out`, which is a terminal of that size or none, `indent` columns from the left.
     pub(crate) fn new(
         out: impl Write + Send + 'static,

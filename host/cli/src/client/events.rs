@@ -36,6 +36,17 @@ impl<'a> Events<'a> {
         }
     }
 
+    /// The same, telling on standard error when the host is away.
+    pub(crate) fn telling(self, id: JobId) -> Self {
+        let patience = Patience::telling(format!("job {id}"), format!("roughneck job wait {id}"));
+        Self { patience, ..self }
+    }
+
+    /// Whether that was told since this was asked.
+    pub(crate) fn has_told(&mut self) -> bool {
+        self.patience.has_told()
+    }
+
     /// The next event, or none after `end`.
     ///
     /// # Errors

@@ -131,6 +131,8 @@ async fn a_job_that_is_cancelled_ends_its_waiter_with_code_4_also_after_a_restar
     // The host comes back under its address, as it does after a crash.
     let address = host.url.trim_start_matches("http://").to_owned();
     host.kill_9().await;
+    let away = timeout(LIMIT, lines.next_line()).await.unwrap().unwrap().unwrap();
+    assert!(away.starts_with(&format!("the host is away; job {id} is safe")), "{away}");
     let host = setup.listen(&address).start();
     let ended = host.cli(&["job", "cancel", &id]).await.exits(0);
     assert_eq!(ended.out, format!("cancelled {id}\n"));

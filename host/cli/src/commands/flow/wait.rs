@@ -72,7 +72,7 @@ pub(super) async fn until_end(host: &Host, id: FlowId, limit: Option<Duration>) 
 /// Looks again and again, and returns what the host said when the flow was over.
 async fn follow(host: &Host, id: FlowId) -> Result<Answer> {
     let path = format!("/flows/{id}");
-    let mut patience = Patience::default();
+    let mut patience = Patience::telling(format!("flow {id}"), format!("roughneck flow wait {id}"));
     let mut live = Live::default();
     let (mut interval, mut was_seen) = (INTERVAL_MIN, false);
     loop {
@@ -82,6 +82,9 @@ async fn follow(host: &Host, id: FlowId) -> Result<Answer> {
                 was_seen = true;
                 patience.found();
                 let flow: Flow = answer.parse()?;
+                if patience.has_told() {
+                    live.drawn = 0;
+                }
                 live.show(&flow, stderr_size());
                 if flow.state != "running" {
                     return Ok(answer);

@@ -66,8 +66,11 @@ pub(in crate::commands) async fn until_end(
 
 async fn follow(host: &Host, id: JobId) -> Result<()> {
     let mut live = Live::new(std::io::stderr(), stderr_size(), 0);
-    let mut events = host.client.events(id);
+    let mut events = host.client.events(id).telling(id);
     while let Some(event) = events.next().await? {
+        if events.has_told() {
+            live.begin_below();
+        }
         live.show(&event);
     }
     Ok(())
