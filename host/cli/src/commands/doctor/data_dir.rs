@@ -1,9 +1,12 @@
 //! The data folder, who has it, and the disk below it.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use bytesize::ByteSize;
-use roughneck_store::inspect::{self, Holder};
+use roughneck_store::{
+    FILES,
+    inspect::{self, Holder},
+};
 
 use super::finding::Finding;
 use crate::{config::Config, private};
@@ -21,12 +24,13 @@ pub(super) fn folder(data_dir: &Path) -> Finding {
             "choose another one with --data-dir",
         );
     }
-    if !private::is_writable(data_dir) {
-        return Finding::fail(
-            "data",
-            format!("{shown} is not writable"),
-            "give it to the user of the host",
-        );
+    // A start opens all of these to write.
+    let files = FILES.into_iter().chain(["lock"]).map(|name| data_dir.join(name));
+    let existing = files.filter(|path| path.exists());
+    for path in std::iter::once(data_dir.to_owned()).chain(existing) {
+        if let Err(error) = private::may_write(&path) {
+            return unwritable(&path, &error);
+        }
     }
     if private::is_open_to_others(data_dir) {
         return Finding::warn(
@@ -36,6 +40,22 @@ pub(super) fn folder(data_dir: &Path) -> Finding {
         );
     }
     Finding::ok("data", format!("{shown} is there, for its owner alone"))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Finding {
+    let shown = path.display();
+    if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+        return Finding::fail(
+            "data",
+            format!("{shown} is on a file system that is mounted read-only"),
+            "mount it for writing, and see in the system's log whether the disk has failed",
+        );
+    }
+    Finding::fail(
+        "data",
+        format!("{shown} is not writable ({error})"),
+        "give it to the user of the host",
+    )
 }
 
 /// Who has the folder; none if that cannot be told.
@@ -88,8 +108,39 @@ fn judge(free: u64, min: u64) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, process::Command};
+
     use super::*;
     use crate::commands::doctor::finding::Status;
+
+    /// Who can mount nothing is no root, from whom modes keep nothing.
+    #[test]
+    fn what_a_start_could_not_write_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let mount = |arguments: &[&str]| {
+            let mount = Command::new("mount").args(arguments).arg(dir.path()).output();
+            mount.is_ok_and(|mount| mount.status.success())
+        };
+        let is_mounted = mount(&["-t", "tmpfs", "tmpfs"]);
+        private::make_dir(&data).unwrap();
+        let database = data.join(FILES[0]);
+        private::write_file(&database, "").unwrap();
+        assert_eq!(folder(&data).status, Status::Ok);
+        let found = if is_mounted {
+            assert!(mount(&["-o", "remount,ro"]));
+            let found = folder(&data);
+            assert!(found.found.contains("mounted read-only"), "{}", found.found);
+            let _ = Command::new("umount").arg(dir.path()).status();
+            found
+        } else {
+            std::fs::set_permissions(&database, Permissions::from_mode(0o400)).unwrap();
+            let found = folder(&data);
+            assert!(found.found.contains(FILES[0]), "{}", found.found);
+            found
+        };
+        assert_eq!(found.status, Status::Fail);
+    }
 
     #[test]
     fn a_disk_is_judged_by_what_the_intake_needs() {

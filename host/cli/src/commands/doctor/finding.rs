@@ -21,7 +21,7 @@ pub(super) enum Status {
 pub(super) struct Finding {
     check: &'static str,
     pub(super) status: Status,
-    found: String,
+    pub(super) found: String,
     /// What to do about it.
     todo: Option<String>,
 }
