@@ -21,6 +21,9 @@ const FORMAT: u32 = 1;
 
 const MANIFEST: &str = "manifest.json";
 
+/// What SQLite keeps beside a database while it copies one.
+const JOURNAL: &str = "roughneck.db-journal";
+
 /// What is in a backup.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
@@ -78,6 +81,24 @@ pub(crate) async fn make(data_dir: &Path, dir: &Path, now: Millis) -> Result<Man
     write(&dir.join(MANIFEST), &format!("{text}\n"))?;
     sync(dir)?;
     Ok(manifest)
+}
+
+/// Deletes an unfinished backup, if there is nothing else in its folder.
+///
+/// # Errors
+/// If something else is in it, or it cannot be deleted.
+pub(crate) fn delete(dir: &Path) -> io::Result<()> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let (name, path) = entry.map(|entry| (entry.file_name(), entry.path()))?;
+        let ours = FILES.into_iter().chain([JOURNAL, signing_secret::FILE, MANIFEST]);
+        if !ours.into_iter().any(|ours| name == ours) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        files.push(path);
+    }
+    files.into_iter().try_for_each(fs::remove_file)?;
+    fs::remove_dir(dir)
 }
 
 /// Reads what a backup should hold, and checks that it holds it.

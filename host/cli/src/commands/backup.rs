@@ -1,7 +1,9 @@
 //! `roughneck backup`: copies what a host knows, also while it runs.
 
 use std::{
-    fs,
+    ffi::OsStr,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -19,6 +21,9 @@ use crate::{
     system::System,
     terminal,
 };
+
+/// What stands between the name of a backup that is not finished and the number of its process.
+const PART: &str = ".part-";
 
 /// Arguments of `roughneck backup`.
 #[derive(Debug, clap::Args)]
@@ -47,6 +52,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
         );
     }
     let part = part(&to)?;
+    clear_up(folder_of(&to));
     let made = make(&config.data_dir(), &part, &to).await;
     if made.is_err() {
         // Half a backup is worse than none.
@@ -61,20 +67,47 @@ fn part(to: &Path) -> Result<PathBuf> {
     let name =
         to.file_name().with_context(|| format!("{} is no name for a folder", to.display()))?;
     let mut part = name.to_owned();
-    part.push(format!(".part-{}", std::process::id()));
+    part.push(format!("{PART}{}", std::process::id()));
     Ok(to.with_file_name(part))
 }
 
+/// The folder in which a backup gets its name.
+fn folder_of(to: &Path) -> &Path {
+    to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Deletes what backups left that were killed, as large as the whole one would be. Who cannot is no worse off.
+fn clear_up(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if is_part(&entry.file_name()) && lock(&path).is_ok() && backup::delete(&path).is_ok() {
+            terminal::tell(&format!("deleted {}, which a killed backup left", path.display()));
+        }
+    }
+}
+
+fn is_part(name: &OsStr) -> bool {
+    name.to_str().and_then(|name| name.rsplit_once(PART)).is_some_and(|(of, pid)| {
+        !of.is_empty() && !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit())
+    })
+}
+
+/// Holds a folder that is not finished, for as long as the process lives.
+fn lock(part: &Path) -> io::Result<File> {
+    let folder = File::open(part)?;
+    folder.try_lock()?;
+    Ok(folder)
+}
+
 async fn make(data_dir: &Path, part: &Path, to: &Path) -> Result<Manifest> {
-    private::make_dir(part).with_context(|| format!("{} cannot be made", part.display()))?;
+    let unmade = || format!("{} cannot be made", part.display());
+    private::make_dir(part).with_context(unmade)?;
+    let _lock = lock(part).with_context(unmade)?;
     let manifest = backup::make(data_dir, part, System.now()).await.with_context(|| {
         format!("the data folder {} could not be backed up", data_dir.display())
     })?;
     fs::rename(part, to).with_context(|| format!("{} cannot be given its name", to.display()))?;
-    match to.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => backup::sync(parent)?,
-        Some(_) | None => backup::sync(Path::new("."))?,
-    }
+    backup::sync(folder_of(to))?;
     Ok(manifest)
 }
 
@@ -91,4 +124,38 @@ fn report(to: &Path, manifest: &Manifest, took: &str) -> String {
         manifest.jobs,
         manifest.open_jobs,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_backup_left_is_deleted_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let make = |name: &str, files: &[&str]| {
+            let folder = dir.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            for file in files {
+                fs::write(folder.join(file), "x").unwrap();
+            }
+            folder
+        };
+        let left = make("nightly.part-17", &["roughneck.db", "roughneck.db-wal", "webhook-secret"]);
+        let at_work = make("nightly.part-18", &["roughneck.db"]);
+        let held = lock(&at_work).unwrap();
+        let others = [
+            make("album.part-2", &["roughneck.db", "song.ogg"]),
+            make("nightly.part-x", &["roughneck.db"]),
+            make("nightly", &["roughneck.db"]),
+        ];
+        clear_up(dir.path());
+        assert!(!left.exists() && at_work.exists());
+        for other in others {
+            assert!(other.join("roughneck.db").exists(), "{other:?}");
+        }
+        drop(held);
+        clear_up(dir.path());
+        assert!(!at_work.exists());
+    }
 }
