@@ -218,7 +218,7 @@ pub fn origin(url: &Url) -> String {
 }
 
 /// What went wrong, without the URL: the innermost cause says most.
-pub(crate) fn reason(error: &reqwest::Error) -> String {
+fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it did not answer in time".to_owned();
     }
@@ -230,6 +230,16 @@ pub(crate) fn reason(error: &reqwest::Error) -> String {
         return "the connection failed".to_owned();
     }
     crate::clip(&innermost.to_string(), 200)
+}
+
+/// A request that was not answered. A receiver that was reached and speaks something else is told from one that is away.
+pub(crate) fn unanswered(origin: &str, error: &reqwest::Error) -> String {
+    let reason = reason(error);
+    if error.is_request() && !error.is_connect() && !error.is_timeout() {
+        format!("{origin} was reached, and gave no answer in HTTP: {reason}")
+    } else {
+        format!("{origin} cannot be reached: {reason}")
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use roughneck_jobs::grant::matches;
 
 use crate::{
     HostError, Refusal, Session, clip,
-    egress::{origin, reason, refused_address},
+    egress::{origin, refused_address, unanswered},
     held::Held,
 };
 
@@ -254,7 +254,7 @@ impl Session {
             return self.http_private(&refused.to_string());
         }
         let code = if error.is_timeout() { "http-timeout" } else { "unreachable" };
-        HostError::retryable(code, format!("{origin} cannot be reached: {}", reason(error)))
+        HostError::retryable(code, unanswered(origin, error))
     }
 
     fn http_private(&self, what: &str) -> HostError {

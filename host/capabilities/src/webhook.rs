@@ -15,7 +15,7 @@ use roughneck_jobs::{
     signature::Secret,
 };
 
-use crate::egress::{Egress, origin, reason, refused_address};
+use crate::egress::{Egress, origin, refused_address, unanswered};
 
 /// A receiver should answer first and work later.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -125,7 +125,7 @@ impl Courier for Webhooks {
             Ok(answer) => judge(&origin, answer).await,
             Err(error) => match refused_address(&error) {
                 Some(refused) => Err(private(refused)),
-                None => Err(for_now(format!("{origin} cannot be reached: {}", reason(&error)))),
+                None => Err(for_now(unanswered(&origin, &error))),
             },
         }
     }
@@ -140,7 +140,7 @@ async fn judge(origin: &str, mut answer: Response) -> Result<(), NotDelivered> {
     }
     if !status.is_success() {
         return Err(NotDelivered::ForNow {
-            message: format!("{origin} answered {status}"),
+            message: refusal(origin, status),
             retry_after_ms: retry_after_ms(&answer),
         });
     }
@@ -153,6 +153,16 @@ async fn judge(origin: &str, mut answer: Response) -> Result<(), NotDelivered> {
         }
     }
     Ok(())
+}
+
+/// What an answer says that is no success.
+fn refusal(origin: &str, status: StatusCode) -> String {
+    let hint = if status.is_redirection() {
+        "; redirects are not followed, so name the URL to which it leads"
+    } else {
+        ""
+    };
+    format!("{origin} answered {status}{hint}")
 }
 
 /// `Retry-After` in seconds. Its other form, a date, depends on the receiver's clock and is ignored.

@@ -106,7 +106,9 @@ async fn the_answer_decides() {
     assert!(matches!(send().await, Err(NotDelivered::ForGood(_))));
     for status in [StatusCode::FOUND, StatusCode::BAD_REQUEST, StatusCode::BAD_GATEWAY] {
         receiver.respond_with(status);
-        assert!(message(send().await).contains(status.as_str()));
+        let error = message(send().await);
+        assert!(error.contains(status.as_str()), "{error}");
+        assert_eq!(error.contains("redirects are not followed"), status.is_redirection());
     }
 }
 
@@ -128,6 +130,19 @@ async fn a_receiver_may_ask_to_wait_but_not_for_ever() {
 async fn a_large_answer_is_not_read_to_its_end() {
     let server = TcpAnswer::start("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", 64 << 20).await;
     assert_eq!(webhooks(&[], true).send(&delivery(&server.url()), Millis(0)).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_receiver_that_speaks_something_else_was_reached() {
+    let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "a".repeat(1 << 20));
+    for (head, why) in
+        [("220 mail.example ready\r\n", "invalid HTTP version"), (&long, "too large")]
+    {
+        let server = TcpAnswer::start(head, 0).await;
+        let error = message(webhooks(&[], true).send(&delivery(&server.url()), Millis(0)).await);
+        assert!(error.contains("was reached, and gave no answer in HTTP: "), "{error}");
+        assert!(error.contains(why), "{error}");
+    }
 }
 
 #[tokio::test]
