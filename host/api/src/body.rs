@@ -171,6 +171,9 @@ fn too_large(bytes_max: usize) -> Problem {
 pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     // serde would take an array for a struct, field by field.
+    if first.is_none() {
+        return Err(Problem::new(Code::MalformedJson, "the body is empty; send a JSON object"));
+    }
     if first != Some(&b'{') {
         return Err(match serde_json::from_slice::<IgnoredAny>(body) {
             Ok(_) => not_an_object(),
@@ -251,11 +254,8 @@ mod tests {
     #[test]
     fn every_wrong_body_is_told_what_is_wrong_and_where() {
         let table = [
-            (
-                "",
-                "malformed-json",
-                "line 1, column 0: the body is not JSON: EOF while parsing a value",
-            ),
+            ("", "malformed-json", "the body is empty; send a JSON object"),
+            (" \n", "malformed-json", "the body is empty; send a JSON object"),
             (
                 "{\"kind\": \"echo\",\n}",
                 "malformed-json",

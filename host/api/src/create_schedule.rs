@@ -169,7 +169,7 @@ mod tests {
     async fn what_cannot_be_used_is_refused_and_makes_nothing() {
         let host = Host::new();
         let table = [
-            ("", 400, "malformed-json", "not JSON"),
+            ("", 400, "malformed-json", "the body is empty"),
             (r#"{"kind":"echo","expr":"@every 1h"}"#, 422, "invalid-submission", "`id` is missing"),
             (
                 r#"{"id":"a/b","kind":"echo","expr":"@every 1h"}"#,

@@ -61,6 +61,11 @@ pub(crate) async fn index(State(app): State<Arc<App>>) -> String {
 /// Any path without a route.
 pub(crate) async fn no_such_route(State(app): State<Arc<App>>, uri: Uri) -> Response {
     let path: String = uri.path().chars().take(200).collect();
+    // What CONNECT asks for is an authority, not a path.
+    if path.is_empty() {
+        let words = "there are paths here and nothing else, and no way on to other hosts; `GET /help` lists what there is";
+        return refused_at(&app, "/", Problem::new(Code::NoSuchRoute, words));
+    }
     // The ids of schedules of manifests have one.
     let hint = match path.strip_prefix("/schedules/") {
         Some(_) => "; write a slash in the id of a schedule as %2F",
@@ -126,6 +131,14 @@ mod tests {
             problem["detail"],
             "there is nothing at `/job`; `GET /help` lists what there is"
         );
+    }
+
+    #[tokio::test]
+    async fn who_wants_a_proxy_is_told_that_this_is_none() {
+        let response = Host::new().send("CONNECT", "127.0.0.1:443", "").await;
+        assert_eq!(response.status(), 404);
+        let detail = json(response).await["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with("there are paths here and nothing else"), "{detail}");
     }
 
     #[tokio::test]

@@ -383,7 +383,7 @@ mod tests {
                 of(r#"{"name":"b","kind":"echo","needs":["b"]}"#),
                 422,
                 "invalid-flow",
-                "the jobs need each other in a circle: `b` needs `b`",
+                "`b` needs itself, so it could never begin",
             ),
             (
                 of(r#"{"name":"b","kind":"ecko"}"#),

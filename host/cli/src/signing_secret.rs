@@ -20,7 +20,10 @@ pub(crate) fn load(data_dir: &Path, entropy: &dyn Entropy) -> Result<Secret> {
         let text = fs::read_to_string(&path)
             .with_context(|| format!("the signing secret {} cannot be read", path.display()))?;
         return text.trim().parse().with_context(|| {
-            format!("{} does not hold a signing secret; delete it to get a new one", path.display())
+            format!(
+                "{} does not hold a signing secret; take it from a backup, or delete it to get a new one, which every receiver of webhooks must then be given",
+                path.display()
+            )
         });
     }
     let key = [entropy.roll().to_le_bytes(), entropy.roll().to_le_bytes()].concat();
@@ -52,7 +55,8 @@ mod tests {
         fs::write(dir.path().join(FILE), "hunter2").unwrap();
         let error = format!("{:#}", load(dir.path(), &System).unwrap_err());
         assert!(
-            error.contains("delete it to get a new one") && !error.contains("hunter2"),
+            error.contains("every receiver of webhooks must then be given")
+                && !error.contains("hunter2"),
             "{error}"
         );
     }

@@ -83,7 +83,7 @@ pub(super) async fn send(url: &str, request: RequestBuilder) -> Result<Response>
     let document = response.text().await.map_err(|error| silent(url, &error))?;
     match serde_json::from_str::<Problem>(&document) {
         Ok(problem) => Err(Refused {
-            detail: clean(&problem.detail),
+            detail: by_command(clean(&problem.detail)),
             is_temporary: status == StatusCode::SERVICE_UNAVAILABLE,
             is_missing: status == StatusCode::NOT_FOUND,
             document,
@@ -93,6 +93,13 @@ pub(super) async fn send(url: &str, request: RequestBuilder) -> Result<Response>
             "{url} answered {status}, which is not how a Roughneck host refuses; check --url"
         ),
     }
+}
+
+/// What the host says of its routes, in commands.
+fn by_command(detail: String) -> String {
+    ["job", "flow", "schedule"].into_iter().fold(detail, |detail, noun| {
+        detail.replace(&format!("`GET /{noun}s` lists"), &format!("`roughneck {noun} list` lists"))
+    })
 }
 
 /// Why a request came to nothing. Only the innermost cause says something to a person.
@@ -106,5 +113,18 @@ pub(super) fn silent(url: &str, error: &reqwest::Error) -> Silent {
         Silent::Unreachable { url, cause }
     } else {
         Silent::BrokenOff { url, cause }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lists_is_named_as_a_command() {
+        let detail = by_command("there is no job 7; `GET /jobs` lists those there are".to_owned());
+        assert_eq!(detail, "there is no job 7; `roughneck job list` lists those there are");
+        let other = "there is nothing at `/job`; `GET /help` lists what there is";
+        assert_eq!(by_command(other.to_owned()), other);
     }
 }

@@ -130,7 +130,7 @@ pub enum NotAFlow {
         need: String,
     },
     /// Jobs that wait for each other.
-    #[error("the jobs need each other in a circle: {}", circle(.0))]
+    #[error("{}", circle(.0))]
     Circle(Vec<String>),
     /// A reference that cannot be used.
     #[error("the input of job `{job}`: {wrong}")]
@@ -385,11 +385,14 @@ fn did_you_mean(suggestion: Option<&str>) -> String {
 }
 
 fn circle(names: &[String]) -> String {
+    if let [name] = names {
+        return format!("`{name}` needs itself, so it could never begin");
+    }
     let nexts = names.iter().cycle().skip(1);
     let pairs = names.iter().zip(nexts).take(CIRCLE_SHOWN_MAX);
     let shown: Vec<String> = pairs.map(|(name, next)| format!("`{name}` needs `{next}`")).collect();
     let more = if names.len() > CIRCLE_SHOWN_MAX { ", and so on" } else { "" };
-    format!("{}{more}", shown.join(", "))
+    format!("the jobs need each other in a circle: {}{more}", shown.join(", "))
 }
 
 impl<'de> Deserialize<'de> for Needed {

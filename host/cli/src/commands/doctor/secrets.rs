@@ -27,7 +27,7 @@ fn signing(path: &Path) -> Finding {
         Ok(false) => Finding::fail(
             "secret",
             format!("{shown} does not hold a signing secret"),
-            "take it from a backup, or delete it to get a new one",
+            "take it from a backup, or delete it to get a new one, which every receiver of webhooks must then be given",
         ),
         Err(error) => Finding::fail(
             "secret",
