@@ -95,6 +95,8 @@ pub enum Code {
     StoreBroken,
     /// The database is as large as the host lets it grow.
     StoreFull,
+    /// The files of the store were moved or deleted.
+    StoreGone,
     /// The disk of the data folder has too little room.
     DiskFull,
     /// The host stops and takes no new work.
@@ -177,6 +179,7 @@ impl Code {
             Self::CallsItself => ("calls-itself", S::LOOP_DETECTED, "The host is its own Ollama"),
             Self::NotImplemented => ("not-implemented", S::NOT_IMPLEMENTED, "This host does not do this"),
             Self::StoreFull => ("store-full", S::SERVICE_UNAVAILABLE, "The database is full"),
+            Self::StoreGone => ("store-gone", S::SERVICE_UNAVAILABLE, "The files of the store are gone"),
             Self::DiskFull => ("disk-full", S::SERVICE_UNAVAILABLE, "The disk is full"),
             Self::Stopping => ("stopping", S::SERVICE_UNAVAILABLE, "The host stops"),
             Self::TooManyConnections => {

@@ -145,6 +145,7 @@ impl Problem {
             Mark::Jobs => (Code::QueueFull, QUEUE_FULL_S),
             Mark::Bytes => (Code::StoreFull, DISK_FULL_S),
             Mark::Disk => (Code::DiskFull, DISK_FULL_S),
+            Mark::Files => (Code::StoreGone, DISK_FULL_S),
         };
         let problem = Self::new(code, detail).retry_after(seconds);
         problem
@@ -275,6 +276,12 @@ mod tests {
             assert_eq!((&problem["level"], &problem["limit"]), (&7.into(), &8.into()));
             assert!(problem["detail"].as_str().unwrap().contains("under [intake]"), "{problem}");
         }
+        let lost = Passed { mark: Mark::Files, level: 1, limit: 1 };
+        let response = Problem::from(StoreError::Full(lost)).into_response();
+        assert_eq!(
+            (response.status().as_u16(), json(response).await["code"].as_str()),
+            (503, Some("store-gone"))
+        );
         let source = "path".into();
         let response =
             Problem::from(StoreError::DiskFull { doing: "accept a job", source }).into_response();

@@ -19,11 +19,13 @@ pub enum Mark {
     Bytes,
     /// Free bytes on the disk of the data folder: the one mark that is passed from above.
     Disk,
+    /// Files of the store that are no longer where they were opened. Nobody sets it: one is too many.
+    Files,
 }
 
 impl Mark {
     /// All of them, in the order in which a refusal names the first.
-    pub const ALL: [Self; 3] = [Self::Disk, Self::Bytes, Self::Jobs];
+    pub const ALL: [Self; 4] = [Self::Files, Self::Disk, Self::Bytes, Self::Jobs];
 
     /// The name for programs and metrics.
     #[must_use]
@@ -32,6 +34,7 @@ impl Mark {
             Self::Jobs => "jobs",
             Self::Bytes => "bytes",
             Self::Disk => "disk",
+            Self::Files => "files",
         }
     }
 }
@@ -62,6 +65,8 @@ pub struct Levels {
     pub bytes: u64,
     /// Free bytes on the disk; none where the system does not tell.
     pub disk_free: Option<u64>,
+    /// Files of the store that are no longer where they were opened.
+    pub lost_files: u64,
 }
 
 /// A mark that is passed, which is why no new job is taken.
@@ -96,6 +101,10 @@ impl fmt::Display for Passed {
                 "the disk of the data folder has {level_size} free, and `disk-free-min` under \
                  [intake] is {limit_size}; make room on the disk, or lower it"
             ),
+            Mark::Files => f.write_str(
+                "files of the store were moved or deleted in the data folder, so that nothing that is \
+                 written lasts; stop the host, put them back, and start it again",
+            ),
         }
     }
 }
@@ -109,7 +118,7 @@ impl Marks {
             let (level, limit) = self.level_and_limit(mark, levels)?;
             let room = if was_passed(mark) { limit / ROOM } else { 0 };
             let is_passed = match mark {
-                Mark::Jobs | Mark::Bytes => level >= limit.saturating_sub(room),
+                Mark::Jobs | Mark::Bytes | Mark::Files => level >= limit.saturating_sub(room),
                 Mark::Disk => level < limit.saturating_add(room),
             };
             is_passed.then_some(Passed { mark, level, limit })
@@ -122,7 +131,7 @@ impl Marks {
     pub fn used(&self, mark: Mark, levels: &Levels) -> Option<f64> {
         let (level, limit) = self.level_and_limit(mark, levels)?;
         let (part, whole) = match mark {
-            Mark::Jobs | Mark::Bytes => (level, limit),
+            Mark::Jobs | Mark::Bytes | Mark::Files => (level, limit),
             Mark::Disk => (limit, level),
         };
         #[expect(clippy::cast_precision_loss, reason = "a share for people to look at")]
@@ -135,6 +144,7 @@ impl Marks {
             Mark::Jobs => (levels.jobs, self.jobs_max),
             Mark::Bytes => (levels.bytes, self.bytes_max),
             Mark::Disk => (levels.disk_free?, self.disk_free_min),
+            Mark::Files => (levels.lost_files, 1),
         })
     }
 }
@@ -146,7 +156,7 @@ mod tests {
     const MARKS: Marks = Marks { jobs_max: 1000, bytes_max: 2000, disk_free_min: 400 };
 
     fn levels(jobs: u64, bytes: u64, disk_free: u64) -> Levels {
-        Levels { jobs, bytes, disk_free: Some(disk_free) }
+        Levels { jobs, bytes, disk_free: Some(disk_free), lost_files: 0 }
     }
 
     #[test]
@@ -186,6 +196,15 @@ mod tests {
     }
 
     #[test]
+    fn one_lost_file_is_too_many_until_it_is_back() {
+        let lost = |lost_files| Levels { lost_files, ..levels(0, 0, 9999) };
+        let passed = MARKS.passed(&lost(1), &[]);
+        assert_eq!(passed, [Passed { mark: Mark::Files, level: 1, limit: 1 }]);
+        assert!(passed[0].to_string().contains("moved or deleted"), "{}", passed[0]);
+        assert_eq!(MARKS.passed(&lost(0), &passed), []);
+    }
+
+    #[test]
     fn limits_at_the_end_of_the_numbers_do_not_overflow() {
         let all = Marks { jobs_max: u64::MAX, bytes_max: u64::MAX, disk_free_min: u64::MAX };
         let full = levels(u64::MAX, u64::MAX, u64::MAX - 1);
@@ -210,7 +229,7 @@ mod tests {
     fn the_use_of_a_mark_is_one_where_it_is_passed() {
         let full = levels(1000, 1000, 400);
         let used = Mark::ALL.map(|mark| MARKS.used(mark, &full).unwrap());
-        assert_eq!(used, [1.0, 0.5, 1.0]);
+        assert_eq!(used, [0.0, 1.0, 0.5, 1.0]);
         assert_eq!(MARKS.used(Mark::Disk, &levels(0, 0, 0)), Some(400.0));
         assert_eq!(MARKS.used(Mark::Disk, &Levels::default()), None);
     }

@@ -17,7 +17,7 @@ use crate::{SqliteStore, command::Command, fault::Fault, row};
 impl Children for SqliteStore {
     async fn submit_child(&self, run: Run, child: NewChild) -> Result<SubmittedChild, StoreError> {
         // A full host answers what it has taken before.
-        if self.intake.passed().is_some() {
+        if self.intake.is_full()? {
             let known = self.is_child(run.job, &child.name).await;
             if !known.map_err(|fault| fault.told("look for a child of a job"))? {
                 self.intake.check()?;

@@ -24,7 +24,7 @@ const PAGE_MAX: u32 = 500;
 impl Flows for SqliteStore {
     async fn submit_flow(&self, flow: NewFlow) -> Result<SubmittedFlow, StoreError> {
         // A full host answers what it has taken before.
-        if self.intake.passed().is_some()
+        if self.intake.is_full()?
             && let Some(known) = self.standing_flow(&flow).await?
         {
             self.synced().await?;

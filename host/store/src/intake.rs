@@ -18,40 +18,47 @@ use roughneck_jobs::{
     ports::store::StoreError,
 };
 
-use crate::{Metrics, disk};
+use crate::{Metrics, disk, files::Files};
 
 /// Whether new jobs are taken.
 pub(crate) struct Intake {
     marks: Marks,
     open_jobs: AtomicI64,
     bytes: AtomicU64,
-    free_bytes: Box<dyn Fn() -> Option<u64> + Send + Sync>,
+    look_at: LookAt,
     seen: Mutex<Seen>,
     metrics: Metrics,
+}
+
+/// Looks at the disk, which may take its time.
+type LookAt = Box<dyn Fn() -> Disk + Send + Sync>;
+
+/// What the disk is like.
+#[derive(Clone, Copy, Default)]
+struct Disk {
+    free: Option<u64>,
+    lost_files: u64,
 }
 
 /// What was seen last.
 #[derive(Default)]
 struct Seen {
-    disk_free: Option<u64>,
+    disk: Disk,
     passed: Vec<Passed>,
 }
 
 impl Intake {
-    /// An intake over the disk of `data_dir`.
+    /// An intake over the disk of `data_dir`, where the files of the store are open.
     pub(crate) fn new(marks: Marks, open_jobs: u64, data_dir: PathBuf, metrics: Metrics) -> Self {
-        Self::over(marks, open_jobs, Box::new(move || disk::free_bytes(&data_dir)), metrics)
+        let files = Files::of(&data_dir);
+        let look_at = move || Disk { free: disk::free_bytes(&data_dir), lost_files: files.lost() };
+        Self::over(marks, open_jobs, Box::new(look_at), metrics)
     }
 
-    fn over(
-        marks: Marks,
-        open_jobs: u64,
-        free_bytes: Box<dyn Fn() -> Option<u64> + Send + Sync>,
-        metrics: Metrics,
-    ) -> Self {
+    fn over(marks: Marks, open_jobs: u64, look_at: LookAt, metrics: Metrics) -> Self {
         let open_jobs = AtomicI64::new(i64::try_from(open_jobs).unwrap_or(i64::MAX));
         let (bytes, seen) = (AtomicU64::new(0), Mutex::default());
-        Self { marks, open_jobs, bytes, free_bytes, seen, metrics }
+        Self { marks, open_jobs, bytes, look_at, seen, metrics }
     }
 
     /// So many jobs were added to those that have not ended, in a transaction that was committed.
@@ -66,9 +73,9 @@ impl Intake {
 
     /// Looks at the disk, which may take its time, and says so if a mark is passed by now.
     pub(crate) fn look(&self) {
-        let disk_free = (self.free_bytes)();
-        self.seen().disk_free = disk_free;
-        let levels = self.levels(disk_free);
+        let disk = (self.look_at)();
+        self.seen().disk = disk;
+        let levels = self.levels(disk);
         let used = |mark| self.marks.used(mark, &levels).unwrap_or(0.0);
         Mark::ALL.into_iter().for_each(|mark| self.metrics.used(mark, used(mark)));
         self.passed();
@@ -77,17 +84,18 @@ impl Intake {
     /// The first mark that is passed. Reads memory only.
     pub(crate) fn passed(&self) -> Option<Passed> {
         let mut seen = self.seen();
-        let passed = self.marks.passed(&self.levels(seen.disk_free), &seen.passed);
+        let passed = self.marks.passed(&self.levels(seen.disk), &seen.passed);
         report(&seen.passed, &passed);
         seen.passed = passed;
         seen.passed.first().copied()
     }
 
-    fn levels(&self, disk_free: Option<u64>) -> Levels {
+    fn levels(&self, disk: Disk) -> Levels {
         Levels {
             jobs: u64::try_from(self.open_jobs.load(Ordering::Relaxed)).unwrap_or(0),
             bytes: self.bytes.load(Ordering::Relaxed),
-            disk_free,
+            disk_free: disk.free,
+            lost_files: disk.lost_files,
         }
     }
 
@@ -103,6 +111,18 @@ impl Intake {
         let Some(passed) = self.passed() else { return Ok(()) };
         self.metrics.refused(passed.mark);
         Err(StoreError::Full(passed))
+    }
+
+    /// Whether what was taken before is looked for, because nothing new is taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] if files of the store are lost: what it has is no promise then.
+    pub(crate) fn is_full(&self) -> Result<bool, StoreError> {
+        match self.passed().map(|passed| passed.mark) {
+            None => Ok(false),
+            Some(Mark::Jobs | Mark::Bytes | Mark::Disk) => Ok(true),
+            Some(Mark::Files) => self.check().map(|()| true),
+        }
     }
 
     /// A job was not taken because the disk had no room for it, whatever the marks say.
@@ -122,7 +142,12 @@ fn report(before: &[Passed], now: &[Passed]) {
     let has = |all: &[Passed], mark| all.iter().any(|passed| passed.mark == mark);
     for passed in now.iter().filter(|passed| !has(before, passed.mark)) {
         let mark = passed.mark.as_str();
-        tracing::warn!(mark, "no new jobs are taken: {passed}");
+        match passed.mark {
+            Mark::Files => tracing::error!(mark, "no new jobs are taken: {passed}"),
+            Mark::Jobs | Mark::Bytes | Mark::Disk => {
+                tracing::warn!(mark, "no new jobs are taken: {passed}");
+            }
+        }
     }
     for mark in before.iter().map(|passed| passed.mark).filter(|mark| !has(now, *mark)) {
         let mark = mark.as_str();
@@ -140,7 +165,8 @@ mod tests {
 
     fn intake(free: &Arc<AtomicU64>) -> Intake {
         let free = Arc::clone(free);
-        let read = Box::new(move || Some(free.load(Ordering::Relaxed)));
+        let read =
+            Box::new(move || Disk { free: Some(free.load(Ordering::Relaxed)), lost_files: 0 });
         Intake::over(MARKS, 90, read, Metrics::new())
     }
 

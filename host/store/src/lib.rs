@@ -1,11 +1,10 @@
 //! The ports [`Store`], [`Flows`], [`Children`], [`Outbox`], [`Schedules`], [`KeyValue`], [`Spending`] and [`Backlog`] on SQLite.
 //!
-//! What it does: keeps jobs, slots, attempts, events, deliveries, schedules and the state of plugins
-//! in one file. One thread owns the only write connection; intentions reach it as commands, are
-//! committed in groups, and are answered after the commit. A thread beside the writer brings the
-//! commits to the disk, and whoever was promised the disk is answered after that. Readers have their
-//! own connections and never wait for the writer. [`snapshot`] copies a database and makes one of a
-//! copy, and [`inspect`] looks at a data folder from outside.
+//! What it does: keeps jobs, slots, attempts, events, deliveries, schedules and the state of plugins in one file. One
+//! thread owns the only write connection; intentions reach it as commands, are committed in groups, and are answered
+//! after the commit. A thread beside the writer brings the commits to the disk, and whoever was promised the disk is
+//! answered after that. Readers have their own connections and never wait for the writer. [`snapshot`] copies a database
+//! and makes one of a copy, and [`inspect`] looks at a data folder from outside.
 //!
 //! What it deliberately does not: decide. Which move a state allows is
 //! [`roughneck_jobs::lifecycle::advance`], asked inside the transaction that writes the move. It does
@@ -60,6 +59,7 @@ mod data_dir;
 mod dependents;
 mod disk;
 mod fault;
+mod files;
 mod flows;
 pub mod inspect;
 mod intake;

@@ -62,7 +62,7 @@ impl Store for SqliteStore {
     }
 
     async fn submit(&self, job: NewJob) -> Result<Submitted, StoreError> {
-        if self.intake.passed().is_some()
+        if self.intake.is_full()?
             && let Some(known) = self.standing(&job).await?
         {
             self.synced().await?;

@@ -7,6 +7,7 @@ mod flows;
 mod full_disk;
 mod inspect;
 mod log;
+mod lost_files;
 mod migrations;
 mod open;
 mod size;
