@@ -1,6 +1,10 @@
 //! The lane: one call in flight, whoever asks.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -284,6 +288,12 @@ impl Shared {
         self.names(|model| key(model).asks_as(&wanted))
     }
 
+    /// What the aliases stand for now, `default` among them even when nobody configured it.
+    pub(crate) fn aliases(&self) -> BTreeMap<String, String> {
+        let models = self.inventory.models().unwrap_or_default();
+        resolve::meanings(&self.config.aliases, &models)
+    }
+
     /// The names by which jobs ask for these weights, whatever options come with them.
     pub(crate) fn names_of(&self, weights: &RunnerKey) -> BTreeSet<String> {
         self.names(|model| self.inventory.key(model, &Map::new(), None).has_model_of(weights))
@@ -293,15 +303,9 @@ impl Shared {
     /// which `default` is one even when nobody configured it.
     fn names(&self, is_such: impl Fn(&Resolved) -> bool) -> BTreeSet<String> {
         let mut names = self.inventory.names(is_such);
-        let aliases = self.config.aliases.iter();
-        let meant =
-            aliases.filter(|(_, name)| names.iter().any(|own| model_name::is_same(own, name)));
-        let mut more: Vec<String> = meant.map(|(alias, _)| alias.clone()).collect();
-        let models = self.inventory.models().unwrap_or_default();
-        let default = resolve::wanted(&self.config.aliases, resolve::DEFAULT).among(&models);
-        if default.is_ok_and(|model| names.contains(&model.name)) {
-            more.push(resolve::DEFAULT.to_owned());
-        }
+        let mut meant = self.aliases();
+        meant.retain(|_, name| names.iter().any(|own| model_name::is_same(own, name)));
+        let mut more: Vec<String> = meant.into_keys().collect();
         more.extend(names.iter().filter_map(|name| model_name::short(name)).map(str::to_owned));
         names.extend(more);
         names

@@ -33,7 +33,7 @@ pub(crate) enum Wanted<'a> {
     Newest,
 }
 
-/// What an alias of the operator's stands for.
+/// What an alias stands for.
 pub(crate) fn alias<'a>(aliases: &'a BTreeMap<String, String>, asked: &str) -> Option<&'a str> {
     entry(aliases, asked).map(|(_, name)| name.trim())
 }
@@ -56,13 +56,28 @@ pub(crate) fn aliases(configured: &BTreeMap<String, String>) -> Vec<String> {
     aliases
 }
 
+/// What the aliases stand for: as configured, and the newest model of the one that means something without being
+/// configured, while there is such a model.
+pub(crate) fn meanings(
+    configured: &BTreeMap<String, String>,
+    models: &[Installed],
+) -> BTreeMap<String, String> {
+    let mut meanings = configured.clone();
+    if wanted(configured, DEFAULT) == Wanted::Newest
+        && let Some(model) = newest(models)
+    {
+        meanings.insert(DEFAULT.to_owned(), model.name.clone());
+    }
+    meanings
+}
+
 /// The installed models that nobody gets who asks for them, because an alias has their name.
 pub(crate) fn hidden<'a>(
     aliases: &BTreeMap<String, String>,
     models: &'a [Installed],
 ) -> Vec<&'a str> {
     let names = models.iter().map(|model| model.name.as_str());
-    names.filter(|name| entry(aliases, name).is_some()).collect()
+    names.filter(|name| is_default(name) || entry(aliases, name).is_some()).collect()
 }
 
 /// Whether it is the alias that means something even when nobody configured it.
@@ -264,6 +279,8 @@ mod tests {
             ("fast".to_owned(), "llama3.2:3b".to_owned()),
         ]);
         assert_eq!(hidden(&aliases, &shelf()), ["qwen3:4b", "nomic-embed-text:latest"]);
+        let models = installed(json!([{"name": "default:latest"}]));
+        assert_eq!(hidden(&aliases, &models), ["default:latest"]);
     }
 
     #[test]
@@ -271,6 +288,17 @@ mod tests {
         let of = |alias: &str| aliases(&BTreeMap::from([(alias.to_owned(), "m".to_owned())]));
         assert_eq!(of("fast"), ["default", "fast"]);
         assert_eq!(of("Default:latest"), ["Default:latest"]);
+    }
+
+    #[test]
+    fn the_newest_model_has_an_alias_unless_it_is_configured_or_nothing_can_chat() {
+        let fast = BTreeMap::from([("fast".to_owned(), "qwen3:4b".to_owned())]);
+        let meant =
+            |models: &[Installed]| alias(&meanings(&fast, models), "DEFAULT").map(str::to_owned);
+        assert_eq!(meant(&shelf()).as_deref(), Some("llama3.2:3b"));
+        assert_eq!(meant(&[]), None);
+        let own = BTreeMap::from([("Default:latest".to_owned(), "qwen3:4b".to_owned())]);
+        assert_eq!(meanings(&own, &shelf()), own);
     }
 
     #[test]

@@ -19,7 +19,7 @@ async fn models_are_listed_loaded_and_unloaded() {
     let host = Setup::new(&ollama.url()).more_config(aliases).start();
     let listed = host.cli(&["model", "list"]).await.exits(0);
     let row = listed.out.lines().find(|line| line.starts_with("llama3.2:3b")).unwrap();
-    assert!(row.ends_with("quick, default") && row.contains("3.2B"), "{row}");
+    assert!(row.ends_with("default, quick") && row.contains("3.2B"), "{row}");
     let aliases = host.cli(&["model", "alias"]).await.exits(0);
     let rows: Vec<_> = aliases.out.lines().map(|row| row.split_whitespace().take(2)).collect();
     let model_of = |alias: &str| {

@@ -39,7 +39,7 @@ pub(crate) async fn pass(shared: &Arc<Shared>, passage: Passage) -> Reply {
         if let Err(why) = shared.may_be_shown(&name) {
             return refused(why.status, &why.message);
         }
-        if let Some(meant) = resolve::alias(&shared.config.aliases, &name).map(str::to_owned) {
+        if let Some(meant) = resolve::alias(&shared.aliases(), &name).map(str::to_owned) {
             let asked = shared.question(model_of_alias(shared, passage, &name, &meant)).await;
             return asked.unwrap_or_else(|why| refused(why.status, &why.message));
         }
@@ -76,13 +76,12 @@ pub(crate) async fn pass(shared: &Arc<Shared>, passage: Passage) -> Reply {
 async fn answer(shared: &Shared, passage: Passage) -> Result<Reply, Stopped> {
     let route = passage.route;
     let response = forward(shared, passage).await?;
-    let aliases = &shared.config.aliases;
     match route {
         PassRoute::Tags => {
-            listed(response, |page| lists::installed(page, aliases, lists::TAGS)).await
+            listed(response, |page| lists::installed(page, &shared.aliases(), lists::TAGS)).await
         }
         PassRoute::Models => {
-            listed(response, |page| lists::installed(page, aliases, lists::MODELS)).await
+            listed(response, |page| lists::installed(page, &shared.aliases(), lists::MODELS)).await
         }
         PassRoute::Ps => {
             let models = shared.inventory.models().unwrap_or_default();
@@ -217,14 +216,14 @@ async fn forward(shared: &Shared, passage: Passage) -> Result<Response, Stopped>
 /// in for a model is there for nobody.
 async fn to_show(shared: &Shared, mut passage: Passage) -> Result<Passage, Stopped> {
     let envelope = read(&mut passage).await?;
-    let mut edits = Edits::default();
+    let (aliases, mut edits) = (shared.aliases(), Edits::default());
     for field in ["model", "name"] {
         if envelope.repeats(field) {
             return Err(Stopped::bad(asked::NAMED_TWICE.to_owned()));
         }
         let Some(model) = envelope.field::<String>(field).map_err(Stopped::bad)? else { continue };
         shared.may_be_shown(&model)?;
-        if let Some(meant) = resolve::alias(&shared.config.aliases, &model) {
+        if let Some(meant) = resolve::alias(&aliases, &model) {
             envelope.set(&mut edits, field, &asked::json(meant));
         } else if stand_in::name::is_one(&model) {
             return Err(Stopped { status: 404, message: format!("model '{model}' not found") });

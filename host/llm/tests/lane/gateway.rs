@@ -299,9 +299,14 @@ async fn an_alias_stands_for_its_model_and_is_listed() {
         body: Box::pin(futures_util::stream::empty()),
     };
     let listed = text(stage.lane.pass(passage).await).await;
-    assert!(listed.contains("\"name\":\"fast\""), "{listed}");
+    for alias in ["fast", "default"] {
+        assert!(listed.contains(&format!("\"name\":\"{alias}\"")), "{listed}");
+        let shown = stage.pass(PassRoute::Show, "POST", &json!({"model": alias})).await;
+        assert_eq!(shown.status, 200, "{alias}");
+    }
     for (name, status, start) in [
         ("fast", 200, r#"{"id":"fast","object":"model""#),
+        ("default", 200, r#"{"id":"default","object":"model""#),
         (QWEN, 200, r#"{"id":"qwen3:4b""#),
         ("slow", 404, r#"{"error":{"message":"#),
     ] {
