@@ -31,7 +31,8 @@ struct Field {
 pub(crate) struct Edits(Vec<(Range<usize>, String)>);
 
 impl Envelope {
-    /// Reads the first value of `body`, which must be an object. As in Go, what follows it is ignored.
+    /// Reads the first value of `body`, which must be an object. As in Go, what follows it is ignored, and bytes that are
+    /// not UTF-8, such as Latin-1, are taken for U+FFFD. Ollama would do that itself, so it gets these instead.
     ///
     /// # Errors
     /// What is wrong, in the words of Go's decoder, which clients know.
@@ -39,14 +40,15 @@ impl Envelope {
         if body.trim_ascii().is_empty() {
             return Err("missing request body".to_owned());
         }
-        let mut decoder = serde_json::Deserializer::from_slice(&body);
-        let raw = Fields::deserialize(&mut decoder).map_err(|error| words_of_go(&error, &body))?;
-        let start = body.as_ptr() as usize;
-        let fields = raw.0.into_iter().map(|(name, value)| {
-            let from = (value.get().as_ptr() as usize).saturating_sub(start);
-            Field { name: folded(&name), value: from..from + value.get().len() }
-        });
-        let fields = fields.collect();
+        let (body, fields) = match fields(&body) {
+            Err(error) if error.is_syntax() && str::from_utf8(&body).is_err() => {
+                let mended = Bytes::from(mended(&body));
+                let fields = fields(&mended).map_err(|error| words_of_go(&error, &mended))?;
+                (mended, fields)
+            }
+            Err(error) => return Err(words_of_go(&error, &body)),
+            Ok(fields) => (body, fields),
+        };
         let front = body.iter().position(|byte| *byte == b'{').map_or(0, |brace| brace + 1);
         Ok(Self { front, fields, body })
     }
@@ -169,6 +171,18 @@ impl Envelope {
     }
 }
 
+/// The fields of the object that `body` begins with.
+fn fields(body: &[u8]) -> serde_json::Result<Vec<Field>> {
+    let mut decoder = serde_json::Deserializer::from_slice(body);
+    let Fields(fields) = Fields::deserialize(&mut decoder)?;
+    let start = body.as_ptr() as usize;
+    let field = |(name, value): (String, &RawValue)| {
+        let from = (value.get().as_ptr() as usize).saturating_sub(start);
+        Field { name: folded(&name), value: from..from + value.get().len() }
+    };
+    Ok(fields.into_iter().map(field).collect())
+}
+
 /// All fields of an object in their order, also those that come twice.
 struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
@@ -199,6 +213,16 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 
 /// More than any request has; a body of a million tiny fields is no request.
 const FIELDS_MAX: usize = 1_000;
+
+/// The same with U+FFFD for every byte that is not UTF-8.
+fn mended(body: &[u8]) -> String {
+    let mut mended = String::with_capacity(body.len());
+    for chunk in body.utf8_chunks() {
+        mended.push_str(chunk.valid());
+        mended.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    mended
+}
 
 /// A name with the two letters that Go takes for others when it compares without case.
 fn folded(name: &str) -> String {
@@ -301,6 +325,17 @@ mod tests {
             assert!(read.is_empty(name), "{name}");
         }
         assert!(!read.is_empty("model"));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_are_read_as_go_reads_them() {
+        let read = |body: &'static [u8]| Envelope::read(Bytes::from_static(body));
+        // Go counts each byte of a character that is cut off; others count the character.
+        let envelope = read(b"{\"a\":\"Gr\xfc\xdfe \xe2\x82\",\"b\":1.0}").unwrap();
+        let text = "Gr\u{fffd}\u{fffd}e \u{fffd}\u{fffd}";
+        assert_eq!(envelope.field::<String>("a"), Ok(Some(text.to_owned())));
+        assert_eq!(envelope.bytes(), &format!("{{\"a\":\"{text}\",\"b\":1.0}}"));
+        assert!(read(b"{\"a\":\xff}").unwrap_err().starts_with("invalid character"));
     }
 
     #[test]

@@ -342,6 +342,18 @@ async fn a_call_that_is_larger_than_an_input_may_be_is_recorded_without_its_word
 }
 
 #[tokio::test]
+async fn bytes_that_are_not_utf_8_are_no_objection_as_with_ollama() {
+    let stage = Stage::new().await;
+    let body = b"{\"model\":\"qwen3:4b\",\"stream\":false,\"prompt\":\"Gr\xfc\xdfe\"}";
+    let call = client_call(CallRoute::Generate, Bytes::from_static(body));
+    let admitted = stage.lane.admit(call).await.ok().unwrap();
+    let place = Place { rank: Millis(0), priority: Priority::NORMAL };
+    assert_eq!(admitted.run(place, Visitor::of(&stage)).await.status, 200);
+    let asked = stage.bodies("/api/generate").pop().unwrap();
+    assert!(asked.contains("Gr\u{fffd}\u{fffd}e"), "{asked}");
+}
+
+#[tokio::test]
 async fn whatever_is_sent_to_ollama_bears_the_mark_of_a_host() {
     let stage = Stage::new().await;
     stage.ask(crate::call(QWEN)).await.unwrap();

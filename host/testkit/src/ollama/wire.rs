@@ -1,5 +1,6 @@
 //! Bytes as Ollama's Go server writes and reads them.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io;
 use std::pin::Pin;
@@ -120,14 +121,28 @@ impl Formatter for GoStrings {
     }
 }
 
-/// Decodes the first JSON value of a body and ignores what follows, as Go's `Decoder` does. The sentences for bad JSON
+/// Decodes the first JSON value of a body and ignores what follows, as Go's `Decoder` does. Bytes that are not UTF-8 are
+/// U+FFFD. The sentences for bad JSON
 /// are Go's for the common cases; for a value of the wrong type only the beginning is.
 pub(super) fn first_value<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     if body.trim_ascii().is_empty() {
         return Err(Refusal::new(400, "missing request body"));
     }
+    let body = &as_utf8(body);
     let mut decoder = serde_json::Deserializer::from_slice(body);
     T::deserialize(&mut decoder).map_err(|error| Refusal::new(400, in_words_of_go(&error, body)))
+}
+
+/// Go counts each byte that belongs to no character.
+fn as_utf8(body: &[u8]) -> Cow<'_, [u8]> {
+    if str::from_utf8(body).is_ok() {
+        return Cow::Borrowed(body);
+    }
+    let replaced = |invalid: &[u8]| "\u{fffd}".repeat(invalid.len());
+    let chunks = body.utf8_chunks();
+    let text: String =
+        chunks.map(|chunk| format!("{}{}", chunk.valid(), replaced(chunk.invalid()))).collect();
+    Cow::Owned(text.into_bytes())
 }
 
 fn in_words_of_go(error: &serde_json::Error, body: &[u8]) -> String {
@@ -153,6 +168,12 @@ fn in_words_of_go(error: &serde_json::Error, body: &[u8]) -> String {
 mod tests {
     use super::*;
     use serde_json::Value;
+
+    #[test]
+    fn bytes_that_are_not_utf_8_are_read_as_go_reads_them() {
+        let read = first_value::<String>(b"\"Gr\xfc\xdfe \xe2\x82\"").unwrap();
+        assert_eq!(read, "Gr\u{fffd}\u{fffd}e \u{fffd}\u{fffd}");
+    }
 
     #[test]
     fn strings_are_escaped_as_go_escapes_them() {
