@@ -33,9 +33,17 @@ impl Broken {
         Self::off(Outcome::Truncated, "Ollama's stream ended before done")
     }
 
-    /// Ollama said nothing for `patience`.
+    /// Ollama said nothing of its answer for `patience`.
     pub(crate) fn silent(patience: Duration) -> Self {
-        Self::off(Outcome::Timeout, format!("Ollama sent nothing for {patience:?}"))
+        Self::off(Outcome::Timeout, format!("Ollama sent nothing of its answer for {patience:?}"))
+    }
+
+    /// Ollama sent something again and again for `patience`, but no whole piece.
+    pub(crate) fn unfinished(patience: Duration) -> Self {
+        Self::off(
+            Outcome::Timeout,
+            format!("Ollama sent no whole piece of its answer for {patience:?}"),
+        )
     }
 
     /// Whether what was loaded may be gone.

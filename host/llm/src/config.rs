@@ -56,7 +56,7 @@ pub struct Config {
     /// How long an answer may take that Ollama gives in one piece: it is silent until it is whole.
     pub whole_answer: Duration,
     /// How long an answer that has begun may stay silent, or stay unread once the lane's buffer for it
-    /// is full.
+    /// is full. One that trickles may take four times as long for a whole piece.
     pub stall: Duration,
     /// How often a healthy Ollama is asked for its inventory, and, while nothing is loaded and nobody asks for
     /// anything, for what it has loaded.

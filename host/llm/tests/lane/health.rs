@@ -74,7 +74,10 @@ async fn an_ollama_that_accepts_and_does_not_answer_is_found_out_by_one_token_an
     stage.ollama.faults().mute(true);
 
     let error = failed(stage.ask(roomy()).await);
-    assert_eq!(error, LlmError::BrokenOff("Ollama sent nothing for 300ms".to_owned()));
+    assert_eq!(
+        error,
+        LlmError::BrokenOff("Ollama sent nothing of its answer for 300ms".to_owned())
+    );
     let reason = stage.until_down().await;
     for words in ["accepts connections and does not answer", "restart Ollama"] {
         assert!(reason.contains(words), "{reason}");

@@ -32,7 +32,10 @@ use roughneck_testkit::{
     ollama::{self, LoadOutcome, Pace, Reply},
 };
 
-use tokio::task::JoinSet;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 use stage::{QWEN, SOON, Stage, call, failed, with_context};
 
@@ -254,7 +257,11 @@ async fn an_answer_that_breaks_off_says_how_and_frees_the_lane() {
         (Reply::MidStreamError { after_tokens: 2, message }, "error", "the runner died"),
         (Reply::Truncate { after_tokens: 2 }, "truncated", "Ollama's stream ended before done"),
         (Reply::Disconnect { after_tokens: 2 }, "truncated", ""),
-        (Reply::Stall { after_tokens: 2 }, "timeout", "Ollama sent nothing for 100ms"),
+        (
+            Reply::Stall { after_tokens: 2 },
+            "timeout",
+            "Ollama sent nothing of its answer for 100ms",
+        ),
     ] {
         let series = format!(r#"roughneck_requests_total{{model="qwen3:4b",outcome="{outcome}"}}"#);
         let before = stage.metric(&series).unwrap_or_default();
@@ -277,12 +284,29 @@ async fn an_answer_that_breaks_off_says_how_and_frees_the_lane() {
 }
 
 #[tokio::test]
+async fn an_answer_that_trickles_without_a_whole_piece_is_given_up_later_than_one_that_is_silent() {
+    let quick = |config: &mut Config| config.stall = Duration::from_millis(100);
+    let why = "Ollama sent no whole piece of its answer for 400ms";
+    for drop in ["x", "\n"] {
+        let stage = Stage::with(ollama::Config::instant(), quick).await;
+        stage.ollama.faults().drip(Some(drop));
+        let began_at = Instant::now();
+        let error = timeout(SOON, stage.ask(call(QWEN))).await.expect("it is given up");
+        assert_eq!(failed(error), LlmError::BrokenOff(why.to_owned()), "{drop:?}");
+        assert!(began_at.elapsed() >= Duration::from_millis(400));
+    }
+}
+
+#[tokio::test]
 async fn an_ollama_that_never_begins_to_answer_is_given_up() {
     let impatient = |config: &mut Config| config.first_byte = Duration::from_millis(300);
     let stage = Stage::with(ollama::Config::instant(), impatient).await;
     stage.ollama.script([Reply::Stall { after_tokens: 0 }]);
     let error = failed(stage.ask(call(QWEN)).await);
-    assert_eq!(error, LlmError::BrokenOff("Ollama sent nothing for 300ms".to_owned()));
+    assert_eq!(
+        error,
+        LlmError::BrokenOff("Ollama sent nothing of its answer for 300ms".to_owned())
+    );
 }
 
 #[tokio::test]

@@ -203,7 +203,7 @@ async fn an_answer_in_one_piece_may_take_longer_than_a_first_byte() {
         assert_eq!(reply.status, status);
         if status == 502 {
             let said = text(reply).await;
-            assert!(said.contains("Ollama sent nothing for 300ms"), "{said}");
+            assert!(said.contains("Ollama sent nothing of its answer for 300ms"), "{said}");
         }
         stage.until_up().await;
     }

@@ -177,5 +177,5 @@ async fn an_ollama_that_says_nothing_to_it_keeps_the_lane_for_no_longer_than_a_s
     let body = unload(QWEN);
     let (reply, _) = timeout(SOON, stage.send(CallRoute::Generate, &body)).await.unwrap();
     assert_eq!(reply.status, 502);
-    assert_eq!(text(reply).await, r#"{"error":"Ollama sent nothing for 200ms"}"#);
+    assert_eq!(text(reply).await, r#"{"error":"Ollama sent nothing of its answer for 200ms"}"#);
 }

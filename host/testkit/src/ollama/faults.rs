@@ -20,6 +20,7 @@ struct Switches {
     mute: bool,
     refuse: bool,
     gather: bool,
+    drip: Option<&'static str>,
     forbid_creation: bool,
     forbid_show: bool,
     mute_show: bool,
@@ -37,6 +38,7 @@ impl Default for Switches {
             mute: false,
             refuse: false,
             gather: false,
+            drip: None,
             forbid_creation: false,
             forbid_show: false,
             mute_show: false,
@@ -93,6 +95,11 @@ impl Faults {
     /// While on, all pieces of a stream leave in one, as they may arrive from a network that is busy.
     pub fn gather(&self, on: bool) {
         locked(&self.switches).gather = on;
+    }
+
+    /// While there is one, a stream is this piece again and again, and nothing else, without end.
+    pub fn drip(&self, piece: Option<&'static str>) {
+        locked(&self.switches).drip = piece;
     }
 
     /// While on, no model is made of anything: 500, as when the disk is full.
@@ -152,6 +159,10 @@ impl Faults {
 
     pub(super) fn gathers(&self) -> bool {
         locked(&self.switches).gather
+    }
+
+    pub(super) fn drips(&self) -> Option<&'static str> {
+        locked(&self.switches).drip
     }
 
     pub(super) fn forbids_creation(&self) -> bool {

@@ -4,6 +4,7 @@ use std::future::{pending, ready};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryFutureExt as _, TryStreamExt as _, stream};
@@ -25,6 +26,9 @@ use super::shelf::Shelf;
 use super::wire::{Answer, ByteStream, Refusal};
 use super::{admin, router};
 use crate::listener::{Body, Handler};
+
+/// Between two pieces of a stream that drips.
+const DRIP_EVERY: Duration = Duration::from_millis(20);
 
 /// What is wanted of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +126,11 @@ impl Server {
                 (status, content_type, body.boxed_unsync())
             }
             Answer::Stream { content_type, body } => {
-                let body = if self.faults.gathers() { in_one_piece(body) } else { body };
+                let body = match self.faults.drips() {
+                    Some(piece) => dripping(piece),
+                    None if self.faults.gathers() => in_one_piece(body),
+                    None => body,
+                };
                 let frames = body.map(|bytes| bytes.map(Frame::data));
                 (200, content_type, StreamBody::new(frames).boxed_unsync())
             }
@@ -156,6 +164,13 @@ impl Handler for Server {
         let answer = router::answer(&self, &head, &body, &recording).await;
         self.response(answer, &recording)
     }
+}
+
+fn dripping(piece: &'static str) -> ByteStream {
+    Box::pin(stream::unfold((), move |()| async move {
+        tokio::time::sleep(DRIP_EVERY).await;
+        Some((Ok(Bytes::from_static(piece.as_bytes())), ()))
+    }))
 }
 
 fn in_one_piece(pieces: ByteStream) -> ByteStream {
