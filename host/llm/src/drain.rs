@@ -1,8 +1,6 @@
 //! Reads an answer from the wire to its end, however slowly it is fetched: the turn must not wait for
 //! the plugin.
 
-use std::error::Error;
-
 use roughneck_jobs::model::{Completion, LlmError, Piece};
 
 use crate::{
@@ -10,7 +8,7 @@ use crate::{
     broken::Broken,
     buffer::{Kept, Unread, Writer},
     course::Course,
-    line::{self, Line},
+    line::{self, Line, unreadable},
     metrics::Outcome,
     stats::Figures,
     telling::Teller,
@@ -160,10 +158,6 @@ impl Drain {
         shared.failed(&mut self.course, model.site, &broken);
         broken.error
     }
-}
-
-fn unreadable(error: &dyn Error) -> Broken {
-    Broken::off(Outcome::Error, format!("a line is not what Ollama sends: {error}"))
 }
 
 /// The answer to a call, before any of it has come.

@@ -1,13 +1,13 @@
 //! One line of an answer in pieces, as `/api/generate` and `/api/chat` write it. Every piece of their answers comes by
 //! here, so it is read where it stands, and what not everybody wants to know is left as it was written.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, error::Error};
 
 use roughneck_jobs::model::ToolCall;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::frames::Framing;
+use crate::{broken::Broken, frames::Framing, metrics::Outcome};
 
 /// A line. What it says stands in a message on one route, and by itself on the other. Unknown fields are ignored: newer
 /// Ollamas add some.
@@ -114,6 +114,11 @@ impl<'a> Line<'a> {
         });
         Ok(named.collect())
     }
+}
+
+/// The end of an answer with a line that cannot be read: what it said is missing.
+pub(crate) fn unreadable(error: &dyn Error) -> Broken {
+    Broken::off(Outcome::Error, format!("a line is not what Ollama sends: {error}"))
 }
 
 /// The lines in whole frames. Blank ones are none.

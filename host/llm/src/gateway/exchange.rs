@@ -23,7 +23,7 @@ use super::{
     asked::{Asked, Wish},
     flow::{Flow, halted},
     form,
-    gathered::{Gathered, TooLarge, WHOLE_BYTES_MAX},
+    gathered::{self, WHOLE_BYTES_MAX},
     keeping,
     opening::{Opened, Opening},
     outcome::{self, Answer, Ended},
@@ -304,13 +304,9 @@ impl Call {
     /// of it, so it may be begun anew.
     async fn gather(&self, mut opened: Opened) -> Result<Whole, Refused> {
         while comes_in_pieces(&opened.response) {
-            let mut flow = Flow::new(opened);
-            let mut gathered = Gathered::default();
-            while let Some(bytes) = flow.advance().await? {
-                for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-                    gathered.push(bytes.slice_ref(line)).map_err(|TooLarge| too_large())?;
-                }
-            }
+            let mut flow = Flow::gathering(opened);
+            while flow.advance().await?.is_some() {}
+            let gathered = flow.gathered();
             let Some((opening, turn)) = flow.gave_way() else {
                 let (r#type, body) = (form::JSON.to_owned(), gathered.whole());
                 return Ok(Whole { status: 200, r#type, body });
@@ -457,11 +453,6 @@ fn waiting_headers(
     headers
 }
 
-fn too_large() -> Refused {
-    let message = format!("the answer is larger than {} MiB", WHOLE_BYTES_MAX >> 20);
-    Refused::new(502, message, "answer-too-large")
-}
-
 /// What an answer in one piece cost; none for a refusal.
 ///
 /// # Errors
@@ -482,5 +473,5 @@ fn costing(status: u16, body: Bytes) -> Result<(Bytes, Option<stats::Figures>), 
 
 pub(super) async fn read(response: &mut Response) -> Result<Bytes, Broken> {
     let body = response.read(WHOLE_BYTES_MAX).await.map_err(|cut| Broken::cut(&cut))?;
-    body.ok_or_else(|| Broken::off(metrics::Outcome::Error, too_large().message))
+    body.ok_or_else(gathered::too_large)
 }

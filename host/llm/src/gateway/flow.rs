@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     asked::Asked,
+    gathered::Gathered,
     keeping,
     opening::{Opened, Opening},
     outcome::{self, Answer, Ended, Words},
@@ -48,6 +49,8 @@ pub(crate) struct Flow {
     reason: String,
     /// What is kept of what was said.
     words: Words,
+    /// The answer as far as it has come, if its client gets it whole.
+    gathered: Option<Gathered>,
 }
 
 impl Flow {
@@ -68,10 +71,21 @@ impl Flow {
             figures: Figures::default(),
             reason: String::new(),
             words,
+            gathered: None,
             shared,
             asked,
             job,
         }
+    }
+
+    /// One whose answer is put together. A client is passed on what cannot be read; here it would be missing.
+    pub(crate) fn gathering(opened: Opened) -> Self {
+        Self { gathered: Some(Gathered::default()), ..Self::new(opened) }
+    }
+
+    /// What was put together.
+    pub(crate) fn gathered(&mut self) -> Gathered {
+        self.gathered.take().unwrap_or_default()
     }
 
     /// The next bytes for the client, or none at the end. An answer that breaks off says so in its last
@@ -156,6 +170,9 @@ impl Flow {
                 }
                 self.stop = Some(Stop::Failed(words));
                 return Ok(kept.map_or_else(|| whole.slice(..passed), BytesMut::freeze));
+            }
+            if let Some(gathered) = &mut self.gathered {
+                gathered.push(self.opening.unmasked(whole.slice_ref(frame)))?;
             }
             let instead = self.instead_of(&said, || whole.slice_ref(frame));
             let over = self.learn(said, now).err();

@@ -9,10 +9,14 @@ use super::{
     asked::json,
     envelope::{Edits, Envelope},
 };
-use crate::line::{Line, elements};
+use crate::{
+    broken::Broken,
+    line::{self, Line, elements},
+    metrics::Outcome,
+};
 
 /// Largest answer that is handed over in one piece, in bytes.
-pub(super) const WHOLE_BYTES_MAX: usize = 64 << 20;
+pub(crate) const WHOLE_BYTES_MAX: usize = 64 << 20;
 
 /// No field: behind the last one.
 const END: &str = "";
@@ -29,20 +33,28 @@ pub(crate) struct Gathered {
 }
 
 /// The answer is larger than [`WHOLE_BYTES_MAX`].
-#[derive(Debug)]
-pub(crate) struct TooLarge;
+pub(super) fn too_large() -> Broken {
+    let why = format!("the answer is larger than {} MiB", WHOLE_BYTES_MAX >> 20);
+    Broken::off(Outcome::Error, why)
+}
 
 impl Gathered {
-    /// Takes the next line. One that cannot be read is left out.
-    pub(crate) fn push(&mut self, line: Bytes) -> Result<(), TooLarge> {
+    /// Takes the next line.
+    ///
+    /// # Errors
+    /// It cannot be read, so that the answer would lack something, or the answer is too large.
+    pub(crate) fn push(&mut self, line: Bytes) -> Result<(), Broken> {
         self.bytes = self.bytes.saturating_add(line.len());
         if self.bytes > WHOLE_BYTES_MAX {
-            return Err(TooLarge);
+            return Err(too_large());
         }
-        let read = str::from_utf8(&line).ok().and_then(|line| Line::read(line).ok());
-        let Some(mut read) = read else { return Ok(()) };
-        let lists = (elements(read.tool_calls()), elements(read.logprobs));
-        let (Ok(tool_calls), Ok(logprobs)) = lists else { return Ok(()) };
+        if line.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let text = str::from_utf8(&line).map_err(|error| line::unreadable(&error))?;
+        let mut read = Line::read(text).map_err(|error| line::unreadable(&error))?;
+        let lists = |list| elements(list).map_err(|error| line::unreadable(&error));
+        let (tool_calls, logprobs) = (lists(read.tool_calls())?, lists(read.logprobs)?);
         self.text.extend(read.take_text());
         self.thinking.extend(read.take_thinking());
         let as_written = |element: &RawValue| element.get().to_owned();
@@ -130,6 +142,16 @@ mod tests {
             whole,
             r#"{"message":{"role":"assistant","content":"a"},"done":true,"done_reason":"stop","logprobs":[1],"eval_count":2}"#
         );
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_not_left_out_and_a_blank_one_says_nothing() {
+        for line in ["rubbish\n", "{\"tool_calls\":7}\n", "{\"logprobs\":{}}\n"] {
+            let pushed = Gathered::default().push(Bytes::from_static(line.as_bytes()));
+            let why = pushed.unwrap_err().error.to_string();
+            assert!(why.contains("a line is not what Ollama sends"), "{why}");
+        }
+        Gathered::default().push(Bytes::from_static(b" \r\n")).unwrap();
     }
 
     #[test]

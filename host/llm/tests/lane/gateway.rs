@@ -24,7 +24,10 @@ use roughneck_jobs::{
     priority::Priority,
 };
 use roughneck_llm::{Config, Record};
-use roughneck_testkit::{eventually, ollama};
+use roughneck_testkit::{
+    eventually,
+    ollama::{self, Page},
+};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -351,6 +354,27 @@ async fn bytes_that_are_not_utf_8_are_no_objection_as_with_ollama() {
     assert_eq!(admitted.run(place, Visitor::of(&stage)).await.status, 200);
     let asked = stage.bodies("/api/generate").pop().unwrap();
     assert!(asked.contains("Gr\u{fffd}\u{fffd}e"), "{asked}");
+}
+
+#[tokio::test]
+async fn a_line_that_is_no_json_breaks_an_answer_that_is_put_together() {
+    let stage = Stage::new().await;
+    let page = Page {
+        status: 200,
+        r#type: "application/x-ndjson",
+        body: "{\"message\":{\"content\":\"a\"},\"done\":false}\nrubbish\n\
+               {\"message\":{\"content\":\"\"},\"done\":true}\n",
+    };
+    stage.send(CallRoute::Chat, &chat(QWEN, false)).await;
+    stage.ollama.faults().intercept(Some(page));
+    let (reply, visitor) = stage.send(CallRoute::Chat, &chat(QWEN, false)).await;
+    let (status, said) = (reply.status, text(reply).await);
+    assert!(said.contains("a line is not what Ollama sends"), "{said}");
+    assert_eq!((status, &*visitor.ended()[0]), (502, "ollama-broke-off"));
+    // Whoever reads the lines is shown what Ollama wrote.
+    let (reply, visitor) = stage.send(CallRoute::Chat, &chat(QWEN, true)).await;
+    assert_eq!(text(reply).await, page.body);
+    assert_eq!(visitor.ended().len(), 1);
 }
 
 #[tokio::test]
