@@ -34,8 +34,18 @@ const CHECKS: [&str; 15] = [
 /// What is asked while another call holds the lane, so that signs of life come before the answer.
 const WAITING: [&str; 2] = ["chat", "stream"];
 
-/// What a client sees otherwise through the host, on purpose: upstream lets half an answer pass for a whole one.
-const DIFFERENCES: [(&str, &str, &str); 3] = [
+/// What a client sees otherwise through the host, on purpose: `default` is among the models, and upstream lets half an
+/// answer pass for a whole one.
+const DIFFERENCES: [(&str, &str, &str); 8] = [
+    ("PyPI ollama", "list", LISTED),
+    ("npm ollama", "list", LISTED),
+    (
+        "PyPI langchain-ollama",
+        "list",
+        "Available local models: qwen3:4b, llama3.2:3b, nomic-embed-text:latest, default",
+    ),
+    ("PyPI openai", "list", LISTED),
+    ("npm openai", "list", LISTED),
     (
         "PyPI openai",
         "midstream-error",
@@ -53,6 +63,8 @@ const DIFFERENCES: [(&str, &str, &str); 3] = [
          done\"}, 'request_id': 'req_…'} (after 3 chunks)",
     ),
 ];
+
+const LISTED: &str = "qwen3:4b, llama3.2:3b, nomic-embed-text:latest, default";
 
 #[tokio::test]
 async fn the_python_client_of_ollama_sees_the_same_through_the_host() {
