@@ -1,6 +1,6 @@
 //! HTTP to Ollama: connections, deadlines, and what its refusals mean.
 
-use std::time::Duration;
+use std::{error::Error, io, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
@@ -155,7 +155,7 @@ impl Client {
         };
         let request = request.build().map_err(|error| self.undone(&error))?;
         direct.send(request).await.map_err(|undone| match undone {
-            Undone::Unconnected(error) => self.away(&error.to_string()).into(),
+            Undone::Unconnected(error) => self.away(&unconnected(&error)).into(),
             Undone::Cut(cut) => Broken::cut(&cut),
         })
     }
@@ -200,12 +200,31 @@ impl Client {
 
     fn unavailable(&self, error: &reqwest::Error) -> LlmError {
         let is_late = error.is_timeout();
-        if is_late { self.away(direct::LATE) } else { self.away(&Cut::by(error).to_string()) }
+        if is_late { self.away(direct::LATE) } else { self.away(&unconnected(error)) }
     }
 
     fn away(&self, why: &str) -> LlmError {
         LlmError::Unavailable { url: self.shown.clone(), why: clipped(why) }
     }
+}
+
+/// What the system says of a process that has as many files open as it may, on Linux as on macOS.
+const EMFILE: i32 = 24;
+
+const TOO_MANY_FILES: &str = "this host has as many files open as it may: raise that limit, as `roughneck doctor` \
+    tells, or lower `connections-max` under [server]";
+
+/// Why there is no connection. Not always is it Ollama's fault.
+fn unconnected(error: &(dyn Error + 'static)) -> String {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let system = error.downcast_ref::<io::Error>();
+        if system.and_then(io::Error::raw_os_error) == Some(EMFILE) {
+            return TOO_MANY_FILES.to_owned();
+        }
+        cause = error.source();
+    }
+    Cut::by(error).to_string()
 }
 
 /// A refusal.
@@ -310,6 +329,14 @@ mod tests {
 
     fn answer(status: &str, body: &str) -> String {
         format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    }
+
+    #[test]
+    fn a_host_with_too_many_open_files_does_not_say_that_it_is_ollama_s_fault() {
+        let full = unconnected(&io::Error::from_raw_os_error(EMFILE));
+        assert!(full.starts_with("this host has as many files open as it may"), "{full}");
+        let refused = io::Error::new(io::ErrorKind::ConnectionRefused, "nobody listens");
+        assert_eq!(unconnected(&refused), "nobody listens");
     }
 
     #[tokio::test]
