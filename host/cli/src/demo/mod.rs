@@ -64,8 +64,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         screen.go_on(&ready.url, &id, arguments.keep)
     };
     let told = tokio::select! {
-        told = story => told,
+        // First: a signal may also end a host that is only being started, and that is not what happened.
+        biased;
         () = stop.next() => Err(anyhow!("interrupted")),
+        told = story => told,
     };
     let told = match told {
         Ok(()) if arguments.keep => {
