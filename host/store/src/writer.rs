@@ -349,10 +349,7 @@ mod tests {
     async fn what_was_rolled_back_does_not_count_as_written() {
         let dir = TempDir::new().unwrap();
         let mut writer = writer(&dir).await;
-        let trap = "CREATE TABLE trap (job TEXT REFERENCES job (id) DEFERRABLE INITIALLY DEFERRED)";
-        execute(&mut writer.connection, trap).await.unwrap();
-        let spring = "CREATE TRIGGER spring AFTER INSERT ON schedule BEGIN INSERT INTO trap VALUES ('nobody'); END";
-        execute(&mut writer.connection, spring).await.unwrap();
+        set_trap(&mut writer).await;
         let (reply, fails) = oneshot::channel();
         writer.commit(vec![remember("p/s")(reply)]).await;
         assert!(matches!(fails.await.unwrap(), Err(StoreError::Broken { .. })));
@@ -381,16 +378,10 @@ mod tests {
     async fn a_transaction_that_the_database_gives_up_is_answered_with_an_error_by_all() {
         let dir = TempDir::new().unwrap();
         let mut writer = writer(&dir).await;
-        // A deferred constraint fails at the commit, when the answers are ready.
-        let trap = "CREATE TABLE trap (job TEXT REFERENCES job (id) DEFERRABLE INITIALLY DEFERRED)";
-        execute(&mut writer.connection, trap).await.unwrap();
-        let spring = "CREATE TRIGGER spring AFTER INSERT ON schedule BEGIN INSERT INTO trap VALUES ('nobody'); END";
-        execute(&mut writer.connection, spring).await.unwrap();
+        set_trap(&mut writer).await;
         let (reply, remembered) = oneshot::channel();
-        let (id, timing) = ("p/s".to_owned(), "UTC @every 1h".to_owned());
-        let remember = Command::RememberSchedule { id, timing, now: Millis(0), reply };
         let (command, promoted) = promote();
-        writer.commit(vec![command, remember]).await;
+        writer.commit(vec![command, remember("p/s")(reply)]).await;
         assert!(matches!(promoted.await.unwrap(), Err(StoreError::Broken { .. })));
         assert!(matches!(remembered.await.unwrap(), Err(StoreError::Broken { .. })));
         let (next, answer) = promote();
@@ -410,6 +401,14 @@ mod tests {
             $writer.commit(batch).await;
             answers
         }};
+    }
+
+    /// Has each transaction that remembers a schedule fail at its commit, when the answers are ready, as a deferred constraint does.
+    async fn set_trap(writer: &mut Writer) {
+        let trap = "CREATE TABLE trap (job TEXT REFERENCES job (id) DEFERRABLE INITIALLY DEFERRED)";
+        execute(&mut writer.connection, trap).await.unwrap();
+        let spring = "CREATE TRIGGER spring AFTER INSERT ON schedule BEGIN INSERT INTO trap VALUES ('nobody'); END";
+        execute(&mut writer.connection, spring).await.unwrap();
     }
 
     fn remember(id: &str) -> impl FnOnce(Reply<Kept>) -> Command {
